@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseCommand } from "./command_line.ts";
+import { RunError } from "./errors.ts";
+import { OPTIONS, type OptionSpec } from "./options.ts";
+import type { Environment, Settings } from "./settings.ts";
+
+type Name = keyof typeof OPTIONS;
+
+function settings(args: string[], env: Environment = {}): Settings {
+  const command = parseCommand(args, env);
+  assert.ok(command.name === "run");
+  return command.settings;
+}
+
+function refusal(args: string[], env: Environment = {}): string {
+  try {
+    parseCommand(args, env);
+  } catch (error) {
+    assert.ok(error instanceof RunError, String(error));
+    assert.equal(error.exit, "usage");
+    assert.match(error.message, /\. Try --help\.$/);
+    return error.message;
+  }
+  assert.fail(`accepted ${JSON.stringify([args, env])}`);
+}
+
+/** Two good values per option, the default, and bad values. */
+const VALUES: Record<Exclude<Name, "resume" | "fresh" | "engine">, {
+  readonly good: readonly [string, string];
+  readonly means?: readonly [unknown, unknown];
+  readonly fallback: unknown;
+  readonly bad: readonly string[];
+}> = {
+  datasetName: {
+    good: ["train_v2", "0.1-b"],
+    fallback: "demo",
+    bad: ["a/b", "..", ".hidden", "한글", "a b", "x".repeat(129)],
+  },
+  s3Bucket: {
+    good: ["my-bucket", "b.2"],
+    fallback: undefined,
+    bad: ["s3://b", "Bucket", "ab", "-ab", "a/b", "x".repeat(64)],
+  },
+  inputKey: {
+    good: ["in.parquet", "한글/in x.parquet"],
+    fallback: "data/processed/demo.parquet",
+    bad: ["/in", "a//b", "a/../b", "s3://bucket/in.parquet", "a/"],
+  },
+  outputKey: {
+    good: ["out.parquet", "a/b"],
+    fallback: "data/processed/demo_pseudo_labels.parquet",
+    bad: ["/out", "a//b", "./a", "s3://bucket/out.parquet", "a/"],
+  },
+  checkpointPrefix: {
+    good: ["state", "state/of/runs/"],
+    means: ["state/", "state/of/runs/"],
+    fallback: "checkpoints/",
+    bad: ["/", "/state", "a//", "../a", "s3://bucket/state"],
+  },
+  batchSize: {
+    good: ["1", "100000"],
+    means: [1, 100_000],
+    fallback: 500,
+    bad: ["0", "100001", "1.5", "-1", "1e3", "0x10", "many", " 5", "9".repeat(400)],
+  },
+  concurrency: {
+    good: ["1", "1000"],
+    means: [1, 1000],
+    fallback: 3,
+    bad: ["0", "1001", "2.5", "-3", "all"],
+  },
+  requestDelayMs: {
+    good: ["0", "600000"],
+    means: [0, 600_000],
+    fallback: 100,
+    bad: ["600001", "0.5", "-1", "100ms"],
+  },
+  maxRetries: {
+    good: ["0", "100"],
+    means: [0, 100],
+    fallback: 3,
+    bad: ["101", "1.5", "-1", "Infinity"],
+  },
+  maxFailureRate: {
+    good: ["0", "0.25"],
+    means: [0, 0.25],
+    fallback: 0.05,
+    bad: ["1.01", "-0.1", "5%", "NaN", ".5", "1."],
+  },
+  model: {
+    good: ["ocr-260930", "ocr_2"],
+    fallback: "ocr",
+    bad: ["a/b", "..", "o c r"],
+  },
+};
+
+const NAMES = Object.keys(VALUES) as (keyof typeof VALUES)[];
+
+/** What makes the command line complete beside the option under test. */
+function base(name: Name): string[] {
+  return name === "datasetName" ? [] : ["--dataset-name", "demo"];
+}
+
+Deno.test("VALUES covers every option that takes a free value", () => {
+  const free = Object.keys(OPTIONS).filter((name) => !["resume", "fresh", "engine"].includes(name));
+  assert.deepEqual(NAMES, free);
+});
+
+for (const name of NAMES) {
+  const spec: OptionSpec = OPTIONS[name];
+  const { good, means = good, fallback, bad } = VALUES[name];
+
+  Deno.test(`parseCommand() takes --${spec.flag} before ${spec.env} before the default`, () => {
+    const flag = [`--${spec.flag}`, good[0]];
+    const env = { [spec.env]: good[1] };
+    assert.deepEqual(settings([...base(name), ...flag], env)[name], means[0]);
+    assert.deepEqual(settings(base(name), env)[name], means[1]);
+    if (name === "datasetName") return;
+    assert.deepEqual(settings(base(name))[name], fallback);
+    // Batch job definitions set what they don't need to an empty text.
+    assert.deepEqual(settings(base(name), { [spec.env]: "" })[name], fallback);
+  });
+
+  Deno.test(`parseCommand() refuses a bad --${spec.flag} and names where it came from`, () => {
+    for (const value of bad) {
+      const fromFlag = refusal([...base(name), `--${spec.flag}=${value}`]);
+      assert.ok(fromFlag.startsWith(`--${spec.flag} must be `), fromFlag);
+      assert.ok(fromFlag.includes(`'${value}'`), fromFlag);
+      const fromEnv = refusal(base(name), { [spec.env]: value });
+      assert.ok(fromEnv.startsWith(`${spec.env} must be `), fromEnv);
+    }
+    // An empty flag is a slip (an unset shell variable), not a wish for the default.
+    refusal([...base(name), `--${spec.flag}=`]);
+    assert.match(refusal([...base(name), `--${spec.flag}`]), new RegExp(`--${spec.flag}`));
+  });
+}
+
+Deno.test("parseCommand() knows one engine and names it when another is asked for", () => {
+  assert.equal(settings(["--dataset-name=demo"]).engine, "upstage-ocr");
+  assert.equal(settings(["--dataset-name=demo", "--engine=upstage-ocr"]).engine, "upstage-ocr");
+  assert.equal(settings(["--dataset-name=demo"], { OCR_ENGINE: "" }).engine, "upstage-ocr");
+  assert.match(refusal(["--dataset-name=demo", "--engine", "x"]), /^--engine .*upstage-ocr.*'x'/);
+  assert.match(refusal(["--dataset-name=demo"], { OCR_ENGINE: "x" }), /^OCR_ENGINE .*upstage-ocr/);
+});
+
+Deno.test("parseCommand() reads RESUME, which --resume and --fresh override", () => {
+  const start = (RESUME: string | undefined, ...args: string[]) =>
+    settings(["--dataset-name=demo", ...args], { RESUME }).start;
+  for (const value of ["true", "TRUE", "1", "yes"]) assert.equal(start(value), "resume", value);
+  for (const value of ["false", "False", "0", "no"]) assert.equal(start(value), "fresh", value);
+  for (const value of [undefined, "", "auto", "AUTO"]) assert.equal(start(value), "auto", value);
+  assert.equal(start("false", "--resume"), "resume");
+  assert.equal(start("true", "--fresh"), "fresh");
+  assert.match(refusal(["--dataset-name=demo"], { RESUME: "maybe" }), /^RESUME .*'maybe'/);
+  assert.match(refusal(["--dataset-name=demo", "--resume", "--fresh"]), /--resume.*--fresh/);
+  assert.match(refusal(["--dataset-name=demo", "--fresh=yes"]), /--fresh/);
+});
+
+Deno.test("parseCommand() refuses an output that would replace the input", () => {
+  const env = { OUTPUT_S3_KEY: "a.parquet" };
+  const message = refusal(["--dataset-name=demo", "--input-s3-key=a.parquet"], env);
+  assert.match(message, /--output-s3-key must differ from --input-s3-key.*'a\.parquet'/);
+  refusal(["--dataset-name=demo", "--output-s3-key=data/processed/demo.parquet"]);
+});
+
+Deno.test("parseCommand() derives both keys from the data set, wherever its name came from", () => {
+  const { inputKey, outputKey } = settings([], { DATASET_NAME: "set_7" });
+  assert.equal(inputKey, "data/processed/set_7.parquet");
+  assert.equal(outputKey, "data/processed/set_7_pseudo_labels.parquet");
+});
+
+Deno.test("parseCommand() asks for a data set by both names", () => {
+  assert.match(refusal([]), /--dataset-name .*DATASET_NAME.* required/);
+  assert.match(refusal(["run"], { DATASET_NAME: "" }), /required/);
+});
+
+Deno.test("parseCommand() takes `run` and no subcommand for the same", () => {
+  const args = ["--dataset-name", "demo", "--batch-size", "7"];
+  assert.deepEqual(parseCommand(["run", ...args], {}), parseCommand(args, {}));
+  assert.match(refusal(["label", ...args]), /'label'.*'run'/);
+  assert.match(refusal(["run", "extra", ...args]), /'extra'/);
+});
+
+Deno.test("parseCommand() answers --help and --version whatever else is missing or wrong", () => {
+  assert.deepEqual(parseCommand(["--help"], {}), { name: "help" });
+  assert.deepEqual(parseCommand(["run", "-h", "--batch-size", "x"], {}), { name: "help" });
+  assert.deepEqual(parseCommand(["--version"], { BATCH_SIZE: "x" }), { name: "version" });
+});
+
+Deno.test("parseCommand() names an unknown option in one sentence", () => {
+  const message = refusal(["--dataset-name=demo", "--datset=x"]);
+  assert.match(message, /'--datset'/);
+  assert.ok(!message.includes("\n") && message.length < 80, message);
+});
+
+Deno.test("parseCommand() gives usable settings or a usage error for any text", () => {
+  const names = NAMES.map((name) => OPTIONS[name].env);
+  const values = NAMES.flatMap((name) => VALUES[name].good);
+  const environment = fc.dictionary(
+    fc.constantFrom(...names),
+    fc.oneof(fc.constantFrom(...values), fc.string()),
+    { noNullPrototype: true, maxKeys: 3 },
+  );
+  fc.assert(fc.property(environment, (env) => {
+    try {
+      const { batchSize, checkpointPrefix, inputKey, outputKey } = settings(
+        ["--dataset-name=demo"],
+        env,
+      );
+      assert.ok(batchSize >= 1 && checkpointPrefix.endsWith("/") && inputKey !== outputKey);
+    } catch (error) {
+      assert.ok(error instanceof RunError && error.exit === "usage", String(error));
+    }
+  }));
+});

@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { CheckpointKeys, isSafeKey, isSafeName, parseImagePath, responseKey } from "./keys.ts";
+
+Deno.test("isSafeName() takes plain names only", () => {
+  for (const name of ["sample_10", "a", "v2.1-x", "_x", "-x"]) assert.ok(isSafeName(name), name);
+  for (const name of ["", ".x", "..", "a/b", "a b", "ä", "a\n", "x".repeat(129)]) {
+    assert.ok(!isSafeName(name), name);
+  }
+});
+
+Deno.test("CheckpointKeys.batchIndex() undoes batch() and knows no other key", () => {
+  const keys = new CheckpointKeys("checkpoints/", "train");
+  fc.assert(fc.property(fc.nat(50_000_000), (index) => {
+    assert.equal(keys.batchIndex(keys.batch(index)), index);
+  }));
+  assert.equal(keys.batch(12), "checkpoints/train/batch_000012.parquet");
+  for (
+    const key of [
+      "checkpoints/train_v2/batch_000001.parquet",
+      "checkpoints/train/batch_1.parquet",
+      "checkpoints/train/batch_0000001.parquet",
+      "checkpoints/train/batch_000001.parquet.tmp",
+      keys.setAside(1, "abc"),
+      keys.manifest,
+      keys.result,
+    ]
+  ) assert.equal(keys.batchIndex(key), undefined, key);
+});
+
+Deno.test("parseImagePath() takes s3:// paths literally, and bare paths only where allowed", () => {
+  const at = (path: string, bare = false) => parseImagePath(path, bare);
+  assert.deepEqual(at("s3://my-bucket/a/b c%20d.jpg"), {
+    bucket: "my-bucket",
+    key: "a/b c%20d.jpg",
+  });
+  assert.deepEqual(at("images/a.jpg", true), { bucket: null, key: "images/a.jpg" });
+  const bad = [
+    "images/a.jpg",
+    "s3://b",
+    "s3://bucket",
+    "s3://bucket/",
+    "S3://bucket/k",
+    "gs://bucket/k",
+  ];
+  for (const path of bad) assert.equal(at(path), undefined, path);
+  for (const path of ["../x", "/etc/passwd", "a//b", "", "https://x/y"]) {
+    assert.equal(at(path, true), undefined, path);
+  }
+});
+
+Deno.test("responseKey() depends on engine, model and content only", () => {
+  const sha = "ab".repeat(32);
+  assert.equal(
+    responseKey("upstage-ocr", "ocr", sha),
+    `responses/upstage-ocr/ocr/ab/${sha}.json.gz`,
+  );
+});
+
+Deno.test("isSafeKey() rejects what could leave a folder", () => {
+  for (const key of ["a", "a/b.parquet", "한글/x y"]) assert.ok(isSafeKey(key), key);
+  for (const key of ["", "/a", "a/", "a//b", "a/../b", "."]) assert.ok(!isSafeKey(key), key);
+});

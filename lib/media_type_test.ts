@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { mediaType } from "./media_type.ts";
+
+const text = (content: string) => new TextEncoder().encode(content);
+const bytes = (...values: number[]) => new Uint8Array([...values, ...new Array(40).fill(0)]);
+
+/** A ZIP archive with empty entries of the given names. */
+function zip(...names: string[]): Uint8Array {
+  const local = bytes(0x50, 0x4b, 0x03, 0x04);
+  const entries = names.map((name) => {
+    const entry = new Uint8Array(46 + name.length);
+    new DataView(entry.buffer).setUint32(0, 0x02014b50, true);
+    new DataView(entry.buffer).setUint16(28, name.length, true);
+    entry.set(text(name), 46);
+    return entry;
+  });
+  const end = new Uint8Array(22 + 3);
+  new DataView(end.buffer).setUint32(0, 0x06054b50, true);
+  new DataView(end.buffer).setUint32(16, local.length, true);
+  new DataView(end.buffer).setUint16(20, 3, true);
+  return new Uint8Array([local, ...entries, end].flatMap((part) => [...part]));
+}
+
+Deno.test("mediaType() recognises every type the API takes, by content", () => {
+  const cases: [extension: string | undefined, content: Uint8Array][] = [
+    ["jpg", bytes(0xff, 0xd8, 0xff, 0xe0)],
+    ["png", bytes(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)],
+    ["tiff", bytes(0x49, 0x49, 0x2a, 0)],
+    ["tiff", bytes(0x4d, 0x4d, 0, 0x2a)],
+    ["heic", bytes(0, 0, 0, 24, ...text("ftypheic"))],
+    ["heic", bytes(0, 0, 0, 24, ...text("ftypmif1"))],
+    ["pdf", text("%PDF-1.7\n")],
+    ["pdf", text("\n\njunk before %PDF-1.4")],
+    ["bmp", bytes(0x42, 0x4d, 70, 0, 0, 0, 0, 0, 0, 0, 54)],
+    ["docx", zip("[Content_Types].xml", "word/document.xml")],
+    ["pptx", zip("[Content_Types].xml", "ppt/presentation.xml")],
+    ["xlsx", zip("[Content_Types].xml", "xl/workbook.xml")],
+    [undefined, zip("a.txt")],
+    [undefined, bytes(0x50, 0x4b, 0x03, 0x04)],
+    [undefined, text("GIF89a")],
+    [undefined, text("<html><body>not found</body></html>")],
+    [undefined, text("BMW is not a bitmap, nor is it any other image")],
+    [undefined, bytes(0, 0, 0, 24, ...text("ftypisom"))],
+    [undefined, new Uint8Array()],
+  ];
+  for (const [extension, content] of cases) {
+    assert.equal(mediaType(content)?.extension, extension, `${extension}: ${content.slice(0, 12)}`);
+  }
+});

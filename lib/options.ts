@@ -1,0 +1,135 @@
+/**
+ * @module options: the table of all options, from which the command line is read and `--help` is
+ * written.
+ */
+
+import { ENGINE_NAMES } from "./engines.ts";
+import { defaultInputKey, defaultOutputKey } from "./keys.ts";
+
+/** One option. */
+export interface OptionSpec {
+  /** Name on the command line, without dashes. */
+  readonly flag: string;
+  /** Name in the environment; an empty value there counts as absent. */
+  readonly env: string;
+  /** Placeholder in `--help`; absent for a switch. */
+  readonly value?: string;
+  /** Default as `--help` shows it; absent where the option is required or derived. */
+  readonly default?: string;
+  /** What it does, for `--help` and the README. */
+  readonly help: string;
+}
+
+/** Every option, in the order of `--help`. */
+export const OPTIONS = {
+  datasetName: {
+    flag: "dataset-name",
+    env: "DATASET_NAME",
+    value: "NAME",
+    help: "data set to label (required)",
+  },
+  s3Bucket: {
+    flag: "s3-bucket",
+    env: "S3_BUCKET",
+    value: "NAME",
+    help: "bucket of input, output and all state (required outside the local profile)",
+  },
+  inputKey: {
+    flag: "input-s3-key",
+    env: "INPUT_S3_KEY",
+    value: "KEY",
+    default: defaultInputKey("{dataset}"),
+    help: "Parquet object with the rows to label",
+  },
+  outputKey: {
+    flag: "output-s3-key",
+    env: "OUTPUT_S3_KEY",
+    value: "KEY",
+    default: defaultOutputKey("{dataset}"),
+    help: "Parquet object to write",
+  },
+  checkpointPrefix: {
+    flag: "checkpoint-prefix",
+    env: "CHECKPOINT_PREFIX",
+    value: "PREFIX",
+    default: "checkpoints/",
+    help: "where the state of unfinished runs lies",
+  },
+  batchSize: {
+    flag: "batch-size",
+    env: "BATCH_SIZE",
+    value: "ROWS",
+    default: "500",
+    help: "rows in a checkpoint, 1 to 100000",
+  },
+  concurrency: {
+    flag: "concurrency",
+    env: "CONCURRENCY",
+    value: "N",
+    default: "3",
+    help: "requests in flight at once, 1 to 1000",
+  },
+  requestDelayMs: {
+    flag: "request-delay-ms",
+    env: "REQUEST_DELAY_MS",
+    value: "MS",
+    default: "100",
+    help: "least time between two request starts, 0 to 600000",
+  },
+  maxRetries: {
+    flag: "max-retries",
+    env: "MAX_RETRIES",
+    value: "N",
+    default: "3",
+    help: "retries of a page after its first attempt, 0 to 100 (exponential backoff with jitter)",
+  },
+  maxFailureRate: {
+    flag: "max-failure-rate",
+    env: "MAX_FAILURE_RATE",
+    value: "SHARE",
+    default: "0.05",
+    help: "share of failed rows, 0 to 1, above which the run ends with exit code 6",
+  },
+  engine: {
+    flag: "engine",
+    env: "OCR_ENGINE",
+    value: "NAME",
+    default: "upstage-ocr",
+    help: `OCR engine: ${ENGINE_NAMES.join(", ")}`,
+  },
+  model: {
+    flag: "model",
+    env: "OCR_MODEL",
+    value: "NAME",
+    default: "the engine's own",
+    help: "model to ask for",
+  },
+  resume: {
+    flag: "resume",
+    env: "RESUME",
+    help: "say explicitly that an unfinished run is to be continued, which happens anyway " +
+      "(RESUME=true; RESUME=false means --fresh)",
+  },
+  fresh: {
+    flag: "fresh",
+    env: "RESUME",
+    help: "ignore checkpoints and make every row anew (paid answers are still reused)",
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+/** What comes from the environment only, with what it is for. */
+export const ENVIRONMENT_ONLY: readonly (readonly [name: string, help: string])[] = [
+  ["UPSTAGE_API_KEY", "API key (required outside the local profile, or the next)"],
+  [
+    "AWS_SECRET_ARN",
+    "Secrets Manager secret with the API key: plain, or JSON with\n" +
+    "UPSTAGE_API_KEY or api_key",
+  ],
+  [
+    "UPSTAGE_BASE_URL",
+    "API address, https unless on this machine\n" +
+    "(default: https://api.upstage.ai/v1)",
+  ],
+  ["AWS_ENDPOINT_URL_S3", "another S3 server; it is addressed path-style"],
+  ["AWS_REGION, AWS_PROFILE, …", "as for every AWS tool"],
+];

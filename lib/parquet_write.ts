@@ -1,0 +1,142 @@
+/**
+ * @module parquet_write: output rows to the bytes of a Parquet file; the one file that knows
+ * hyparquet-writer. How a row lies in the file is `parquet_schema.ts`'s matter, joining finished
+ * files `parquet_join.ts`'s.
+ */
+import { zstdCompressSync } from "node:zlib";
+import { ByteWriter, type ColumnSource, ParquetWriter } from "hyparquet-writer";
+import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
+import type { ItemMetadata, OcrItem } from "./item.ts";
+import type { RawStruct } from "./parquet_codec.ts";
+import { ITEM_COLUMNS, ITEM_SCHEMA } from "./parquet_schema.ts";
+
+/** The schema in the writer's own type. */
+const SCHEMA = [...ITEM_SCHEMA] as ParquetWriter["schema"];
+
+/** Options of {@linkcode encodeItems}. */
+export interface EncodeOptions {
+  /** Key-value pairs for the footer; may be empty. */
+  readonly keyValues: Readonly<Record<string, string>>;
+  /**
+   * Rows per row group, at least 1. A group is encoded in one go, during which nothing else runs.
+   * @default 100
+   */
+  readonly rowGroupSize?: number;
+  /** Called between row groups, so that timers and sockets get their turn. @default a timer of 0 ms */
+  readonly yieldToLoop?: () => Promise<void>;
+}
+
+/** Who wrote the file, as its footer says it. */
+const CREATED_BY = "pseudolabel";
+
+/**
+ * Encodes at least one row as a whole Parquet file. Equal rows give equal bytes. A negative zero in
+ * a polygon may come back as zero, and a lone surrogate in a text as U+FFFD.
+ *
+ * @throws {RangeError} if there are no rows, the lists of a row differ in length, or a number that
+ * has to be whole is not
+ */
+export async function encodeItems(
+  items: readonly OcrItem[],
+  options: EncodeOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const size = options.rowGroupSize ?? 100;
+  const yieldToLoop = options.yieldToLoop ?? nextTurn;
+  if (items.length === 0) throw new RangeError("Cannot encode a file of no rows");
+  if (!Number.isInteger(size) || size < 1) {
+    throw new RangeError(`Cannot encode as rowGroupSize must be >= 1: current value is ${size}`);
+  }
+  items.forEach(checkLengths);
+  const pairs = Object.entries(options.keyValues).map(([key, value]) => ({ key, value }));
+  const bytes = new ByteWriter(1 << 20);
+  const writer = new ParquetWriter({
+    writer: bytes,
+    schema: SCHEMA,
+    codec: "ZSTD",
+    compressors: { ZSTD: (page) => zstdCompressSync(page) },
+    kvMetadata: pairs.length > 0 ? pairs : undefined,
+    createdBy: CREATED_BY,
+  });
+  for (let start = 0; start < items.length; start += size) {
+    if (start > 0) await yieldToLoop();
+    const group = items.slice(start, start + size);
+    await writer.write({ columnData: columns(group), rowGroupSize: group.length });
+  }
+  await writer.finish();
+  return bytes.getBytes().slice();
+}
+
+/**
+ * A file of the output's schema without rows. Strict readers refuse it, as the writer gives its empty
+ * list of row groups a wrong type; it serves as the model of a footer.
+ */
+export function encodeNothing(): Uint8Array<ArrayBuffer> {
+  const bytes = new ByteWriter();
+  new ParquetWriter({ writer: bytes, schema: SCHEMA, createdBy: CREATED_BY }).finish();
+  return bytes.getBytes().slice();
+}
+
+/**
+ * Encodes a thrift struct in the compact protocol that footers are written in. Leave empty lists
+ * out: their element type can't be told from the value, and a wrong one makes readers refuse.
+ */
+export function encodeThrift(struct: RawStruct): Uint8Array<ArrayBuffer> {
+  const bytes = new ByteWriter(4096);
+  serializeTCompactProtocol(bytes, struct);
+  return bytes.getBytes().slice();
+}
+
+/** One getter per column, so that none can be missing; their order is that of the schema. */
+const GETTERS: { readonly [Name in keyof OcrItem]: (item: OcrItem) => unknown } = {
+  schema_version: (item) => item.schema_version,
+  id: (item) => item.id,
+  split: (item) => item.split,
+  image_path: (item) => item.image_path,
+  image_filename: (item) => item.image_filename,
+  width: (item) => whole(item.width),
+  height: (item) => whole(item.height),
+  polygons: (item) => item.polygons,
+  texts: (item) => item.texts,
+  labels: (item) => item.labels,
+  metadata: ({ metadata }) => ({
+    ...metadata,
+    attempts: whole(metadata.attempts),
+    image_bytes: whole(metadata.image_bytes),
+    api_width: whole(metadata.api_width),
+    api_height: whole(metadata.api_height),
+    billed_pages: whole(metadata.billed_pages),
+  } satisfies Record<keyof ItemMetadata, unknown>),
+};
+
+/** Statistics pay only where a query filters; on 26 leaves they would double the footer. */
+const WITH_STATISTICS: ReadonlySet<keyof OcrItem> = new Set(["id", "split", "image_path"]);
+
+function columns(items: readonly OcrItem[]): ColumnSource[] {
+  // The writer checks neither the number nor the order of columns; a wrong one corrupts the file.
+  return ITEM_COLUMNS.map((name) => ({
+    name,
+    data: items.map(GETTERS[name]),
+    statistics: WITH_STATISTICS.has(name),
+    offsetIndex: false,
+  }));
+}
+
+/** The writer takes 64-bit integers as BigInt only. */
+function whole(value: number | null): bigint | null {
+  return value === null ? null : BigInt(value);
+}
+
+function checkLengths(item: OcrItem): void {
+  const { polygons, texts, labels, metadata } = item;
+  const lengths = [polygons, texts, labels, metadata.word_confidences].map((list) => list.length);
+  if (lengths.some((length) => length !== lengths[0])) {
+    throw new RangeError(
+      `Cannot encode row "${item.id}" as its polygons, texts, labels and confidences differ in ` +
+        `number: ${lengths.join(", ")}`,
+    );
+  }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

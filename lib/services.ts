@@ -1,0 +1,53 @@
+/**
+ * @module services: what a run talks to, opened from settings and environment: the bucket, the
+ * images, the API. The AWS SDKs are loaded here and only where they are used.
+ */
+
+import { apiBaseUrl, apiKey } from "./api_access.ts";
+import { RunError } from "./errors.ts";
+import type { ImageSource } from "./images.ts";
+import type { Environment, Settings } from "./settings.ts";
+import type { Store } from "./store.ts";
+
+/** What a run talks to. Disposing closes it. */
+export interface Services extends AsyncDisposable {
+  /** Input, output and all state. */
+  readonly store: Store;
+  /** Where images may lie. */
+  readonly images: ImageSource;
+  /** Address and key of the API. */
+  readonly api: { readonly baseUrl: string; readonly apiKey: string };
+  /** What the user should know first. */
+  readonly greeting?: string;
+}
+
+/**
+ * S3 and the API with a key.
+ *
+ * @throws {RunError} `usage` naming whatever is missing
+ */
+export async function openAws(settings: Settings, env: Environment): Promise<Services> {
+  if (!settings.s3Bucket) {
+    const because = env.UPSTAGE_API_KEY
+      ? "UPSTAGE_API_KEY"
+      : env.AWS_SECRET_ARN && "AWS_SECRET_ARN";
+    const reason = because ? ` (${because} is set, so this is not the local profile)` : "";
+    throw new RunError("usage", `--s3-bucket (or S3_BUCKET) is required${reason}. Try --help.`);
+  }
+  const baseUrl = apiBaseUrl(env);
+  const key = await apiKey(
+    env,
+    async (id) => await (await import("./secrets_manager.ts")).readSecret(id),
+  );
+  const { openS3 } = await import("./store_s3.ts");
+  const s3 = openS3({ endpoint: env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined });
+  return {
+    store: s3.bucket(settings.s3Bucket),
+    images: { bucket: (name) => s3.bucket(name) },
+    api: { baseUrl, apiKey: key },
+    [Symbol.asyncDispose]: () => {
+      s3[Symbol.dispose]();
+      return Promise.resolve();
+    },
+  };
+}

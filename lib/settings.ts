@@ -1,0 +1,40 @@
+/**
+ * @module settings: what a run is told to do, as plain data. `command_line.ts` makes it from flags,
+ * environment and defaults.
+ */
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What to do with an unfinished run: continue it silently, continue it and say so, or start over. */
+export type StartMode = "auto" | "resume" | "fresh";
+
+/** The settings of a run. */
+export interface Settings {
+  /** Safe as part of a key. */
+  readonly datasetName: string;
+  /** Undefined where none was named. */
+  readonly s3Bucket: string | undefined;
+  /** Key of the input object. */
+  readonly inputKey: string;
+  /** Key of the output object; never the input's. */
+  readonly outputKey: string;
+  /** Empty, or ends with a slash. */
+  readonly checkpointPrefix: string;
+  /** Rows, at least 1. */
+  readonly batchSize: number;
+  /** Requests in flight, at least 1. */
+  readonly concurrency: number;
+  /** Milliseconds, at least 0. */
+  readonly requestDelayMs: number;
+  /** At least 0. */
+  readonly maxRetries: number;
+  /** 0 to 1. */
+  readonly maxFailureRate: number;
+  /** A known engine. */
+  readonly engine: string;
+  /** Safe as part of a key. */
+  readonly model: string;
+  /** What to do with an unfinished run. */
+  readonly start: StartMode;
+}

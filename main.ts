@@ -1,0 +1,195 @@
+/**
+ * @module main: the only file that touches arguments, environment, signals and the exit code.
+ * It wires the services of a run together and turns every error into one message.
+ */
+
+import { EXIT, type ExitName, RunError, StoreError } from "./lib/errors.ts";
+import type { Environment, Settings } from "./lib/settings.ts";
+import type { Services } from "./lib/services.ts";
+
+/** Requests in flight at the first signal get this long; Batch kills 30 s after SIGTERM. */
+const GRACE_MS = 20_000;
+/** Then the process ends, whatever still hangs. */
+const LAST_MS = 24_000;
+
+async function main(args: readonly string[]): Promise<number> {
+  using signals = new StopSignals();
+  try {
+    // Loaded here, after the signal handlers: without one, PID 1 ignores SIGTERM.
+    const { OPTIONS, ENVIRONMENT_ONLY } = await import("./lib/options.ts");
+    const { parseCommand } = await import("./lib/command_line.ts");
+    const names = [
+      ...Object.values(OPTIONS).map(({ env }) => env),
+      ...ENVIRONMENT_ONLY.flatMap(([name]) => name.match(/[A-Z0-9_]+/g) ?? []),
+      "AWS_ENDPOINT_URL",
+      "AWS_BATCH_JOB_ID",
+    ];
+    const env = Object.fromEntries(names.map((name) => [name, Deno.env.get(name)]));
+    const command = parseCommand(args, env);
+    switch (command.name) {
+      case "help":
+        print((await import("./lib/help.ts")).helpText());
+        return EXIT.ok;
+      case "version":
+        print(`pseudolabel ${(await import("./lib/version.ts")).VERSION}\n`);
+        return EXIT.ok;
+      case "run":
+        return await runCommand(command.settings, env, signals);
+    }
+  } catch (error) {
+    const [exit, message] = explain(error);
+    printError(`pseudolabel: ${message}\n`);
+    return EXIT[exit];
+  }
+}
+
+async function runCommand(
+  settings: Settings,
+  env: Environment,
+  signals: StopSignals,
+): Promise<number> {
+  const [{ run }, { Tally }, reporters, summaries, { systemClock }, { openAws }] = await Promise
+    .all([
+      import("./lib/run.ts"),
+      import("./lib/tally.ts"),
+      import("./lib/reporter.ts"),
+      import("./lib/summary.ts"),
+      import("./lib/clock.ts"),
+      import("./lib/services.ts"),
+    ]);
+  const local = isLocalProfile(settings, env);
+  await using services = local ? await openLocalProfile(env) : await openAws(settings, env);
+  if (services.greeting) print(`${services.greeting}\n`);
+
+  const tally = new Tally();
+  const common = { tally, write: printError, clock: systemClock };
+  const columns = () => Deno.consoleSize().columns;
+  using reporter = Deno.stderr.isTerminal()
+    ? reporters.barReporter({ ...common, columns })
+    : reporters.jsonReporter(common);
+  try {
+    const summary = await run({
+      settings,
+      ...services,
+      clock: systemClock,
+      random: Math.random,
+      newRunId: crypto.randomUUID(),
+      batchJobId: env.AWS_BATCH_JOB_ID || null,
+      tally,
+      reporter,
+      stop: signals.stop,
+      giveUp: signals.giveUp,
+    });
+    const tooMany = summaries.failureRate(summary.counts) > settings.maxFailureRate;
+    const exit: ExitName = tooMany ? "failures" : "ok";
+    reporter.end({ exit: EXIT[exit], ...summaries.summaryFacts(summary) });
+    print(summaries.renderSummary(summary));
+    if (tooMany) {
+      printError(
+        `pseudolabel: ${summary.counts.failed} of ${summary.counts.rows} rows failed, more than ` +
+          `--max-failure-rate ${settings.maxFailureRate} allows; the output is written all the same\n`,
+      );
+    }
+    return EXIT[exit];
+  } catch (error) {
+    const [exit, message] = explain(error);
+    reporter.end({ exit: EXIT[exit], error: message });
+    const progress = tally.total > 0 ? ` (${tally.done} of ${tally.total} rows were done)` : "";
+    printError(`pseudolabel: ${message}${progress}\n`);
+    return EXIT[exit];
+  }
+}
+
+/**
+ * A fresh checkout without AWS and without a key works on a folder and a local server. A compiled
+ * program never does.
+ */
+function isLocalProfile(settings: Settings, env: Environment): boolean {
+  return !Deno.build.standalone && !settings.s3Bucket && !env.UPSTAGE_API_KEY &&
+    !env.AWS_SECRET_ARN;
+}
+
+async function openLocalProfile(env: Environment): Promise<Services> {
+  // A computed address keeps development code out of the compiled program.
+  const address = new URL("./dev/local_profile.ts", import.meta.url).href;
+  const profile = await import(address) as typeof import("./dev/local_profile.ts");
+  return await profile.openLocalProfile(env);
+}
+
+/** The exit code and the message for whatever was thrown. */
+function explain(error: unknown): [ExitName, string] {
+  if (error instanceof RunError) return [error.exit, error.message];
+  if (error instanceof StoreError) {
+    const advice = "; what was done is kept: run the same command again and it continues";
+    return error.kind === "unavailable"
+      ? ["again", error.message + advice]
+      : ["store", error.message];
+  }
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  return ["internal", `internal error, please report it: ${text}`];
+}
+
+function print(text: string): void {
+  writeAll(Deno.stdout, text);
+}
+
+function printError(text: string): void {
+  writeAll(Deno.stderr, text);
+}
+
+/** Synchronous, so that nothing is lost when the process ends right after. */
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  let bytes = new TextEncoder().encode(text);
+  try {
+    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // `… | head` is no failure
+  }
+}
+
+/** The first SIGTERM or SIGINT stops the run in good order, the second one at once. */
+class StopSignals implements Disposable {
+  readonly #stop = new AbortController();
+  readonly #giveUp = new AbortController();
+  readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  readonly #handlers: [Deno.Signal, () => void][];
+
+  constructor() {
+    this.#handlers = (["SIGTERM", "SIGINT"] as const).map((name) => [name, () => this.#on(name)]);
+    for (const [name, handler] of this.#handlers) Deno.addSignalListener(name, handler);
+  }
+
+  /** Nothing new is begun once it aborts. */
+  get stop(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Requests in flight are given up once it aborts. */
+  get giveUp(): AbortSignal {
+    return this.#giveUp.signal;
+  }
+
+  #on(name: Deno.Signal): void {
+    if (this.#stop.signal.aborted) Deno.exit(EXIT.again);
+    const reason = new RunError(
+      "again",
+      `stopped by ${name}; every answer that arrived is stored: ` +
+        "run the same command again and it continues",
+    );
+    this.#stop.abort(reason);
+    this.#timers.push(
+      setTimeout(() => this.#giveUp.abort(reason), GRACE_MS),
+      setTimeout(() => {
+        printError(`pseudolabel: ${reason.message}\n`);
+        Deno.exit(EXIT.again);
+      }, LAST_MS),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const [name, handler] of this.#handlers) Deno.removeSignalListener(name, handler);
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,431 @@
+import assert from "node:assert/strict";
+import { encodeInput, fakeImage, inputRow, queryRows, readFake } from "./dev/fixtures.ts";
+import { type Ended, runProgram, startProgram, TEST_API_KEY } from "./dev/program.ts";
+import { type S3Double, startS3Double } from "./dev/s3_double.ts";
+import { startS3rver } from "./dev/s3rver.ts";
+import { scoreWords } from "./dev/score.ts";
+import { startUpstageServer, type UpstageServer } from "./dev/upstage_server.ts";
+import { type Answer, errorAnswer } from "./dev/upstage_server_answer.ts";
+import type { InputRow } from "./lib/item.ts";
+import { OPTIONS } from "./lib/options.ts";
+import { openS3 } from "./lib/store_s3.ts";
+import type { Store } from "./lib/store.ts";
+
+const BUCKET = "bench";
+const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
+const ARGS = ["--dataset-name", "demo", "--batch-size", "4", "--request-delay-ms", "0"];
+
+/** The real program beside an S3 server and an API server. */
+interface Bench extends AsyncDisposable {
+  readonly s3: S3Double;
+  readonly api: UpstageServer;
+  readonly store: Store;
+  readonly env: Record<string, string>;
+  run(args?: readonly string[], env?: Record<string, string>): Promise<Ended>;
+}
+
+async function openBench(
+  rows: readonly InputRow[],
+  answer: (document: { bytes: Uint8Array; index: number }) => Answer | Promise<Answer> = readAll,
+): Promise<Bench> {
+  const stack = new AsyncDisposableStack();
+  const s3 = stack.use(await startS3Double({ buckets: [BUCKET] }));
+  const api = stack.use(await startUpstageServer({ answer, apiKeys: [TEST_API_KEY] }));
+  const { accessKeyId, secretAccessKey } = s3;
+  const service = stack.use(
+    openS3({ endpoint: s3.url, credentials: { accessKeyId, secretAccessKey } }),
+  );
+  const store = service.bucket(BUCKET);
+  await fill(store, rows);
+  const env = {
+    S3_BUCKET: BUCKET,
+    AWS_ENDPOINT_URL_S3: s3.url,
+    AWS_ACCESS_KEY_ID: accessKeyId,
+    AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    AWS_REGION: "us-east-1",
+    UPSTAGE_BASE_URL: api.url,
+    UPSTAGE_API_KEY: TEST_API_KEY,
+  };
+  return {
+    s3,
+    api,
+    store,
+    env,
+    run: (args = [], more = {}) => runProgram([...ARGS, ...args], { env: { ...env, ...more } }),
+    [Symbol.asyncDispose]: async () => {
+      // Wherever the key went, it did not go into an object.
+      for (const objects of s3.objects.values()) {
+        for (const { bytes } of objects.values()) {
+          assert.ok(
+            !new TextDecoder().decode(bytes).includes(TEST_API_KEY),
+            "the key is in an object",
+          );
+        }
+      }
+      await stack.disposeAsync();
+    },
+  };
+}
+
+async function fill(store: Store, rows: readonly InputRow[]): Promise<void> {
+  await store.write("data/processed/demo.parquet", await encodeInput(rows));
+  for (const row of rows) {
+    await store.write(row.image_path.replace(/^s3:\/\/[^/]+\//, ""), fakeImage(row.id));
+  }
+}
+
+function rows(n: number, bucket = BUCKET): InputRow[] {
+  return Array.from(
+    { length: n },
+    (_, i) => inputRow(i, { image_path: `s3://${bucket}/images/${i}.png` }),
+  );
+}
+
+function readAll({ bytes }: { bytes: Uint8Array }): Answer {
+  return { kind: "page", page: readFake(bytes) };
+}
+
+/** The one message that a failed program ends with. */
+function message({ stderr }: Ended): string {
+  const lines = stderr.trimEnd().split("\n").filter((line) => !line.startsWith("{"));
+  assert.ok(lines.length <= 2, `more than two lines:\n${stderr}`);
+  assert.match(lines[0] ?? "", /^pseudolabel: /, stderr);
+  assert.doesNotMatch(stderr, /\n\s+at /, "a stack trace");
+  return lines.join("\n");
+}
+
+Deno.test("the program labels a data set through S3 and the API, and a second run changes nothing", async () => {
+  await using bench = await openBench(rows(11));
+  const first = await bench.run();
+  assert.equal(first.code, 0, first.stderr);
+  assert.match(first.stdout, /^rows +11$/m);
+  assert.match(first.stdout, /^pages billed by this run +11$/m);
+  assert.match(first.stdout, new RegExp(`^output +s3://${BUCKET}/${OUTPUT}$`, "m"));
+  assert.deepEqual(first.events.map(({ event }) => event), ["start", "end"]);
+  assert.equal(first.events[1].exit, 0);
+
+  const { bytes } = await bench.store.read(OUTPUT);
+  const output = await queryRows(
+    bytes,
+    "SELECT id, texts, metadata.status AS status FROM parquet_file",
+  );
+  assert.deepEqual(output.map(({ id }) => id), rows(11).map(({ id }) => id));
+  for (const { id, texts, status } of output) {
+    const words = readFake(fakeImage(id as string)).words.map(({ text }) => text);
+    assert.deepEqual([texts, status], [words, words.length > 0 ? "ok" : "empty"]);
+  }
+
+  const writes = () =>
+    bench.s3.requests.filter(({ method }) => method !== "GET" && method !== "HEAD");
+  const before = [writes().length, bench.api.requests];
+  const second = await bench.run(["--resume"]);
+  assert.equal(second.code, 0, second.stderr);
+  assert.match(second.stdout, /^Nothing to do/);
+  assert.deepEqual([writes().length, bench.api.requests], before);
+});
+
+Deno.test("the output has exactly the promised columns and types", async () => {
+  await using bench = await openBench(rows(3));
+  assert.equal((await bench.run()).code, 0);
+  const { bytes } = await bench.store.read(OUTPUT);
+  const columns = await queryRows(bytes, "DESCRIBE SELECT * FROM parquet_file");
+  assert.deepEqual(columns.map((c) => `${c.column_name} ${c.column_type}`), [
+    "schema_version VARCHAR",
+    "id VARCHAR",
+    "split VARCHAR",
+    "image_path VARCHAR",
+    "image_filename VARCHAR",
+    "width BIGINT",
+    "height BIGINT",
+    "polygons DOUBLE[][][]",
+    "texts VARCHAR[]",
+    "labels VARCHAR[]",
+    'metadata STRUCT("source" VARCHAR, engine VARCHAR, model_version VARCHAR, status VARCHAR, ' +
+    "error_code VARCHAR, error_message VARCHAR, attempts BIGINT, page_confidence DOUBLE, " +
+    "word_confidences DOUBLE[], image_sha256 VARCHAR, image_bytes BIGINT, api_width BIGINT, " +
+    "api_height BIGINT, billed_pages BIGINT, response_key VARCHAR, " +
+    "processed_at TIMESTAMP WITH TIME ZONE, input_metadata VARCHAR)",
+  ]);
+});
+
+Deno.test("a fresh checkout labels sample_10 for real, and a second run changes nothing", async () => {
+  const checkout = await Deno.makeTempDir();
+  try {
+    for (const name of ["main.ts", "deno.json", "deno.lock", "lib", "dev", "testdata"]) {
+      await copyTree(new URL(name, import.meta.url).pathname, `${checkout}/${name}`);
+    }
+    const args = ["--dataset-name", "sample_10", "--batch-size", "5", "--concurrency", "2"];
+    const options = { checkout, timeoutMs: 120_000 };
+    const first = await runProgram(args, options);
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /^Local profile: no bucket and no API key are set/);
+    assert.match(first.stdout, /^ {2}ok +10$/m);
+
+    const output = `${checkout}/.local/store/data/processed/sample_10_pseudo_labels.parquet`;
+    const bytes = await Deno.readFile(output);
+    const labels = await queryRows(
+      bytes,
+      "SELECT id, texts, polygons FROM parquet_file ORDER BY id",
+    );
+    const truth = JSON.parse(await Deno.readTextFile(`${checkout}/testdata/sample_10.truth.json`));
+    const score = { found: 0, total: 0 };
+    for (const { id, texts, polygons } of labels) {
+      const words = (texts as string[]).map((text, i) => ({
+        text,
+        confidence: 1,
+        vertices: (polygons as number[][][])[i].map(([x, y]) => ({ x, y })),
+      }));
+      const { found, total } = scoreWords(truth[id as string].words, words);
+      score.found += found;
+      score.total += total;
+    }
+    assert.ok(score.found >= 0.9 * score.total, `${score.found} of ${score.total} words found`);
+
+    const second = await runProgram(args, options);
+    assert.equal(second.code, 0, second.stderr);
+    assert.match(second.stdout, /^Nothing to do/m);
+    assert.match(second.stdout, /^requests +0$/m);
+    assert.deepEqual(await Deno.readFile(output), bytes);
+
+    const off = await runProgram(args, { checkout, env: { UPSTAGE_API_KEY: TEST_API_KEY } });
+    assert.equal(off.code, 2, "a key was set, yet it fell back to the local profile");
+  } finally {
+    await Deno.remove(checkout, { recursive: true });
+  }
+});
+
+async function copyTree(from: string, to: string): Promise<void> {
+  if ((await Deno.stat(from)).isFile) return await Deno.copyFile(from, to);
+  await Deno.mkdir(to);
+  for await (const { name } of Deno.readDir(from)) {
+    await copyTree(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+Deno.test("the program works on an S3 server that others wrote", async () => {
+  await using server = await startS3rver();
+  using s3 = openS3({ endpoint: server.url, credentials: server.credentials });
+  await fill(s3.bucket(server.bucket), rows(6, server.bucket));
+  await using api = await startUpstageServer({ answer: readAll, apiKeys: [TEST_API_KEY] });
+  const env = {
+    S3_BUCKET: server.bucket,
+    AWS_ENDPOINT_URL_S3: server.url,
+    AWS_ACCESS_KEY_ID: server.credentials.accessKeyId,
+    AWS_SECRET_ACCESS_KEY: server.credentials.secretAccessKey,
+    UPSTAGE_BASE_URL: api.url,
+    UPSTAGE_API_KEY: TEST_API_KEY,
+  };
+  const ended = await runProgram(ARGS, { env });
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(api.billedPages, 6);
+  const { bytes } = await s3.bucket(server.bucket).read(OUTPUT);
+  const output = await queryRows(bytes, "SELECT id FROM parquet_file");
+  assert.deepEqual(output.map(({ id }) => id), rows(6).map(({ id }) => id));
+});
+
+Deno.test("--help explains every option with its default and environment name", async () => {
+  const { code, stdout } = await runProgram(["--help"]);
+  assert.equal(code, 0);
+  for (const option of Object.values(OPTIONS)) {
+    assert.ok(stdout.includes(`--${option.flag}`), option.flag);
+    assert.ok(stdout.includes(`env: ${option.env})`), option.env);
+    if ("default" in option) assert.ok(stdout.includes(`default: ${option.default},`), option.flag);
+  }
+  for (const name of ["UPSTAGE_API_KEY", "AWS_SECRET_ARN", "UPSTAGE_BASE_URL", "Exit codes:"]) {
+    assert.ok(stdout.includes(name), name);
+  }
+  assert.ok(stdout.split("\n").every((line) => line.length <= 100), "a line is too long");
+});
+
+Deno.test("--version prints the version", async () => {
+  const { code, stdout } = await runProgram(["--version"]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^pseudolabel \d+\.\d+\.\d+\n$/);
+});
+
+Deno.test("what is wrong with the command line or the environment is one line and exit code 2", async () => {
+  const cases: [args: string[], env: Record<string, string>, message: RegExp][] = [
+    [["--dataset-nme", "x"], {}, /Unknown option '--dataset-nme'/],
+    [
+      ["--dataset-name", "x"],
+      { UPSTAGE_API_KEY: TEST_API_KEY },
+      /--s3-bucket.*UPSTAGE_API_KEY is set/,
+    ],
+    [["--dataset-name", "x"], { S3_BUCKET: "bucket" }, /no API key: set UPSTAGE_API_KEY/],
+    [["--dataset-name", "../x"], {}, /--dataset-name must be/],
+    [[], { DATASET_NAME: "x", BATCH_SIZE: "many" }, /BATCH_SIZE must be a whole number.*'many'/],
+    [
+      ["--dataset-name", "x", "--s3-bucket", "bucket"],
+      { UPSTAGE_API_KEY: TEST_API_KEY, UPSTAGE_BASE_URL: "http://api.example" },
+      /UPSTAGE_BASE_URL must be an https address/,
+    ],
+  ];
+  await Promise.all(cases.map(async ([args, env, expected]) => {
+    const ended = await runProgram(args, { env });
+    assert.equal(ended.code, 2, ended.stderr);
+    assert.match(message(ended), expected);
+  }));
+});
+
+Deno.test("an unusable input is one clear message and exit code 3, and nothing is paid", async () => {
+  await using bench = await openBench(rows(2));
+  const missing = await bench.run(["--dataset-name", "other"]);
+  assert.equal(missing.code, 3);
+  assert.match(
+    message(missing),
+    /input object s3:\/\/bench\/data\/processed\/other\.parquet does not exist.*--input-s3-key/,
+  );
+  const { bytes } = await bench.store.read("data/processed/demo.parquet");
+  for (
+    const damaged of [bytes.slice(0, -100), bytes.slice(0, 10), new Uint8Array(), fakeImage("x")]
+  ) {
+    await bench.store.write("data/processed/demo.parquet", damaged);
+    const ended = await bench.run();
+    assert.equal(ended.code, 3, ended.stderr);
+    assert.match(message(ended), /s3:\/\/bench\/data\/processed\/demo\.parquet/);
+  }
+  assert.equal(bench.api.requests, 0);
+});
+
+Deno.test("a store that refuses is one clear message and exit code 4", async () => {
+  await using bench = await openBench(rows(2));
+  const noBucket = await bench.run(["--s3-bucket", "no-such-bucket"]);
+  assert.equal(noBucket.code, 4, noBucket.stderr);
+  assert.match(message(noBucket), /s3:\/\/no-such-bucket\/.*there is no such bucket/);
+  const wrongKey = await bench.run([], { AWS_ACCESS_KEY_ID: "unknown" });
+  assert.equal(wrongKey.code, 4, wrongKey.stderr);
+  assert.match(message(wrongKey), /403/);
+  bench.s3.fault = ({ method, key }) =>
+    method === "PUT" && key.startsWith("checkpoints/")
+      ? { status: 403, code: "AccessDenied" }
+      : undefined;
+  const readOnly = await bench.run();
+  assert.equal(readOnly.code, 4, readOnly.stderr);
+  assert.match(message(readOnly), /checkpoints\/demo\/manifest\.json.*403/);
+  assert.equal(bench.api.requests, 0);
+});
+
+Deno.test("a wrong API key is one clear message and exit code 5, and no row is marked as failed", async () => {
+  await using bench = await openBench(rows(6));
+  const ended = await bench.run([], { UPSTAGE_API_KEY: "up_wrong" });
+  assert.equal(ended.code, 5, ended.stderr);
+  assert.match(message(ended), /401.*check the API key/);
+  assert.doesNotMatch(ended.stderr, /up_wrong/);
+  assert.equal(await bench.store.stat(OUTPUT), undefined);
+  const right = await bench.run();
+  assert.equal(right.code, 0, right.stderr);
+});
+
+Deno.test("a missing image is a failed row; too many of them end with exit code 6, output written", async () => {
+  await using bench = await openBench(rows(8));
+  await bench.store.remove("images/3.png");
+  const ended = await bench.run();
+  assert.equal(ended.code, 6, ended.stderr);
+  assert.match(message(ended), /1 of 8 rows failed.*--max-failure-rate 0\.05/);
+  assert.match(ended.stdout, /image_not_found +1$/m);
+  const failure = ended.events.find(({ event }) => event === "failure");
+  assert.deepEqual([failure?.row, failure?.id, failure?.code], [3, "row-3", "image_not_found"]);
+  const { bytes } = await bench.store.read(OUTPUT);
+  const failed = await queryRows(
+    bytes,
+    "SELECT id FROM parquet_file WHERE metadata.status = 'failed'",
+  );
+  assert.deepEqual(failed, [{ id: "row-3" }]);
+  assert.equal((await bench.run(["--max-failure-rate", "0.2"])).code, 0);
+});
+
+Deno.test("429 and 5xx are waited out and never become failed rows", async () => {
+  const seen = new Map<string, number>();
+  await using bench = await openBench(rows(8), ({ bytes }) => {
+    const name = new TextDecoder().decode(bytes.subarray(16, 24));
+    const attempt = (seen.get(name) ?? 0) + 1;
+    seen.set(name, attempt);
+    if (attempt === 1 && name.includes("2")) return errorAnswer(429, "rate_limit", "slow down");
+    if (attempt === 1 && name.includes("4")) return errorAnswer(503, "unavailable", "try later");
+    if (attempt === 1 && name.includes("6")) return { kind: "reset" };
+    return readAll({ bytes });
+  });
+  const ended = await bench.run();
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(bench.api.billedPages, 8);
+  const end = ended.events.at(-1)!;
+  assert.deepEqual([end.failed, end.throttled, end.retries, end.requests], [0, 1, 2, 11]);
+});
+
+Deno.test("SIGTERM ends the program with 75, and the next run pays only for what is missing", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const hold = Promise.withResolvers<void>();
+  await using bench = await openBench(rows(12), async (document) => {
+    if (document.index === 5) {
+      arrived.resolve();
+      await hold.promise; // in flight while the signal comes
+    }
+    return readAll(document);
+  });
+  const program = startProgram([...ARGS, "--concurrency", "2"], { env: bench.env });
+  await arrived.promise;
+  program.kill("SIGTERM");
+  // No new request may start from here on; the one that is held gets its answer stored.
+  hold.resolve();
+  const ended = await program.ended;
+  assert.equal(ended.code, 75, ended.stderr);
+  assert.match(message(ended), /stopped by SIGTERM.*run the same command again.*of 12 rows/);
+  const paid = bench.api.billedPages;
+  assert.ok(paid < 12, "it went on after the signal");
+  const again = await bench.run();
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(bench.api.billedPages, 12);
+});
+
+Deno.test("SIGKILL at any moment loses no stored answer and no finished batch", async () => {
+  let pid: { kill(signal: Deno.Signal): void } | undefined;
+  await using bench = await openBench(rows(12), (document) => {
+    if (document.index === 7) pid?.kill("SIGKILL");
+    return readAll(document);
+  });
+  const program = startProgram(ARGS, { env: bench.env });
+  pid = program;
+  await program.ended;
+  pid = undefined;
+  const kept = bench.s3.objects.get(BUCKET)!;
+  const stored = [...kept.keys()].filter((key) => key.startsWith("responses/")).length;
+  const before = bench.api.billedPages;
+  const again = await bench.run();
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(bench.api.billedPages - before, 12 - stored);
+  assert.ok(bench.api.billedPages - 12 <= 6, "more was paid twice than was in flight or unsaved");
+  const { bytes } = await bench.store.read(OUTPUT);
+  const output = await queryRows(bytes, "SELECT id FROM parquet_file");
+  assert.deepEqual(output.map(({ id }) => id), rows(12).map(({ id }) => id));
+});
+
+Deno.test("the key may come from Secrets Manager, as text or as JSON", async () => {
+  await using bench = await openBench(rows(1));
+  const { UPSTAGE_API_KEY: _, ...env } = bench.env;
+  let secret: Record<string, unknown> = {};
+  await using server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    () =>
+      Response.json(secret, {
+        status: secret.__type ? 400 : 200,
+        headers: { "content-type": "application/x-amz-json-1.1" },
+      }),
+  );
+  const address = `http://127.0.0.1:${server.addr.port}`;
+  const run = (answer: Record<string, unknown>, ...args: string[]) => {
+    secret = answer;
+    const own = { AWS_SECRET_ARN: "ocr-key", AWS_ENDPOINT_URL_SECRETS_MANAGER: address };
+    return runProgram([...ARGS, ...args], { env: { ...env, ...own } });
+  };
+  assert.equal((await run({ SecretString: TEST_API_KEY })).code, 0);
+  for (const name of ["UPSTAGE_API_KEY", "api_key"]) {
+    const json = JSON.stringify({ [name]: TEST_API_KEY, other: 1 });
+    assert.equal((await run({ SecretString: json }, "--fresh")).code, 0, name);
+  }
+  const missing = await run({ __type: "ResourceNotFoundException", message: "no" });
+  assert.equal(missing.code, 2, missing.stderr);
+  assert.match(message(missing), /cannot read secret ocr-key: it does not exist/);
+  const useless = await run({ SecretString: "{}" });
+  assert.equal(useless.code, 2);
+  assert.match(message(useless), /holds no key/);
+});
