@@ -23,6 +23,7 @@ async function main(args: readonly string[]): Promise<number> {
       ...ENVIRONMENT_ONLY.flatMap(([name]) => name.match(/[A-Z0-9_]+/g) ?? []),
       "AWS_ENDPOINT_URL",
       "AWS_BATCH_JOB_ID",
+      "AWS_BATCH_JOB_ATTEMPT",
     ];
     const env = Object.fromEntries(names.map((name) => [name, Deno.env.get(name)]));
     const command = parseCommand(args, env);
@@ -33,8 +34,10 @@ async function main(args: readonly string[]): Promise<number> {
       case "version":
         print(`pseudolabel ${(await import("./lib/version.ts")).VERSION}\n`);
         return EXIT.ok;
-      case "run":
-        return await runCommand(command.settings, env, signals);
+      case "verify":
+        return await verifyCommand(command.settings, env, signals);
+      default:
+        return await runCommand(command.name, command.settings, env, signals);
     }
   } catch (error) {
     const [exit, message] = explain(error);
@@ -44,21 +47,19 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function runCommand(
+  mode: "run" | "rebuild",
   settings: Settings,
   env: Environment,
   signals: StopSignals,
 ): Promise<number> {
-  const [{ run }, { Tally }, reporters, summaries, { systemClock }, { openAws }] = await Promise
-    .all([
-      import("./lib/run.ts"),
-      import("./lib/tally.ts"),
-      import("./lib/reporter.ts"),
-      import("./lib/summary.ts"),
-      import("./lib/clock.ts"),
-      import("./lib/services.ts"),
-    ]);
-  const local = isLocalProfile(settings, env);
-  await using services = local ? await openLocalProfile(env) : await openAws(settings, env);
+  const [{ run }, { Tally }, reporters, summaries, { systemClock }] = await Promise.all([
+    import("./lib/run.ts"),
+    import("./lib/tally.ts"),
+    import("./lib/reporter.ts"),
+    import("./lib/summary.ts"),
+    import("./lib/clock.ts"),
+  ]);
+  await using services = await openServices(settings, env);
   if (services.greeting) print(`${services.greeting}\n`);
 
   const tally = new Tally();
@@ -70,10 +71,12 @@ async function runCommand(
   try {
     const summary = await run({
       settings,
+      mode,
       ...services,
       clock: systemClock,
       random: Math.random,
       newRunId: crypto.randomUUID(),
+      owner: owner(env),
       batchJobId: env.AWS_BATCH_JOB_ID || null,
       tally,
       reporter,
@@ -94,10 +97,46 @@ async function runCommand(
   } catch (error) {
     const [exit, message] = explain(error);
     reporter.end({ exit: EXIT[exit], error: message });
-    const progress = tally.total > 0 ? ` (${tally.done} of ${tally.total} rows were done)` : "";
+    const progress = tally.requests + tally.done > 0
+      ? ` (${tally.done} of ${tally.total} rows were done)`
+      : "";
     printError(`pseudolabel: ${message}${progress}\n`);
     return EXIT[exit];
   }
+}
+
+async function verifyCommand(
+  settings: Settings,
+  env: Environment,
+  signals: StopSignals,
+): Promise<number> {
+  const { verify } = await import("./lib/verify.ts");
+  await using services = await openServices(settings, env);
+  if (services.greeting) printError(`${services.greeting}\n`);
+  const line = (facts: unknown) => print(JSON.stringify(facts) + "\n");
+  const verified = await verify(
+    services.store,
+    settings,
+    (finding) => line({ event: "finding", ...finding }),
+    signals.stop,
+  );
+  line({ event: "verified", ...verified });
+  return verified.findings > 0 ? EXIT.unsound : EXIT.ok;
+}
+
+/** Who runs this, for whoever finds the data set in use. */
+function owner(env: Environment): string {
+  if (env.AWS_BATCH_JOB_ID) {
+    return `Batch job ${env.AWS_BATCH_JOB_ID}, attempt ${env.AWS_BATCH_JOB_ATTEMPT || "1"}`;
+  }
+  return `process ${Deno.pid} on ${Deno.hostname()}`;
+}
+
+async function openServices(settings: Settings, env: Environment): Promise<Services> {
+  if (!isLocalProfile(settings, env)) {
+    return await (await import("./lib/services.ts")).openAws(settings, env);
+  }
+  return await openLocalProfile(env);
 }
 
 /**

@@ -13,7 +13,7 @@ import type { Store } from "./lib/store.ts";
 
 const BUCKET = "bench";
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
-const ARGS = ["--dataset-name", "demo", "--batch-size", "4", "--request-delay-ms", "0"];
+const ARGS = "--dataset-name demo --batch-size 4 --request-delay-ms 0 --lease-seconds 1".split(" ");
 
 /** The real program beside an S3 server and an API server. */
 interface Bench extends AsyncDisposable {
@@ -99,7 +99,7 @@ Deno.test("the program labels a data set through S3 and the API, and a second ru
   const first = await bench.run();
   assert.equal(first.code, 0, first.stderr);
   assert.match(first.stdout, /^rows +11$/m);
-  assert.match(first.stdout, /^pages billed by this run +11$/m);
+  assert.match(first.stdout, /^pages billed now +11 \(\$0\.02\)$/m);
   assert.match(first.stdout, new RegExp(`^output +s3://${BUCKET}/${OUTPUT}$`, "m"));
   assert.deepEqual(first.events.map(({ event }) => event), ["start", "end"]);
   assert.equal(first.events[1].exit, 0);
@@ -301,7 +301,7 @@ Deno.test("a store that refuses is one clear message and exit code 4", async () 
       : undefined;
   const readOnly = await bench.run();
   assert.equal(readOnly.code, 4, readOnly.stderr);
-  assert.match(message(readOnly), /checkpoints\/demo\/manifest\.json.*403/);
+  assert.match(message(readOnly), /s3:\/\/bench\/checkpoints\/demo\/.*403/);
   assert.equal(bench.api.requests, 0);
 });
 
@@ -428,4 +428,92 @@ Deno.test("the key may come from Secrets Manager, as text or as JSON", async () 
   const useless = await run({ SecretString: "{}" });
   assert.equal(useless.code, 2);
   assert.match(message(useless), /holds no key/);
+});
+
+Deno.test("a request that hangs holds up the end after SIGTERM by 20 s, not by more than 25 s", async () => {
+  const arrived = Promise.withResolvers<void>();
+  await using bench = await openBench(rows(5), () => {
+    arrived.resolve();
+    return { kind: "hang" };
+  });
+  const program = startProgram(ARGS, { env: bench.env });
+  await arrived.promise;
+  const begin = performance.now();
+  program.kill("SIGTERM");
+  const ended = await program.ended;
+  const seconds = (performance.now() - begin) / 1_000;
+  assert.equal(ended.code, 75, ended.stderr);
+  assert.ok(seconds > 19 && seconds < 25, `${seconds} s`);
+  assert.equal(await bench.store.stat(OUTPUT), undefined);
+});
+
+Deno.test("a second signal ends the program at once", async () => {
+  const arrived = Promise.withResolvers<void>();
+  await using bench = await openBench(rows(5), () => {
+    arrived.resolve();
+    return { kind: "hang" };
+  });
+  const program = startProgram(ARGS, { env: bench.env });
+  await arrived.promise;
+  const begin = performance.now();
+  program.kill("SIGINT");
+  program.kill("SIGTERM");
+  assert.equal((await program.ended).code, 75);
+  assert.ok(performance.now() - begin < 5_000);
+});
+
+Deno.test("a second run on the same data set reports the first, and pays nothing", async () => {
+  const arrived = Promise.withResolvers<void>();
+  const hold = Promise.withResolvers<void>();
+  await using bench = await openBench(rows(5), async (document) => {
+    if (document.index === 2) arrived.resolve(); // as many as it keeps in flight
+    await hold.promise;
+    return readAll(document);
+  });
+  const first = startProgram(ARGS, { env: bench.env });
+  await arrived.promise;
+  const requests = bench.api.requests;
+  const second = await bench.run();
+  assert.equal(second.code, 7, second.stderr);
+  assert.match(message(second), /another run is working on this data set: process \d+ on /);
+  assert.equal(bench.api.requests, requests);
+  hold.resolve();
+  assert.equal((await first.ended).code, 0);
+});
+
+Deno.test("verify proves what was written, and names what is wrong with it", async () => {
+  await using bench = await openBench(rows(6));
+  assert.equal((await bench.run()).code, 0);
+  const good = await bench.run(["verify"]);
+  assert.equal(good.code, 0, good.stdout + good.stderr);
+  assert.deepEqual(JSON.parse(good.stdout), {
+    event: "verified",
+    rows: 6,
+    answers: 6,
+    findings: 0,
+  });
+  const answer = [...bench.s3.objects.get(BUCKET)!.keys()].find((key) =>
+    key.startsWith("responses/")
+  )!;
+  await bench.store.remove(answer);
+  const bad = await bench.run(["verify"]);
+  assert.equal(bad.code, 9, bad.stderr);
+  const finding = JSON.parse(bad.stdout.split("\n")[0]);
+  assert.equal(finding.code, "answer");
+  assert.match(finding.message, /stored answer responses\/.* is missing/);
+});
+
+Deno.test("--max-pages ends the program with 8 before the next page, --retry-failed redoes failed rows", async () => {
+  await using bench = await openBench(rows(8));
+  await bench.store.remove("images/2.png");
+  const limited = await bench.run(["--max-pages", "3"]);
+  assert.equal(limited.code, 8, limited.stderr);
+  assert.match(message(limited), /stopped before --max-pages 3/);
+  assert.equal(bench.api.billedPages, 3);
+  assert.equal((await bench.run()).code, 6);
+  await bench.store.write("images/2.png", fakeImage("row-2"));
+  const retried = await bench.run(["--retry-failed", "--only-code", "image_not_found"]);
+  assert.equal(retried.code, 0, retried.stderr);
+  assert.equal(bench.api.billedPages, 8);
+  assert.equal((await bench.run(["verify"])).code, 0);
 });

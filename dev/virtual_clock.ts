@@ -3,6 +3,7 @@
  * of hours takes milliseconds and comes out the same each time.
  */
 
+import { setImmediate } from "node:timers";
 import type { Clock } from "../lib/clock.ts";
 
 interface Sleeper {
@@ -42,10 +43,10 @@ export class VirtualClock implements Clock {
     work.then(() => settled = true, () => settled = true);
     let idle = 0;
     for (let jumps = 0; jumps < maxJumps;) {
-      await new Promise((resolve) => setTimeout(resolve, 0)); // lets all ready work run
+      await new Promise((resolve) => setImmediate(resolve)); // lets all ready work run
       if (settled) return await work;
       if (this.#sleepers.length === 0) {
-        if (++idle > 2_000) throw new Error("nobody sleeps, yet the work does not end");
+        if (++idle > 20_000) throw new Error("nobody sleeps, yet the work does not end");
         continue;
       }
       idle = 0;

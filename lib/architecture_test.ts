@@ -2,14 +2,17 @@ import assert from "node:assert/strict";
 
 /** The layers from the bottom up; a file imports from its own layer and those below. */
 const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
-  ["ground", /^(errors|clock|budget|pool|rate|version|failure|item|keys|media_type|settings)$/],
+  [
+    "ground",
+    /^(errors|clock|budget|pool|rate|version|failure|item|keys|media_type|settings|documents)$/,
+  ],
   ["terms", /^(store|engine|json_schemas|backoff|pacer|parquet_source|store_caller)$/],
   ["storage", /^(store_\w+|parquet_\w+|responses|unique)$/],
   ["api", /^(engines|engine_\w+|api_client|api_access|secrets_manager)$/],
-  ["pages", /^(tally|health|answers|images|labeler)$/],
+  ["pages", /^(tally|health|spending|ledger|asker|answers|images|labeler)$/],
   [
     "job",
-    /^(options|command_line|help|input_check|manifest|checkpoints|pipeline|reporter|result|summary|services|run)$/,
+    /^(options|option_values|command_line|help|input_check|manifest|checkpoints|pipeline|reporter|result|restore|verify|guard|halt|plan|lease_object|row_check|description|lease|labeling|summary|services|run)$/,
   ],
 ];
 

@@ -5,16 +5,10 @@
 
 import { StoreError } from "./errors.ts";
 import type { OcrItem } from "./item.ts";
-import {
-  CHECKPOINT_FOOTER_KEY,
-  type CheckpointFooter,
-  checkpointFooter,
-  type Manifest,
-  parseJsonAs,
-  type RowCounts,
-} from "./json_schemas.ts";
+import type { CheckpointFooter, Manifest, Spent } from "./documents.ts";
+import { CHECKPOINT_FOOTER_KEY, checkpointFooter, parseJsonAs } from "./json_schemas.ts";
 import type { CheckpointKeys } from "./keys.ts";
-import { readFooter } from "./parquet_footer.ts";
+import { readFooter, readItems } from "./parquet_footer.ts";
 import { openSource, type RandomAccess } from "./parquet_source.ts";
 import { encodeItems } from "./parquet_write.ts";
 import { forEachConcurrent } from "./pool.ts";
@@ -62,10 +56,10 @@ export class Checkpoints {
    * Looks at every batch object. One that is truncated, foreign or of another schema is copied
    * aside and counts as not done.
    *
-   * @returns Row counts of the finished batches by index.
+   * @returns The footers of the finished batches by index.
    */
-  async survey(onDamaged: (damaged: Damaged) => void): Promise<Map<number, RowCounts>> {
-    const done = new Map<number, RowCounts>();
+  async survey(onDamaged: (damaged: Damaged) => void): Promise<Map<number, CheckpointFooter>> {
+    const done = new Map<number, CheckpointFooter>();
     await forEachConcurrent(
       this.#store.list(this.#keys.root),
       SURVEY_CONCURRENCY,
@@ -73,8 +67,7 @@ export class Checkpoints {
         const index = this.#keys.batchIndex(info.key);
         if (index === undefined || index >= this.batches) return;
         try {
-          const footer = await this.#check(index, openSource(this.#store, info));
-          done.set(index, footer.counts);
+          done.set(index, await this.#check(index, openSource(this.#store, info)));
         } catch (error) {
           // A store that fails says nothing about the object.
           if (error instanceof StoreError && error.kind !== "not_found") throw error;
@@ -86,6 +79,26 @@ export class Checkpoints {
       },
     );
     return done;
+  }
+
+  /** Like {@linkcode survey}, but changes nothing: what each batch object holds, or its problem. */
+  async *inspect(): AsyncGenerator<
+    & { index: number }
+    & (
+      | { footer: CheckpointFooter; problem?: undefined }
+      | { footer?: undefined; problem: string }
+    )
+  > {
+    for await (const info of this.#store.list(this.#keys.root)) {
+      const index = this.#keys.batchIndex(info.key);
+      if (index === undefined || index >= this.batches) continue;
+      try {
+        yield { index, footer: await this.#check(index, openSource(this.#store, info)) };
+      } catch (error) {
+        if (error instanceof StoreError && error.kind !== "not_found") throw error;
+        yield { index, problem: (error as Error).message };
+      }
+    }
   }
 
   async #check(index: number, source: RandomAccess): Promise<CheckpointFooter> {
@@ -103,11 +116,22 @@ export class Checkpoints {
     return footer;
   }
 
-  /** Writes batch `index` whole. @param items All its rows in input order. */
-  async save(index: number, items: readonly OcrItem[]): Promise<RowCounts> {
+  /** The rows of batch `index`, which must be done. */
+  async items(index: number): Promise<OcrItem[]> {
+    return await Array.fromAsync(readItems(await this.#source(index)));
+  }
+
+  /**
+   * Writes batch `index` whole.
+   *
+   * @param items All its rows in input order.
+   * @param spent What they have cost.
+   */
+  async save(index: number, items: readonly OcrItem[], spent: Spent): Promise<CheckpointFooter> {
     const counts = noRows();
     for (const item of items) countRow(counts, item);
-    const footer: CheckpointFooter = { run_id: this.#manifest.run_id, batch: index, counts };
+    const { run_id } = this.#manifest;
+    const footer: CheckpointFooter = { run_id, batch: index, counts, spent };
     const bytes = await encodeItems(items, {
       keyValues: { [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer) },
     });
@@ -121,18 +145,18 @@ export class Checkpoints {
           `${bytes.byteLength}; run the same command again`,
       );
     }
-    return counts;
+    return footer;
   }
 
   /** All batches in order, for joining. Every one must be done. */
   async *sources(): AsyncGenerator<RandomAccess> {
-    for (let index = 0; index < this.batches; index++) {
-      const key = this.#keys.batch(index);
-      const info = await this.#store.stat(key);
-      if (!info) {
-        throw new StoreError("not_found", `${this.#store.url}/${key} has disappeared; run again`);
-      }
-      yield openSource(this.#store, info);
-    }
+    for (let index = 0; index < this.batches; index++) yield await this.#source(index);
+  }
+
+  async #source(index: number): Promise<RandomAccess> {
+    const key = this.#keys.batch(index);
+    const info = await this.#store.stat(key);
+    if (info) return openSource(this.#store, info);
+    throw new StoreError("not_found", `${this.#store.url}/${key} has disappeared; run again`);
   }
 }

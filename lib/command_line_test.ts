@@ -9,7 +9,7 @@ type Name = keyof typeof OPTIONS;
 
 function settings(args: string[], env: Environment = {}): Settings {
   const command = parseCommand(args, env);
-  assert.ok(command.name === "run");
+  assert.ok("settings" in command);
   return command.settings;
 }
 
@@ -25,10 +25,16 @@ function refusal(args: string[], env: Environment = {}): string {
   assert.fail(`accepted ${JSON.stringify([args, env])}`);
 }
 
+/** Options that take no free value, or none alone: each has a test of its own below. */
+const OWN_TESTS = ["resume", "fresh", "engine", "retryFailed", "onlyCode"] as const;
+
 /** Two good values per option, the default, and bad values. */
-const VALUES: Record<Exclude<Name, "resume" | "fresh" | "engine">, {
+const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
   readonly good: readonly [string, string];
+  /** What the values come to in the settings. @default the values themselves */
   readonly means?: readonly [unknown, unknown];
+  /** Where in the settings. @default under the option's own name */
+  readonly at?: keyof Settings;
   readonly fallback: unknown;
   readonly bad: readonly string[];
 }> = {
@@ -93,7 +99,45 @@ const VALUES: Record<Exclude<Name, "resume" | "fresh" | "engine">, {
     fallback: "ocr",
     bad: ["a/b", "..", "o c r"],
   },
+  maxPages: {
+    good: ["0", "1000000000000"],
+    means: [0, 1e12],
+    fallback: Infinity,
+    bad: ["1000000000001", "1.5", "-1", "none", "Infinity"],
+  },
+  maxCost: {
+    good: ["3", "0.0015"],
+    means: [2_000, 1],
+    at: "maxPages",
+    fallback: Infinity,
+    bad: ["-1", "$5", "1e3", "1,000"],
+  },
+  pricePerPage: {
+    good: ["0", "0.01"],
+    means: [0, 0.01],
+    fallback: 0.0015,
+    bad: ["1001", "-1", "cheap"],
+  },
+  maxOutageMinutes: {
+    good: ["0.5", "1440"],
+    means: [30_000, 86_400_000],
+    at: "maxOutageMs",
+    fallback: 600_000,
+    bad: ["1441", "-1", "10m"],
+  },
+  leaseSeconds: {
+    good: ["1", "3600"],
+    means: [1_000, 3_600_000],
+    at: "leaseMs",
+    fallback: 30_000,
+    bad: ["0", "3601", "1.5", "30s"],
+  },
 };
+
+/** What an option came to in the settings. */
+function read(name: keyof typeof VALUES, from: Settings): unknown {
+  return from[VALUES[name].at ?? name as keyof Settings];
+}
 
 const NAMES = Object.keys(VALUES) as (keyof typeof VALUES)[];
 
@@ -103,8 +147,8 @@ function base(name: Name): string[] {
 }
 
 Deno.test("VALUES covers every option that takes a free value", () => {
-  const free = Object.keys(OPTIONS).filter((name) => !["resume", "fresh", "engine"].includes(name));
-  assert.deepEqual(NAMES, free);
+  const own: readonly string[] = OWN_TESTS;
+  assert.deepEqual([...NAMES].sort(), Object.keys(OPTIONS).filter((n) => !own.includes(n)).sort());
 });
 
 for (const name of NAMES) {
@@ -114,12 +158,12 @@ for (const name of NAMES) {
   Deno.test(`parseCommand() takes --${spec.flag} before ${spec.env} before the default`, () => {
     const flag = [`--${spec.flag}`, good[0]];
     const env = { [spec.env]: good[1] };
-    assert.deepEqual(settings([...base(name), ...flag], env)[name], means[0]);
-    assert.deepEqual(settings(base(name), env)[name], means[1]);
+    assert.deepEqual(read(name, settings([...base(name), ...flag], env)), means[0]);
+    assert.deepEqual(read(name, settings(base(name), env)), means[1]);
     if (name === "datasetName") return;
-    assert.deepEqual(settings(base(name))[name], fallback);
+    assert.deepEqual(read(name, settings(base(name))), fallback);
     // Batch job definitions set what they don't need to an empty text.
-    assert.deepEqual(settings(base(name), { [spec.env]: "" })[name], fallback);
+    assert.deepEqual(read(name, settings(base(name), { [spec.env]: "" })), fallback);
   });
 
   Deno.test(`parseCommand() refuses a bad --${spec.flag} and names where it came from`, () => {
@@ -157,6 +201,45 @@ Deno.test("parseCommand() reads RESUME, which --resume and --fresh override", ()
   assert.match(refusal(["--dataset-name=demo", "--fresh=yes"]), /--fresh/);
 });
 
+Deno.test("parseCommand() reads which failed rows are to be made anew", () => {
+  const failed = (env: Environment, ...args: string[]) =>
+    settings(["--dataset-name=demo", ...args], env).retryFailed;
+  assert.equal(failed({}), undefined);
+  assert.deepEqual(failed({}, "--retry-failed"), { codes: "all" });
+  assert.deepEqual(failed({ RETRY_FAILED: "true", ONLY_CODE: "" }), { codes: "all" });
+  assert.equal(failed({ RETRY_FAILED: "false" }), undefined);
+  assert.deepEqual(failed({}, "--retry-failed", "--only-code=api_unavailable, image_empty"), {
+    codes: ["api_unavailable", "image_empty"],
+  });
+  assert.deepEqual(failed({ RETRY_FAILED: "1", ONLY_CODE: "api_rejected" }), {
+    codes: ["api_rejected"],
+  });
+  const refused = (env: Environment, ...args: string[]) =>
+    refusal(["--dataset-name=demo", ...args], env);
+  assert.match(refused({}, "--only-code=api_rejected"), /^--only-code .*--retry-failed/);
+  assert.match(refused({ ONLY_CODE: "api_rejected" }), /^ONLY_CODE .*--retry-failed/);
+  const unknown = refused({}, "--retry-failed", "--only-code=api_rejected,constructor");
+  assert.match(unknown, /^--only-code: unknown code 'constructor'.*api_unavailable/);
+  assert.match(refused({}, "--retry-failed", "--fresh"), /--retry-failed and --fresh exclude/);
+  assert.match(refused({ RETRY_FAILED: "maybe" }), /^RETRY_FAILED .*'maybe'/);
+});
+
+Deno.test("parseCommand() takes the tighter of the two spending limits and names it", () => {
+  const limit = (...args: string[]) => {
+    const { maxPages, limit } = settings(["--dataset-name=demo", ...args]);
+    return [maxPages, limit];
+  };
+  const cost = ["--max-cost=0.3", "--price-per-page=0.1"];
+  // 0.3 / 0.1 is a hair below 3 in floating point.
+  assert.deepEqual(limit(...cost), [3, "--max-cost 0.3 (3 pages)"]);
+  assert.deepEqual(limit(...cost, "--max-pages=2"), [2, "--max-pages 2"]);
+  assert.deepEqual(limit(...cost, "--max-pages=4"), [3, "--max-cost 0.3 (3 pages)"]);
+  assert.deepEqual(limit("--max-cost=1", "--price-per-page=0", "--max-pages=7"), [
+    7,
+    "--max-pages 7",
+  ]);
+});
+
 Deno.test("parseCommand() refuses an output that would replace the input", () => {
   const env = { OUTPUT_S3_KEY: "a.parquet" };
   const message = refusal(["--dataset-name=demo", "--input-s3-key=a.parquet"], env);
@@ -175,10 +258,16 @@ Deno.test("parseCommand() asks for a data set by both names", () => {
   assert.match(refusal(["run"], { DATASET_NAME: "" }), /required/);
 });
 
-Deno.test("parseCommand() takes `run` and no subcommand for the same", () => {
+Deno.test("parseCommand() takes no command for `run`, and knows no others than those listed", () => {
   const args = ["--dataset-name", "demo", "--batch-size", "7"];
   assert.deepEqual(parseCommand(["run", ...args], {}), parseCommand(args, {}));
-  assert.match(refusal(["label", ...args]), /'label'.*'run'/);
+  for (const name of ["verify", "rebuild"]) {
+    const command = parseCommand([...args, name], {});
+    assert.equal(command.name, name);
+    assert.deepEqual({ ...command, name: "run" }, parseCommand(args, {}));
+  }
+  assert.match(refusal(["label", ...args]), /'label'.*\brun\b/);
+  assert.match(refusal(["constructor", ...args]), /'constructor'/);
   assert.match(refusal(["run", "extra", ...args]), /'extra'/);
 });
 

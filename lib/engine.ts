@@ -44,8 +44,6 @@ export interface Page {
 export interface Answer {
   /** The model that really answered, for example `ocr-260930`. */
   readonly modelVersion: string | null;
-  /** Pages on the bill. */
-  readonly billedPages: number;
   /** One at least. */
   readonly pages: readonly [Page, ...Page[]];
 }
@@ -62,4 +60,6 @@ export interface Engine {
   form(image: ImageFile, model: string): FormData;
   /** Reads the JSON of an answer; an unexpected form is a problem in words, never an exception. */
   parse(body: unknown): Parsed<Answer>;
+  /** Pages that an answer cost, also one that can't be read: what it states, else at least 1. */
+  billedPages(body: unknown): number;
 }

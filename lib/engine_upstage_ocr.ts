@@ -39,13 +39,20 @@ export const upstageOcr: Engine = {
     return {
       value: {
         modelVersion: answer.modelVersion ?? null,
-        // An answer without the field still cost its pages.
-        billedPages: answer.numBilledPages ?? pages.length,
         pages: pages as unknown as Answer["pages"],
       },
     };
   },
+
+  billedPages,
 };
+
+/** The bill as the answer states it; an answer that doesn't still cost its pages. */
+function billedPages(body: unknown): number {
+  const { numBilledPages: stated, pages } = (body ?? {}) as Record<string, unknown>;
+  if (typeof stated === "number" && Number.isSafeInteger(stated) && stated >= 0) return stated;
+  return Array.isArray(pages) ? Math.max(1, pages.length) : 1;
+}
 
 /**
  * The same quadrilateral in clockwise order from the same first point. The API promises that order

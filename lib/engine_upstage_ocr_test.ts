@@ -40,11 +40,10 @@ Deno.test("upstageOcr.form() holds the very bytes, their type and the model", as
   assert.equal(form.get("model"), "ocr-260930");
 });
 
-Deno.test("upstageOcr.parse() reads words, polygons, confidences, size and bill", () => {
+Deno.test("upstageOcr.parse() reads words, polygons, confidences and size", () => {
   assert.deepEqual(parse(), {
     value: {
       modelVersion: "ocr-260930",
-      billedPages: 1,
       pages: [{
         width: 300,
         height: 100,
@@ -76,11 +75,27 @@ Deno.test("upstageOcr.parse() takes what may be absent for unknown, and unknown 
     body.pages.push({ width: 10.4, height: 20.5, words: [], novelty: 1 });
   }).value!;
   assert.equal(sparse.modelVersion, null);
-  assert.equal(sparse.billedPages, 2);
   assert.equal(sparse.pages[0].confidence, null);
   assert.equal(sparse.pages[0].words[0].confidence, null);
   assert.deepEqual(sparse.pages[1], { width: 10, height: 21, confidence: null, words: [] });
-  assert.equal(parse((body) => body.numBilledPages = 0).value?.billedPages, 0);
+});
+
+Deno.test("upstageOcr.billedPages() is what the answer states, else its pages, and never forgets one", () => {
+  const table: [body: unknown, pages: number][] = [
+    [answer(), 1],
+    [{ numBilledPages: 7, pages: [{}] }, 7],
+    [{ numBilledPages: 7 }, 7],
+    [{ numBilledPages: 0, pages: [{}] }, 0],
+    [{ pages: [{}, {}] }, 2],
+    [{ pages: [] }, 1],
+    [{ numBilledPages: -1, pages: [{}, {}] }, 2],
+    [{ numBilledPages: 1.5 }, 1],
+    [{ numBilledPages: "3", pages: "x" }, 1],
+    ...[null, undefined, [], "text", 7].map((body): [unknown, number] => [body, 1]),
+  ];
+  for (const [body, pages] of table) {
+    assert.equal(upstageOcr.billedPages(body), pages, JSON.stringify(body));
+  }
 });
 
 const MALFORMED: readonly (readonly [change: (body: Loose) => void, problem: RegExp])[] = [

@@ -24,6 +24,10 @@ export const EXIT = {
   failures: 6,
   /** The checkpoints belong to another run (input, batch size, engine or model differ). */
   conflict: 7,
+  /** `--max-pages` or `--max-cost` is reached; everything so far is stored. */
+  limit: 8,
+  /** `verify` found something wrong. */
+  unsound: 9,
   /** Interrupted or out of luck for now: run the same command again and it continues. */
   again: 75,
 } as const;

@@ -3,7 +3,7 @@
  */
 
 import { EXIT, type ExitName } from "./errors.ts";
-import { ENVIRONMENT_ONLY, OPTIONS, type OptionSpec } from "./options.ts";
+import { COMMANDS, ENVIRONMENT_ONLY, OPTIONS, type OptionSpec } from "./options.ts";
 
 /** What each exit code means; the README repeats it. */
 export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
@@ -14,7 +14,9 @@ export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
   store: "the object store refuses or fails",
   api: "the API refuses the run (key, credit, model); no remaining row was marked as failed",
   failures: "the output is written, but too many rows failed",
-  conflict: "the checkpoints belong to another run",
+  conflict: "the checkpoints belong to another run, or another run is working on the data set",
+  limit: "--max-pages or --max-cost is reached; raise it and run again",
+  unsound: "verify found something wrong",
   again: "interrupted, or the API is down: run the same command again and it continues",
 };
 
@@ -34,12 +36,16 @@ export function helpText(): string {
   const environment = ENVIRONMENT_ONLY.map(([name, help]) =>
     help.split("\n").map((line, n) => (n === 0 ? `  ${name}` : "").padEnd(width) + line).join("\n")
   );
+  const commands = Object.entries(COMMANDS).map(([name, help]) => `  ${name.padEnd(9)}${help}`);
   const codes = Object.entries(EXIT).map(([name, code]) =>
     `  ${String(code).padStart(2)}  ${EXIT_MEANINGS[name as ExitName]}`
   );
   return `Labels the images of a Parquet data set with an OCR API: polygons and texts, as Parquet.
 
-Usage: pseudolabel [run] --dataset-name NAME [options]
+Usage: pseudolabel [COMMAND] --dataset-name NAME [options]
+
+Commands:
+${commands.join("\n")}
 
 An unfinished run is continued by running the same command again. Every option can be given in the
 environment instead; a flag wins over the environment, the environment over the default.

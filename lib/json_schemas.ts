@@ -4,6 +4,15 @@
  */
 
 import { z } from "zod";
+import type {
+  CheckpointFooter,
+  LeaseDocument,
+  Ledger,
+  Manifest,
+  RunResult,
+  Spending,
+  StoredResponse,
+} from "./documents.ts";
 
 /** Checks a document and gives it a type; only this file knows that zod does it. */
 export interface Schema<T> {
@@ -20,6 +29,8 @@ const finite = z.number();
 const count = z.int().nonnegative();
 const confidence = z.number().min(0).max(1).nullish();
 const timestamp = z.iso.datetime();
+/** A stable code; some gateways send a number, and one of no use is as good as none. */
+const errorCode = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 /** Answer of `POST /document-digitization` with `model=ocr`, as far as it is used. */
@@ -63,9 +74,9 @@ export const upstageOcrAnswer: Schema<UpstageOcrAnswer> = z.object({
 
 /** The API's error body: flat, or inside `error`. */
 export const apiErrorBody: Schema<{ readonly code?: string; readonly message: string }> = z.union([
-  z.object({ error: z.object({ code: z.coerce.string().optional(), message: z.string() }) })
+  z.object({ error: z.object({ code: errorCode, message: z.string() }) })
     .transform((body) => body.error),
-  z.object({ code: z.coerce.string().optional(), message: z.string() }),
+  z.object({ code: errorCode, message: z.string() }),
 ]);
 
 /** The value of `AWS_SECRET_ARN`'s secret when it is JSON; parsing gives the key in it. */
@@ -73,28 +84,6 @@ export const secretJson: Schema<string> = z.union([
   z.object({ UPSTAGE_API_KEY: z.string().min(1) }).transform((value) => value.UPSTAGE_API_KEY),
   z.object({ api_key: z.string().min(1) }).transform((value) => value.api_key),
 ]);
-
-/** A stored answer with its envelope. */
-export interface StoredResponse {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-response/1";
-  /** Engine that was asked. */
-  readonly engine: string;
-  /** Model that was asked for. */
-  readonly model: string;
-  /** SHA-256 of the image, lower-case hex. */
-  readonly image_sha256: string;
-  /** Length of the image in bytes. */
-  readonly image_bytes: number;
-  /** Media type the image was sent as. */
-  readonly media_type: string;
-  /** Requests it took. */
-  readonly attempts: number;
-  /** ISO 8601, UTC. */
-  readonly received_at: string;
-  /** The API's own JSON, untouched. */
-  readonly body?: unknown;
-}
 
 /** Schema of {@linkcode StoredResponse}. */
 export const storedResponse: Schema<StoredResponse> = z.object({
@@ -106,39 +95,9 @@ export const storedResponse: Schema<StoredResponse> = z.object({
   media_type: z.string(),
   attempts: count,
   received_at: timestamp,
+  paid_by: z.object({ dataset: z.string(), run_id: z.string(), row_id: z.string() }),
   body: z.unknown(),
 });
-
-/** What a run is: written once, before anything is paid; a resumed run must agree with it. */
-export interface Manifest {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-manifest/1";
-  /** Marks what belongs to this run. */
-  readonly run_id: string;
-  /** Data set. */
-  readonly dataset: string;
-  /** The input object and its number of rows. */
-  readonly input: {
-    readonly url: string;
-    readonly etag: string;
-    readonly bytes: number;
-    readonly rows: number;
-  };
-  /** Rows in a checkpoint. */
-  readonly batch_size: number;
-  /** Engine. */
-  readonly engine: string;
-  /** Model that is asked for. */
-  readonly model: string;
-  /** Version of the row layout. */
-  readonly schema_version: string;
-  /** ISO 8601, UTC. */
-  readonly created_at: string;
-  /** Program and version. */
-  readonly created_by: string;
-  /** `AWS_BATCH_JOB_ID` of the process that began the run; null outside Batch. */
-  readonly batch_job_id: string | null;
-}
 
 /** Schema of {@linkcode Manifest}. */
 export const manifest: Schema<Manifest> = z.object({
@@ -155,22 +114,6 @@ export const manifest: Schema<Manifest> = z.object({
   batch_job_id: z.string().nullable(),
 });
 
-/** Rows by how they ended; whoever makes one counts it up. */
-export interface RowCounts {
-  /** All of them. */
-  rows: number;
-  /** Words were found. */
-  ok: number;
-  /** The page holds no words. */
-  empty: number;
-  /** The page could not be read. */
-  failed: number;
-  /** Failed rows by `error_code`. */
-  failures: Record<string, number>;
-  /** Rows whose input width and height differ from what the API saw. */
-  size_mismatches: number;
-}
-
 const rowCounts = z.object({
   rows: count,
   ok: count,
@@ -180,39 +123,25 @@ const rowCounts = z.object({
   size_mismatches: count,
 });
 
-/** What a checkpoint says of itself, in its Parquet footer under {@linkcode CHECKPOINT_FOOTER_KEY}. */
-export interface CheckpointFooter {
-  /** The run it belongs to. */
-  readonly run_id: string;
-  /** Which batch, from 0. */
-  readonly batch: number;
-  /** Its rows. */
-  readonly counts: RowCounts;
-}
+const spent = z.object({
+  answers_reused: count,
+  failed_attempts: count,
+  runs: z.record(
+    z.string(),
+    z.object({ answers: count, billed_pages: count, attempts: count }),
+  ),
+});
 
 /** Schema of {@linkcode CheckpointFooter}. */
 export const checkpointFooter: Schema<CheckpointFooter> = z.object({
   run_id: z.string(),
   batch: count,
   counts: rowCounts,
+  spent,
 });
 
 /** Key of {@linkcode checkpointFooter} in the footer's key-value metadata. */
 export const CHECKPOINT_FOOTER_KEY = "pseudolabel.checkpoint";
-
-/** Mark that the output is written. */
-export interface RunResult {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-result/1";
-  /** The run whose output it is. */
-  readonly run_id: string;
-  /** The output object. */
-  readonly output: { readonly url: string; readonly etag: string; readonly bytes: number };
-  /** Its rows. */
-  readonly counts: RowCounts;
-  /** ISO 8601, UTC. */
-  readonly finished_at: string;
-}
 
 /** Schema of {@linkcode RunResult}. */
 export const runResult: Schema<RunResult> = z.object({
@@ -220,7 +149,45 @@ export const runResult: Schema<RunResult> = z.object({
   run_id: z.string(),
   output: z.object({ url: z.string(), etag: z.string(), bytes: count }),
   counts: rowCounts,
+  spent,
   finished_at: timestamp,
+});
+
+/** Schema of {@linkcode Ledger}. */
+export const ledger: Schema<Ledger> = z.object({
+  format: z.literal("pseudolabel-ledger/1"),
+  dataset: z.string(),
+  runs: z.record(
+    z.string(),
+    z.object({
+      engine: z.string(),
+      model: z.string(),
+      answers: count,
+      billed_pages: count,
+      attempts: count,
+      answers_reused: count,
+      updated_at: timestamp,
+    }),
+  ),
+});
+
+/** Schema of {@linkcode Spending}. */
+export const spending: Schema<Spending> = z.object({
+  format: z.literal("pseudolabel-spending/1"),
+  run_id: z.string(),
+  reserved_pages: count,
+});
+
+/** Schema of {@linkcode LeaseDocument}. */
+export const lease: Schema<LeaseDocument> = z.object({
+  format: z.literal("pseudolabel-lease/1"),
+  holder: z.string(),
+  owner: z.string(),
+  generation: count,
+  ttl_ms: count.positive(),
+  acquired_at: timestamp,
+  renewed_at: timestamp,
+  released: z.boolean(),
 });
 
 /** What parsing gave: the value, or one line that says where the document is wrong. */

@@ -77,6 +77,21 @@ export class CheckpointKeys {
     return `${this.root}result.json`;
   }
 
+  /** Who works on the data set now. */
+  get lease(): string {
+    return `${this.root}lease.json`;
+  }
+
+  /** What the data set has cost, by run. */
+  get ledger(): string {
+    return `${this.root}ledger.json`;
+  }
+
+  /** What the run has spent at most. */
+  get spending(): string {
+    return `${this.root}spending.json`;
+  }
+
   /** Key of batch `index`, from 0; six digits, more if need be. */
   batch(index: number): string {
     return `${this.root}batch_${String(index).padStart(6, "0")}.parquet`;

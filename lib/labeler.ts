@@ -5,6 +5,7 @@
  */
 
 import type { Answers, Obtained } from "./answers.ts";
+import type { PaidBy } from "./documents.ts";
 import type { Page } from "./engine.ts";
 import type { Failure } from "./failure.ts";
 import type { ImageLoader, LoadedImage } from "./images.ts";
@@ -14,6 +15,14 @@ import { type InputRow, type ItemMetadata, type OcrItem, SCHEMA_VERSION } from "
 export const WORD_LABEL = "text";
 /** `metadata.source` of every row. */
 export const SOURCE = "pseudolabel";
+
+/** A row that is made. */
+export interface Labeled {
+  /** The row. */
+  readonly item: OcrItem;
+  /** For whom its answer was paid; null where none is stored. */
+  readonly paidBy: PaidBy | null;
+}
 
 /** Labels rows with one engine. */
 export class Labeler {
@@ -40,11 +49,12 @@ export class Labeler {
    *
    * @throws Whatever ends the run; a page that can't be read is a row.
    */
-  async label(row: InputRow, stop: AbortSignal): Promise<OcrItem> {
+  async label(row: InputRow, stop: AbortSignal): Promise<Labeled> {
     const loaded = await this.#images.load(row.image_path, stop);
     try {
-      const obtained = loaded.image ? await this.#answers.obtain(loaded.image) : undefined;
-      return makeItem(row, this.#engine, loaded, obtained, this.#now());
+      const obtained = loaded.image ? await this.#answers.obtain(loaded.image, row.id) : undefined;
+      const item = makeItem(row, this.#engine, loaded, obtained, this.#now());
+      return { item, paidBy: obtained?.paidBy ?? null };
     } finally {
       loaded.release();
     }
@@ -56,7 +66,7 @@ export function makeItem(
   row: InputRow,
   engine: string,
   loaded: Pick<LoadedImage, "failure" | "sha256" | "size">,
-  obtained: Obtained | undefined,
+  obtained: Omit<Obtained, "paidBy"> | undefined,
   now: number,
 ): OcrItem {
   const answer = obtained?.answer;
@@ -76,7 +86,7 @@ export function makeItem(
     image_bytes: loaded.size,
     api_width: page?.width ?? null,
     api_height: page?.height ?? null,
-    billed_pages: answer?.billedPages ?? null,
+    billed_pages: obtained?.billedPages ?? null,
     response_key: obtained?.responseKey ?? null,
     processed_at: obtained?.at ?? new Date(now),
     input_metadata: row.metadata,

@@ -10,6 +10,7 @@ import { Labeler, makeItem } from "./labeler.ts";
 
 const NOW = Date.UTC(2026, 10, 2);
 const AT = new Date(Date.UTC(2026, 10, 1));
+const PAID_BY = { dataset: "demo", run_id: "run", row_id: "row-9" };
 const SHA = "ab".repeat(32);
 const IMAGE = { sha256: SHA, size: 123 };
 
@@ -22,8 +23,15 @@ function page(...words: Word[]): Page {
 }
 
 function obtained(first: Page, ...more: Page[]): Obtained {
-  const answer: Answer = { modelVersion: "ocr-1", billedPages: 7, pages: [first, ...more] };
-  return { answer, responseKey: "responses/x", attempts: 2, at: AT };
+  const answer: Answer = { modelVersion: "ocr-1", pages: [first, ...more] };
+  return {
+    answer,
+    responseKey: "responses/x",
+    billedPages: 7,
+    attempts: 2,
+    at: AT,
+    paidBy: PAID_BY,
+  };
 }
 
 Deno.test("makeItem() joins row and answer without a loss", () => {
@@ -97,13 +105,16 @@ Deno.test("makeItem() makes a failed row of an image that can't be had", () => {
 
 Deno.test("makeItem() keeps attempts, key and time of a page that the API failed on", () => {
   const failure = { code: "invalid_answer", message: "pages: …" } as const;
-  const failed = { failure, responseKey: "responses/x", attempts: 2, at: AT };
+  const stored = { responseKey: "responses/x", billedPages: 1, paidBy: PAID_BY };
+  const failed = { failure, ...stored, attempts: 2, at: AT };
   const { metadata } = makeItem(inputRow(0), "e", IMAGE, failed, NOW);
   assert.deepEqual(
     [metadata.status, metadata.error_code, metadata.attempts, metadata.response_key],
     ["failed", "invalid_answer", 2, "responses/x"],
   );
   assert.deepEqual([metadata.processed_at, metadata.image_sha256], [AT, SHA]);
+  // It was paid for all the same.
+  assert.equal(metadata.billed_pages, 1);
 });
 
 Deno.test("makeItem() fails a document of several pages, whose bill stays in the row", () => {
@@ -127,12 +138,12 @@ Deno.test("Labeler.label() holds the image while its answer is under way, and no
   const bytes = fakeImage("x", 300);
   store.put("images/0.png", bytes);
   const never = new AbortController().signal;
-  const item = await labeler(store, memory, (image) => {
-    assert.deepEqual(image.bytes, bytes);
+  const { item, paidBy } = await labeler(store, memory, (image, rowId) => {
+    assert.deepEqual([image.bytes, rowId], [bytes, "row-0"]);
     assert.equal(memory.used, 300);
     return Promise.resolve(obtained(page(word("총액"))));
   }).label(inputRow(0), never);
-  assert.deepEqual(item.texts, ["총액"]);
+  assert.deepEqual([item.texts, paidBy], [["총액"], PAID_BY]);
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   assert.deepEqual([item.metadata.image_sha256, item.metadata.image_bytes], [sha256, 300]);
   assert.equal(memory.used, 0);
@@ -144,6 +155,6 @@ Deno.test("Labeler.label() holds the image while its answer is under way, and no
 
 Deno.test("Labeler.label() asks nobody for an image that can't be had", async () => {
   const absent = labeler(new MemoryStore(), new Budget(1), () => assert.fail("asked"));
-  const { metadata } = await absent.label(inputRow(0), new AbortController().signal);
-  assert.equal(metadata.error_code, "image_not_found");
+  const { item, paidBy } = await absent.label(inputRow(0), new AbortController().signal);
+  assert.deepEqual([item.metadata.error_code, paidBy], ["image_not_found", null]);
 });

@@ -3,7 +3,8 @@
  */
 
 import { RunError, StoreError } from "./errors.ts";
-import { type Manifest, manifest as manifestSchema, parseJsonAs } from "./json_schemas.ts";
+import type { Manifest } from "./documents.ts";
+import { manifest as manifestSchema, parseJsonAs } from "./json_schemas.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { StartMode } from "./settings.ts";
 import type { Store } from "./store.ts";
@@ -35,15 +36,8 @@ export async function settleManifest(
   start: StartMode,
   beforeNew: () => Promise<void>,
 ): Promise<Settled> {
-  const found = await readManifest(store, keys.manifest, start);
-  if (found) {
-    const differences = differ(found, wanted);
-    const sameJob = wanted.batch_job_id !== null && found.batch_job_id === wanted.batch_job_id;
-    if (start !== "fresh" || (sameJob && differences.length === 0)) {
-      if (differences.length > 0) throw conflict(store, keys, differences);
-      return { manifest: found, resumed: true };
-    }
-  }
+  const found = await findManifest(store, keys, wanted, start);
+  if (found) return { manifest: found, resumed: true };
   await beforeNew();
   if (start === "fresh") await removeRun(store, keys);
   const bytes = new TextEncoder().encode(JSON.stringify(wanted, null, 2) + "\n");
@@ -60,10 +54,35 @@ export async function settleManifest(
   return { manifest: wanted, resumed: false };
 }
 
-async function readManifest(
+/**
+ * The manifest of the run that is to be continued; `undefined` if a new one begins. Only reads.
+ *
+ * @throws {RunError} `conflict` naming what differs and the two ways out
+ */
+export async function findManifest(
+  store: Store,
+  keys: CheckpointKeys,
+  wanted: Manifest,
+  start: StartMode,
+): Promise<Manifest | undefined> {
+  const found = await readManifest(store, keys.manifest, start);
+  if (!found) return undefined;
+  const differences = differ(found, wanted);
+  const sameJob = wanted.batch_job_id !== null && found.batch_job_id === wanted.batch_job_id;
+  if (start === "fresh" && !(sameJob && differences.length === 0)) return undefined;
+  if (differences.length > 0) throw conflict(store, keys, differences);
+  return found;
+}
+
+/**
+ * Reads a manifest; `undefined` if there is none, or with `fresh` none that can be read.
+ *
+ * @throws {RunError} `conflict` if it can't be read
+ */
+export async function readManifest(
   store: Store,
   key: string,
-  start: StartMode,
+  start: StartMode = "auto",
 ): Promise<Manifest | undefined> {
   let bytes;
   try {

@@ -6,6 +6,13 @@
 import { ENGINE_NAMES } from "./engines.ts";
 import { defaultInputKey, defaultOutputKey } from "./keys.ts";
 
+/** The commands, with what they do. */
+export const COMMANDS = {
+  run: "label the data set; continues an unfinished run (the default)",
+  verify: "read everything that was written and prove it right; one JSON line per finding",
+  rebuild: "write checkpoints and output anew from stored answers, without a single request",
+} as const;
+
 /** One option. */
 export interface OptionSpec {
   /** Name on the command line, without dashes. */
@@ -114,6 +121,50 @@ export const OPTIONS = {
     flag: "fresh",
     env: "RESUME",
     help: "ignore checkpoints and make every row anew (paid answers are still reused)",
+  },
+  retryFailed: {
+    flag: "retry-failed",
+    env: "RETRY_FAILED",
+    help: "make the failed rows of finished batches anew; rows that succeeded stay as they are",
+  },
+  onlyCode: {
+    flag: "only-code",
+    env: "ONLY_CODE",
+    value: "CODES",
+    help: "with --retry-failed: only rows with one of these error codes, separated by commas",
+  },
+  maxPages: {
+    flag: "max-pages",
+    env: "MAX_PAGES",
+    value: "N",
+    help: "stop before the run is billed more pages than this, over all its restarts",
+  },
+  maxCost: {
+    flag: "max-cost",
+    env: "MAX_COST",
+    value: "DOLLARS",
+    help: "stop before the run costs more than this, by --price-per-page",
+  },
+  pricePerPage: {
+    flag: "price-per-page",
+    env: "PRICE_PER_PAGE",
+    value: "DOLLARS",
+    default: "0.0015",
+    help: "price of a page in US dollars; the default is of November 2026, check your contract",
+  },
+  maxOutageMinutes: {
+    flag: "max-outage-minutes",
+    env: "MAX_OUTAGE_MINUTES",
+    value: "N",
+    default: "10",
+    help: "end with exit code 75 when the API has answered nothing for so long",
+  },
+  leaseSeconds: {
+    flag: "lease-seconds",
+    env: "LEASE_SECONDS",
+    value: "N",
+    default: "30",
+    help: "take a run that has shown no sign of life for so long for dead",
   },
 } as const satisfies Record<string, OptionSpec>;
 

@@ -1,9 +1,9 @@
 /**
  * @module parquet_codec: the one file that knows hyparquet: footers, encodings, nesting. Pure but
- * for the reading of a footer or a row group; which bytes to fetch is decided by `parquet_pages.ts`,
+ * for the reading of a footer; which bytes to fetch is decided by `parquet_pages.ts`,
  * what the values mean by `parquet_input.ts` and `parquet_schema.ts`.
  */
-import { parquetMetadata, type ParquetParsers, parquetReadObjects, parquetSchema } from "hyparquet";
+import { parquetMetadata, type ParquetParsers, parquetSchema } from "hyparquet";
 import { assembleLists, assembleNested } from "hyparquet/src/assemble.js";
 import { parquetHeader } from "hyparquet/src/column.js";
 import { convert, DEFAULT_PARSERS } from "hyparquet/src/convert.js";
@@ -12,7 +12,6 @@ import { byteStreamSplit } from "hyparquet/src/encoding.js";
 import { readPlain } from "hyparquet/src/plain.js";
 import { getMaxDefinitionLevel, getMaxRepetitionLevel, getTreePath } from "hyparquet/src/schema.js";
 import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
-import { DECOMPRESSORS } from "./parquet_decompress.ts";
 import { readRuns } from "./parquet_runs.ts";
 import type { RandomAccess } from "./parquet_source.ts";
 import { fetchFooter, guarded, ParquetError } from "./parquet_tail.ts";
@@ -75,37 +74,6 @@ export function schemaTree(metadata: FileMetaData): SchemaTree {
     return { ...element, converted_type: element.converted_type ?? container };
   });
   return guarded("its schema", () => parquetSchema({ schema } as Footer));
-}
-
-/**
- * Fetches one row group in one request and decodes it, all columns.
- *
- * @throws {ParquetError} if it is damaged
- * @throws {StoreError} what the source throws
- */
-export async function readRowGroup(
-  source: RandomAccess,
-  metadata: FileMetaData,
-  index: number,
-): Promise<Record<string, unknown>[]> {
-  const group = metadata.row_groups[index];
-  const chunks = group.columns.flatMap((column) => column.meta_data ?? []);
-  const starts = chunks.map((each) => Number(each.dictionary_page_offset || each.data_page_offset));
-  const ends = chunks.map((each, at) => starts[at] + Number(each.total_compressed_size));
-  const first = Math.min(...starts);
-  const bytes = await source.slice(first, Math.max(...ends));
-  const file = {
-    byteLength: source.byteLength,
-    slice: (start: number, end = source.byteLength) => bytes.slice(start - first, end - first),
-  };
-  return await guarded(`its row group ${index}`, () =>
-    parquetReadObjects({
-      file,
-      metadata: { ...metadata, row_groups: [group], num_rows: group.num_rows } as Footer,
-      compressors: DECOMPRESSORS,
-      parsers: parsers(true),
-      geoparquet: false,
-    }));
 }
 
 /**

@@ -2,11 +2,18 @@
  * @module parquet_footer: reads back what `parquet_write.ts` and `parquet_join.ts` wrote. Every
  * error is a plain one: to a caller that checks a stored file, any throw means "damaged".
  */
+import { RunError } from "./errors.ts";
 import type { ItemMetadata, OcrItem } from "./item.ts";
-import { readMetadata, readRowGroup } from "./parquet_codec.ts";
+import { readMetadata, schemaTree } from "./parquet_codec.ts";
+import { checkGroups } from "./parquet_columns.ts";
+import { readBatches } from "./parquet_rows.ts";
 import { isItemSchema } from "./parquet_schema.ts";
-import { ParquetError } from "./parquet_tail.ts";
 import type { RandomAccess } from "./parquet_source.ts";
+import { ParquetError } from "./parquet_tail.ts";
+import type { FileMetaData } from "./parquet_types.ts";
+
+/** Rows in memory at a time. */
+const BATCH = 100;
 
 /** What a file's footer says. */
 export interface Footer {
@@ -27,7 +34,7 @@ export interface Footer {
  * @throws {StoreError} what the source throws
  */
 export async function readFooter(source: RandomAccess): Promise<Footer> {
-  const metadata = await named(source, () => readMetadata(source));
+  const metadata = await readOwn(source);
   const pairs = metadata.key_value_metadata ?? [];
   return {
     rows: Number(metadata.num_rows),
@@ -38,26 +45,36 @@ export async function readFooter(source: RandomAccess): Promise<Footer> {
 }
 
 /**
- * Reads all rows of a file of ours, one row group in memory at a time.
+ * Reads all rows of a file of ours, about a hundred in memory at a time.
  *
  * @throws {Error} naming the object, if it is damaged or has other columns
  * @throws {StoreError} what the source throws
  */
 export async function* readItems(source: RandomAccess): AsyncGenerator<OcrItem> {
-  const metadata = await named(source, () => readMetadata(source));
+  const metadata = await readOwn(source);
   if (!isItemSchema(metadata.schema)) {
     throw new Error(`${source.name}: its columns are not those that this version writes`);
   }
-  for (let index = 0; index < metadata.row_groups.length; index++) {
-    for (const row of await named(source, () => readRowGroup(source, metadata, index))) {
-      yield toItem(row);
+  const tree = schemaTree(metadata);
+  const columns = new Map(tree.children.map((column) => [column.element.name, column]));
+  const all = [0, Number(metadata.num_rows)] as const;
+  try {
+    checkGroups(source.name, metadata, columns);
+    for await (const batch of readBatches({ source, metadata, tree }, columns, [all], BATCH)) {
+      for (let at = 0; at < batch.count; at++) {
+        yield toItem(Object.fromEntries(Array.from(batch.values, ([name, of]) => [name, of[at]])));
+      }
     }
+  } catch (cause) {
+    // The reader takes every file for an input; its first line says what is wrong with this one.
+    if (!(cause instanceof RunError)) throw cause;
+    throw new Error(cause.message.split("\n")[0], { cause });
   }
 }
 
-async function named<T>(source: RandomAccess, read: () => Promise<T>): Promise<T> {
+async function readOwn(source: RandomAccess): Promise<FileMetaData> {
   try {
-    return await read();
+    return await readMetadata(source);
   } catch (cause) {
     if (!(cause instanceof ParquetError)) throw cause;
     throw new Error(`${source.name}: ${cause.message}`, { cause });

@@ -128,7 +128,7 @@ function moved(group: RawStruct, by: bigint): RawStruct {
 
 /**
  * The footer, written in three parts so that the row groups can be encoded as they pass: as objects
- * they would take twenty times the memory. In the compact protocol a field's number is given as the
+ * they would take many times the memory. In the compact protocol a field's number is given as the
  * distance from the one before; so fields 5 to 7 after field 4 are encoded as 1 to 3 after none.
  */
 async function footerParts(

@@ -5,16 +5,24 @@
  * a million small objects made of them at once are not. So the levels are kept as bytes and the
  * values stay encoded until their rows are taken.
  */
-import { type Leaf, readLengths } from "./parquet_codec.ts";
+import type { Leaf } from "./parquet_codec.ts";
 import { DECOMPRESSORS } from "./parquet_decompress.ts";
 import { readRuns } from "./parquet_runs.ts";
 import { ParquetError } from "./parquet_tail.ts";
 import type { ByteReader, PageHeader, Values } from "./parquet_types.ts";
+import { openValues, type ValueStream } from "./parquet_stream.ts";
 
-/** Gives the values of a page in order, converted; nulls are not among them. */
-interface ValueStream {
-  skip(count: number): void;
-  take(count: number): Values;
+/** Whether the numbers in a header are numbers, none of them negative: damage turns up here first. */
+export function isSound(header: PageHeader): boolean {
+  const { data_page_header_v2: v2 } = header;
+  const numbers = [header.compressed_page_size, header.uncompressed_page_size];
+  const data = header.data_page_header ?? v2 ?? header.dictionary_page_header;
+  if (data !== undefined) numbers.push(data.num_values);
+  if (v2 !== undefined) {
+    const levels = [v2.repetition_levels_byte_length, v2.definition_levels_byte_length];
+    numbers.push(v2.num_rows, ...levels, header.compressed_page_size - levels[0] - levels[1]);
+  }
+  return numbers.every((number) => Number.isSafeInteger(number) && number >= 0);
 }
 
 /** Decodes a dictionary page. */
@@ -72,7 +80,13 @@ export class Page {
       this.#repetition = levels(reader, leaf.maxRepetition, this.#levels);
       this.#definition = levels(reader, leaf.maxDefinition, this.#levels);
     }
-    this.#values = open(leaf, reader, data.encoding, this.#defined(0, this.#levels), dictionary);
+    this.#values = openValues(
+      leaf,
+      reader,
+      data.encoding,
+      this.#defined(0, this.#levels),
+      dictionary,
+    );
   }
 
   /** Whether all rows have been skipped or taken. */
@@ -137,94 +151,6 @@ export class Page {
 function levels(reader: ByteReader, max: number, count: number, length?: number): Uint8Array {
   if (max === 0) return new Uint8Array(0);
   return readRuns(reader, 32 - Math.clz32(max), new Uint8Array(count), length);
-}
-
-function open(
-  leaf: Leaf,
-  reader: ByteReader,
-  encoding: string,
-  count: number,
-  dictionary: Values | undefined,
-): ValueStream {
-  // Where all values are null, some writers leave out even what precedes them.
-  if (count === 0) return listed(leaf, []);
-  if (encoding === "PLAIN_DICTIONARY" || encoding === "RLE_DICTIONARY") {
-    if (dictionary === undefined) throw new ParquetError("its dictionary is missing");
-    return lookedUp(dictionary, readIndexes(reader, count));
-  }
-  if (leaf.type === "BYTE_ARRAY" && encoding === "PLAIN") {
-    return sized(leaf, reader, () => {
-      const length = reader.view.getUint32(reader.offset, true);
-      reader.offset += 4;
-      return length;
-    });
-  }
-  if (leaf.type === "BYTE_ARRAY" && encoding === "DELTA_LENGTH_BYTE_ARRAY") {
-    const lengths = readLengths(reader, count);
-    let at = 0;
-    return sized(leaf, reader, () => lengths[at++]);
-  }
-  return listed(leaf, leaf.decode(reader, encoding, count));
-}
-
-/** Byte strings one after another, each of a length that `next` tells. */
-function sized(leaf: Leaf, reader: ByteReader, next: () => number): ValueStream {
-  const { buffer, byteOffset, byteLength } = reader.view;
-  const read = () => {
-    const length = next();
-    const start = reader.offset;
-    reader.offset += length;
-    if (reader.offset > byteLength) throw new ParquetError("a value runs past its end");
-    return { start: byteOffset + start, length };
-  };
-  return {
-    skip(count) {
-      for (let each = 0; each < count; each++) read();
-    },
-    take(count) {
-      return leaf.convert(Array.from({ length: count }, () => {
-        const { start, length } = read();
-        return new Uint8Array(buffer, start, length);
-      }));
-    },
-  };
-}
-
-function readIndexes(reader: ByteReader, count: number): Uint32Array {
-  const indexes = new Uint32Array(count);
-  const width = reader.view.getUint8(reader.offset++);
-  // With one entry in the dictionary every index is 0 and takes no bits.
-  if (width === 0) return indexes;
-  return readRuns(reader, width, indexes, reader.view.byteLength - reader.offset);
-}
-
-function lookedUp(dictionary: Values, indexes: Uint32Array): ValueStream {
-  let at = 0;
-  return {
-    skip(count) {
-      at += count;
-    },
-    take(count) {
-      return Array.from(indexes.subarray(at, at += count), (index) => {
-        if (index < dictionary.length) return dictionary[index];
-        throw new ParquetError(
-          `it refers to entry ${index} of a dictionary of ${dictionary.length}`,
-        );
-      });
-    },
-  };
-}
-
-function listed(leaf: Leaf, values: Values): ValueStream {
-  let at = 0;
-  return {
-    skip(count) {
-      at += count;
-    },
-    take(count) {
-      return leaf.convert(values.slice(at, at += count));
-    },
-  };
 }
 
 function decompress(codec: string, bytes: Uint8Array, length: number): Uint8Array {

@@ -7,7 +7,7 @@
  */
 import { RunError } from "./errors.ts";
 import { type DecodeOptions, Leaf, pageHeader } from "./parquet_codec.ts";
-import { Page, readDictionary } from "./parquet_page.ts";
+import { isSound, Page, readDictionary } from "./parquet_page.ts";
 import { type RandomAccess, WINDOW } from "./parquet_source.ts";
 import type { ColumnMetaData, PageHeader, SchemaTree, Values } from "./parquet_types.ts";
 
@@ -106,9 +106,10 @@ export class ColumnCursor {
 
   async #nextPage(): Promise<void> {
     const { header, length } = await this.#header();
+    if (!isSound(header)) throw this.#damaged(`has no readable page at byte ${this.#at}`);
     const size = header.compressed_page_size;
     const next = this.#at + length + size;
-    if (!(size >= 0) || next > this.#end) throw this.#damaged("has a page that runs past its end");
+    if (next > this.#end) throw this.#damaged("has a page that runs past its end");
     this.#page = undefined;
     const data = header.data_page_header ?? header.data_page_header_v2;
     this.#seen += data?.num_values ?? 0;

@@ -14,19 +14,14 @@ export class ParquetError extends Error {
  * Runs code that only looks at bytes at hand: whatever it throws means that they are damaged.
  *
  * @param what The bytes, for the message.
- * @throws {ParquetError} instead of anything else, or as a rejection where `decode` is asynchronous
+ * @throws {ParquetError} instead of anything else
  */
 export function guarded<T>(what: string, decode: () => T): T {
-  const damaged = (cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    return new ParquetError(`${what} is damaged (${reason})`, { cause });
-  };
   try {
-    const result = decode();
-    if (!(result instanceof Promise)) return result;
-    return result.catch((cause) => Promise.reject(damaged(cause))) as T;
+    return decode();
   } catch (cause) {
-    throw damaged(cause);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ParquetError(`${what} is damaged (${reason})`, { cause });
   }
 }
 

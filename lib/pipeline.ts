@@ -1,13 +1,15 @@
 /**
- * @module pipeline: moves the rows of unfinished batches through the labeler, several at once, and
- * saves each batch when its last row is done. What is in memory is bounded by the rows in progress
- * and a few open batches, not by the data set.
+ * @module pipeline: moves rows through whatever makes them, several at once, and saves each batch
+ * when its last row is done. What is in memory is bounded by the rows in progress and a few open
+ * batches, not by the data set.
  */
 
 import { Budget } from "./budget.ts";
 import type { Checkpoints } from "./checkpoints.ts";
+import type { CheckpointFooter, Manifest, Spent } from "./documents.ts";
 import type { InputRow, OcrItem } from "./item.ts";
-import type { Labeler } from "./labeler.ts";
+import type { Labeled } from "./labeler.ts";
+import { addRow, nothingSpent } from "./ledger.ts";
 import type { Input } from "./parquet_input.ts";
 import { forEachConcurrent } from "./pool.ts";
 import type { Reporter } from "./reporter.ts";
@@ -16,16 +18,35 @@ import { countRow, type Tally } from "./tally.ts";
 /** Batches that may be unfinished at once: one slow page holds up its own batch only. */
 const MAX_OPEN_BATCHES = 3;
 
-/** What {@linkcode labelBatches} works with. */
+/** What is to be done about a batch. */
+export interface BatchWork {
+  /** Which batch, from 0. */
+  readonly index: number;
+  /** Set for a finished batch of which some rows are made anew; the others stay as they are. */
+  readonly revise?: {
+    /** Whether this row is made anew. */
+    readonly redo: (item: OcrItem) => boolean;
+    /** What the batch has cost before. */
+    readonly spent: Spent;
+  };
+}
+
+/** What {@linkcode workOnBatches} works with. */
 export interface PipelineOptions {
   /** The rows. */
   readonly input: Input;
+  /** The run. */
+  readonly manifest: Manifest;
   /** Where finished batches go. */
   readonly checkpoints: Checkpoints;
-  /** Makes the items. */
-  readonly labeler: Labeler;
+  /** Makes a row; `previous` is what it was, in a batch that is revised. */
+  readonly make: (row: InputRow, previous: OcrItem | undefined) => Promise<Labeled>;
+  /** Whether what the rows cost is added up; rows made anew from stored answers cost nothing. */
+  readonly countSpent: boolean;
   /** Rows in progress at once: requests in flight and images fetched ahead. */
   readonly rowsInProgress: number;
+  /** Told of each batch that is saved. */
+  readonly onSaved: (footer: CheckpointFooter) => void;
   /** Counts rows. */
   readonly tally: Tally;
   /** Told of failed rows. */
@@ -37,71 +58,76 @@ export interface PipelineOptions {
 /** A batch of which some rows are not done. */
 class OpenBatch {
   readonly index: number;
-  readonly #start: number;
-  readonly #items: (OcrItem | undefined)[];
-  #missing: number;
+  readonly start: number;
+  readonly items: (OcrItem | undefined)[];
+  /** What the items were, where the batch is revised. */
+  readonly previous: readonly OcrItem[] | undefined;
+  readonly spent: Spent;
   readonly close: () => void;
+  missing: number;
 
-  constructor(index: number, [start, end]: readonly [number, number], close: () => void) {
+  constructor(
+    { index, revise }: BatchWork,
+    [start, end]: readonly [number, number],
+    previous: readonly OcrItem[] | undefined,
+    close: () => void,
+  ) {
     this.index = index;
-    this.#start = start;
-    this.#missing = end - start;
-    this.#items = new Array(end - start).fill(undefined);
+    this.start = start;
+    this.previous = previous;
+    this.items = previous?.map((item) => revise!.redo(item) ? undefined : item) ??
+      new Array(end - start).fill(undefined);
+    this.missing = this.items.filter((item) => item === undefined).length;
+    this.spent = structuredClone(revise?.spent ?? nothingSpent());
     this.close = close;
-  }
-
-  /** Puts an item into its place; gives all items once none is missing. */
-  put(row: number, item: OcrItem): OcrItem[] | undefined {
-    this.#items[row - this.#start] = item;
-    return --this.#missing === 0 ? this.#items as OcrItem[] : undefined;
   }
 }
 
 /**
- * Labels and saves the given batches.
+ * Makes and saves rows of the given batches.
  *
- * @param batches Indices in ascending order.
+ * @param work In ascending order of index.
  * @throws The reason of `halt`, after everything under way has ended.
  */
-export async function labelBatches(
-  batches: readonly number[],
+export async function workOnBatches(
+  work: readonly BatchWork[],
   options: PipelineOptions,
 ): Promise<void> {
-  const { checkpoints, labeler, rowsInProgress, tally, reporter, halt } = options;
-  await forEachConcurrent(rowsOf(batches, options), rowsInProgress, async ({ row, batch }) => {
-    // An error must stop the others before it surfaces, or they would go on paying.
-    try {
-      const item = await labeler.label(row, halt.signal);
-      countRow(tally.rows, item);
-      const { error_code, error_message } = item.metadata;
-      if (error_code !== null) {
-        reporter.failure({
-          row: row.index,
-          id: row.id,
-          imagePath: row.image_path,
-          code: error_code as never,
-          message: error_message ?? "",
-        });
-      }
-      const items = batch.put(row.index, item);
-      if (items) {
-        await checkpoints.save(batch.index, items);
+  const { manifest, checkpoints, make, countSpent, onSaved, tally, reporter, halt } = options;
+  await forEachConcurrent(
+    rowsOf(work, options),
+    options.rowsInProgress,
+    async ({ row, batch }) => {
+      // An error must stop the others before it surfaces, or they would go on paying.
+      try {
+        const at = row.index - batch.start;
+        const { item, paidBy } = await make(row, batch.previous?.[at]);
+        countRow(tally.rows, item);
+        if (countSpent) addRow(batch.spent, manifest, item, paidBy);
+        const { error_code: code, error_message: message } = item.metadata;
+        if (code !== null) {
+          const { index, id, image_path: imagePath } = row;
+          reporter.failure({ row: index, id, imagePath, code, message: message ?? "" });
+        }
+        batch.items[at] = item;
+        if (--batch.missing > 0) return;
+        onSaved(await checkpoints.save(batch.index, batch.items as OcrItem[], batch.spent));
         batch.close();
+      } catch (error) {
+        halt.abort(error);
       }
-    } catch (error) {
-      halt.abort(error);
-    }
-  });
+    },
+  );
   halt.signal.throwIfAborted();
 }
 
-/** The rows of `batches` in order, each with its batch, opening batches as there is room. */
+/** The rows to make, in order, each with its batch, opening batches as there is room. */
 async function* rowsOf(
-  batches: readonly number[],
+  work: readonly BatchWork[],
   { input, checkpoints, halt }: PipelineOptions,
 ): AsyncGenerator<{ readonly row: InputRow; readonly batch: OpenBatch }> {
   const room = new Budget(MAX_OPEN_BATCHES);
-  const ranges = batches.map((index) => checkpoints.rowsOf(index));
+  const ranges = work.map(({ index }) => checkpoints.rowsOf(index));
   let at = -1;
   let batch: OpenBatch | undefined;
   for await (const row of input.read(ranges)) {
@@ -109,8 +135,10 @@ async function* rowsOf(
     if (!batch || row.index >= ranges[at][1]) {
       const close = await room.acquire(1, halt.signal);
       at++;
-      batch = new OpenBatch(batches[at], ranges[at], close);
+      const previous = work[at].revise && await checkpoints.items(work[at].index);
+      batch = new OpenBatch(work[at], ranges[at], previous, close);
+      if (batch.missing === 0) close(); // nothing in it to make anew
     }
-    yield { row, batch };
+    if (batch.items[row.index - batch.start] === undefined) yield { row, batch };
   }
 }

@@ -98,7 +98,10 @@ export function barReporter(
   const clear = "\r\x1b[K";
   const draw = () => write(clear + renderBar(progress(tally, rate, clock), columns()));
   const above = (text: string) => {
-    write(`${timer === undefined ? "" : clear}${text}\n`);
+    // Ids and messages come from outside; a control character in one must not reach the terminal.
+    // deno-lint-ignore no-control-regex
+    const plain = text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "\ufffd");
+    write(`${timer === undefined ? "" : clear}${plain}\n`);
     if (timer !== undefined) draw();
   };
   const stop = () => {

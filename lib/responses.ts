@@ -5,7 +5,8 @@
 
 import { StoreError } from "./errors.ts";
 import { responseKey } from "./keys.ts";
-import { type Parsed, parseJsonAs, type StoredResponse, storedResponse } from "./json_schemas.ts";
+import type { StoredResponse } from "./documents.ts";
+import { type Parsed, parseJsonAs, storedResponse } from "./json_schemas.ts";
 import type { Store } from "./store.ts";
 
 /** What is known of an answer besides its body. */

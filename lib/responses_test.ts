@@ -13,6 +13,7 @@ const ENVELOPE: ResponseEnvelope = {
   media_type: "image/png",
   attempts: 2,
   received_at: "2026-11-01T00:00:00.000Z",
+  paid_by: { dataset: "demo", run_id: "run", row_id: "row-1" },
 };
 
 function open(): [ResponseStore, MemoryStore] {

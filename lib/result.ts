@@ -3,13 +3,8 @@
  * the output that it names still lies there.
  */
 
-import {
-  type Manifest,
-  parseJsonAs,
-  type RowCounts,
-  type RunResult,
-  runResult as runResultSchema,
-} from "./json_schemas.ts";
+import type { Manifest, RowCounts, RunResult, Spent } from "./documents.ts";
+import { parseJsonAs, runResult as runResultSchema } from "./json_schemas.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { ObjectInfo, Store } from "./store.ts";
 
@@ -35,6 +30,7 @@ export async function markComplete(
   manifest: Manifest,
   output: ObjectInfo & { readonly url: string },
   counts: RowCounts,
+  spent: Spent,
   now: number,
 ): Promise<void> {
   const mark: RunResult = {
@@ -42,6 +38,7 @@ export async function markComplete(
     run_id: manifest.run_id,
     output: { url: output.url, etag: output.etag, bytes: output.size },
     counts,
+    spent,
     finished_at: new Date(now).toISOString(),
   };
   const bytes = new TextEncoder().encode(JSON.stringify(mark, null, 2) + "\n");

@@ -1,38 +1,38 @@
 /**
- * @module run: the job from input to output: check the input, settle what the run is, label the
- * missing batches, join them. Each step leaves the store in a state that the next run continues
+ * @module run: the job from input to output: check the input, settle what the run is, make the rows
+ * that are missing, join them. Each step leaves the store in a state that the next run continues
  * from; the mark that the run is done comes last.
  */
 
-import { Answers } from "./answers.ts";
-import { ApiClient } from "./api_client.ts";
-import { Budget } from "./budget.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Clock } from "./clock.ts";
+import type { CheckpointFooter, RowCounts, Spent } from "./documents.ts";
+import { describeRun, outputKeyValues, startFacts } from "./description.ts";
 import { findEngine } from "./engines.ts";
-import { ImageLoader, type ImageSource } from "./images.ts";
+import { RunError } from "./errors.ts";
+import { guardWrites } from "./guard.ts";
+import { followSignals } from "./halt.ts";
+import type { ImageSource } from "./images.ts";
 import { checkRows, findInput } from "./input_check.ts";
-import { SCHEMA_VERSION } from "./item.ts";
-import type { Manifest } from "./json_schemas.ts";
 import { CheckpointKeys } from "./keys.ts";
-import { Labeler } from "./labeler.ts";
-import { settleManifest } from "./manifest.ts";
-import type { Settings } from "./settings.ts";
-import { Pacer } from "./pacer.ts";
-import { type Input, openInput } from "./parquet_input.ts";
+import { openLabeling } from "./labeling.ts";
+import { acquireLease } from "./lease.ts";
+import { addSpent, bookSpent, nothingSpent } from "./ledger.ts";
+import { findManifest, readManifest, settleManifest } from "./manifest.ts";
+import { openInput } from "./parquet_input.ts";
 import { joinParquet } from "./parquet_join.ts";
 import { openSource } from "./parquet_source.ts";
-import { labelBatches } from "./pipeline.ts";
+import { workOnBatches } from "./pipeline.ts";
+import { planRebuild, planRun, rowsRedone } from "./plan.ts";
 import type { Reporter } from "./reporter.ts";
 import { ResponseStore } from "./responses.ts";
+import { restoreItem } from "./restore.ts";
 import { findResult, markComplete } from "./result.ts";
-import type { ObjectInfo, Store } from "./store.ts";
+import type { Settings } from "./settings.ts";
+import type { Store } from "./store.ts";
 import type { RunSummary } from "./summary.ts";
 import { addCounts, noRows, type Tally } from "./tally.ts";
-import { PROGRAM } from "./version.ts";
 
-/** Bytes of images that may be in memory at once. */
-export const IMAGE_MEMORY_BYTES = 64 * 1024 * 1024;
 /** Rows in progress beyond those that wait for the API: images fetched ahead, answers looked up. */
 const ROWS_AHEAD = 16;
 
@@ -40,6 +40,8 @@ const ROWS_AHEAD = 16;
 export interface RunOptions {
   /** What to do. */
   readonly settings: Settings;
+  /** `rebuild` makes all rows anew from stored answers and asks nobody. */
+  readonly mode: "run" | "rebuild";
   /** Input, output and all state. */
   readonly store: Store;
   /** Where images may lie. */
@@ -50,8 +52,10 @@ export interface RunOptions {
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
   readonly random: () => number;
-  /** A name for the run, should it be a new one. */
+  /** A name for this process, and for the run, should it be a new one. */
   readonly newRunId: string;
+  /** Who runs this, for people who find the data set in use. */
+  readonly owner: string;
   /** Batch job that this process is an attempt of. */
   readonly batchJobId: string | null;
   /** Counts what happens. */
@@ -71,160 +75,146 @@ export interface RunOptions {
  * @throws {StoreError} when the store fails
  */
 export async function run(options: RunOptions): Promise<RunSummary> {
-  const { settings, store, clock, tally, reporter } = options;
+  const { settings, mode, store, clock, tally, reporter, stop } = options;
   const started = clock.now();
   const keys = new CheckpointKeys(settings.checkpointPrefix, settings.datasetName);
   const outputUrl = `${store.url}/${settings.outputKey}`;
-
-  const info = await findInput(store, settings.inputKey);
-  const input = await openInput(openSource(store, info, { signal: options.stop }));
-  const { manifest, resumed } = await settleManifest(
-    store,
-    keys,
-    describe(options, info, input.rows),
-    settings.start,
-    () => checkRows(input, `${store.url}/${info.key}`, options.images, options.stop),
-  );
-  tally.total = input.rows;
-  const summary = (counts: RunSummary["counts"], alreadyComplete: boolean): RunSummary => {
+  const summary = (counts: RowCounts, spent: Spent, alreadyComplete: boolean): RunSummary => {
     const seconds = (clock.now() - started) / 1_000;
-    return { counts, tally, seconds, outputUrl, alreadyComplete };
+    const { pricePerPage } = settings;
+    return { counts, spent, tally, seconds, pricePerPage, outputUrl, alreadyComplete };
   };
 
-  const result = resumed ? await findResult(store, keys, manifest, settings.outputKey) : undefined;
-  if (result) {
-    tally.doneBefore = tally.total;
-    return summary(result.counts, true);
+  const info = await findInput(store, settings.inputKey);
+  const input = await openInput(openSource(store, info, { signal: stop }));
+  tally.total = input.rows;
+  const was = mode === "rebuild" ? await readManifest(store, keys.manifest) : undefined;
+  if (mode === "rebuild" && !was) {
+    throw new RunError("conflict", `there is no run in ${store.url}/${keys.root} to rebuild`);
+  }
+  const wanted = describeRun(options, was, info, input.rows);
+  if (mode === "run" && settings.start !== "fresh" && !settings.retryFailed) {
+    const manifest = await findManifest(store, keys, wanted, settings.start);
+    const result = manifest && await findResult(store, keys, manifest, settings.outputKey);
+    if (result) {
+      tally.doneBefore = tally.total;
+      return summary(result.counts, result.spent, true);
+    }
   }
 
-  const checkpoints = new Checkpoints(store, keys, manifest);
+  await using lease = await acquireLease({
+    store,
+    key: keys.lease,
+    owner: options.owner,
+    holder: options.newRunId,
+    clock,
+    ttlMs: settings.leaseMs,
+    note: reporter.note,
+    stop,
+  });
+  const guarded = guardWrites(store, () => lease.check());
+  using halt = followSignals(stop, lease.lost);
+  const { manifest, resumed } = await settleManifest(
+    guarded,
+    keys,
+    wanted,
+    settings.start,
+    async () => {
+      await checkRows(input, `${store.url}/${info.key}`, options.images, stop);
+      if (settings.start === "fresh") await bookEarlierRun(guarded, keys, clock);
+    },
+  );
+  if (settings.start === "resume" && !resumed) {
+    reporter.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
+  }
+
+  const checkpoints = new Checkpoints(guarded, keys, manifest);
   const done = await checkpoints.survey(({ key, problem, movedTo }) =>
     reporter.note(
       `checkpoint ${store.url}/${key} is unusable (${problem}); a copy is in ${movedTo}, ` +
         "its batch is made again from stored answers",
     )
   );
-  const counts = noRows();
-  for (const batch of done.values()) addCounts(counts, batch);
-  tally.doneBefore = counts.rows;
-  if (settings.start === "resume" && !resumed) {
-    reporter.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
+  if (mode === "rebuild" && done.size < checkpoints.batches) {
+    throw new RunError(
+      "conflict",
+      `${checkpoints.batches - done.size} of ${checkpoints.batches} batches in ` +
+        `${store.url}/${keys.root} are not done; finish the run first, then rebuild`,
+    );
   }
-  reporter.start(startFacts(options, manifest, resumed, outputUrl));
+  const retry = mode === "rebuild" ? "every row" : settings.retryFailed;
+  const work = mode === "rebuild"
+    ? planRebuild(done)
+    : planRun(checkpoints.batches, done, settings.retryFailed);
+  tally.doneBefore = total(done).counts.rows - rowsRedone(work, done, retry);
+  reporter.start({ ...startFacts(settings, manifest, tally), resumed, output: outputUrl });
 
-  const missing = Array.from({ length: checkpoints.batches }, (_, index) => index)
-    .filter((index) => !done.has(index));
-  await label(missing, input, checkpoints, options);
-  addCounts(counts, tally.rows);
-
-  const output = await store.writeParts(
-    settings.outputKey,
-    joinParquet(checkpoints.sources(), { keyValues: outputKeyValues(manifest) }),
-    { contentType: "application/vnd.apache.parquet", signal: options.stop },
-  );
-  await markComplete(store, keys, manifest, { url: outputUrl, ...output }, counts, clock.now());
-  return summary(counts, false);
-}
-
-function describe(
-  { settings, store, newRunId, clock, batchJobId }: RunOptions,
-  info: ObjectInfo,
-  rows: number,
-): Manifest {
-  return {
-    format: "pseudolabel-manifest/1",
-    run_id: newRunId,
-    dataset: settings.datasetName,
-    input: { url: `${store.url}/${info.key}`, etag: info.etag, bytes: info.size, rows },
-    batch_size: settings.batchSize,
-    engine: settings.engine,
-    model: settings.model,
-    schema_version: SCHEMA_VERSION,
-    created_at: new Date(clock.now()).toISOString(),
-    created_by: PROGRAM,
-    batch_job_id: batchJobId,
-  };
-}
-
-async function label(
-  missing: readonly number[],
-  input: Input,
-  checkpoints: Checkpoints,
-  options: RunOptions,
-): Promise<void> {
-  const { settings, store, clock, random, tally, reporter, stop, giveUp } = options;
-  const engine = findEngine(settings.engine)!;
-  const halt = new AbortController();
-  const relay = () => halt.abort(stop.reason);
-  if (stop.aborted) relay();
-  stop.addEventListener("abort", relay, { once: true });
-  const answers = new Answers({
-    engine,
-    model: settings.model,
-    api: new ApiClient({ ...options.api, clock }),
-    responses: new ResponseStore(store, engine.name, settings.model),
-    pacer: new Pacer(clock, settings.requestDelayMs),
-    slots: new Budget(settings.concurrency),
-    maxRetries: settings.maxRetries,
-    tally,
-    clock,
-    random,
-    halt,
-    giveUp,
-  });
-  const images = new ImageLoader(options.images, new Budget(IMAGE_MEMORY_BYTES));
-  const labeler = new Labeler(engine.name, images, answers, clock.now);
-  const rowsInProgress = settings.concurrency + ROWS_AHEAD;
+  // Rows that change make the mark untrue before they make the output so.
+  if (work.some(({ revise }) => revise)) await guarded.remove(keys.result);
   try {
-    await labelBatches(missing, {
+    const engine = findEngine(manifest.engine)!;
+    const common = { settings, manifest, engine, store, guarded, keys, halt: halt.controller };
+    await using labeling = mode === "run"
+      ? await openLabeling({ ...options, ...common, note: reporter.note })
+      : undefined;
+    const responses = new ResponseStore(store, engine.name, manifest.model);
+    await workOnBatches(work, {
       input,
+      manifest,
       checkpoints,
-      labeler,
-      rowsInProgress,
+      make: async (row, previous) => {
+        if (labeling) return await labeling.make(row);
+        const restored = await restoreItem(row, previous!, engine, responses, halt.signal);
+        if (restored.problem === undefined) return restored;
+        throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
+      },
+      countSpent: mode === "run",
+      rowsInProgress: settings.concurrency + ROWS_AHEAD,
+      onSaved: (footer) => done.set(footer.batch, footer),
       tally,
       reporter,
-      halt,
+      halt: halt.controller,
     });
   } finally {
-    stop.removeEventListener("abort", relay);
+    // What is paid is known for finished batches; the rest follows when they are.
+    await bookSpent(guarded, keys.ledger, manifest, total(done).spent, clock.now())
+      .catch((error) => halt.controller.abort(error));
   }
+  halt.signal.throwIfAborted();
+
+  const output = await guarded.writeParts(
+    settings.outputKey,
+    joinParquet(checkpoints.sources(), { keyValues: outputKeyValues(manifest) }),
+    { contentType: "application/vnd.apache.parquet", signal: halt.signal },
+  );
+  const { counts, spent } = total(done);
+  await markComplete(
+    guarded,
+    keys,
+    manifest,
+    { url: outputUrl, ...output },
+    counts,
+    spent,
+    clock.now(),
+  );
+  return summary(counts, spent, false);
 }
 
-function startFacts(
-  { settings, tally }: RunOptions,
-  manifest: Manifest,
-  resumed: boolean,
-  outputUrl: string,
-): Record<string, unknown> {
-  return {
-    program: PROGRAM,
-    run_id: manifest.run_id,
-    dataset: settings.datasetName,
-    input: manifest.input.url,
-    output: outputUrl,
-    rows: tally.total,
-    rows_done_before: tally.doneBefore,
-    resumed,
-    engine: settings.engine,
-    model: settings.model,
-    batch_size: settings.batchSize,
-    concurrency: settings.concurrency,
-    request_delay_ms: settings.requestDelayMs,
-    max_retries: settings.maxRetries,
-  };
+/** All batches together. */
+function total(done: ReadonlyMap<number, CheckpointFooter>): { counts: RowCounts; spent: Spent } {
+  const counts = noRows();
+  const spent = nothingSpent();
+  for (const footer of done.values()) {
+    addCounts(counts, footer.counts);
+    addSpent(spent, footer.spent);
+  }
+  return { counts, spent };
 }
 
-/** What the output says of itself; nothing that differs between two runs over the same answers. */
-function outputKeyValues({ dataset, input, engine, model, schema_version }: Manifest): {
-  [key: string]: string;
-} {
-  const facts = {
-    dataset,
-    input: input.url,
-    input_etag: input.etag,
-    engine,
-    model,
-    schema_version,
-  };
-  return { "pseudolabel.output": JSON.stringify(facts) };
+/** The batches of a run that is about to be removed are the record of what it cost. */
+async function bookEarlierRun(store: Store, keys: CheckpointKeys, clock: Clock): Promise<void> {
+  const earlier = await readManifest(store, keys.manifest, "fresh");
+  if (!earlier) return;
+  const done = await new Checkpoints(store, keys, earlier).survey(() => {});
+  await bookSpent(store, keys.ledger, earlier, total(done).spent, clock.now());
 }

@@ -3,7 +3,7 @@ import { encodeInput, fakeImage, inputRow, queryParquet, readFake } from "../dev
 import { MemoryStore } from "../dev/memory_store.ts";
 import { startUpstageServer, type UpstageServer } from "../dev/upstage_server.ts";
 import { errorAnswer } from "../dev/upstage_server_answer.ts";
-import { systemClock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 import { RunError, StoreError } from "./errors.ts";
 import type { InputRow, OcrItem } from "./item.ts";
 import { parseCommand } from "./command_line.ts";
@@ -15,6 +15,12 @@ import type { RunSummary } from "./summary.ts";
 import { Tally } from "./tally.ts";
 
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
+
+/** Twenty times as fast as the machine's, so that an outage passes in no time. */
+const FAST_CLOCK: Clock = {
+  now: () => systemClock.now() * 20,
+  sleep: (ms, signal) => systemClock.sleep(ms / 20, signal),
+};
 
 /** A data set in memory beside an API server on loopback. */
 class Bench implements AsyncDisposable {
@@ -40,9 +46,10 @@ class Bench implements AsyncDisposable {
   }
 
   run(args: string = "", apiKey = "good-key"): Promise<RunSummary> {
-    const all = `--dataset-name demo --batch-size 4 --request-delay-ms 0 --max-retries 1 ${args}`;
+    const all =
+      `--dataset-name demo --lease-seconds 600 --batch-size 4 --request-delay-ms 0 --max-retries 1 ${args}`;
     const command = parseCommand(all.trim().split(/\s+/), {});
-    assert.ok(command.name === "run");
+    assert.ok(command.name === "run" || command.name === "rebuild");
     const reporter: Reporter = {
       start: () => {},
       note: (message) => this.notes.push(message),
@@ -52,10 +59,12 @@ class Bench implements AsyncDisposable {
     };
     return run({
       settings: command.settings,
+      mode: command.name,
+      owner: "a test",
       store: this.store,
       images: { local: this.store },
       api: { baseUrl: this.#server.url, apiKey },
-      clock: systemClock,
+      clock: FAST_CLOCK,
       random: () => 0,
       newRunId: crypto.randomUUID(),
       batchJobId: null,
@@ -83,6 +92,13 @@ function readAll({ bytes }: { bytes: Uint8Array<ArrayBuffer> }) {
 
 function rows(n: number): InputRow[] {
   return Array.from({ length: n }, (_, i) => inputRow(i));
+}
+
+/** Checkpoint objects that were written, besides those that every process keeps books in. */
+function written({ store }: Bench): string[] {
+  const books = /(lease|spending|ledger)\.json$|probe/;
+  return store.writes.filter((key) => !books.test(key))
+    .map((key) => key.replace("checkpoints/demo/", ""));
 }
 
 /** The code and message that a run ends with. */
@@ -212,8 +228,7 @@ Deno.test("run() stops at a wrong key: no row is marked as failed, no output is 
   assert.match(error.message, /401/);
   assert.doesNotMatch(error.message, /bad-key/);
   assert.ok(bench.server.requests <= 3, "went on asking with a wrong key");
-  const written = bench.store.writes;
-  assert.deepEqual(written, ["checkpoints/demo/manifest.json"]);
+  assert.deepEqual(written(bench), ["manifest.json"]);
 });
 
 Deno.test("run() recognises a wrong model before it has failed the data set", async () => {
@@ -225,7 +240,7 @@ Deno.test("run() recognises a wrong model before it has failed the data set", as
   assert.equal(error.exit, "api");
   assert.match(error.message, /--model ocr/);
   assert.ok(bench.server.requests < 10);
-  assert.deepEqual(bench.store.writes, ["checkpoints/demo/manifest.json"]);
+  assert.deepEqual(written(bench), ["manifest.json"]);
 });
 
 Deno.test("run() stops when a paid answer can't be stored", async () => {
@@ -286,7 +301,7 @@ Deno.test("run() finds what is wrong with the input before anything is paid or w
     assert.equal(error.exit, "input");
     assert.match(error.message, message);
     assert.equal(bench.server.requests, 0);
-    assert.deepEqual(bench.store.writes, []);
+    assert.deepEqual(written(bench), []);
   }
   await using bench = await Bench.open(rows(1));
   bench.store.put("data/processed/demo.parquet", "no parquet at all, but long enough to look");
@@ -310,8 +325,10 @@ Deno.test("run() stores an answer before it uses it, and a batch only when it is
   await using bench = await Bench.open(rows(10));
   await bench.run();
   const writes = bench.store.writes;
-  assert.equal(writes[0], "checkpoints/demo/manifest.json");
-  assert.deepEqual(writes.slice(-2), [OUTPUT, "checkpoints/demo/result.json"]);
+  const order = ["manifest.json", "batch_000000.parquet", "result.json"]
+    .map((name) => writes.indexOf(`checkpoints/demo/${name}`));
+  order.splice(2, 0, writes.indexOf(OUTPUT));
+  assert.deepEqual(order, order.toSorted((a, b) => a - b));
   for (let batch = 0; batch < 3; batch++) {
     const key = `checkpoints/demo/batch_00000${batch}.parquet`;
     const before = writes.slice(0, writes.indexOf(key));
@@ -329,4 +346,107 @@ Deno.test("run() labels a data set without rows as a data set without rows", asy
   assert.deepEqual(await bench.output(), []);
   assert.equal((await bench.run()).alreadyComplete, true);
   assert.equal(bench.server.requests, 0);
+});
+
+Deno.test("run() --retry-failed makes failed rows anew and leaves the others as they are", async () => {
+  let broken = true;
+  await using bench = await Bench.open(rows(11), (document) => {
+    const name = new TextDecoder().decode(document.bytes.subarray(16, 28));
+    const fails = broken && /images\/[36]\./.test(name);
+    return fails ? errorAnswer(422, "unreadable", "cannot read") : readAll(document);
+  });
+  bench.store.objects.delete("images/9.png");
+  await bench.run();
+  const before = await bench.output();
+  broken = false;
+  bench.store.put("images/9.png", fakeImage("images/9.png"));
+  const requests = bench.server.requests;
+
+  const some = await bench.run("--retry-failed --only-code api_rejected");
+  assert.equal(bench.server.requests, requests + 2);
+  assert.deepEqual(some.counts.failures, { image_not_found: 1 });
+  const all = await bench.run("--retry-failed");
+  assert.equal(all.counts.failed, 0);
+  const after = await bench.output();
+  for (const index of rows(11).keys()) {
+    if ([3, 6, 9].includes(index)) assert.notEqual(after[index].metadata.status, "failed");
+    else assert.deepEqual(after[index], before[index]);
+  }
+  assert.equal((await bench.run("--retry-failed")).counts.failed, 0);
+  assert.equal(bench.server.requests, requests + 3);
+});
+
+Deno.test("run() rebuild makes checkpoints and output anew from stored answers, without a request", async () => {
+  await using bench = await Bench.open(rows(9));
+  bench.store.objects.delete("images/4.png");
+  await bench.run();
+  const before = bench.store.objects.get(OUTPUT);
+  const requests = bench.server.requests;
+  for (const row of rows(9)) bench.store.objects.delete(row.image_path); // images are not needed
+  const { counts } = await bench.run("rebuild");
+  assert.equal(bench.server.requests, requests);
+  assert.deepEqual(bench.store.objects.get(OUTPUT), before);
+  assert.equal(counts.failed, 1);
+  assert.equal((await bench.run()).alreadyComplete, true);
+
+  const key = [...bench.store.objects.keys()].find((key) => key.startsWith("responses/"))!;
+  bench.store.objects.delete(key);
+  const missing = await failure(bench.run("rebuild"));
+  assert.equal(missing.exit, "unsound");
+  assert.match(missing.message, /row \d \(row-\d\): stored answer .* is missing/);
+});
+
+Deno.test("run() rebuild refuses a run that is not finished, and one that never was", async () => {
+  await using bench = await Bench.open(rows(9));
+  assert.match((await failure(bench.run("rebuild"))).message, /there is no run in .* to rebuild/);
+  await bench.run();
+  bench.store.objects.delete("checkpoints/demo/batch_000001.parquet");
+  bench.store.objects.delete("checkpoints/demo/result.json");
+  assert.match((await failure(bench.run("rebuild"))).message, /1 of 3 batches .* are not done/);
+});
+
+Deno.test("run() keeps a ledger that equals the stored answers, over stops, twins and --fresh", async () => {
+  await using bench = await Bench.open(rows(14), (document) => {
+    if (document.index === 7) bench.stop.abort(new RunError("again", "stopped by a test"));
+    return readAll(document);
+  });
+  bench.store.put("images/11.png", fakeImage("images/2.png"));
+  await failure(bench.run());
+  await using second = await Bench.open(rows(14));
+  for (const [key, bytes] of bench.store.objects) second.store.put(key, bytes);
+  await second.run();
+  await second.run("--fresh");
+  const billed = bench.server.billedPages + second.server.billedPages;
+  assert.equal(billed, 13);
+  const ledger = JSON.parse(
+    new TextDecoder().decode(second.store.objects.get("checkpoints/demo/ledger.json")),
+  );
+  const runs = Object.values(ledger.runs) as { billed_pages: number; answers_reused: number }[];
+  assert.deepEqual(runs.map((run) => run.billed_pages), [13, 0]);
+  assert.deepEqual(runs.map((run) => run.answers_reused), [1, 14]);
+});
+
+Deno.test("run() stops before --max-pages, keeps everything and goes on with a higher limit", async () => {
+  await using bench = await Bench.open(rows(12));
+  const error = await failure(bench.run("--max-pages 5"));
+  assert.equal(error.exit, "limit");
+  assert.equal(bench.server.billedPages, 5);
+  assert.equal((await failure(bench.run("--max-pages 5"))).exit, "limit");
+  assert.equal(bench.server.billedPages, 5);
+  assert.equal((await failure(bench.run("--max-cost 0.9 --price-per-page 0.1"))).exit, "limit");
+  assert.equal(bench.server.billedPages, 9);
+  const { counts } = await bench.run();
+  assert.equal(counts.rows, 12);
+  assert.equal(bench.server.billedPages, 12);
+});
+
+Deno.test("run() does not take an outage for failed pages", async () => {
+  let down = true;
+  await using bench = await Bench.open(rows(8), (document) => {
+    if (document.index === 5) down = false;
+    return down ? errorAnswer(503, "unavailable", "down") : readAll(document);
+  });
+  const { counts } = await bench.run("--max-retries 0");
+  assert.equal(counts.failed, 0);
+  assert.match(bench.notes.join(), /fails on every page.*answers again/);
 });

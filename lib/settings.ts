@@ -37,4 +37,16 @@ export interface Settings {
   readonly model: string;
   /** What to do with an unfinished run. */
   readonly start: StartMode;
+  /** Which failed rows of finished batches are made anew; undefined for none. */
+  readonly retryFailed: { readonly codes: readonly string[] | "all" } | undefined;
+  /** Price of a page in US dollars, at least 0. */
+  readonly pricePerPage: number;
+  /** Pages that the run may be billed at most; infinite for no limit. */
+  readonly maxPages: number;
+  /** The limit as the user gave it, for messages. */
+  readonly limit: string;
+  /** Nothing but failures for so long ends the run, milliseconds. */
+  readonly maxOutageMs: number;
+  /** A run that hasn't renewed its lease for so long is taken for dead, milliseconds. */
+  readonly leaseMs: number;
 }

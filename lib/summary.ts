@@ -2,7 +2,7 @@
  * @module summary: what a run came to, as numbers and as the short table at its end.
  */
 
-import type { RowCounts } from "./json_schemas.ts";
+import type { RowCounts, Spent } from "./documents.ts";
 import { duration } from "./reporter.ts";
 import type { Tally } from "./tally.ts";
 
@@ -10,6 +10,10 @@ import type { Tally } from "./tally.ts";
 export interface RunSummary {
   /** All rows of the output. */
   readonly counts: RowCounts;
+  /** What they have cost. */
+  readonly spent: Spent;
+  /** Price of a page in US dollars. */
+  readonly pricePerPage: number;
   /** What this process did for it. */
   readonly tally: Tally;
   /** Seconds this process took. */
@@ -31,6 +35,8 @@ export function summaryFacts(summary: RunSummary): Record<string, unknown> {
   return {
     ...counts,
     pages_billed: tally.billedPages,
+    pages_billed_in_all: totalPages(summary.spent),
+    cost_in_all: Math.round(totalPages(summary.spent) * summary.pricePerPage * 1e6) / 1e6,
     answers_reused: tally.reused,
     requests: tally.requests,
     throttled: tally.throttled,
@@ -53,7 +59,8 @@ export function renderSummary(summary: RunSummary): string {
     ...Object.entries(counts.failures)
       .sort(([a], [b]) => a < b ? -1 : 1)
       .map(([code, n]): [string, string] => [`    ${code}`, `${n}`]),
-    ["pages billed by this run", `${tally.billedPages}`],
+    ["pages billed now", pages(tally.billedPages, summary.pricePerPage)],
+    ["pages billed in all", pages(totalPages(summary.spent), summary.pricePerPage)],
     ["answers reused", `${tally.reused}`],
     ["requests", requestsLine(tally)],
     [
@@ -72,6 +79,15 @@ export function renderSummary(summary: RunSummary): string {
     );
   }
   return table.join("\n") + "\n";
+}
+
+/** Pages billed for the rows, by this run and earlier ones of the data set. */
+function totalPages(spent: Spent): number {
+  return Object.values(spent.runs).reduce((sum, run) => sum + run.billed_pages, 0);
+}
+
+function pages(n: number, price: number): string {
+  return `${n} ($${(n * price).toFixed(2)})`;
 }
 
 function requestsLine(tally: Tally): string {

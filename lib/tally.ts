@@ -3,9 +3,8 @@
  * code that does a thing counts it.
  */
 
-import type { Failure } from "./failure.ts";
 import type { OcrItem } from "./item.ts";
-import type { RowCounts } from "./json_schemas.ts";
+import type { RowCounts } from "./documents.ts";
 
 /** Counts of rows, all zero. */
 export function noRows(): RowCounts {
@@ -36,7 +35,11 @@ export function addCounts(counts: RowCounts, other: RowCounts): void {
 }
 
 /** A failure as a reporter shows it. */
-export interface RowFailure extends Failure {
+export interface RowFailure {
+  /** Its `error_code`. */
+  readonly code: string;
+  /** In words. */
+  readonly message: string;
   /** `id` of the row. */
   readonly id: string;
   /** Position of the row in the input, from 0. */

@@ -1,0 +1,162 @@
+/**
+ * @module asker: asks the API for one page until it has an answer or has failed: when a request may
+ * start, which failures are tried again, wait, fail the page or end the run. That is decided by the
+ * type of the outcome (`api_client.ts`) and by how the others fare (`health.ts`).
+ */
+
+import type { ApiClient, Outcome } from "./api_client.ts";
+import { backoffMs } from "./backoff.ts";
+import { Budget } from "./budget.ts";
+import type { Clock } from "./clock.ts";
+import type { Engine, ImageFile } from "./engine.ts";
+import type { FailureCode } from "./failure.ts";
+import type { Health, Pass } from "./health.ts";
+import type { Pacer } from "./pacer.ts";
+import type { SpendGuard } from "./spending.ts";
+import type { Tally } from "./tally.ts";
+
+/** Paid answers that may wait to be stored, per request slot; beyond that no request starts. */
+const UNSAVED_PER_SLOT = 2;
+
+/** An answer as it came. */
+export type Answered = Outcome & { readonly kind: "answered" };
+
+/** What becomes of a page that is through with the API. @template T What the asker returns. */
+export interface Ending<T> {
+  /** It has an answer, which the engine may or may not be able to read. */
+  readonly answered: (answered: Answered, attempts: number) => Promise<T>;
+  /** It has failed for good. */
+  readonly failed: (code: FailureCode, message: string, attempts: number) => T;
+}
+
+/** What {@linkcode Asker} works with. */
+export interface AskerOptions {
+  /** How to ask and how to read. */
+  readonly engine: Engine;
+  /** Model to ask for. */
+  readonly model: string;
+  /** Sends requests. */
+  readonly api: Pick<ApiClient, "post">;
+  /** When a request may start. */
+  readonly pacer: Pacer;
+  /** How many requests may be in flight. */
+  readonly slots: Budget;
+  /** Whether another page may be paid. */
+  readonly spending: Pick<SpendGuard, "take" | "settle">;
+  /** Tells a failing page from a failing API. */
+  readonly health: Health;
+  /** Retries of one page after its first attempt, at least 0. */
+  readonly maxRetries: number;
+  /** Counts requests, pages, retries. */
+  readonly tally: Tally;
+  /** Time. */
+  readonly clock: Clock;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  /** Nothing new starts once it aborts. What ends the run aborts it at once, with its error. */
+  readonly halt: AbortController;
+  /** Requests in flight are given up once it aborts. */
+  readonly giveUp: AbortSignal;
+}
+
+/** Asks one engine for one page after another, several at once. */
+export class Asker {
+  readonly #options: AskerOptions;
+  readonly #unsaved: Budget;
+
+  /** Nothing is asked yet. @param options What to work with. */
+  constructor(options: AskerOptions) {
+    this.#options = options;
+    this.#unsaved = new Budget(options.slots.capacity * UNSAVED_PER_SLOT);
+  }
+
+  /**
+   * Asks until the page has an answer or has failed.
+   *
+   * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
+   */
+  async ask<T>(image: ImageFile, ending: Ending<T>): Promise<T> {
+    const { halt, health, clock, random, tally } = this.#options;
+    let attempts = 0;
+    for (let tries = 0;;) {
+      // While answers can't be stored, more of them must not be paid for.
+      const release = await this.#unsaved.acquire(1, halt.signal);
+      try {
+        const outcome = await this.#send(image);
+        if (outcome.kind === "throttled") continue;
+        attempts++;
+        // What fails while everything fails is not the page's fault.
+        if (outcome.kind !== "retryable" || !health.outage) tries++;
+        const settled = this.#settle(outcome, tries, attempts, ending);
+        if (settled !== undefined) return await settled;
+      } finally {
+        release();
+      }
+      tally.retries++;
+      await clock.sleep(backoffMs(Math.max(1, tries), random), halt.signal);
+    }
+  }
+
+  /** Waits for a slot and a turn, then sends one request. What ends the run is thrown. */
+  async #send(image: ImageFile): Promise<Exclude<Outcome, { kind: "refused" }>> {
+    const { engine, model, api, pacer, slots, spending, health, tally, halt } = this.#options;
+    const release = await slots.acquire(1, halt.signal);
+    let pages = 0;
+    let taken = false;
+    let pass: Pass | undefined;
+    try {
+      pass = await health.pass(halt.signal);
+      await spending.take();
+      taken = true;
+      await pacer.turn(halt.signal);
+      halt.signal.throwIfAborted();
+      tally.requests++;
+      const form = engine.form(image, model);
+      const outcome = await api.post(engine.path, form, this.#options.giveUp);
+      if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
+      tally.billedPages += pages;
+      if (outcome.kind === "throttled") {
+        tally.throttled++;
+        pacer.pauseUntil(outcome.until);
+      }
+      const fatal = health.judge(outcome, image.sha256, pass);
+      if (fatal) throw fatal;
+      return outcome as Exclude<Outcome, { kind: "refused" }>;
+    } catch (error) {
+      if (pass) health.cancel(pass);
+      // Before the slot is free again, or the next request would start in vain.
+      throw this.#end(error);
+    } finally {
+      if (taken) spending.settle(pages);
+      release();
+    }
+  }
+
+  /** What an attempt came to; `undefined` if the page is to be tried again. */
+  #settle<T>(
+    outcome: Outcome & { kind: "answered" | "retryable" | "rejected" },
+    tries: number,
+    attempts: number,
+    ending: Ending<T>,
+  ): Promise<T> | T | undefined {
+    const { engine, maxRetries, tally } = this.#options;
+    if (outcome.kind === "answered") {
+      // An unreadable answer may be a hiccup, so it is asked for once more; the second is kept,
+      // as a better parser may read what was paid for.
+      const again = tries <= Math.min(1, maxRetries);
+      if (again && engine.parse(outcome.body).problem !== undefined) return undefined;
+      tally.finished(attempts);
+      return ending.answered(outcome, attempts);
+    }
+    if (outcome.kind === "retryable" && tries <= maxRetries) return undefined;
+    tally.finished(attempts);
+    const code = outcome.kind === "rejected" ? "api_rejected" : "api_unavailable";
+    return ending.failed(code, outcome.message, attempts);
+  }
+
+  /** Ends the run at once for everybody. */
+  #end(error: unknown): unknown {
+    this.#options.halt.abort(error);
+    return error;
+  }
+}

@@ -1,0 +1,185 @@
+import assert from "node:assert/strict";
+import {
+  apiErrorBody,
+  checkpointFooter,
+  ledger,
+  manifest,
+  parseAs,
+  parseJsonAs,
+  runResult,
+  type Schema,
+  secretJson,
+  spending,
+  storedResponse,
+} from "./json_schemas.ts";
+
+const COUNTS = { rows: 3, ok: 1, empty: 1, failed: 1, failures: { x: 1 }, size_mismatches: 0 };
+
+const SPENT = {
+  answers_reused: 1,
+  failed_attempts: 4,
+  runs: { r: { answers: 1, billed_pages: 1, attempts: 2 } },
+};
+
+const MANIFEST = {
+  format: "pseudolabel-manifest/1",
+  run_id: "r",
+  dataset: "d",
+  input: { url: "s3://b/i", etag: "e", bytes: 9, rows: 3 },
+  batch_size: 500,
+  engine: "e",
+  model: "m",
+  schema_version: "v1.0",
+  created_at: "2026-11-01T00:00:00.000Z",
+  created_by: "pseudolabel 1",
+  batch_job_id: null,
+};
+
+const RESULT = {
+  format: "pseudolabel-result/1",
+  run_id: "r",
+  output: { url: "s3://b/o", etag: "e", bytes: 9 },
+  counts: COUNTS,
+  spent: SPENT,
+  finished_at: "2026-11-01T00:00:00Z",
+};
+
+const RESPONSE = {
+  format: "pseudolabel-response/1",
+  engine: "e",
+  model: "m",
+  image_sha256: "ab".repeat(32),
+  image_bytes: 9,
+  media_type: "image/png",
+  attempts: 1,
+  received_at: "2026-11-01T00:00:00.000Z",
+  paid_by: { dataset: "d", run_id: "r", row_id: "row-1" },
+  body: { any: ["thing"] },
+};
+
+const LEDGER = {
+  format: "pseudolabel-ledger/1",
+  dataset: "d",
+  runs: {
+    r: {
+      engine: "e",
+      model: "m",
+      answers: 1,
+      billed_pages: 1,
+      attempts: 2,
+      answers_reused: 0,
+      updated_at: "2026-11-01T00:00:00.000Z",
+    },
+  },
+};
+
+const WHOLE: readonly (readonly [name: string, schema: Schema<unknown>, document: object])[] = [
+  ["manifest", manifest, MANIFEST],
+  ["runResult", runResult, RESULT],
+  ["storedResponse", storedResponse, RESPONSE],
+  ["checkpointFooter", checkpointFooter, { run_id: "r", batch: 0, counts: COUNTS, spent: SPENT }],
+  ["ledger", ledger, LEDGER],
+  ["spending", spending, { format: "pseudolabel-spending/1", run_id: "r", reserved_pages: 9 }],
+];
+
+for (const [name, schema, document] of WHOLE) {
+  Deno.test(`${name} passes a whole document unchanged, and names a field that is missing`, () => {
+    assert.deepEqual(parseAs(schema, document), { value: document });
+    for (const field of Object.keys(document)) {
+      // An answer's body is the API's: it may be anything.
+      if (field === "body") continue;
+      const { [field]: _, ...rest } = document as Record<string, unknown>;
+      const { problem } = parseAs(schema, rest);
+      assert.ok(problem?.startsWith(`${field}: `), `${field}: ${problem}`);
+    }
+  });
+}
+
+Deno.test("parseAs() names the first wrong field by its path, on one line", () => {
+  const problem = (change: object) => {
+    const parsed = parseAs(manifest, { ...MANIFEST, ...change });
+    assert.equal(parsed.value, undefined);
+    return parsed.problem!;
+  };
+  const cases: [change: object, problem: RegExp][] = [
+    [{ format: "pseudolabel-manifest/2" }, /^format: .*pseudolabel-manifest\/1/],
+    [{ input: { ...MANIFEST.input, rows: -1 } }, /^input\.rows: /],
+    [{ input: { ...MANIFEST.input, rows: 1.5 } }, /^input\.rows: /],
+    [{ input: null }, /^input: /],
+    [{ batch_size: 0 }, /^batch_size: /],
+    [{ batch_size: "500" }, /^batch_size: /],
+    [{ created_at: "yesterday" }, /^created_at: /],
+    [{ batch_job_id: 7 }, /^batch_job_id: /],
+  ];
+  for (const [change, expected] of cases) {
+    assert.match(problem(change), expected);
+    assert.doesNotMatch(problem(change), /\n/);
+  }
+  assert.match(parseAs(manifest, null).problem!, /^document: /);
+  assert.match(
+    parseAs(checkpointFooter, { run_id: "r", batch: 0, counts: {} }).problem!,
+    /^counts\./,
+  );
+});
+
+Deno.test("parseJsonAs() reads text and bytes, and says where it is no JSON", () => {
+  const text = JSON.stringify(MANIFEST);
+  assert.deepEqual(parseJsonAs(manifest, text), { value: MANIFEST });
+  assert.deepEqual(parseJsonAs(manifest, new TextEncoder().encode(text)), { value: MANIFEST });
+  for (const bad of ["", "{", new Uint8Array([0xff])]) {
+    assert.match(parseJsonAs(manifest, bad).problem!, /^not JSON: ./);
+  }
+});
+
+Deno.test("storedResponse takes only a lower-case SHA-256 for one", () => {
+  for (const image_sha256 of ["", "ab", "AB".repeat(32), "ab".repeat(33), `../${"a".repeat(61)}`]) {
+    assert.match(
+      parseAs(storedResponse, { ...RESPONSE, image_sha256 }).problem!,
+      /^image_sha256: /,
+    );
+  }
+});
+
+Deno.test("apiErrorBody reads both shapes, with a code of any kind or none", () => {
+  const table: [body: unknown, expected: unknown][] = [
+    [{ code: "a", message: "b" }, { code: "a", message: "b" }],
+    [{ error: { code: "a", message: "b", type: "c" } }, { code: "a", message: "b" }],
+    [{ code: 7, message: "b" }, { code: "7", message: "b" }],
+    [{ error: { message: "b" } }, { message: "b" }],
+    [{ message: "b", status: 400 }, { message: "b" }],
+    // The inner one is what a gateway wrapped.
+    [{ code: "x", message: "y", error: { code: "a", message: "b" } }, { code: "a", message: "b" }],
+    [{ error: "short", code: "a", message: "b" }, { code: "a", message: "b" }],
+  ];
+  for (const [body, expected] of table) {
+    assert.deepEqual(parseAs(apiErrorBody, body), { value: expected }, JSON.stringify(body));
+  }
+  for (const body of [null, [], "text", {}, { code: "a" }, { error: {} }, { message: 7 }]) {
+    assert.ok(parseAs(apiErrorBody, body).problem, JSON.stringify(body));
+  }
+});
+
+Deno.test("apiErrorBody keeps the message beside a code of no use", () => {
+  for (const code of [null, {}, [], true]) {
+    for (const body of [{ code, message: "b" }, { error: { code, message: "b" } }]) {
+      const { value } = parseAs(apiErrorBody, body);
+      assert.deepEqual([value?.code, value?.message], [undefined, "b"]);
+    }
+  }
+});
+
+Deno.test("secretJson finds the key under both names, UPSTAGE_API_KEY first", () => {
+  const table: [secret: unknown, key: string | undefined][] = [
+    [{ UPSTAGE_API_KEY: "k" }, "k"],
+    [{ api_key: "k", more: 1 }, "k"],
+    [{ api_key: "other", UPSTAGE_API_KEY: "k" }, "k"],
+    [{ api_key: "k", UPSTAGE_API_KEY: "" }, "k"],
+    [{ API_KEY: "k" }, undefined],
+    [{ api_key: "" }, undefined],
+    [{ api_key: 7 }, undefined],
+    ["k", undefined],
+  ];
+  for (const [secret, key] of table) {
+    assert.equal(parseAs(secretJson, secret).value, key, JSON.stringify(secret));
+  }
+});

@@ -1,0 +1,112 @@
+/**
+ * @module labeling: puts together what labels rows: images within a memory budget, answers that are
+ * found or asked for, slots, turns, limits and the API's health.
+ */
+
+import { Answers } from "./answers.ts";
+import { ApiClient } from "./api_client.ts";
+import { Asker } from "./asker.ts";
+import { Budget } from "./budget.ts";
+import type { Clock } from "./clock.ts";
+import type { Manifest } from "./documents.ts";
+import type { Engine } from "./engine.ts";
+import { Health } from "./health.ts";
+import { ImageLoader, type ImageSource } from "./images.ts";
+import type { InputRow } from "./item.ts";
+import type { CheckpointKeys } from "./keys.ts";
+import { type Labeled, Labeler } from "./labeler.ts";
+import { Pacer } from "./pacer.ts";
+import { ResponseStore } from "./responses.ts";
+import type { Settings } from "./settings.ts";
+import { SpendGuard } from "./spending.ts";
+import type { Store } from "./store.ts";
+import type { Tally } from "./tally.ts";
+
+/** Bytes of images that may be in memory at once. */
+export const IMAGE_MEMORY_BYTES = 64 * 1024 * 1024;
+
+/** What labeling works with. */
+export interface LabelingOptions {
+  /** Limits and retries. */
+  readonly settings: Settings;
+  /** The run. */
+  readonly manifest: Manifest;
+  /** How to ask. */
+  readonly engine: Engine;
+  /** Where answers go, whoever holds the lease: what is paid for is kept. */
+  readonly store: Store;
+  /** Where state of the run goes, while the lease is held. */
+  readonly guarded: Store;
+  /** Names of the state. */
+  readonly keys: CheckpointKeys;
+  /** Where images may lie. */
+  readonly images: ImageSource;
+  /** Address and key of the API. */
+  readonly api: { readonly baseUrl: string; readonly apiKey: string };
+  /** Counts what happens. */
+  readonly tally: Tally;
+  /** Told what people should know. */
+  readonly note: (message: string) => void;
+  /** Time. */
+  readonly clock: Clock;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  /** Aborted by what ends the run. */
+  readonly halt: AbortController;
+  /** Requests in flight are given up once it aborts. */
+  readonly giveUp: AbortSignal;
+}
+
+/** Labels rows; disposing it gives back what was reserved and not spent. */
+export interface Labeling extends AsyncDisposable {
+  /** Labels a row. */
+  readonly make: (row: InputRow) => Promise<Labeled>;
+}
+
+/** Gets ready to label. @throws {StoreError} if what was spent so far can't be read */
+export async function openLabeling(options: LabelingOptions): Promise<Labeling> {
+  const { settings, manifest, engine, store, guarded, keys, tally, clock, halt } = options;
+  const spending = await SpendGuard.open({
+    store: guarded,
+    key: keys.spending,
+    runId: manifest.run_id,
+    maxPages: settings.maxPages,
+    limit: settings.limit,
+  });
+  const health = new Health({
+    model: manifest.model,
+    maxOutageMs: settings.maxOutageMs,
+    clock,
+    note: options.note,
+  });
+  const asker = new Asker({
+    engine,
+    model: manifest.model,
+    api: new ApiClient({ ...options.api, clock }),
+    pacer: new Pacer(clock, settings.requestDelayMs),
+    slots: new Budget(settings.concurrency),
+    spending,
+    health,
+    maxRetries: settings.maxRetries,
+    tally,
+    clock,
+    random: options.random,
+    halt,
+    giveUp: options.giveUp,
+  });
+  const answers = new Answers({
+    engine,
+    payer: { dataset: manifest.dataset, run_id: manifest.run_id },
+    asker,
+    responses: new ResponseStore(store, engine.name, manifest.model),
+    tally,
+    clock,
+    halt,
+  });
+  const images = new ImageLoader(options.images, new Budget(IMAGE_MEMORY_BYTES));
+  const labeler = new Labeler(engine.name, images, answers, clock.now);
+  return {
+    make: (row) => labeler.label(row, halt.signal),
+    [Symbol.asyncDispose]: () => spending[Symbol.asyncDispose](),
+  };
+}
