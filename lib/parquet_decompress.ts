@@ -2,8 +2,13 @@
  * @module parquet_decompress: the compressions that pages of an input may have. The one file that
  * knows hyparquet-compressors; what node:zlib offers is taken from there.
  */
-import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib";
-import { decompressLz4, decompressLz4Raw, decompressSnappy } from "hyparquet-compressors";
+import * as zlib from "node:zlib";
+import {
+  decompressLz4,
+  decompressLz4Raw,
+  decompressSnappy,
+  decompressZstd,
+} from "hyparquet-compressors";
 
 /** Decompresses a page whose decompressed length is known; throws if it is damaged. */
 export type Decompress = (input: Uint8Array, length: number) => Uint8Array;
@@ -11,9 +16,12 @@ export type Decompress = (input: Uint8Array, length: number) => Uint8Array;
 /** By the codec's name in a Parquet footer. */
 export const DECOMPRESSORS: Readonly<Record<string, Decompress>> = {
   SNAPPY: decompressSnappy,
-  GZIP: inflate(gunzipSync),
-  BROTLI: inflate(brotliDecompressSync),
-  ZSTD: inflate(zstdDecompressSync),
+  GZIP: inflate(zlib.gunzipSync),
+  BROTLI: inflate(zlib.brotliDecompressSync),
+  // Not every runtime has zstd of its own.
+  ZSTD: zlib.zstdDecompressSync === undefined
+    ? (input) => decompressZstd(input)
+    : inflate(zlib.zstdDecompressSync),
   LZ4: decompressLz4,
   LZ4_RAW: decompressLz4Raw,
 };
