@@ -70,7 +70,8 @@ async function runCommand(
     : reporters.jsonReporter(common);
   try {
     const summary = await run({
-      settings,
+      // Pages of the local profile cost nothing.
+      settings: isLocalProfile(settings, env) ? { ...settings, pricePerPage: 0 } : settings,
       mode,
       ...services,
       clock: systemClock,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import config from "./deno.json" with { type: "json" };
 import { encodeInput, fakeImage, inputRow, queryRows, readFake } from "./dev/fixtures.ts";
 import { type Ended, runProgram, startProgram, TEST_API_KEY } from "./dev/program.ts";
 import { type S3Double, startS3Double } from "./dev/s3_double.ts";
@@ -148,7 +149,8 @@ Deno.test("the output has exactly the promised columns and types", async () => {
   ]);
 });
 
-Deno.test("a fresh checkout labels sample_10 for real, and a second run changes nothing", async () => {
+const labelsSample = "a fresh checkout labels sample_10 for real, and a second run changes nothing";
+Deno.test(labelsSample, { ignore: Deno.env.has("PSEUDOLABEL_PROGRAM") }, async () => {
   const checkout = await Deno.makeTempDir();
   try {
     for (const name of ["main.ts", "deno.json", "deno.lock", "lib", "dev", "testdata"]) {
@@ -235,6 +237,14 @@ Deno.test("--help explains every option with its default and environment name", 
     assert.ok(stdout.includes(name), name);
   }
   assert.ok(stdout.split("\n").every((line) => line.length <= 100), "a line is too long");
+});
+
+Deno.test("the run task may read every variable that the program knows, and write nowhere but .local", () => {
+  const command = config.tasks.run.command;
+  const allowed = /--allow-env=([^' ]+)/.exec(command)![1].split(",");
+  for (const { env } of Object.values(OPTIONS)) assert.ok(allowed.includes(env), env);
+  assert.match(command, / --allow-write=\.local /);
+  assert.doesNotMatch(command, /--allow-(all|run|ffi)|-A\b/);
 });
 
 Deno.test("--version prints the version", async () => {

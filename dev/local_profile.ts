@@ -18,7 +18,9 @@ export async function openLocalProfile(env: Environment): Promise<Services> {
   const folder = new URL(".local/store/", CHECKOUT);
   await copyMissing(new URL("testdata/store/", CHECKOUT), folder);
   const store = openFolder(folder.pathname);
-  const own = env.UPSTAGE_BASE_URL ? undefined : await startReadingServer({});
+  const own = env.UPSTAGE_BASE_URL ? undefined : await startReadingServer({
+    folder: new URL("..", folder).pathname, // the one folder that the program may write to
+  });
   const baseUrl = own?.url ?? apiBaseUrl(env);
   if (!isLoopback(new URL(baseUrl))) {
     throw new RunError(

@@ -43,7 +43,8 @@ export const TEST_API_KEY = "up_test_key_that_must_not_leak_0123456789";
 export function startProgram(args: readonly string[], options: ProgramOptions = {}): Program {
   const { env = {}, checkout = CHECKOUT, timeoutMs = 60_000 } = options;
   const executable = Deno.env.get("PSEUDOLABEL_PROGRAM");
-  const [, verb, ...flags] = config.tasks.run.command.split(" ");
+  const [, verb, ...flags] = config.tasks.run.command.split(" ")
+    .map((word) => word.replace(/^'|'$/g, ""));
   const inherited = Object.fromEntries(
     ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"]
       .map((name) => [name, Deno.env.get(name) ?? ""]).filter(([, value]) => value !== ""),

@@ -54,10 +54,13 @@ type Worker = Awaited<ReturnType<typeof createWorker>>;
  * Starts the workers, about 200 MB each. Language data is read from the package cache; a temporary
  * folder exists until the reader is disposed.
  *
+ * @param options.folder Where the temporary folder is made. @default the system's
  * @param options.workers How many images are read at a time. @default 1
  */
-export async function createReader(options: { workers?: number } = {}): Promise<Reader> {
-  const folder = await Deno.makeTempDir({ prefix: "reader_" });
+export async function createReader(
+  options: { workers?: number; folder?: string } = {},
+): Promise<Reader> {
+  const folder = await Deno.makeTempDir({ prefix: "reader_", dir: options.folder });
   const workers: Worker[] = [];
   const idle: Worker[] = [];
   const waiting: ((worker: Worker) => void)[] = [];

@@ -14,12 +14,13 @@ import { type Answer, errorAnswer } from "./upstage_server_answer.ts";
  * Starts the server. Disposing it ends the workers too.
  *
  * @param options.port TCP port on 127.0.0.1. @default 0, a free one
+ * @param options.folder Where the reader makes its temporary folder. @default the system's
  * @param options.workers How many images are read at a time; each takes about 200 MB. @default 1
  */
 export async function startReadingServer(
-  options: { port?: number; workers?: number } = {},
+  options: { port?: number; workers?: number; folder?: string } = {},
 ): Promise<UpstageServer> {
-  const reader = await createReader({ workers: options.workers });
+  const reader = await createReader(options);
   try {
     const server = await startUpstageServer({
       port: options.port,
