@@ -59,7 +59,7 @@ async function runCommand(
     import("./lib/summary.ts"),
     import("./lib/clock.ts"),
   ]);
-  await using services = await openServices(settings, env);
+  await using services = await openServices(settings, env, mode === "run");
   if (services.greeting) print(`${services.greeting}\n`);
 
   const tally = new Tally();
@@ -112,7 +112,7 @@ async function verifyCommand(
   signals: StopSignals,
 ): Promise<number> {
   const { verify } = await import("./lib/verify.ts");
-  await using services = await openServices(settings, env);
+  await using services = await openServices(settings, env, false);
   if (services.greeting) printError(`${services.greeting}\n`);
   const line = (facts: unknown) => print(JSON.stringify(facts) + "\n");
   const verified = await verify(
@@ -133,9 +133,13 @@ function owner(env: Environment): string {
   return `process ${Deno.pid} on ${Deno.hostname()}`;
 }
 
-async function openServices(settings: Settings, env: Environment): Promise<Services> {
+async function openServices(
+  settings: Settings,
+  env: Environment,
+  asks: boolean,
+): Promise<Services> {
   if (!isLocalProfile(settings, env)) {
-    return await (await import("./lib/services.ts")).openAws(settings, env);
+    return await (await import("./lib/services.ts")).openAws(settings, env, asks);
   }
   return await openLocalProfile(env);
 }

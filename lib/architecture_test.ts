@@ -6,7 +6,7 @@ const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
     "ground",
     /^(errors|clock|budget|pool|rate|version|failure|item|keys|media_type|settings|documents)$/,
   ],
-  ["terms", /^(store|engine|json_schemas|backoff|pacer|parquet_source|store_caller)$/],
+  ["terms", /^(store|engine|json_schemas|backoff|pacer|parquet_source|store_caller|find_object)$/],
   ["storage", /^(store_\w+|parquet_\w+|responses|unique)$/],
   ["api", /^(engines|engine_\w+|api_client|api_access|secrets_manager)$/],
   ["pages", /^(tally|health|spending|ledger|asker|answers|images|labeler)$/],

@@ -78,6 +78,7 @@ export class Asker {
   async ask<T>(image: ImageFile, ending: Ending<T>): Promise<T> {
     const { halt, health, clock, random, tally } = this.#options;
     let attempts = 0;
+    let unreadable = false;
     for (let tries = 0;;) {
       // While answers can't be stored, more of them must not be paid for.
       const release = await this.#unsaved.acquire(1, halt.signal);
@@ -87,8 +88,10 @@ export class Asker {
         attempts++;
         // What fails while everything fails is not the page's fault.
         if (outcome.kind !== "retryable" || !health.outage) tries++;
-        const settled = this.#settle(outcome, tries, attempts, ending);
+        const again = tries <= this.#options.maxRetries && !unreadable;
+        const settled = this.#settle(outcome, tries, attempts, again, ending);
         if (settled !== undefined) return await settled;
+        unreadable ||= outcome.kind === "answered";
       } finally {
         release();
       }
@@ -132,18 +135,22 @@ export class Asker {
     }
   }
 
-  /** What an attempt came to; `undefined` if the page is to be tried again. */
+  /**
+   * What an attempt came to; `undefined` if the page is to be tried again.
+   *
+   * @param again Whether an unreadable answer is asked for once more.
+   */
   #settle<T>(
     outcome: Outcome & { kind: "answered" | "retryable" | "rejected" },
     tries: number,
     attempts: number,
+    again: boolean,
     ending: Ending<T>,
   ): Promise<T> | T | undefined {
     const { engine, maxRetries, tally } = this.#options;
     if (outcome.kind === "answered") {
       // An unreadable answer may be a hiccup, so it is asked for once more; the second is kept,
       // as a better parser may read what was paid for.
-      const again = tries <= Math.min(1, maxRetries);
       if (again && engine.parse(outcome.body).problem !== undefined) return undefined;
       tally.finished(attempts);
       return ending.answered(outcome, attempts);

@@ -253,6 +253,12 @@ Deno.test("Asker.ask() asks once more for an unreadable answer, then hands it ov
 
   const patient = new Bench((request) => request.index === 0 ? UNREADABLE : answered(request));
   assert.deepEqual(await patient.one(image("a")), { text: text(image("a")), attempts: 2 });
+  // However often it failed before in another way.
+  const late = new Bench((request) =>
+    [{ kind: "retryable", message: "HTTP 503" } as const, UNREADABLE][request.index] ??
+      answered(request)
+  );
+  assert.deepEqual(await late.one(image("a")), { text: text(image("a")), attempts: 3 });
   const hasty = new Bench(() => UNREADABLE, { maxRetries: 0 });
   assert.deepEqual(await hasty.one(image("a")), { text: '{"pages":[]}', attempts: 1 });
 });

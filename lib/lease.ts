@@ -11,7 +11,7 @@
 import type { Clock } from "./clock.ts";
 import type { LeaseDocument } from "./documents.ts";
 import { RunError, StoreError } from "./errors.ts";
-import { isOver, readLease, writeLease } from "./lease_object.ts";
+import { type FoundLease, isOver, readLease, writeLease } from "./lease_object.ts";
 import type { Store } from "./store.ts";
 import { probeConditionalWrites } from "./store_probe.ts";
 
@@ -44,9 +44,12 @@ export interface LeaseOptions {
 export interface Lease extends AsyncDisposable {
   /** False where the store has no conditional writes: nothing keeps others off then. */
   readonly held: boolean;
-  /** Grows with every change of hands. */
+  /** Grows with every change of hands; 0 where nothing is held. */
   readonly generation: number;
-  /** Aborts when the lease is lost. */
+  /**
+   * Aborts when the lease is lost, with a {@linkcode RunError}: `conflict` if another took it,
+   * `again` if it could not be renewed for its whole time.
+   */
   readonly lost: AbortSignal;
   /** Call before every write. @throws {RunError} unless the lease is held right now */
   check(): void;
@@ -61,7 +64,8 @@ export interface Lease extends AsyncDisposable {
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const { store, key, holder, clock, ttlMs, note, stop } = options;
   const { waitMs = WAIT_LEASES * ttlMs } = options;
-  const supported = await probeConditionalWrites(store, `${key}.probe-${holder}`);
+  const probeKey = `${key}.probe-${holder}`;
+  const supported = await probeConditionalWrites(store, probeKey, { signal: stop });
   if (!supported.create || !supported.replace) {
     note(
       `${store.url} has no conditional writes, so nothing keeps a second run off this data set: ` +
@@ -71,52 +75,76 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   }
   const begin = clock.now();
   let seen: { readonly etag: string; readonly since: number } | undefined;
+  let tried: LeaseDocument | undefined;
   let noted = false;
   for (;;) {
     stop.throwIfAborted();
     const found = await readLease(store, key);
     const now = clock.now();
+    if (found && tried && isSameHold(found.document, tried)) {
+      return new HeldLease(options, tried, found.etag); // it arrived, though it seemed to fail
+    }
     if (found && seen?.etag !== found.etag) seen = { etag: found.etag, since: now };
-    if (!found || isOver(found, now - seen!.since, now)) {
+    if (!found || isFree(found, now - seen!.since, now, ttlMs)) {
       const generation = (found?.document?.generation ?? 0) + 1;
-      const document = describe(options, generation, now, now);
-      const etag = await writeLease(store, key, document, found ? { etag: found.etag } : "absent");
-      if (etag !== undefined) return new HeldLease(options, document, etag);
+      tried = describe(options, generation, now, now);
+      const etag = await writeLease(store, key, tried, found ? { etag: found.etag } : "absent");
+      if (etag !== undefined) return new HeldLease(options, tried, etag);
       continue; // somebody was faster: see who
     }
-    const { owner, acquired_at, renewed_at } = found.document!;
-    const age = `${Math.max(0, Math.round((now - Date.parse(renewed_at)) / 1_000))} s ago`;
+    const who = whoHolds(found, `${store.url}/${key}`, now);
     if (now - begin >= waitMs) {
       throw new RunError(
         "conflict",
-        `another run is working on this data set: ${owner}, since ${acquired_at}, last sign of ` +
-          `life ${age}; let it finish or stop it, then run again`,
+        `another run is working on this data set: ${who}; let it finish or stop it, then run again`,
       );
     }
-    if (!noted) note(`waiting for another run: ${owner}, last sign of life ${age}`);
+    if (!noted) note(`waiting for another run: ${who}`);
     noted = true;
     await clock.sleep(Math.max(1, ttlMs / 5), stop);
   }
+}
+
+/**
+ * Whether a lease may be taken. One that can't be read may be that of a newer version: it is free
+ * once it was seen unchanged for as long as our own would last.
+ */
+function isFree(found: FoundLease, unchangedMs: number, now: number, ttlMs: number): boolean {
+  return found.document ? isOver(found, unchangedMs, now) : unchangedMs > ttlMs;
+}
+
+function isSameHold(found: LeaseDocument | undefined, own: LeaseDocument): boolean {
+  return found?.holder === own.holder && found.generation === own.generation;
+}
+
+/** The holder for people, with its age, as far as the lease tells. */
+function whoHolds({ document }: FoundLease, url: string, now: number): string {
+  if (!document) return `${url} is not in a form that this version reads, but may be in use`;
+  const { owner, acquired_at, renewed_at } = document;
+  const age = Math.max(0, Math.round((now - Date.parse(renewed_at)) / 1_000));
+  return `${owner}, since ${acquired_at}, last sign of life ${age} s ago (${url})`;
 }
 
 class HeldLease implements Lease {
   readonly held = true;
   readonly generation: number;
   readonly #options: LeaseOptions;
-  readonly #acquiredAt: number;
+  readonly #acquired: LeaseDocument;
   readonly #lost = new AbortController();
+  /** Ends the work below: the lease is lost or given up. */
   readonly #over = new AbortController();
-  readonly #renewing: Promise<void>;
+  readonly #working: Promise<unknown>;
   #etag: string;
   /** When the last renewal that succeeded was sent. */
   #renewedAt: number;
 
-  constructor(options: LeaseOptions, document: LeaseDocument, etag: string) {
+  constructor(options: LeaseOptions, acquired: LeaseDocument, etag: string) {
     this.#options = options;
+    this.#acquired = acquired;
     this.#etag = etag;
-    this.generation = document.generation;
-    this.#acquiredAt = this.#renewedAt = Date.parse(document.acquired_at);
-    this.#renewing = this.#renewUntilOver();
+    this.generation = acquired.generation;
+    this.#renewedAt = Date.parse(acquired.renewed_at);
+    this.#working = Promise.all([this.#renewUntilOver(), this.#watchUntilOver()]);
   }
 
   get lost(): AbortSignal {
@@ -125,8 +153,9 @@ class HeldLease implements Lease {
 
   check(): void {
     this.#lost.signal.throwIfAborted();
+    if (this.#over.signal.aborted) throw new Error("the lease was given up before this write");
     if (this.#options.clock.now() - this.#renewedAt < this.#options.ttlMs) return;
-    this.#lost.abort(
+    this.#lose(
       new RunError(
         "again",
         "could not renew the lease on this data set in time, so another run may have it; " +
@@ -136,46 +165,70 @@ class HeldLease implements Lease {
     this.#lost.signal.throwIfAborted();
   }
 
+  #lose(reason: unknown): void {
+    this.#lost.abort(reason);
+    this.#over.abort(reason);
+  }
+
+  /** Never rejects. */
   async #renewUntilOver(): Promise<void> {
     const { clock, ttlMs } = this.#options;
     let wait = ttlMs / 3;
-    while (!this.#lost.signal.aborted) {
-      try {
+    try {
+      for (;;) {
         await clock.sleep(wait, this.#over.signal);
-      } catch {
-        return;
+        this.check(); // after a stall, stop instead of coming back to life
+        wait = await this.#replace(clock.now(), false) ? ttlMs / 3 : ttlMs / 10;
       }
-      try {
-        wait = await this.#renew() ? ttlMs / 3 : ttlMs / 10;
-        this.check();
-      } catch (error) {
-        this.#lost.abort(error);
-      }
+    } catch (error) {
+      if (!this.#over.signal.aborted) this.#lose(error);
     }
   }
 
-  /** Tries to renew once. @returns Whether it worked. @throws {RunError} if another has the lease */
-  async #renew(): Promise<boolean> {
-    const { store, key, holder, clock } = this.#options;
-    const now = clock.now();
-    const document = describe(this.#options, this.generation, this.#acquiredAt, now);
+  /** Says in time that the lease is over, also while a renewal hangs. Never rejects. */
+  async #watchUntilOver(): Promise<void> {
+    const { clock, ttlMs } = this.#options;
     try {
-      const etag = await writeLease(store, key, document, { etag: this.#etag });
+      for (;;) {
+        await clock.sleep(this.#renewedAt + ttlMs - clock.now(), this.#over.signal);
+        this.check();
+      }
+    } catch {
+      // given up, or check() has said that it is lost
+    }
+  }
+
+  /**
+   * Tries once to write the lease anew.
+   *
+   * @returns Whether it worked; if not, it may be tried again
+   * @throws {RunError} `conflict` if another has the lease
+   */
+  async #replace(now: number, released: boolean): Promise<boolean> {
+    const { store, key } = this.#options;
+    const acquiredAt = Date.parse(this.#acquired.acquired_at);
+    const document = describe(this.#options, this.generation, acquiredAt, now);
+    try {
+      const etag = await writeLease(store, key, { ...document, released }, { etag: this.#etag });
       if (etag !== undefined) {
         this.#etag = etag;
         this.#renewedAt = now;
         return true;
       }
       const found = await readLease(store, key);
-      const is = found?.document;
-      if (found && is?.holder === holder && is.generation === this.generation) {
+      if (found && isSameHold(found.document, this.#acquired)) {
         // An earlier renewal arrived, its reply did not.
         this.#etag = found.etag;
-        this.#renewedAt = Math.max(this.#renewedAt, Date.parse(is.renewed_at));
+        this.#renewedAt = Math.max(this.#renewedAt, Date.parse(found.document!.renewed_at));
         return false;
       }
-      const by = is ? `: ${is.owner} has it since ${is.acquired_at}` : "";
-      throw new RunError("conflict", `another run has taken over this data set${by}; stopping`);
+      const by = found?.document;
+      throw new RunError(
+        "conflict",
+        `another run has taken over this data set` +
+          (by ? `: ${by.owner} has it since ${by.acquired_at}` : "") +
+          `; stopping (${store.url}/${key})`,
+      );
     } catch (error) {
       if (error instanceof StoreError) return false; // until the time is over
       throw error;
@@ -183,15 +236,16 @@ class HeldLease implements Lease {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#over.signal.aborted) return void await this.#working;
     this.#over.abort();
-    await this.#renewing;
-    if (this.#lost.signal.aborted) return;
-    const { store, key, clock } = this.#options;
-    const document = describe(this.#options, this.generation, this.#acquiredAt, clock.now());
-    // What can't be released runs out by itself.
-    await writeLease(store, key, { ...document, released: true }, { etag: this.#etag }).catch(
-      () => {},
-    );
+    await this.#working;
+    const now = this.#options.clock.now();
+    try {
+      // The second try is for a renewal whose reply was lost.
+      if (!await this.#replace(now, true)) await this.#replace(now, true);
+    } catch {
+      // What can't be released runs out by itself.
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 
 import type { LeaseDocument } from "./documents.ts";
 import { StoreError } from "./errors.ts";
+import { findObject } from "./find_object.ts";
 import { lease as leaseSchema, parseJsonAs } from "./json_schemas.ts";
 import type { Store, WriteOptions } from "./store.ts";
 
@@ -29,13 +30,9 @@ export function isOver({ document }: FoundLease, unchangedMs: number, now: numbe
 
 /** Reads the lease; `undefined` if there never was one. */
 export async function readLease(store: Store, key: string): Promise<FoundLease | undefined> {
-  try {
-    const { bytes, etag } = await store.read(key);
-    return { etag, document: parseJsonAs(leaseSchema, bytes).value };
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === "not_found") return undefined;
-    throw error;
-  }
+  const object = await findObject(store, key);
+  if (!object) return undefined;
+  return { etag: object.etag, document: parseJsonAs(leaseSchema, object.bytes).value };
 }
 
 /** Writes the lease on a condition. @returns Its ETag; `undefined` if the condition failed. */

@@ -6,6 +6,7 @@
 
 import type { Ledger, LedgerEntry, Manifest, PaidBy, Spent } from "./documents.ts";
 import { StoreError } from "./errors.ts";
+import { findObject } from "./find_object.ts";
 import type { OcrItem } from "./item.ts";
 import { ledger as ledgerSchema, parseJsonAs } from "./json_schemas.ts";
 import type { Store } from "./store.ts";
@@ -98,14 +99,9 @@ export function totalBilled(ledger: Ledger): number {
 
 /** Reads a ledger; `undefined` if there is none yet. @throws {StoreError} also if it is damaged */
 export async function readLedger(store: Store, key: string): Promise<Ledger | undefined> {
-  let bytes;
-  try {
-    ({ bytes } = await store.read(key));
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === "not_found") return undefined;
-    throw error;
-  }
-  const parsed = parseJsonAs(ledgerSchema, bytes);
+  const object = await findObject(store, key);
+  if (!object) return undefined;
+  const parsed = parseJsonAs(ledgerSchema, object.bytes);
   if (parsed.value) return parsed.value;
   throw new StoreError(
     "unsupported",

@@ -5,6 +5,7 @@
 import { RunError, StoreError } from "./errors.ts";
 import type { Manifest } from "./documents.ts";
 import { manifest as manifestSchema, parseJsonAs } from "./json_schemas.ts";
+import { findObject } from "./find_object.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { StartMode } from "./settings.ts";
 import type { Store } from "./store.ts";
@@ -84,14 +85,9 @@ export async function readManifest(
   key: string,
   start: StartMode = "auto",
 ): Promise<Manifest | undefined> {
-  let bytes;
-  try {
-    ({ bytes } = await store.read(key));
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === "not_found") return undefined;
-    throw error;
-  }
-  const parsed = parseJsonAs(manifestSchema, bytes);
+  const object = await findObject(store, key);
+  if (!object) return undefined;
+  const parsed = parseJsonAs(manifestSchema, object.bytes);
   if (parsed.value || start === "fresh") return parsed.value;
   throw new RunError(
     "conflict",

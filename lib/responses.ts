@@ -3,7 +3,7 @@
  * is what makes paying twice impossible; nothing here decides when to ask.
  */
 
-import { StoreError } from "./errors.ts";
+import { findObject } from "./find_object.ts";
 import { responseKey } from "./keys.ts";
 import type { StoredResponse } from "./documents.ts";
 import { type Parsed, parseJsonAs, storedResponse } from "./json_schemas.ts";
@@ -35,16 +35,11 @@ export class ResponseStore {
    * such answer is a problem in words: paying again silently is not this program's decision.
    */
   async find(sha256: string, signal?: AbortSignal): Promise<Parsed<StoredResponse> | undefined> {
-    let bytes: Uint8Array<ArrayBuffer>;
-    try {
-      ({ bytes } = await this.#store.read(this.key(sha256), { signal }));
-    } catch (error) {
-      if (error instanceof StoreError && error.kind === "not_found") return undefined;
-      throw error;
-    }
+    const object = await findObject(this.#store, this.key(sha256), { signal });
+    if (!object) return undefined;
     let text: string;
     try {
-      text = await gunzip(bytes);
+      text = await gunzip(object.bytes);
     } catch {
       return { problem: "not gzip" };
     }

@@ -5,6 +5,7 @@
 
 import type { Manifest, RowCounts, RunResult, Spent } from "./documents.ts";
 import { parseJsonAs, runResult as runResultSchema } from "./json_schemas.ts";
+import { findObject } from "./find_object.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { ObjectInfo, Store } from "./store.ts";
 
@@ -15,8 +16,8 @@ export async function findResult(
   manifest: Manifest,
   outputKey: string,
 ): Promise<RunResult | undefined> {
-  if (!await store.stat(keys.result)) return undefined;
-  const result = parseJsonAs(runResultSchema, (await store.read(keys.result)).bytes).value;
+  const object = await findObject(store, keys.result);
+  const result = object && parseJsonAs(runResultSchema, object.bytes).value;
   if (result?.run_id !== manifest.run_id) return undefined;
   if (result.output.url !== `${store.url}/${outputKey}`) return undefined;
   const output = await store.stat(outputKey);

@@ -93,8 +93,9 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     throw new RunError("conflict", `there is no run in ${store.url}/${keys.root} to rebuild`);
   }
   const wanted = describeRun(options, was, info, input.rows);
-  if (mode === "run" && settings.start !== "fresh" && !settings.retryFailed) {
-    const manifest = await findManifest(store, keys, wanted, settings.start);
+  const start = mode === "rebuild" ? "auto" : settings.start;
+  if (mode === "run" && start !== "fresh" && !settings.retryFailed) {
+    const manifest = await findManifest(store, keys, wanted, start);
     const result = manifest && await findResult(store, keys, manifest, settings.outputKey);
     if (result) {
       tally.doneBefore = tally.total;
@@ -118,13 +119,13 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     guarded,
     keys,
     wanted,
-    settings.start,
+    start,
     async () => {
       await checkRows(input, `${store.url}/${info.key}`, options.images, stop);
-      if (settings.start === "fresh") await bookEarlierRun(guarded, keys, clock);
+      if (start === "fresh") await bookEarlierRun(guarded, keys, clock);
     },
   );
-  if (settings.start === "resume" && !resumed) {
+  if (start === "resume" && !resumed) {
     reporter.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
   }
 
@@ -149,6 +150,10 @@ export async function run(options: RunOptions): Promise<RunSummary> {
   tally.doneBefore = total(done).counts.rows - rowsRedone(work, done, retry);
   reporter.start({ ...startFacts(settings, manifest, tally), resumed, output: outputUrl });
 
+  if (work.length === 0) {
+    const result = await findResult(store, keys, manifest, settings.outputKey);
+    if (result) return summary(result.counts, result.spent, true);
+  }
   // Rows that change make the mark untrue before they make the output so.
   if (work.some(({ revise }) => revise)) await guarded.remove(keys.result);
   try {

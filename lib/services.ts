@@ -24,9 +24,14 @@ export interface Services extends AsyncDisposable {
 /**
  * S3 and the API with a key.
  *
+ * @param asks Whether the API is going to be asked; without that no key is needed.
  * @throws {RunError} `usage` naming whatever is missing
  */
-export async function openAws(settings: Settings, env: Environment): Promise<Services> {
+export async function openAws(
+  settings: Settings,
+  env: Environment,
+  asks: boolean,
+): Promise<Services> {
   if (!settings.s3Bucket) {
     const because = env.UPSTAGE_API_KEY
       ? "UPSTAGE_API_KEY"
@@ -35,10 +40,9 @@ export async function openAws(settings: Settings, env: Environment): Promise<Ser
     throw new RunError("usage", `--s3-bucket (or S3_BUCKET) is required${reason}. Try --help.`);
   }
   const baseUrl = apiBaseUrl(env);
-  const key = await apiKey(
-    env,
-    async (id) => await (await import("./secrets_manager.ts")).readSecret(id),
-  );
+  const readSecret = async (id: string) =>
+    await (await import("./secrets_manager.ts")).readSecret(id);
+  const key = asks ? await apiKey(env, readSecret) : "";
   const { openS3 } = await import("./store_s3.ts");
   const s3 = openS3({ endpoint: env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined });
   return {

@@ -7,7 +7,8 @@
  */
 
 import type { Spending } from "./documents.ts";
-import { RunError, StoreError } from "./errors.ts";
+import { RunError } from "./errors.ts";
+import { findObject } from "./find_object.ts";
 import { parseJsonAs, spending as spendingSchema } from "./json_schemas.ts";
 import type { Store } from "./store.ts";
 
@@ -48,14 +49,9 @@ export class SpendGuard implements AsyncDisposable {
 
   /** Takes up what the run has reserved so far. @throws {StoreError} if that can't be read */
   static async open(options: SpendGuardOptions): Promise<SpendGuard> {
-    try {
-      const { bytes } = await options.store.read(options.key);
-      const found = parseJsonAs(spendingSchema, bytes).value;
-      return new SpendGuard(options, found?.run_id === options.runId ? found.reserved_pages : 0);
-    } catch (error) {
-      if (!(error instanceof StoreError && error.kind === "not_found")) throw error;
-      return new SpendGuard(options, 0);
-    }
+    const object = await findObject(options.store, options.key);
+    const found = object && parseJsonAs(spendingSchema, object.bytes).value;
+    return new SpendGuard(options, found?.run_id === options.runId ? found.reserved_pages : 0);
   }
 
   /** Pages spent at most, those in flight included. */
