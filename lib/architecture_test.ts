@@ -6,13 +6,16 @@ const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
     "ground",
     /^(errors|clock|budget|pool|rate|version|failure|item|keys|media_type|settings|documents)$/,
   ],
-  ["terms", /^(store|engine|json_schemas|backoff|pacer|parquet_source|store_caller|find_object)$/],
-  ["storage", /^(store_\w+|parquet_\w+|responses|unique)$/],
+  [
+    "terms",
+    /^(store|engine|json_schemas|backoff|limiter|rate_controller\w*|parquet_source|store_caller|find_object)$/,
+  ],
+  ["storage", /^(store_\w+|parquet_\w+|responses|unique|learnt_rate)$/],
   ["api", /^(engines|engine_\w+|api_client|api_access|secrets_manager)$/],
-  ["pages", /^(tally|health|spending|ledger|asker|answers|images|labeler)$/],
+  ["pages", /^(tally|health|spending|ledger|pace|asker|answers|images|labeler)$/],
   [
     "job",
-    /^(options|option_values|command_line|help|input_check|manifest|checkpoints|pipeline|reporter|result|restore|verify|guard|halt|plan|lease_object|row_check|description|lease|labeling|summary|services|run)$/,
+    /^(options|option_values|command_line|help|input_check|manifest|checkpoints|pipeline|reporter|result|restore|verify|guard|halt|plan|lease_object|batch_digests|row_check|description|lease|labeling|summary|services|run)$/,
   ],
 ];
 

@@ -22,7 +22,10 @@ export const EXIT = {
   api: 5,
   /** The output is written, but more rows failed than `--max-failure-rate` allows. */
   failures: 6,
-  /** The checkpoints belong to another run (input, batch size, engine or model differ). */
+  /**
+   * The checkpoints belong to another run (input, batch size, engine or model differ), or another run
+   * is working on the data set.
+   */
   conflict: 7,
   /** `--max-pages` or `--max-cost` is reached; everything so far is stored. */
   limit: 8,

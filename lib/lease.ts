@@ -62,8 +62,7 @@ export interface Lease extends AsyncDisposable {
  * @throws {StoreError} when the store fails
  */
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
-  const { store, key, holder, clock, ttlMs, note, stop } = options;
-  const { waitMs = WAIT_LEASES * ttlMs } = options;
+  const { store, key, holder, clock, ttlMs, waitMs = WAIT_LEASES * ttlMs, note, stop } = options;
   const probeKey = `${key}.probe-${holder}`;
   const supported = await probeConditionalWrites(store, probeKey, { signal: stop });
   if (!supported.create || !supported.replace) {
@@ -85,9 +84,11 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       return new HeldLease(options, tried, found.etag); // it arrived, though it seemed to fail
     }
     if (found && seen?.etag !== found.etag) seen = { etag: found.etag, since: now };
-    if (!found || isFree(found, now - seen!.since, now, ttlMs)) {
-      const generation = (found?.document?.generation ?? 0) + 1;
-      tried = describe(options, generation, now, now);
+    const unchangedMs = now - (seen?.since ?? now);
+    // One that can't be read may be a newer version's: it is over if unchanged for our own time.
+    const over = found?.document ? isOver(found, unchangedMs, now) : unchangedMs > ttlMs;
+    if (!found || over) {
+      tried = describe(options, (found?.document?.generation ?? 0) + 1, now);
       const etag = await writeLease(store, key, tried, found ? { etag: found.etag } : "absent");
       if (etag !== undefined) return new HeldLease(options, tried, etag);
       continue; // somebody was faster: see who
@@ -103,14 +104,6 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     noted = true;
     await clock.sleep(Math.max(1, ttlMs / 5), stop);
   }
-}
-
-/**
- * Whether a lease may be taken. One that can't be read may be that of a newer version: it is free
- * once it was seen unchanged for as long as our own would last.
- */
-function isFree(found: FoundLease, unchangedMs: number, now: number, ttlMs: number): boolean {
-  return found.document ? isOver(found, unchangedMs, now) : unchangedMs > ttlMs;
 }
 
 function isSameHold(found: LeaseDocument | undefined, own: LeaseDocument): boolean {
@@ -131,6 +124,7 @@ class HeldLease implements Lease {
   readonly #options: LeaseOptions;
   readonly #acquired: LeaseDocument;
   readonly #lost = new AbortController();
+  readonly lost = this.#lost.signal;
   /** Ends the work below: the lease is lost or given up. */
   readonly #over = new AbortController();
   readonly #working: Promise<unknown>;
@@ -147,12 +141,8 @@ class HeldLease implements Lease {
     this.#working = Promise.all([this.#renewUntilOver(), this.#watchUntilOver()]);
   }
 
-  get lost(): AbortSignal {
-    return this.#lost.signal;
-  }
-
   check(): void {
-    this.#lost.signal.throwIfAborted();
+    this.lost.throwIfAborted();
     if (this.#over.signal.aborted) throw new Error("the lease was given up before this write");
     if (this.#options.clock.now() - this.#renewedAt < this.#options.ttlMs) return;
     this.#lose(
@@ -162,7 +152,7 @@ class HeldLease implements Lease {
           "run the same command again and it continues",
       ),
     );
-    this.#lost.signal.throwIfAborted();
+    this.lost.throwIfAborted();
   }
 
   #lose(reason: unknown): void {
@@ -198,18 +188,12 @@ class HeldLease implements Lease {
     }
   }
 
-  /**
-   * Tries once to write the lease anew.
-   *
-   * @returns Whether it worked; if not, it may be tried again
-   * @throws {RunError} `conflict` if another has the lease
-   */
+  /** Tries to write it anew. @returns Whether it worked @throws {RunError} if another has it */
   async #replace(now: number, released: boolean): Promise<boolean> {
     const { store, key } = this.#options;
-    const acquiredAt = Date.parse(this.#acquired.acquired_at);
-    const document = describe(this.#options, this.generation, acquiredAt, now);
+    const document = { ...this.#acquired, renewed_at: new Date(now).toISOString(), released };
     try {
-      const etag = await writeLease(store, key, { ...document, released }, { etag: this.#etag });
+      const etag = await writeLease(store, key, document, { etag: this.#etag });
       if (etag !== undefined) {
         this.#etag = etag;
         this.#renewedAt = now;
@@ -222,13 +206,8 @@ class HeldLease implements Lease {
         this.#renewedAt = Math.max(this.#renewedAt, Date.parse(found.document!.renewed_at));
         return false;
       }
-      const by = found?.document;
-      throw new RunError(
-        "conflict",
-        `another run has taken over this data set` +
-          (by ? `: ${by.owner} has it since ${by.acquired_at}` : "") +
-          `; stopping (${store.url}/${key})`,
-      );
+      const by = found ? `: ${whoHolds(found, `${store.url}/${key}`, now)}` : "";
+      throw new RunError("conflict", `another run has taken over this data set${by}; stopping`);
     } catch (error) {
       if (error instanceof StoreError) return false; // until the time is over
       throw error;
@@ -240,9 +219,11 @@ class HeldLease implements Lease {
     this.#over.abort();
     await this.#working;
     const now = this.#options.clock.now();
+    const etag = this.#etag;
     try {
-      // The second try is for a renewal whose reply was lost.
-      if (!await this.#replace(now, true)) await this.#replace(now, true);
+      if (await this.#replace(now, true)) return;
+      // A renewal had arrived, its reply had not; in an outage there is no second try.
+      if (this.#etag !== etag) await this.#replace(now, true);
     } catch {
       // What can't be released runs out by itself.
     }
@@ -259,20 +240,9 @@ function unguarded(): Lease {
   };
 }
 
-function describe(
-  { holder, owner, ttlMs }: LeaseOptions,
-  generation: number,
-  acquiredAt: number,
-  renewedAt: number,
-): LeaseDocument {
-  return {
-    format: "pseudolabel-lease/1",
-    holder,
-    owner,
-    generation,
-    ttl_ms: ttlMs,
-    acquired_at: new Date(acquiredAt).toISOString(),
-    renewed_at: new Date(renewedAt).toISOString(),
-    released: false,
-  };
+function describe(options: LeaseOptions, generation: number, now: number): LeaseDocument {
+  const { holder, owner, ttlMs: ttl_ms } = options;
+  const acquired_at = new Date(now).toISOString();
+  const times = { ttl_ms, acquired_at, renewed_at: acquired_at };
+  return { format: "pseudolabel-lease/1", holder, owner, generation, ...times, released: false };
 }

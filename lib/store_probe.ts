@@ -26,6 +26,16 @@ export async function probeConditionalWrites(
   key: string,
   options: { signal?: AbortSignal } = {},
 ): Promise<ConditionalWrites> {
+  const found = await probe(store, key, options);
+  // A lost reply can make a store look worse than it is, never better.
+  return found.create && found.replace ? found : await probe(store, key, options);
+}
+
+async function probe(
+  store: Store,
+  key: string,
+  options: { signal?: AbortSignal },
+): Promise<ConditionalWrites> {
   const refused = async (text: string, onlyIf: WriteOptions["onlyIf"]) => {
     try {
       await store.write(key, new TextEncoder().encode(text), { ...options, onlyIf });

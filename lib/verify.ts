@@ -4,10 +4,11 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
+import { batchDigest, BatchDigests } from "./batch_digests.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import type { RowCounts, Spent } from "./documents.ts";
+import type { Ledger, RowCounts, Spent } from "./documents.ts";
 import { findEngine } from "./engines.ts";
-import { RunError } from "./errors.ts";
+import { RunError, StoreError } from "./errors.ts";
 import { findInput } from "./input_check.ts";
 import { type InputRow, type OcrItem } from "./item.ts";
 import { CheckpointKeys } from "./keys.ts";
@@ -78,6 +79,7 @@ export async function verify(
   const responses = new ResponseStore(store, engine.name, manifest.model);
   const counts = noRows();
   const spent = nothingSpent();
+  const digests = new BatchDigests(manifest.batch_size);
   let answers = 0;
 
   const check = async (row: InputRow, item: OcrItem) => {
@@ -102,9 +104,15 @@ export async function verify(
     chunk.length = 0;
   };
   const output = readItems(openSource(store, outputInfo, { signal: stop }));
-  for await (const item of output) {
+  let damaged = false;
+  const onDamage = (message: string) => {
+    damaged = true;
+    found({ code: "output", message });
+  };
+  for await (const item of untilDamaged(output, onDamage)) {
     stop.throwIfAborted();
     countRow(counts, item);
+    digests.add(item);
     const next = await inputRows.next();
     if (next.done) {
       found({ code: "row_invented", message: "the input has no such row", id: item.id });
@@ -115,19 +123,29 @@ export async function verify(
   }
   await flush();
   for await (const row of inputRows) {
+    if (damaged) break; // what it holds behind the damage is not known
     const message = "the output has no such row";
     found({ code: "row_lost", message, row: row.index, id: row.id });
   }
 
   const checkpoints = new Checkpoints(store, keys, manifest);
   const batches = { spent: nothingSpent(), done: 0 };
+  const inOutput = digests.finish();
   for await (const { index, footer, problem } of checkpoints.inspect()) {
     if (problem !== undefined) {
       found({ code: "checkpoint", message: `${store.url}/${keys.batch(index)}: ${problem}` });
-    } else {
-      batches.done++;
-      addSpent(batches.spent, footer.spent);
+      continue;
     }
+    batches.done++;
+    addSpent(batches.spent, footer.spent);
+    // Its rows are those of the output, or a later --retry-failed would bring others into it.
+    const digest = await checkpoints.items(index).then(batchDigest, (error) => {
+      if (error instanceof StoreError) throw error;
+      return "";
+    });
+    if (damaged || digest === inOutput[index]) continue;
+    const message = `${store.url}/${keys.batch(index)}: its rows are not those of the output`;
+    found({ code: "checkpoint", message });
   }
   if (batches.done !== checkpoints.batches) {
     const message = `${batches.done} of ${checkpoints.batches} batches are done`;
@@ -135,6 +153,19 @@ export async function verify(
   }
   await checkTotals(store, keys, manifest, settings.outputKey, counts, spent, batches.spent, found);
   return { rows: counts.rows, answers, findings };
+}
+
+/** The rows up to where the file is damaged; a store that fails says nothing about the file. */
+async function* untilDamaged(
+  items: AsyncIterable<OcrItem>,
+  onDamage: (message: string) => void,
+): AsyncGenerator<OcrItem> {
+  try {
+    yield* items;
+  } catch (error) {
+    if (error instanceof StoreError || error instanceof RunError) throw error;
+    onDamage((error as Error).message);
+  }
 }
 
 async function checkTotals(
@@ -153,7 +184,14 @@ async function checkTotals(
   } else if (!isDeepStrictEqual({ ...result.counts }, { ...counts })) {
     found({ code: "counts", message: `result.json: ${difference(counts, result.counts)}` });
   }
-  const ledger = await readLedger(store, keys.ledger);
+  let ledger: Ledger | undefined;
+  try {
+    ledger = await readLedger(store, keys.ledger);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.kind === "unsupported")) throw error;
+    found({ code: "ledger", message: error.message });
+    return;
+  }
   for (const [runId, run] of Object.entries(spent.runs)) {
     const places: [name: string, pages: number | undefined][] = [
       ["the checkpoints", inCheckpoints.runs[runId]?.billed_pages],

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { killRounds } from "./soak.ts";
+
+const ROWS = 200;
+const KILLS = 26;
+
+Deno.test("the program survives SIGKILL at any moment, whether or not its servers misbehave", async () => {
+  const common = { rows: ROWS, batchSize: 16, kills: KILLS };
+  // Side by side, as most of the time is spent waiting for dead processes' leases to run out.
+  const [calm, rough] = await Promise.all([
+    killRounds({ ...common, seed: 1, faults: false }),
+    killRounds({ ...common, seed: 2, faults: true }),
+  ]);
+  for (const figures of [calm, rough]) {
+    assert.deepEqual(figures.violations, []);
+    // Only then has it been under fire at all.
+    assert.ok(figures.kills >= 25, `only ${figures.kills} kills`);
+    assert.ok(figures.unsavedAtKills > 0, "no kill fell while pages were in flight");
+    assert.deepEqual([figures.rowsLost, figures.rowsDoubled, figures.rowsWrong], [0, 0, 0]);
+    assert.ok(figures.pagesBilled - figures.pagesNeeded <= figures.unsavedAtKills);
+    assert.equal(figures.ledgerPages, figures.pagesNeeded);
+  }
+  assert.equal(calm.faultsInjected, 0);
+  assert.ok(rough.faultsInjected > 30, `only ${rough.faultsInjected} faults`);
+});
