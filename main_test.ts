@@ -14,7 +14,10 @@ import type { Store } from "./lib/store.ts";
 
 const BUCKET = "bench";
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
-const ARGS = "--dataset-name demo --batch-size 4 --request-delay-ms 0 --lease-seconds 1".split(" ");
+const ARGS =
+  "--dataset-name demo --batch-size 4 --request-delay-ms 0 --concurrency 3 --lease-seconds 1".split(
+    " ",
+  );
 
 /** The real program beside an S3 server and an API server. */
 interface Bench extends AsyncDisposable {

@@ -21,8 +21,8 @@ export type Outcome =
   | { readonly kind: "answered"; readonly text: string; readonly body: unknown }
   /** Trying this page again may help. */
   | { readonly kind: "retryable"; readonly message: string }
-  /** 429: nobody should ask before `until` (ms since the epoch). */
-  | { readonly kind: "throttled"; readonly until: number; readonly message: string }
+  /** 429: nobody should ask before `until` (ms since the epoch), where the API names a time. */
+  | { readonly kind: "throttled"; readonly until: number | undefined; readonly message: string }
   /** This page will never work; others may. */
   | { readonly kind: "rejected"; readonly message: string }
   /** No page will work until somebody changes something: key, credit, address. */

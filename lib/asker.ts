@@ -6,17 +6,15 @@
 
 import type { ApiClient, Outcome } from "./api_client.ts";
 import { backoffMs } from "./backoff.ts";
-import { Budget } from "./budget.ts";
+import type { Budget } from "./budget.ts";
 import type { Clock } from "./clock.ts";
 import type { Engine, ImageFile } from "./engine.ts";
 import type { FailureCode } from "./failure.ts";
 import type { Health, Pass } from "./health.ts";
-import type { Pacer } from "./pacer.ts";
+import type { Limiter, Permit } from "./limiter.ts";
+import type { RequestOutcome } from "./rate_controller_types.ts";
 import type { SpendGuard } from "./spending.ts";
 import type { Tally } from "./tally.ts";
-
-/** Paid answers that may wait to be stored, per request slot; beyond that no request starts. */
-const UNSAVED_PER_SLOT = 2;
 
 /** An answer as it came. */
 export type Answered = Outcome & { readonly kind: "answered" };
@@ -37,10 +35,10 @@ export interface AskerOptions {
   readonly model: string;
   /** Sends requests. */
   readonly api: Pick<ApiClient, "post">;
-  /** When a request may start. */
-  readonly pacer: Pacer;
-  /** How many requests may be in flight. */
-  readonly slots: Budget;
+  /** When a request may start, and how many may be in flight. */
+  readonly limiter: Pick<Limiter, "turn">;
+  /** Paid answers that may wait to be stored; beyond that no request starts. */
+  readonly unsaved: Budget;
   /** Whether another page may be paid. */
   readonly spending: Pick<SpendGuard, "take" | "settle">;
   /** Tells a failing page from a failing API. */
@@ -62,12 +60,10 @@ export interface AskerOptions {
 /** Asks one engine for one page after another, several at once. */
 export class Asker {
   readonly #options: AskerOptions;
-  readonly #unsaved: Budget;
 
   /** Nothing is asked yet. @param options What to work with. */
   constructor(options: AskerOptions) {
     this.#options = options;
-    this.#unsaved = new Budget(options.slots.capacity * UNSAVED_PER_SLOT);
   }
 
   /**
@@ -81,7 +77,7 @@ export class Asker {
     let unreadable = false;
     for (let tries = 0;;) {
       // While answers can't be stored, more of them must not be paid for.
-      const release = await this.#unsaved.acquire(1, halt.signal);
+      const release = await this.#options.unsaved.acquire(1, halt.signal);
       try {
         const outcome = await this.#send(image);
         if (outcome.kind === "throttled") continue;
@@ -100,38 +96,45 @@ export class Asker {
     }
   }
 
-  /** Waits for a slot and a turn, then sends one request. What ends the run is thrown. */
+  /** Waits for its turn, then sends one request. What ends the run is thrown. */
   async #send(image: ImageFile): Promise<Exclude<Outcome, { kind: "refused" }>> {
-    const { engine, model, api, pacer, slots, spending, health, tally, halt } = this.#options;
-    const release = await slots.acquire(1, halt.signal);
-    let pages = 0;
-    let taken = false;
-    let pass: Pass | undefined;
+    const { engine, model, api, spending, health, tally, halt, giveUp } = this.#options;
+    let [pass, permit, pages]: [Pass?, Permit?, number?] = [];
     try {
-      pass = await health.pass(halt.signal);
+      [pass, permit] = await this.#turn();
       await spending.take();
-      taken = true;
-      await pacer.turn(halt.signal);
+      pages = 0;
       halt.signal.throwIfAborted();
       tally.requests++;
-      const form = engine.form(image, model);
-      const outcome = await api.post(engine.path, form, this.#options.giveUp);
+      const outcome = await api.post(engine.path, engine.form(image, model), giveUp);
       if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
       tally.billedPages += pages;
-      if (outcome.kind === "throttled") {
-        tally.throttled++;
-        pacer.pauseUntil(outcome.until);
-      }
+      if (outcome.kind === "throttled") tally.throttled++;
       const fatal = health.judge(outcome, image.sha256, pass);
-      if (fatal) throw fatal;
+      if (fatal) throw fatal; // what ends the run aborts it before the next request gets its turn
+      permit.done(paceOutcome(outcome));
       return outcome as Exclude<Outcome, { kind: "refused" }>;
     } catch (error) {
       if (pass) health.cancel(pass);
-      // Before the slot is free again, or the next request would start in vain.
-      throw this.#end(error);
+      this.#options.halt.abort(error);
+      throw error;
     } finally {
-      if (taken) spending.settle(pages);
-      release();
+      if (pages !== undefined) spending.settle(pages);
+      permit?.done({ kind: "failed" });
+    }
+  }
+
+  /** A turn while the API is up, or a probe while it is not. */
+  async #turn(): Promise<[Pass, Permit]> {
+    const { health, limiter, halt } = this.#options;
+    for (;;) {
+      const pass = await health.pass(halt.signal);
+      const permit = await limiter.turn(halt.signal).catch((error) => {
+        health.cancel(pass);
+        throw error;
+      });
+      if (pass.probes || !health.outage) return [pass, permit];
+      permit.done({ kind: "failed" }); // the outage began while this page waited for its turn
     }
   }
 
@@ -160,10 +163,10 @@ export class Asker {
     const code = outcome.kind === "rejected" ? "api_rejected" : "api_unavailable";
     return ending.failed(code, outcome.message, attempts);
   }
+}
 
-  /** Ends the run at once for everybody. */
-  #end(error: unknown): unknown {
-    this.#options.halt.abort(error);
-    return error;
-  }
+/** What an outcome says about the quota: an answer of any kind was worked for, a failure was not. */
+function paceOutcome(outcome: Outcome): RequestOutcome {
+  if (outcome.kind === "throttled") return { kind: "throttled", until: outcome.until };
+  return { kind: outcome.kind === "retryable" ? "failed" : "clean" };
 }

@@ -7,8 +7,6 @@
 
 /** Longest wait between two attempts, milliseconds. */
 export const MAX_BACKOFF_MS = 30_000;
-/** Wait after a 429 that names no time, milliseconds. */
-export const DEFAULT_THROTTLE_MS = 1_000;
 /** A pause that the API asks for is believed up to this length, milliseconds. */
 export const MAX_THROTTLE_MS = 5 * 60_000;
 
@@ -33,14 +31,14 @@ const VENDOR_TIMES = [
  * When a throttled request may be tried again, in milliseconds since the epoch: the latest of
  * `Retry-After` (seconds or an HTTP date) and the vendor's Unix times, as far as they make sense:
  * a time that is past (a skewed clock) or more than {@linkcode MAX_THROTTLE_MS} ahead does not
- * count. Without a sensible one, {@linkcode DEFAULT_THROTTLE_MS} from now.
+ * count. `undefined` without a sensible one.
  */
-export function retryAt(headers: Headers, now: number): number {
+export function retryAt(headers: Headers, now: number): number | undefined {
   const candidates = VENDOR_TIMES.map((name) => Number(headers.get(name) ?? NaN) * 1_000);
   const plain = headers.get("retry-after")?.trim();
   if (plain) {
     candidates.push(/^\d+(\.\d+)?$/.test(plain) ? now + Number(plain) * 1_000 : Date.parse(plain));
   }
   const sensible = candidates.filter((time) => time > now && time <= now + MAX_THROTTLE_MS);
-  return sensible.length > 0 ? Math.max(...sensible) : now + DEFAULT_THROTTLE_MS;
+  return sensible.length > 0 ? Math.max(...sensible) : undefined;
 }

@@ -10,8 +10,7 @@ interface Waiter {
 
 /** Hands out up to `capacity` units in the order they were asked for. */
 export class Budget {
-  /** Units in all. */
-  readonly capacity: number;
+  #capacity: number;
   #used = 0;
   #waiters: Waiter[] = [];
 
@@ -20,7 +19,18 @@ export class Budget {
     if (!(capacity > 0)) {
       throw new RangeError(`Cannot create a Budget as capacity must be > 0: it is ${capacity}`);
     }
-    this.capacity = capacity;
+    this.#capacity = capacity;
+  }
+
+  /** Units in all. */
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  /** Changes the capacity; what is handed out stays so. @param capacity Greater than 0. */
+  resize(capacity: number): void {
+    this.#capacity = capacity;
+    this.#wake();
   }
 
   /** Units handed out now. */

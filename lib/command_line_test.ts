@@ -70,16 +70,22 @@ const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
     fallback: 500,
     bad: ["0", "100001", "1.5", "-1", "1e3", "0x10", "many", " 5", "9".repeat(400)],
   },
+  rate: {
+    good: ["0.5", "1000"],
+    means: [0.5, 1_000],
+    fallback: undefined,
+    bad: ["0", "1001", "-3", "fast"],
+  },
   concurrency: {
-    good: ["1", "1000"],
-    means: [1, 1000],
-    fallback: 3,
-    bad: ["0", "1001", "2.5", "-3", "all"],
+    good: ["1", "512"],
+    means: [1, 512],
+    fallback: undefined,
+    bad: ["0", "513", "2.5", "-3", "all"],
   },
   requestDelayMs: {
     good: ["0", "600000"],
     means: [0, 600_000],
-    fallback: 100,
+    fallback: undefined,
     bad: ["600001", "0.5", "-1", "100ms"],
   },
   maxRetries: {

@@ -60,8 +60,9 @@ export function startFacts(
     engine: manifest.engine,
     model: manifest.model,
     batch_size: manifest.batch_size,
-    concurrency: settings.concurrency,
-    request_delay_ms: settings.requestDelayMs,
+    rate: settings.rate ?? "auto",
+    concurrency: settings.concurrency ?? "auto",
+    request_delay_ms: settings.requestDelayMs ?? "auto",
     max_retries: settings.maxRetries,
   };
 }

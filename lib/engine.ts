@@ -54,6 +54,8 @@ export interface Engine {
   readonly name: string;
   /** Model used where none is named: an alias that the vendor keeps current. */
   readonly defaultModel: string;
+  /** Requests per second that the vendor documents; where to be careful, not where to stop. */
+  readonly documentedRate: number;
   /** Path below the API's base URL. */
   readonly path: string;
   /** The multipart form that asks for one image. */

@@ -12,6 +12,7 @@ import { parseAs, upstageOcrAnswer } from "./json_schemas.ts";
 export const upstageOcr: Engine = {
   name: "upstage-ocr",
   defaultModel: "ocr",
+  documentedRate: 3,
   path: "/document-digitization",
 
   form(image, model) {

@@ -13,6 +13,7 @@ import type {
   Spending,
   StoredResponse,
 } from "./documents.ts";
+import type { LearntRate } from "./rate_controller_types.ts";
 
 /** Checks a document and gives it a type; only this file knows that zod does it. */
 export interface Schema<T> {
@@ -188,6 +189,14 @@ export const lease: Schema<LeaseDocument> = z.object({
   acquired_at: timestamp,
   renewed_at: timestamp,
   released: z.boolean(),
+});
+
+/** Schema of {@linkcode LearntRate}. */
+export const learntRate: Schema<LearntRate> = z.object({
+  rate: finite.positive(),
+  ceiling: finite.positive().nullable(),
+  latency_ms: finite.positive().nullable(),
+  at: finite,
 });
 
 /** What parsing gave: the value, or one line that says where the document is wrong. */

@@ -52,6 +52,11 @@ export function responsePrefix(engine: string, model: string): string {
   return `responses/${engine}/${model}/`;
 }
 
+/** Key of what was learnt about a model's rate limit, by whatever data set. */
+export function rateKey(engine: string, model: string): string {
+  return `rates/${engine}/${model}.json`;
+}
+
 /** Key of the stored answer for an image. @param sha256 Of the image's bytes, lower-case hex. */
 export function responseKey(engine: string, model: string, sha256: string): string {
   return `${responsePrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;

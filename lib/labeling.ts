@@ -13,9 +13,9 @@ import type { Engine } from "./engine.ts";
 import { Health } from "./health.ts";
 import { ImageLoader, type ImageSource } from "./images.ts";
 import type { InputRow } from "./item.ts";
-import type { CheckpointKeys } from "./keys.ts";
+import { type CheckpointKeys, rateKey } from "./keys.ts";
 import { type Labeled, Labeler } from "./labeler.ts";
-import { Pacer } from "./pacer.ts";
+import { openPace } from "./pace.ts";
 import { ResponseStore } from "./responses.ts";
 import type { Settings } from "./settings.ts";
 import { SpendGuard } from "./spending.ts";
@@ -46,7 +46,7 @@ export interface LabelingOptions {
   /** Counts what happens. */
   readonly tally: Tally;
   /** Told what people should know. */
-  readonly note: (message: string) => void;
+  readonly note: (message: string, facts?: Record<string, unknown>) => void;
   /** Time. */
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
@@ -61,6 +61,8 @@ export interface LabelingOptions {
 export interface Labeling extends AsyncDisposable {
   /** Labels a row. */
   readonly make: (row: InputRow) => Promise<Labeled>;
+  /** Room for rows in progress. */
+  readonly rows: Budget;
 }
 
 /** Gets ready to label. @throws {StoreError} if what was spent so far can't be read */
@@ -79,12 +81,21 @@ export async function openLabeling(options: LabelingOptions): Promise<Labeling> 
     clock,
     note: options.note,
   });
+  const pace = await openPace({
+    settings,
+    engine,
+    store,
+    key: rateKey(engine.name, manifest.model),
+    note: options.note,
+    clock,
+    random: options.random,
+  });
   const asker = new Asker({
     engine,
     model: manifest.model,
     api: new ApiClient({ ...options.api, clock }),
-    pacer: new Pacer(clock, settings.requestDelayMs),
-    slots: new Budget(settings.concurrency),
+    limiter: pace.limiter,
+    unsaved: pace.unsaved,
     spending,
     health,
     maxRetries: settings.maxRetries,
@@ -107,6 +118,10 @@ export async function openLabeling(options: LabelingOptions): Promise<Labeling> 
   const labeler = new Labeler(engine.name, images, answers, clock.now);
   return {
     make: (row) => labeler.label(row, halt.signal),
-    [Symbol.asyncDispose]: () => spending[Symbol.asyncDispose](),
+    rows: pace.rows,
+    async [Symbol.asyncDispose]() {
+      await spending[Symbol.asyncDispose]();
+      await pace[Symbol.asyncDispose]();
+    },
   };
 }

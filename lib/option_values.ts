@@ -54,6 +54,12 @@ export class OptionValues {
     return n;
   }
 
+  /** Like {@linkcode number}; `undefined` for `auto`. */
+  auto(spec: OptionSpec, min: number, max: number, kind: "whole" | "any"): number | undefined {
+    const [value] = this.given(spec) ?? [spec.default];
+    return value === "auto" ? undefined : this.number(spec, min, max, kind);
+  }
+
   /** A switch: set by its flag, or by `true` or `false` in the environment. */
   flag(spec: OptionSpec): boolean {
     return this.#flags[spec.flag] === true || (this.choice(spec) ?? false);

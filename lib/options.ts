@@ -69,19 +69,27 @@ export const OPTIONS = {
     default: "500",
     help: "rows in a checkpoint, 1 to 100000",
   },
+  rate: {
+    flag: "rate",
+    env: "RATE",
+    value: "N",
+    default: "auto",
+    help: "requests per second; auto finds out what the account allows and holds just under it",
+  },
   concurrency: {
     flag: "concurrency",
     env: "CONCURRENCY",
     value: "N",
-    default: "3",
-    help: "requests in flight at once, 1 to 1000",
+    default: "auto",
+    help: "requests in flight at most, 1 to 512; auto allows as many as rate and latency need",
   },
   requestDelayMs: {
     flag: "request-delay-ms",
     env: "REQUEST_DELAY_MS",
     value: "MS",
-    default: "100",
-    help: "least time between two request starts, 0 to 600000",
+    default: "auto",
+    help:
+      "least time between two request starts, 0 to 600000; without --rate the rate starts there",
   },
   maxRetries: {
     flag: "max-retries",

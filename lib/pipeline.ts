@@ -17,6 +17,8 @@ import { countRow, type Tally } from "./tally.ts";
 
 /** Batches that may be unfinished at once: one slow page holds up its own batch only. */
 const MAX_OPEN_BATCHES = 3;
+/** Hands that work on rows; how many are at it is up to the room for rows. */
+const HANDS = 600;
 
 /** What is to be done about a batch. */
 export interface BatchWork {
@@ -43,8 +45,8 @@ export interface PipelineOptions {
   readonly make: (row: InputRow, previous: OcrItem | undefined) => Promise<Labeled>;
   /** Whether what the rows cost is added up; rows made anew from stored answers cost nothing. */
   readonly countSpent: boolean;
-  /** Rows in progress at once: requests in flight and images fetched ahead. */
-  readonly rowsInProgress: number;
+  /** Room for rows in progress: requests in flight and images fetched ahead. */
+  readonly rows: Budget;
   /** Told of each batch that is saved. */
   readonly onSaved: (footer: CheckpointFooter) => void;
   /** Counts rows. */
@@ -96,8 +98,8 @@ export async function workOnBatches(
   const { manifest, checkpoints, make, countSpent, onSaved, tally, reporter, halt } = options;
   await forEachConcurrent(
     rowsOf(work, options),
-    options.rowsInProgress,
-    async ({ row, batch }) => {
+    HANDS,
+    async ({ row, batch, release }) => {
       // An error must stop the others before it surfaces, or they would go on paying.
       try {
         const at = row.index - batch.start;
@@ -115,17 +117,27 @@ export async function workOnBatches(
         batch.close();
       } catch (error) {
         halt.abort(error);
+      } finally {
+        release();
       }
     },
   );
   halt.signal.throwIfAborted();
 }
 
+/** A row to make. */
+interface RowWork {
+  readonly row: InputRow;
+  readonly batch: OpenBatch;
+  /** Makes room for another row. */
+  readonly release: () => void;
+}
+
 /** The rows to make, in order, each with its batch, opening batches as there is room. */
 async function* rowsOf(
   work: readonly BatchWork[],
-  { input, checkpoints, halt }: PipelineOptions,
-): AsyncGenerator<{ readonly row: InputRow; readonly batch: OpenBatch }> {
+  { input, checkpoints, rows, halt }: PipelineOptions,
+): AsyncGenerator<RowWork> {
   const room = new Budget(MAX_OPEN_BATCHES);
   const ranges = work.map(({ index }) => checkpoints.rowsOf(index));
   let at = -1;
@@ -139,6 +151,7 @@ async function* rowsOf(
       batch = new OpenBatch(work[at], ranges[at], previous, close);
       if (batch.missing === 0) close(); // nothing in it to make anew
     }
-    if (batch.items[row.index - batch.start] === undefined) yield { row, batch };
+    if (batch.items[row.index - batch.start] !== undefined) continue;
+    yield { row, batch, release: await rows.acquire(1, halt.signal) };
   }
 }

@@ -4,6 +4,7 @@
  * from; the mark that the run is done comes last.
  */
 
+import { Budget } from "./budget.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Clock } from "./clock.ts";
 import type { CheckpointFooter, RowCounts, Spent } from "./documents.ts";
@@ -22,6 +23,7 @@ import { findManifest, readManifest, settleManifest } from "./manifest.ts";
 import { openInput } from "./parquet_input.ts";
 import { joinParquet } from "./parquet_join.ts";
 import { openSource } from "./parquet_source.ts";
+import { ROWS_AHEAD } from "./pace.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { planRebuild, planRun, rowsRedone } from "./plan.ts";
 import type { Reporter } from "./reporter.ts";
@@ -32,9 +34,6 @@ import type { Settings } from "./settings.ts";
 import type { Store } from "./store.ts";
 import type { RunSummary } from "./summary.ts";
 import { addCounts, noRows, type Tally } from "./tally.ts";
-
-/** Rows in progress beyond those that wait for the API: images fetched ahead, answers looked up. */
-const ROWS_AHEAD = 16;
 
 /** What a run works with; nothing below reads the environment. */
 export interface RunOptions {
@@ -174,7 +173,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
         throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
       },
       countSpent: mode === "run",
-      rowsInProgress: settings.concurrency + ROWS_AHEAD,
+      rows: labeling?.rows ?? new Budget(ROWS_AHEAD),
       onSaved: (footer) => done.set(footer.batch, footer),
       tally,
       reporter,

@@ -236,7 +236,7 @@ Deno.test("run() recognises a wrong model before it has failed the data set", as
     rows(30),
     () => errorAnswer(400, "invalid_request_body", "model not found"),
   );
-  const error = await failure(bench.run("--batch-size 30 --model ocr"));
+  const error = await failure(bench.run("--batch-size 30 --model ocr --concurrency 3"));
   assert.equal(error.exit, "api");
   assert.match(error.message, /--model ocr/);
   assert.ok(bench.server.requests < 10);
@@ -250,9 +250,9 @@ Deno.test("run() stops when a paid answer can't be stored", async () => {
       throw new StoreError("denied", "403 for the answer");
     }
   };
-  const error = await failure(bench.run());
+  const error = await failure(bench.run("--concurrency 3"));
   assert.equal(error.exit, "store");
-  // At most two per request slot, of which there are three.
+  // At most two per request in flight, of which there are three.
   assert.ok(bench.server.billedPages <= 6, "went on paying for answers that it can't keep");
 });
 

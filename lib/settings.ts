@@ -23,10 +23,12 @@ export interface Settings {
   readonly checkpointPrefix: string;
   /** Rows, at least 1. */
   readonly batchSize: number;
-  /** Requests in flight, at least 1. */
-  readonly concurrency: number;
-  /** Milliseconds, at least 0. */
-  readonly requestDelayMs: number;
+  /** Requests per second, greater than 0; undefined to find out what the account allows. */
+  readonly rate: number | undefined;
+  /** Requests in flight at most, at least 1; undefined for as many as the rate needs. */
+  readonly concurrency: number | undefined;
+  /** Least time between two starts, milliseconds, at least 0; undefined for none. */
+  readonly requestDelayMs: number | undefined;
   /** At least 0. */
   readonly maxRetries: number;
   /** 0 to 1. */
