@@ -86,7 +86,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     if (found && seen?.etag !== found.etag) seen = { etag: found.etag, since: now };
     const unchangedMs = now - (seen?.since ?? now);
     // One that can't be read may be a newer version's: it is over if unchanged for our own time.
-    const over = found?.document ? isOver(found, unchangedMs, now) : unchangedMs > ttlMs;
+    const over = found?.document ? isOver(found.document, unchangedMs, now) : unchangedMs > ttlMs;
     if (!found || over) {
       tried = describe(options, (found?.document?.generation ?? 0) + 1, now);
       const etag = await writeLease(store, key, tried, found ? { etag: found.etag } : "absent");

@@ -18,12 +18,12 @@ export interface FoundLease {
 }
 
 /**
- * Whether a lease may be taken over: it was released or is unreadable, it was seen unchanged for its
- * whole time, or its own time stamp says that it has been over for as long again. The stamp is of
- * another machine's clock, hence the margin; one that lies in the future says nothing.
+ * Whether a lease may be taken over: it was released, it was seen unchanged for its whole time, or its
+ * own time stamp says that it has been over for as long again. The stamp is of another machine's
+ * clock, hence the margin; one that lies in the future says nothing.
  */
-export function isOver({ document }: FoundLease, unchangedMs: number, now: number): boolean {
-  if (!document || document.released) return true;
+export function isOver(document: LeaseDocument, unchangedMs: number, now: number): boolean {
+  if (document.released) return true;
   return unchangedMs > document.ttl_ms ||
     now - Date.parse(document.renewed_at) > 2 * document.ttl_ms;
 }
