@@ -154,8 +154,10 @@ async function pause(ms: number, signal: AbortSignal | undefined): Promise<void>
   signal?.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, ms);
-  signal?.addEventListener("abort", () => resolve(), { once: true });
+  const onAbort = () => resolve();
+  signal?.addEventListener("abort", onAbort, { once: true });
   await promise;
   clearTimeout(timer);
+  signal?.removeEventListener("abort", onAbort);
   signal?.throwIfAborted();
 }
