@@ -15,7 +15,7 @@ import type { Store } from "./lib/store.ts";
 const BUCKET = "bench";
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
 const ARGS =
-  "--dataset-name demo --batch-size 4 --request-delay-ms 0 --concurrency 3 --lease-seconds 1".split(
+  "--dataset-name demo --batch-size 4 --request-delay-ms 0 --concurrency 3 --lease-seconds 2".split(
     " ",
   );
 

@@ -84,7 +84,8 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const common = { data, args, concurrency: CONCURRENCY, random };
 
   await using calm = await SoakBench.open({ ...common, faults: false });
-  const undisturbed = await calm.run(Infinity);
+  // Nothing dies here, so a machine that stalls for a second must not look like it.
+  const undisturbed = await calm.run(Infinity, ["--lease-seconds", "60"]);
   if (undisturbed.code !== 0) throw new Error(`undisturbed run: ${undisturbed.output}`);
   const expected = await itemsOf(calm.objects);
 
