@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { duckdb, quote } from "./duckdb.ts";
 import { encodeItems } from "../lib/parquet_write.ts";
 import { type InputRow, type OcrItem, SCHEMA_VERSION } from "../lib/item.ts";
+import type { Reporter } from "../lib/reporter.ts";
 import type { ReadPage } from "./reader_page.ts";
 
 /** Bytes that pass for a PNG and differ by `name`. */
@@ -117,3 +118,12 @@ export async function queryRows(
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+/** Shows nothing. */
+export const SILENT_REPORTER: Reporter = {
+  start: () => {},
+  note: () => {},
+  failure: () => {},
+  end: () => {},
+  [Symbol.dispose]: () => {},
+};

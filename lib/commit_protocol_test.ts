@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SILENT_REPORTER } from "../dev/fixtures.ts";
 import fc from "fast-check";
 import { MemoryStore, type Operation } from "../dev/memory_store.ts";
 import {
@@ -149,13 +150,7 @@ class Life {
       newRunId: crypto.randomUUID(),
       batchJobId: null,
       tally: new Tally(),
-      reporter: {
-        start: () => {},
-        note: () => {},
-        failure: () => {},
-        end: () => {},
-        [Symbol.dispose]: () => {},
-      },
+      reporter: SILENT_REPORTER,
       stop: stop.signal,
       giveUp: new AbortController().signal,
     }).then(() => undefined, (error) => error);

@@ -54,11 +54,6 @@ export function addSpent(spent: Spent, other: Spent): void {
   }
 }
 
-/** Pages that `runId` was billed, as far as `spent` knows. */
-export function billedBy(spent: Spent, runId: string): number {
-  return spent.runs[runId]?.billed_pages ?? 0;
-}
-
 /**
  * Brings the data set's ledger up to what the batches of a run say. An entry never shrinks: rows of
  * an earlier input may be gone, what was paid for them is not.
@@ -92,9 +87,11 @@ export function updateLedger(
   return { ledger: { format: "pseudolabel-ledger/1", dataset, runs }, changed };
 }
 
-/** Pages billed for the data set, by all runs. */
-export function totalBilled(ledger: Ledger): number {
-  return Object.values(ledger.runs).reduce((sum, run) => sum + run.billed_pages, 0);
+/** Pages billed by all runs together, of a ledger or of what rows have cost. */
+export function totalBilled(
+  { runs }: { readonly runs: Readonly<Record<string, { readonly billed_pages: number }>> },
+): number {
+  return Object.values(runs).reduce((sum, run) => sum + run.billed_pages, 0);
 }
 
 /** Reads a ledger; `undefined` if there is none yet. @throws {StoreError} also if it is damaged */

@@ -28,6 +28,8 @@ export interface BatchWork {
   readonly revise?: {
     /** Whether this row is made anew. */
     readonly redo: (item: OcrItem) => boolean;
+    /** How many rows that is. */
+    readonly rows: number;
     /** What the batch has cost before. */
     readonly spent: Spent;
   };

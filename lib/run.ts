@@ -142,11 +142,10 @@ export async function run(options: RunOptions): Promise<RunSummary> {
         `${store.url}/${keys.root} are not done; finish the run first, then rebuild`,
     );
   }
-  const retry = mode === "rebuild" ? "every row" : settings.retryFailed;
   const work = mode === "rebuild"
     ? planRebuild(done)
     : planRun(checkpoints.batches, done, settings.retryFailed);
-  tally.doneBefore = total(done).counts.rows - rowsRedone(work, done, retry);
+  tally.doneBefore = total(done).counts.rows - rowsRedone(work);
   reporter.start({ ...startFacts(settings, manifest, tally), resumed, output: outputUrl });
 
   if (work.length === 0) {

@@ -1,5 +1,12 @@
 import assert from "node:assert/strict";
-import { encodeInput, fakeImage, inputRow, queryParquet, readFake } from "../dev/fixtures.ts";
+import {
+  encodeInput,
+  fakeImage,
+  inputRow,
+  queryParquet,
+  readFake,
+  SILENT_REPORTER,
+} from "../dev/fixtures.ts";
 import { MemoryStore } from "../dev/memory_store.ts";
 import { startUpstageServer, type UpstageServer } from "../dev/upstage_server.ts";
 import { errorAnswer } from "../dev/upstage_server_answer.ts";
@@ -51,11 +58,8 @@ class Bench implements AsyncDisposable {
     const command = parseCommand(all.trim().split(/\s+/), {});
     assert.ok(command.name === "run" || command.name === "rebuild");
     const reporter: Reporter = {
-      start: () => {},
+      ...SILENT_REPORTER,
       note: (message) => this.notes.push(message),
-      failure: () => {},
-      end: () => {},
-      [Symbol.dispose]: () => {},
     };
     return run({
       settings: command.settings,

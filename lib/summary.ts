@@ -3,6 +3,7 @@
  */
 
 import type { RowCounts, Spent } from "./documents.ts";
+import { totalBilled } from "./ledger.ts";
 import { duration } from "./reporter.ts";
 import type { Tally } from "./tally.ts";
 
@@ -35,8 +36,8 @@ export function summaryFacts(summary: RunSummary): Record<string, unknown> {
   return {
     ...counts,
     pages_billed: tally.billedPages,
-    pages_billed_in_all: totalPages(summary.spent),
-    cost_in_all: Math.round(totalPages(summary.spent) * summary.pricePerPage * 1e6) / 1e6,
+    pages_billed_in_all: totalBilled(summary.spent),
+    cost_in_all: Math.round(totalBilled(summary.spent) * summary.pricePerPage * 1e6) / 1e6,
     answers_reused: tally.reused,
     requests: tally.requests,
     throttled: tally.throttled,
@@ -60,7 +61,7 @@ export function renderSummary(summary: RunSummary): string {
       .sort(([a], [b]) => a < b ? -1 : 1)
       .map(([code, n]): [string, string] => [`    ${code}`, `${n}`]),
     ["pages billed now", pages(tally.billedPages, summary.pricePerPage)],
-    ["pages billed in all", pages(totalPages(summary.spent), summary.pricePerPage)],
+    ["pages billed in all", pages(totalBilled(summary.spent), summary.pricePerPage)],
     ["answers reused", `${tally.reused}`],
     ["requests", requestsLine(tally)],
     [
@@ -79,11 +80,6 @@ export function renderSummary(summary: RunSummary): string {
     );
   }
   return table.join("\n") + "\n";
-}
-
-/** Pages billed for the rows, by this run and earlier ones of the data set. */
-function totalPages(spent: Spent): number {
-  return Object.values(spent.runs).reduce((sum, run) => sum + run.billed_pages, 0);
 }
 
 function pages(n: number, price: number): string {

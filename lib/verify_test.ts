@@ -11,7 +11,7 @@ import {
   type SoakData,
   soakData,
 } from "../dev/soak_data.ts";
-import { encodeInput } from "../dev/fixtures.ts";
+import { encodeInput, SILENT_REPORTER } from "../dev/fixtures.ts";
 import { startUpstageServer } from "../dev/upstage_server.ts";
 import { systemClock } from "./clock.ts";
 import { parseCommand } from "./command_line.ts";
@@ -55,13 +55,7 @@ async function label(): Promise<{ readonly data: SoakData; readonly store: Memor
     newRunId: crypto.randomUUID(),
     batchJobId: null,
     tally: new Tally(),
-    reporter: {
-      start: () => {},
-      note: () => {},
-      failure: () => {},
-      end: () => {},
-      [Symbol.dispose]: () => {},
-    },
+    reporter: SILENT_REPORTER,
     stop: new AbortController().signal,
     giveUp: new AbortController().signal,
   });
