@@ -29,6 +29,8 @@ export interface KillOptions {
   readonly seed: number;
   /** Whether API and object store misbehave. */
   readonly faults: boolean;
+  /** Whether the program finds its rate out, instead of asking as fast as it can. */
+  readonly autoRate: boolean;
 }
 
 /** What {@linkcode killRounds} counted. */
@@ -78,7 +80,8 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const data = await soakData(options.rows, "bench");
   const args = [
     ["--dataset-name", DATASET, "--batch-size", `${options.batchSize}`],
-    ["--concurrency", `${CONCURRENCY}`, "--request-delay-ms", "0", "--max-retries", "30"],
+    ["--concurrency", `${CONCURRENCY}`, "--max-retries", "30"],
+    options.autoRate ? ["--rate", "auto"] : ["--request-delay-ms", "0"],
     ["--lease-seconds", "1", "--max-failure-rate", "1"],
   ].flat();
   const common = { data, args, concurrency: CONCURRENCY, random };
@@ -198,6 +201,7 @@ async function main(args: string[]): Promise<number> {
       kills: between(random, 5, 40),
       seed: seed + rounds,
       faults: rounds % 2 === 1,
+      autoRate: rounds % 4 >= 2,
     });
     console.log(JSON.stringify(figures));
     for (const name of SUMS) totals[name] += figures[name];
