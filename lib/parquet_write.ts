@@ -17,14 +17,22 @@ const SCHEMA = [...ITEM_SCHEMA] as ParquetWriter["schema"];
 export interface EncodeOptions {
   /** Key-value pairs for the footer; may be empty. */
   readonly keyValues: Readonly<Record<string, string>>;
-  /**
-   * Rows per row group, at least 1. A group is encoded in one go, during which nothing else runs.
-   * @default 100
-   */
+  /** Rows in a row group at most, at least 1; many words end it sooner. @default 500 */
   readonly rowGroupSize?: number;
-  /** Called between row groups, so that timers and sockets get their turn. @default a timer of 0 ms */
+  /**
+   * Called before each column that takes long, so that timers and sockets get their turn: while a
+   * column is encoded nothing else runs. @default a timer of 0 ms
+   */
   readonly yieldToLoop?: () => Promise<void>;
 }
+
+/**
+ * Words in a row group at most, unless a single row has more. Their polygons take about 10 ms to
+ * encode, half of what a request's start may be late without a loss of rate (`limiter.ts`).
+ */
+const GROUP_WORDS = 6_000;
+/** Encoding these takes time; the other columns are scalars. */
+const SLOW_COLUMNS: ReadonlySet<string> = new Set(["polygons", "texts", "metadata"]);
 
 /** Who wrote the file, as its footer says it. */
 const CREATED_BY = "pseudolabel";
@@ -40,7 +48,7 @@ export async function encodeItems(
   items: readonly OcrItem[],
   options: EncodeOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const size = options.rowGroupSize ?? 100;
+  const size = options.rowGroupSize ?? 500;
   const yieldToLoop = options.yieldToLoop ?? nextTurn;
   if (items.length === 0) throw new RangeError("Cannot encode a file of no rows");
   if (!Number.isInteger(size) || size < 1) {
@@ -59,10 +67,12 @@ export async function encodeItems(
     kvMetadata: pairs.length > 0 ? pairs : undefined,
     createdBy: CREATED_BY,
   });
-  for (let start = 0; start < items.length; start += size) {
-    if (start > 0) await yieldToLoop();
-    const group = items.slice(start, start + size);
-    await writer.write({ columnData: columns(group), rowGroupSize: group.length });
+  for (const group of rowGroups(items, size)) {
+    for (const column of columns(group)) {
+      if (SLOW_COLUMNS.has(column.name)) await yieldToLoop();
+      await writer.write({ columnData: [column], rowGroupSize: group.length });
+    }
+    joinColumns(writer, group.length);
   }
   await writer.finish();
   return bytes.getBytes().slice();
@@ -86,6 +96,37 @@ export function encodeThrift(struct: RawStruct): Uint8Array<ArrayBuffer> {
   const bytes = new ByteWriter(4096);
   serializeTCompactProtocol(bytes, struct);
   return bytes.getBytes().slice();
+}
+
+/** Cuts rows into groups of at most `size` rows and {@linkcode GROUP_WORDS} words. */
+function* rowGroups(items: readonly OcrItem[], size: number): Generator<OcrItem[]> {
+  let group: OcrItem[] = [];
+  let words = 0;
+  for (const item of items) {
+    if (group.length === size || (group.length > 0 && words + item.texts.length > GROUP_WORDS)) {
+      yield group;
+      [group, words] = [[], 0];
+    }
+    group.push(item);
+    words += item.texts.length;
+  }
+  yield group;
+}
+
+/**
+ * Makes one row group of the last columns, each of which the writer took for a group of its own: so
+ * a group need not be encoded in one go.
+ */
+function joinColumns(writer: ParquetWriter, rows: number): void {
+  const groups = writer.row_groups.splice(-ITEM_COLUMNS.length);
+  const sum = (sizes: (bigint | undefined)[]) => sizes.reduce<bigint>((a, b) => a + (b ?? 0n), 0n);
+  writer.row_groups.push({
+    columns: groups.flatMap((group) => group.columns),
+    num_rows: BigInt(rows),
+    total_byte_size: sum(groups.map((group) => group.total_byte_size)),
+    total_compressed_size: sum(groups.map((group) => group.total_compressed_size)),
+  });
+  writer.num_rows = sum(writer.row_groups.map((group) => group.num_rows));
 }
 
 /** One getter per column, so that none can be missing; their order is that of the schema. */

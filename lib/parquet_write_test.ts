@@ -163,12 +163,27 @@ Deno.test("encodeItems() gives DuckDB, polars and Arrow the values that went in"
   assert.deepEqual(arrow, plain);
 });
 
-Deno.test("encodeItems() lets the loop run between row groups", async () => {
+Deno.test("encodeItems() lets the loop run before each slow column of each row group", async () => {
   let turns = 0;
   const items = Array.from({ length: 10 }, (_, index) => okItem(index));
   const yieldToLoop = () => Promise.resolve(void turns++);
   await encodeItems(items, { keyValues: {}, rowGroupSize: 3, yieldToLoop });
-  assert.equal(turns, 3);
+  assert.equal(turns, 4 * 3);
+});
+
+Deno.test("encodeItems() ends a row group at 500 rows or 6,000 words, so that none takes long to encode", async () => {
+  const groups = async (words: number[]) => {
+    const items = words.map((count, index) => okItem(index, count));
+    const bytes = await encodeItems(items, { keyValues: {} });
+    const rows = await byDuckdb(
+      bytes,
+      "SELECT DISTINCT row_group_id AS id, row_group_num_rows::INTEGER AS rows " +
+        "FROM parquet_metadata(FILE) ORDER BY id",
+    );
+    return rows.map((row) => (row as { rows: number }).rows);
+  };
+  assert.deepEqual(await groups(new Array(1_001).fill(0)), [500, 500, 1]);
+  assert.deepEqual(await groups([5_999, 1, 1, 7_000, 1, 0, 6_000]), [2, 1, 1, 2, 1]);
 });
 
 Deno.test("encodeItems() refuses what would be a damaged file, and names the row", async () => {
