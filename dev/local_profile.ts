@@ -5,6 +5,7 @@
  */
 
 import { apiBaseUrl, isLoopback } from "../lib/api_access.ts";
+import { fixedKey } from "../lib/api_key.ts";
 import { RunError } from "../lib/errors.ts";
 import type { Environment } from "../lib/settings.ts";
 import type { Services } from "../lib/services.ts";
@@ -32,7 +33,7 @@ export async function openLocalProfile(env: Environment): Promise<Services> {
   return {
     store,
     images: { local: store },
-    api: { baseUrl, apiKey: "local-profile" },
+    api: { baseUrl, key: fixedKey("local-profile") },
     greeting: "Local profile: no bucket and no API key are set, so this run works on the folder " +
       ".local/store and reads the images on this machine; nothing is sent anywhere, nothing is paid.",
     [Symbol.asyncDispose]: async () => await own?.[Symbol.asyncDispose](),

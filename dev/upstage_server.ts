@@ -37,7 +37,7 @@ export interface UpstageServerOptions {
   readonly port?: number;
   /** Address to listen on. @default "127.0.0.1" */
   readonly hostname?: string;
-  /** Keys that are accepted; `"any"` takes every non-empty one. @default "any" */
+  /** Keys that are accepted at first; `"any"` takes every non-empty one. @default "any" */
   readonly apiKeys?: readonly string[] | "any";
   /** Largest document in bytes. @default {@linkcode MAX_DOCUMENT_BYTES} */
   readonly maxDocumentBytes?: number;
@@ -49,6 +49,8 @@ export interface UpstageServerOptions {
 export interface UpstageServer extends AsyncDisposable {
   /** Base URL, `http://127.0.0.1:PORT/v1`. */
   readonly url: string;
+  /** Keys that are accepted from now on, for tests that change them. */
+  apiKeys: readonly string[] | "any";
   /** Requests that arrived, refused ones included. */
   readonly requests: number;
   /** Pages answered with status 200, whether or not the client was still there to hear it. */
@@ -78,7 +80,7 @@ export function detectType(bytes: Uint8Array): string | undefined {
 
 /** Starts the server; it listens when the promise resolves. Dispose it to drop all connections. */
 export async function startUpstageServer(options: UpstageServerOptions): Promise<UpstageServer> {
-  const { port = 0, hostname = "127.0.0.1", apiKeys = "any", answer } = options;
+  const { port = 0, hostname = "127.0.0.1", answer } = options;
   const { maxDocumentBytes = MAX_DOCUMENT_BYTES } = options;
   const closing = new AbortController();
   const billed = new Map<string, number>();
@@ -96,6 +98,7 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
       return errorAnswer(405, "method_not_allowed", message, { allow: "POST" });
     }
     const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? "")?.[1];
+    const { apiKeys } = upstage;
     if (!key || (apiKeys !== "any" && !apiKeys.includes(key))) {
       return errorAnswer(401, "invalid_api_key", "The API key is missing or invalid");
     }
@@ -159,7 +162,8 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
   server.listen(port, hostname, listening.resolve);
   await listening.promise;
 
-  return {
+  const upstage: UpstageServer = {
+    apiKeys: options.apiKeys ?? "any",
     url: `http://${hostname}:${(server.address() as AddressInfo).port}/v1`,
     billed,
     starts,
@@ -183,6 +187,7 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
       });
     },
   };
+  return upstage;
 }
 
 /** The whole body, or `undefined` if it is longer than `limit` bytes. */

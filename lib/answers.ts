@@ -110,7 +110,7 @@ export class Answers {
   async #keep(
     image: ImageFile,
     rowId: string,
-    { text, body }: Answered,
+    { text, body, read }: Answered,
     attempts: number,
   ): Promise<Obtained> {
     const { engine, responses, clock, payer } = this.#options;
@@ -133,17 +133,21 @@ export class Answers {
       this.#options.halt.abort(ending);
       throw ending;
     }
-    return readStored(engine, { ...envelope, body }, key);
+    return readStored(engine, { ...envelope, body }, key, read);
   }
 }
 
-/** Reads a stored answer: the same result whether it just arrived or came long ago. Pure. */
+/**
+ * Reads a stored answer: the same result whether it just arrived or came long ago. Pure.
+ *
+ * @param read What the engine makes of its body, where that is known already.
+ */
 export function readStored(
   engine: Engine,
   stored: Pick<StoredResponse, "attempts" | "received_at" | "paid_by" | "body">,
   responseKey: string,
+  read: Answered["read"] = engine.parse(stored.body),
 ): Obtained {
-  const read = engine.parse(stored.body);
   return {
     responseKey,
     billedPages: engine.billedPages(stored.body),

@@ -19,8 +19,11 @@ function image(name: string): ImageFile {
 }
 
 function answerFor({ bytes }: ImageFile): Answered {
-  const body = pageBody(readFake(bytes));
-  return { kind: "answered", text: JSON.stringify(body), body };
+  return answerOf(pageBody(readFake(bytes)));
+}
+
+function answerOf(body: unknown): Answered {
+  return { kind: "answered", text: JSON.stringify(body), body, read: upstageOcr.parse(body) };
 }
 
 const PAYER = { dataset: "demo", run_id: "run" };
@@ -135,8 +138,7 @@ Deno.test("Answers.obtain() stores the answer before anybody sees it", async () 
 });
 
 Deno.test("Answers.obtain() keeps an unreadable answer, as it was paid, and never asks for it again", async () => {
-  const body = { pages: [], numBilledPages: 2 };
-  const unreadable: Answered = { kind: "answered", text: JSON.stringify(body), body };
+  const unreadable = answerOf({ pages: [], numBilledPages: 2 });
   const bench = new Bench((_image, ending) => ending.answered(unreadable, 2));
   const obtained = await bench.obtain("a");
   assert.equal(obtained.failure?.code, "invalid_answer");

@@ -3,6 +3,7 @@
  * comes from a flag and never goes into a message.
  */
 
+import { type ApiKey, fixedKey, StoredKey } from "./api_key.ts";
 import { RunError } from "./errors.ts";
 import { parseJsonAs, secretJson } from "./json_schemas.ts";
 import type { Environment } from "./settings.ts";
@@ -43,31 +44,41 @@ export function isLoopback(url: URL): boolean {
 
 /**
  * The API key: `UPSTAGE_API_KEY`, else the secret that `AWS_SECRET_ARN` names (its plain text, or
- * JSON with `UPSTAGE_API_KEY` or `api_key`).
+ * JSON with `UPSTAGE_API_KEY` or `api_key`). One from a secret can be read again.
  *
- * @throws {RunError} `usage` if there is none, or it can't be sent as a header
+ * @throws {RunError} `usage` if there is none, or it can't be sent as a header; whatever
+ *   `readSecret` throws
  */
-export async function apiKey(env: Environment, readSecret: ReadSecret): Promise<string> {
-  const [key, from] = env.UPSTAGE_API_KEY
-    ? [env.UPSTAGE_API_KEY.trim(), "UPSTAGE_API_KEY"]
-    : env.AWS_SECRET_ARN
-    ? [keyInSecret(await readSecret(env.AWS_SECRET_ARN)), "the secret of AWS_SECRET_ARN"]
-    : ["", "UPSTAGE_API_KEY"];
-  if (key === "") {
+export async function apiKey(env: Environment, readSecret: ReadSecret): Promise<ApiKey> {
+  const given = env.UPSTAGE_API_KEY?.trim();
+  if (given) return fixedKey(checked(given, "UPSTAGE_API_KEY"));
+  const id = env.AWS_SECRET_ARN?.trim();
+  if (!id) {
     throw new RunError(
       "usage",
-      from === "UPSTAGE_API_KEY"
-        ? "no API key: set UPSTAGE_API_KEY, or AWS_SECRET_ARN to a Secrets Manager secret"
-        : `${from} holds no key: it must be the key itself, or JSON with UPSTAGE_API_KEY or api_key`,
+      "no API key: set UPSTAGE_API_KEY, or AWS_SECRET_ARN to a Secrets Manager secret",
     );
   }
-  if (!/^[\x21-\x7e]+$/.test(key)) {
-    throw new RunError("usage", `${from} is no API key: it has spaces or special characters`);
-  }
-  return key;
+  const source = `secret ${id}`;
+  const read = async () => checked(keyInSecret(await readSecret(id), source), source);
+  return new StoredKey(await read(), source, read);
 }
 
-function keyInSecret(secret: string): string {
+function keyInSecret(secret: string, source: string): string {
   const text = secret.trim();
-  return text.startsWith("{") ? (parseJsonAs(secretJson, text).value ?? "").trim() : text;
+  const key = text.startsWith("{") ? (parseJsonAs(secretJson, text).value ?? "").trim() : text;
+  if (key !== "") return key;
+  throw new RunError(
+    "usage",
+    `${source} holds no key: it must be the key itself, or JSON with UPSTAGE_API_KEY or api_key`,
+  );
+}
+
+/** A quote is no part of a key, but easily kept around one by mistake. */
+function checked(key: string, source: string): string {
+  if (/^[\x21\x23-\x26\x28-\x7e]+$/.test(key)) return key;
+  throw new RunError(
+    "usage",
+    `${source} is no API key: it has spaces, quotes or special characters`,
+  );
 }

@@ -75,7 +75,9 @@ Deno.test("apiBaseUrl() refuses credentials, a query and a fragment without repe
 
 Deno.test("apiKey() takes UPSTAGE_API_KEY first and then reads no secret", async () => {
   const env = { UPSTAGE_API_KEY: " up_abc\n", AWS_SECRET_ARN: "arn" };
-  assert.equal(await apiKey(env, noSecret), "up_abc");
+  const key = await apiKey(env, noSecret);
+  assert.equal(key.value, "up_abc");
+  assert.deepEqual(await key.renew("up_abc", new AbortController().signal), { renewed: false });
 });
 
 Deno.test("apiKey() finds the key in a plain secret and in both JSON forms", async () => {
@@ -88,12 +90,22 @@ Deno.test("apiKey() finds the key in a plain secret and in both JSON forms", asy
   ];
   for (const secret of secrets) {
     const asked: string[] = [];
-    const key = await apiKey({ UPSTAGE_API_KEY: "", AWS_SECRET_ARN: "arn:x" }, (id) => {
+    const key = await apiKey({ UPSTAGE_API_KEY: "", AWS_SECRET_ARN: "arn:x\n" }, (id) => {
       asked.push(id);
       return Promise.resolve(secret);
     });
-    assert.deepEqual([key, asked], ["up_abc", ["arn:x"]], secret);
+    assert.deepEqual([key.value, asked], ["up_abc", ["arn:x"]], secret);
   }
+});
+
+Deno.test("apiKey() can read a key from a secret again, as strictly as the first time", async () => {
+  const { signal } = new AbortController();
+  const secrets = ["up_abc", '{"api_key": "up_def"}', '{"key": "hunter2"}'];
+  const key = await apiKey({ AWS_SECRET_ARN: "arn" }, () => Promise.resolve(secrets.shift()!));
+  assert.deepEqual(await key.renew("up_abc", signal), { renewed: true });
+  assert.equal(key.value, "up_def");
+  key.accepted("up_def");
+  await assert.rejects(key.renew("up_def", signal), usage(/^secret arn holds no key/, /hunter2/));
 });
 
 Deno.test("apiKey() says where a key could come from when there is none", async () => {
@@ -105,14 +117,16 @@ Deno.test("apiKey() says where a key could come from when there is none", async 
   for (const secret of ["", " ", "{}", '{"api_key": ""}', '{"key": "hunter2"}', '{"hunter2']) {
     await assert.rejects(
       apiKey({ AWS_SECRET_ARN: "arn" }, () => Promise.resolve(secret)),
-      usage(/^the secret of AWS_SECRET_ARN holds no key: .*UPSTAGE_API_KEY or api_key/, /hunter2/),
+      usage(/^secret arn holds no key: .*UPSTAGE_API_KEY or api_key/, /hunter2/),
       secret,
     );
   }
 });
 
 Deno.test("apiKey() refuses a key that can't be a header, and never repeats it", async () => {
-  for (const key of ["hunter2 x", "hunter2\nx", "hunter2é", '"hunter2 "', "hunter2\u200b"]) {
+  for (
+    const key of ["hunter2 x", "hunter2\nx", "hunter2é", '"hunter2"', "'hunter2'", "hunter2\u200b"]
+  ) {
     await assert.rejects(
       apiKey({ UPSTAGE_API_KEY: key }, noSecret),
       usage(/^UPSTAGE_API_KEY is no API key/, /hunter2/),
@@ -120,7 +134,7 @@ Deno.test("apiKey() refuses a key that can't be a header, and never repeats it",
     );
     await assert.rejects(
       apiKey({ AWS_SECRET_ARN: "arn" }, () => Promise.resolve(key)),
-      usage(/^the secret of AWS_SECRET_ARN is no API key/, /hunter2/),
+      usage(/^secret arn is no API key/, /hunter2/),
       key,
     );
   }
@@ -129,8 +143,8 @@ Deno.test("apiKey() refuses a key that can't be a header, and never repeats it",
 Deno.test("apiKey() gives a key that fetch takes as a header, or a usage error", async () => {
   await fc.assert(fc.asyncProperty(fc.string({ unit: "binary" }), async (text) => {
     try {
-      const key = await apiKey({ UPSTAGE_API_KEY: text }, noSecret);
-      new Headers({ authorization: `Bearer ${key}` });
+      const { value } = await apiKey({ UPSTAGE_API_KEY: text }, noSecret);
+      new Headers({ authorization: `Bearer ${value}` });
     } catch (error) {
       usage(/API/)(error);
     }

@@ -4,7 +4,9 @@ import { startUpstageServer, type UpstageServer } from "../dev/upstage_server.ts
 import { type Answer, errorAnswer, pageBody } from "../dev/upstage_server_answer.ts";
 import { VirtualClock } from "../dev/virtual_clock.ts";
 import { ApiClient, type Outcome } from "./api_client.ts";
+import { type ApiKey, fixedKey, StoredKey } from "./api_key.ts";
 import { upstageOcr } from "./engine_upstage_ocr.ts";
+import { RunError } from "./errors.ts";
 
 const KEY = "up_SeCrEt.1+(key)";
 const IMAGE = fakeImage("a page");
@@ -14,16 +16,20 @@ interface Post {
   timeoutMs?: number;
   signal?: AbortSignal;
   clock?: VirtualClock;
-  apiKey?: string;
+  key?: ApiKey;
   path?: string;
 }
 
 function post(baseUrl: string, options: Post = {}): Promise<Outcome> {
-  const { clock = new VirtualClock(), apiKey = KEY, timeoutMs, path = upstageOcr.path } = options;
-  const client = new ApiClient({ baseUrl, apiKey, clock, timeoutMs });
+  const { clock = new VirtualClock(), key = fixedKey(KEY), timeoutMs } = options;
+  const { path = upstageOcr.path } = options;
+  const client = new ApiClient({ baseUrl, key, clock, timeoutMs });
+  return client.post(path, form(), options.signal ?? new AbortController().signal);
+}
+
+function form(): FormData {
   const mediaType = { type: "image/png", extension: "png" };
-  const form = upstageOcr.form({ bytes: IMAGE, sha256: "", mediaType }, "ocr");
-  return client.post(path, form, options.signal ?? new AbortController().signal);
+  return upstageOcr.form({ bytes: IMAGE, sha256: "", mediaType }, "ocr");
 }
 
 /** A server that answers with `script` in turn, the last one for ever. */
@@ -208,4 +214,76 @@ Deno.test("ApiClient.post() is one request, even on a pooled connection that is 
   assert.equal((await post(server.url)).kind, "answered");
   assert.equal((await post(server.url)).kind, "retryable");
   assert.equal(server.requests, 2);
+});
+
+/** A stored key that is read again as `secrets` say in turn, the last one for ever. */
+function storedKey(...secrets: (string | Error)[]): { key: ApiKey; reads: number } {
+  const secret: { key: ApiKey; reads: number } = {
+    reads: 0,
+    key: new StoredKey(KEY, "secret s", () => {
+      const next = secrets[Math.min(secret.reads++, secrets.length - 1)];
+      return next instanceof Error ? Promise.reject(next) : Promise.resolve(next);
+    }),
+  };
+  return secret;
+}
+
+Deno.test("ApiClient.post() reads a refused key again, and leaves it to the asker to ask again", async () => {
+  const notes: string[] = [];
+  for (const status of [401, 403]) {
+    await using server = await serve(errorAnswer(status, "no", `not ${KEY}`), {
+      kind: "page",
+      page: PAGE,
+    });
+    server.apiKeys = "any";
+    const secret = storedKey("new-key");
+    const client = new ApiClient({
+      baseUrl: server.url,
+      key: secret.key,
+      clock: new VirtualClock(),
+      note: (message) => notes.push(message),
+    });
+    const ask = () => client.post(upstageOcr.path, form(), new AbortController().signal);
+    assert.deepEqual(said(await ask()), ["renewed", `HTTP ${status}, no: not [key]`]);
+    assert.deepEqual([server.requests, secret.reads, secret.key.value], [1, 1, "new-key"]);
+    server.apiKeys = ["new-key"];
+    assert.equal((await ask()).kind, "answered");
+  }
+  assert.equal(notes.length, 2, "each change is told once");
+  assert.doesNotMatch(notes.join(), /new-key|SeCrEt/);
+});
+
+Deno.test("ApiClient.post() refuses as before when the secret still holds the refused key", async () => {
+  const { key } = storedKey(KEY);
+  const outcome = await outcomeOf(errorAnswer(401, "invalid_api_key", "who"), { key });
+  const message = "HTTP 401, invalid_api_key: who (secret s still holds that key)";
+  assert.deepEqual(said(outcome), ["refused", message]);
+});
+
+Deno.test("ApiClient.post() reads no secret for what is not the key's fault", async () => {
+  const secret = storedKey("new-key");
+  const { key } = secret;
+  for (const status of [400, 402, 404, 405, 415, 429, 500, 503]) {
+    await outcomeOf(errorAnswer(status, "some_code", "oh"), { key });
+  }
+  await outcomeOf({ kind: "reset" }, { key });
+  assert.deepEqual([secret.reads, key.value], [0, KEY]);
+});
+
+Deno.test("ApiClient.post() ends the run with both facts when the secret can't be read again", async () => {
+  const table = [["usage", "api"], ["again", "again"]] as const;
+  for (const [cause, exit] of table) {
+    const { key } = storedKey(new RunError(cause, "cannot read secret s: gone"));
+    const error = await outcomeOf(errorAnswer(401, "no", `not ${KEY}`), { key }).then(
+      () => assert.fail("no error"),
+      (error) => error,
+    );
+    assert.ok(error instanceof RunError);
+    assert.equal(error.exit, exit);
+    assert.equal(
+      error.message,
+      "the API refuses the key (HTTP 401, no: not [key]), and reading it again failed: " +
+        "cannot read secret s: gone; no row was marked as failed",
+    );
+  }
 });

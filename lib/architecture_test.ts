@@ -11,7 +11,7 @@ const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
     /^(store|engine|json_schemas|backoff|limiter|rate_controller\w*|parquet_source|store_caller|find_object)$/,
   ],
   ["storage", /^(store_\w+|parquet_\w+|responses|unique|learnt_rate)$/],
-  ["api", /^(engines|engine_\w+|api_client|api_access|secrets_manager)$/],
+  ["api", /^(engines|engine_\w+|api_client|api_access|api_key|secrets_manager)$/],
   ["pages", /^(tally|health|spending|ledger|pace|asker|answers|images|labeler)$/],
   [
     "job",

@@ -16,8 +16,11 @@ import type { RequestOutcome } from "./rate_controller_types.ts";
 import type { SpendGuard } from "./spending.ts";
 import type { Tally } from "./tally.ts";
 
-/** An answer as it came. */
-export type Answered = Outcome & { readonly kind: "answered" };
+/** An answer as it came, and as the engine reads it. */
+export type Answered = Outcome & { readonly kind: "answered" } & {
+  /** What the engine makes of its body. */
+  readonly read: ReturnType<Engine["parse"]>;
+};
 
 /** What becomes of a page that is through with the API. @template T What the asker returns. */
 export interface Ending<T> {
@@ -80,7 +83,7 @@ export class Asker {
       const release = await this.#options.unsaved.acquire(1, halt.signal);
       try {
         const outcome = await this.#send(image);
-        if (outcome.kind === "throttled") continue;
+        if (outcome.kind === "throttled" || outcome.kind === "renewed") continue;
         attempts++;
         // What fails while everything fails is not the page's fault.
         if (outcome.kind !== "retryable" || !health.outage) tries++;
@@ -154,9 +157,10 @@ export class Asker {
     if (outcome.kind === "answered") {
       // An unreadable answer may be a hiccup, so it is asked for once more; the second is kept,
       // as a better parser may read what was paid for.
-      if (again && engine.parse(outcome.body).problem !== undefined) return undefined;
+      const read = engine.parse(outcome.body);
+      if (again && read.problem !== undefined) return undefined;
       tally.finished(attempts);
-      return ending.answered(outcome, attempts);
+      return ending.answered({ ...outcome, read }, attempts);
     }
     if (outcome.kind === "retryable" && tries <= maxRetries) return undefined;
     tally.finished(attempts);
@@ -168,5 +172,6 @@ export class Asker {
 /** What an outcome says about the quota: an answer of any kind was worked for, a failure was not. */
 function paceOutcome(outcome: Outcome): RequestOutcome {
   if (outcome.kind === "throttled") return { kind: "throttled", until: outcome.until };
-  return { kind: outcome.kind === "retryable" ? "failed" : "clean" };
+  const worked = outcome.kind === "answered" || outcome.kind === "rejected";
+  return { kind: worked ? "clean" : "failed" };
 }

@@ -34,6 +34,7 @@ function answered({ bytes }: { bytes: Uint8Array<ArrayBuffer> }): Outcome {
 const UNREADABLE: Outcome = { kind: "answered", text: '{"pages":[]}', body: { pages: [] } };
 const RETRYABLE: Outcome = { kind: "retryable", message: "HTTP 503" };
 const REJECTED: Outcome = { kind: "rejected", message: "HTTP 422" };
+const RENEWED: Outcome = { kind: "renewed", message: "HTTP 401" };
 const REFUSED: Outcome = { kind: "refused", message: "HTTP 401" };
 /** Nothing but failures for so long ends the run, milliseconds. */
 const MAX_OUTAGE_MS = 180_000;
@@ -231,6 +232,36 @@ Deno.test("Asker.ask() uses up no attempt by being throttled, which holds everyb
   for (const time of bench.times) assert.ok(time % 5_000 < 100, `a request at ${time} ms`);
   assert.ok(requests.length <= 2 * 12 + 6);
   assert.deepEqual(bench.spending, { open: 0, settled: 6 });
+});
+
+Deno.test("Asker.ask() asks again with a renewed key: a turn, but no attempt and no money", async () => {
+  const renewed = 4;
+  const bench = new Bench((request) => request.index < renewed ? RENEWED : answered(request), {
+    maxRetries: 0,
+    slots: 2,
+    spacingMs: 100,
+    maxPages: 6,
+  });
+  for (const [i, result] of (await bench.all(images(6))).entries()) {
+    assert.ok(result.status === "fulfilled");
+    assert.deepEqual(result.value, { text: text(images(6)[i]), attempts: 1 });
+  }
+  const { requests, tally } = bench;
+  assert.equal(requests.length, 6 + renewed);
+  for (let i = 1; i < requests.length; i++) {
+    assert.ok(requests[i].time - requests[i - 1].time >= 100 - START_TOLERANCE_MS);
+  }
+  assert.deepEqual([tally.requests, tally.retries, tally.billedPages], [6 + renewed, 0, 6]);
+  assert.deepEqual(bench.spending, { open: 0, settled: 6 });
+});
+
+Deno.test("Asker.ask() goes on after an outage whose probe showed that the key has changed", async () => {
+  const bench: Bench = new Bench((request) => {
+    if (request.index < OUTAGE_PAGES) return RETRYABLE;
+    return request.index === OUTAGE_PAGES ? RENEWED : answered(request);
+  });
+  const results = await bench.all(images(OUTAGE_PAGES));
+  assert.ok(results.every(({ status }) => status === "fulfilled"));
 });
 
 Deno.test("Asker.ask() ends the run after too long a time of nothing but 429, to be run again", async () => {

@@ -98,6 +98,7 @@ function settings(flags: Flags, env: Environment): Settings {
     rate: values.auto(OPTIONS.rate, 0.01, 1_000, "any"),
     concurrency: values.auto(OPTIONS.concurrency, 1, 512, "whole"),
     requestDelayMs: values.auto(OPTIONS.requestDelayMs, 0, 600_000, "whole"),
+    memoryBudget: values.number(OPTIONS.memoryBudget, 1, 65_536, "whole")! * 1024 * 1024,
     maxRetries: values.number(OPTIONS.maxRetries, 0, 100, "whole")!,
     maxFailureRate: values.number(OPTIONS.maxFailureRate, 0, 1, "any")!,
     engine,

@@ -88,6 +88,12 @@ const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
     fallback: undefined,
     bad: ["600001", "0.5", "-1", "100ms"],
   },
+  memoryBudget: {
+    good: ["1", "65536"],
+    means: [1_048_576, 68_719_476_736],
+    fallback: 67_108_864,
+    bad: ["0", "65537", "0.5", "64MB"],
+  },
   maxRetries: {
     good: ["0", "100"],
     means: [0, 100],

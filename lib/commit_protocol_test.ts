@@ -17,6 +17,7 @@ import {
   storedPages,
 } from "../dev/soak_data.ts";
 import { startUpstageServer, type UpstageServer } from "../dev/upstage_server.ts";
+import { fixedKey } from "./api_key.ts";
 import { systemClock } from "./clock.ts";
 import { parseCommand } from "./command_line.ts";
 import { RunError, StoreError } from "./errors.ts";
@@ -144,7 +145,7 @@ class Life {
       owner: "a test",
       store,
       images: { local: store },
-      api: { baseUrl: this.#api.url, apiKey: "key" },
+      api: { baseUrl: this.#api.url, key: fixedKey("key") },
       clock: { now: () => systemClock.now() + later, sleep: systemClock.sleep },
       random: () => 0,
       newRunId: crypto.randomUUID(),

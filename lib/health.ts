@@ -110,6 +110,9 @@ export class Health {
           `the API refuses this run: ${outcome.message}; check the API key, its credit and ` +
             "UPSTAGE_BASE_URL, then run again; no row was marked as failed",
         );
+      case "renewed": // it was refused, but the next one need not be
+        this.cancel(pass);
+        return;
       case "throttled":
         this.cancel(pass);
         return this.#judgeThrottled(outcome.message);

@@ -5,6 +5,7 @@
 
 import { Answers } from "./answers.ts";
 import { ApiClient } from "./api_client.ts";
+import type { ApiKey } from "./api_key.ts";
 import { Asker } from "./asker.ts";
 import { Budget } from "./budget.ts";
 import type { Clock } from "./clock.ts";
@@ -21,9 +22,6 @@ import type { Settings } from "./settings.ts";
 import { SpendGuard } from "./spending.ts";
 import type { Store } from "./store.ts";
 import type { Tally } from "./tally.ts";
-
-/** Bytes of images that may be in memory at once. */
-export const IMAGE_MEMORY_BYTES = 64 * 1024 * 1024;
 
 /** What labeling works with. */
 export interface LabelingOptions {
@@ -42,7 +40,7 @@ export interface LabelingOptions {
   /** Where images may lie. */
   readonly images: ImageSource;
   /** Address and key of the API. */
-  readonly api: { readonly baseUrl: string; readonly apiKey: string };
+  readonly api: { readonly baseUrl: string; readonly key: ApiKey };
   /** Counts what happens. */
   readonly tally: Tally;
   /** Told what people should know. */
@@ -93,7 +91,7 @@ export async function openLabeling(options: LabelingOptions): Promise<Labeling> 
   const asker = new Asker({
     engine,
     model: manifest.model,
-    api: new ApiClient({ ...options.api, clock }),
+    api: new ApiClient({ ...options.api, clock, note: options.note }),
     limiter: pace.limiter,
     unsaved: pace.unsaved,
     spending,
@@ -114,7 +112,7 @@ export async function openLabeling(options: LabelingOptions): Promise<Labeling> 
     clock,
     halt,
   });
-  const images = new ImageLoader(options.images, new Budget(IMAGE_MEMORY_BYTES));
+  const images = new ImageLoader(options.images, new Budget(settings.memoryBudget));
   const labeler = new Labeler(engine.name, images, answers, clock.now);
   return {
     make: (row) => labeler.label(row, halt.signal),

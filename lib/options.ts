@@ -91,6 +91,13 @@ export const OPTIONS = {
     help:
       "least time between two request starts, 0 to 600000; without --rate the rate starts there",
   },
+  memoryBudget: {
+    flag: "memory-budget",
+    env: "MEMORY_BUDGET",
+    value: "MIB",
+    default: "64",
+    help: "images held at once, in MiB, 1 to 65536; requests in flight hold theirs a second time",
+  },
   maxRetries: {
     flag: "max-retries",
     env: "MAX_RETRIES",

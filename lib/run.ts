@@ -4,6 +4,7 @@
  * from; the mark that the run is done comes last.
  */
 
+import type { ApiKey } from "./api_key.ts";
 import { Budget } from "./budget.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { Clock } from "./clock.ts";
@@ -46,7 +47,7 @@ export interface RunOptions {
   /** Where images may lie. */
   readonly images: ImageSource;
   /** Address and key of the API. */
-  readonly api: { readonly baseUrl: string; readonly apiKey: string };
+  readonly api: { readonly baseUrl: string; readonly key: ApiKey };
   /** Time. */
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */

@@ -10,6 +10,7 @@ import {
 import { MemoryStore } from "../dev/memory_store.ts";
 import { startUpstageServer, type UpstageServer } from "../dev/upstage_server.ts";
 import { errorAnswer } from "../dev/upstage_server_answer.ts";
+import { fixedKey } from "./api_key.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { RunError, StoreError } from "./errors.ts";
 import type { InputRow, OcrItem } from "./item.ts";
@@ -67,7 +68,7 @@ class Bench implements AsyncDisposable {
       owner: "a test",
       store: this.store,
       images: { local: this.store },
-      api: { baseUrl: this.#server.url, apiKey },
+      api: { baseUrl: this.#server.url, key: fixedKey(apiKey) },
       clock: FAST_CLOCK,
       random: () => 0,
       newRunId: crypto.randomUUID(),

@@ -4,6 +4,7 @@
  */
 
 import { apiBaseUrl, apiKey } from "./api_access.ts";
+import { type ApiKey, fixedKey } from "./api_key.ts";
 import { RunError } from "./errors.ts";
 import type { ImageSource } from "./images.ts";
 import type { Environment, Settings } from "./settings.ts";
@@ -16,7 +17,7 @@ export interface Services extends AsyncDisposable {
   /** Where images may lie. */
   readonly images: ImageSource;
   /** Address and key of the API. */
-  readonly api: { readonly baseUrl: string; readonly apiKey: string };
+  readonly api: { readonly baseUrl: string; readonly key: ApiKey };
   /** What the user should know first. */
   readonly greeting?: string;
 }
@@ -42,13 +43,13 @@ export async function openAws(
   const baseUrl = apiBaseUrl(env);
   const readSecret = async (id: string) =>
     await (await import("./secrets_manager.ts")).readSecret(id);
-  const key = asks ? await apiKey(env, readSecret) : "";
+  const key = asks ? await apiKey(env, readSecret) : fixedKey("");
   const { openS3 } = await import("./store_s3.ts");
   const s3 = openS3({ endpoint: env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined });
   return {
     store: s3.bucket(settings.s3Bucket),
     images: { bucket: (name) => s3.bucket(name) },
-    api: { baseUrl, apiKey: key },
+    api: { baseUrl, key },
     [Symbol.asyncDispose]: () => {
       s3[Symbol.dispose]();
       return Promise.resolve();

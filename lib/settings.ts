@@ -29,6 +29,8 @@ export interface Settings {
   readonly concurrency: number | undefined;
   /** Least time between two starts, milliseconds, at least 0; undefined for none. */
   readonly requestDelayMs: number | undefined;
+  /** Images that are held at once, bytes. */
+  readonly memoryBudget: number;
   /** At least 0. */
   readonly maxRetries: number;
   /** 0 to 1. */

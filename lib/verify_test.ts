@@ -13,6 +13,7 @@ import {
 } from "../dev/soak_data.ts";
 import { encodeInput, SILENT_REPORTER } from "../dev/fixtures.ts";
 import { startUpstageServer } from "../dev/upstage_server.ts";
+import { fixedKey } from "./api_key.ts";
 import { systemClock } from "./clock.ts";
 import { parseCommand } from "./command_line.ts";
 import { RunError, StoreError } from "./errors.ts";
@@ -49,7 +50,7 @@ async function label(): Promise<{ readonly data: SoakData; readonly store: Memor
     owner: "a test",
     store,
     images: { local: store },
-    api: { baseUrl: api.url, apiKey: "key" },
+    api: { baseUrl: api.url, key: fixedKey("key") },
     clock: systemClock,
     random: () => 0,
     newRunId: crypto.randomUUID(),
