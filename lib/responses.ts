@@ -3,6 +3,7 @@
  * is what makes paying twice impossible; nothing here decides when to ask.
  */
 
+import * as zlib from "node:zlib";
 import { findObject } from "./find_object.ts";
 import { responseKey } from "./keys.ts";
 import type { StoredResponse } from "./documents.ts";
@@ -39,7 +40,7 @@ export class ResponseStore {
     if (!object) return undefined;
     let text: string;
     try {
-      text = await gunzip(object.bytes);
+      text = new TextDecoder().decode(zlib.gunzipSync(object.bytes));
     } catch {
       return { problem: "not gzip" };
     }
@@ -63,19 +64,10 @@ export class ResponseStore {
       ...envelope,
     });
     const text = `${head.slice(0, -1)},"body":${body}}`;
-    const bytes = await gzip(text);
+    // At once: an answer takes about 0.1 ms, and twice that as a stream.
+    const bytes = new Uint8Array(zlib.gzipSync(text));
     await this.#store.write(this.key(envelope.image_sha256), bytes, {
       contentType: "application/gzip",
     });
   }
-}
-
-async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-async function gunzip(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return await new Response(stream).text();
 }
