@@ -15,7 +15,7 @@ const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
   ["pages", /^(tally|health|spending|ledger|pace|asker|answers|images|labeler)$/],
   [
     "job",
-    /^(options|option_values|command_line|help|input_check|manifest|checkpoints|pipeline|reporter|result|restore|verify|guard|halt|plan|lease_object|batch_digests|row_check|description|lease|labeling|summary|services|run)$/,
+    /^(options|option_values|command_line|help|input_check|manifest|checkpoints|open_batch|pipeline|reporter|result|restore|verify|guard|halt|plan|lease_object|batch_digests|row_check|description|lease|labeling|summary|services|run)$/,
   ],
 ];
 

@@ -5,15 +5,14 @@
 
 import { StoreError } from "./errors.ts";
 import type { OcrItem } from "./item.ts";
-import type { CheckpointFooter, Manifest, Spent } from "./documents.ts";
+import type { CheckpointFooter, Manifest, RowCounts, Spent } from "./documents.ts";
 import { CHECKPOINT_FOOTER_KEY, checkpointFooter, parseJsonAs } from "./json_schemas.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import { readFooter, readItems } from "./parquet_footer.ts";
 import { openSource, type RandomAccess } from "./parquet_source.ts";
-import { encodeItems } from "./parquet_write.ts";
+import type { ItemEncoder } from "./parquet_write.ts";
 import { forEachConcurrent } from "./pool.ts";
 import type { Store } from "./store.ts";
-import { countRow, noRows } from "./tally.ts";
 
 /** Footers that are looked at in parallel when a run is taken up. */
 const SURVEY_CONCURRENCY = 16;
@@ -124,17 +123,19 @@ export class Checkpoints {
   /**
    * Writes batch `index` whole.
    *
-   * @param items All its rows in input order.
+   * @param rows All its rows in input order.
+   * @param counts How many they are of each kind.
    * @param spent What they have cost.
    */
-  async save(index: number, items: readonly OcrItem[], spent: Spent): Promise<CheckpointFooter> {
-    const counts = noRows();
-    for (const item of items) countRow(counts, item);
+  async save(
+    index: number,
+    rows: ItemEncoder,
+    counts: RowCounts,
+    spent: Spent,
+  ): Promise<CheckpointFooter> {
     const { run_id } = this.#manifest;
     const footer: CheckpointFooter = { run_id, batch: index, counts, spent };
-    const bytes = await encodeItems(items, {
-      keyValues: { [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer) },
-    });
+    const bytes = await rows.finish({ [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer) });
     const key = this.#keys.batch(index);
     await this.#store.write(key, bytes, { contentType: "application/vnd.apache.parquet" });
     const written = await this.#store.stat(key);

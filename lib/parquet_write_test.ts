@@ -5,7 +5,7 @@ import { arrowTypes, byArrow, byDuckdb, byPolars, duckdbTypes } from "../dev/par
 import type { OcrItem } from "./item.ts";
 import { readItems } from "./parquet_footer.ts";
 import { memorySource } from "./parquet_source.ts";
-import { encodeItems } from "./parquet_write.ts";
+import { encodeItems, ItemEncoder } from "./parquet_write.ts";
 
 const METADATA_DUCKDB = 'STRUCT("source" VARCHAR, engine VARCHAR, model_version VARCHAR, ' +
   "status VARCHAR, error_code VARCHAR, error_message VARCHAR, attempts BIGINT, " +
@@ -169,6 +169,18 @@ Deno.test("encodeItems() lets the loop run before each slow column of each row g
   const yieldToLoop = () => Promise.resolve(void turns++);
   await encodeItems(items, { keyValues: {}, rowGroupSize: 3, yieldToLoop });
   assert.equal(turns, 4 * 3);
+});
+
+Deno.test("ItemEncoder encodes a row group as soon as it is full, not at the end", async () => {
+  let turns = 0;
+  const encoder = new ItemEncoder({ yieldToLoop: () => Promise.resolve(void turns++) });
+  const groups: number[] = [];
+  for (let index = 0; index < 31; index++) {
+    await encoder.add(okItem(index, 400));
+    groups.push(turns / 3);
+  }
+  // 15 rows of 400 words fill a group.
+  assert.deepEqual(groups, groups.map((_, index) => Math.floor(index / 15)));
 });
 
 Deno.test("encodeItems() ends a row group at 500 rows or 6,000 words, so that none takes long to encode", async () => {

@@ -6,34 +6,23 @@
 
 import { Budget } from "./budget.ts";
 import type { Checkpoints } from "./checkpoints.ts";
-import type { CheckpointFooter, Manifest, Spent } from "./documents.ts";
+import type { CheckpointFooter, Manifest } from "./documents.ts";
 import type { InputRow, OcrItem } from "./item.ts";
 import type { Labeled } from "./labeler.ts";
-import { addRow, nothingSpent } from "./ledger.ts";
+import { addRow } from "./ledger.ts";
+import { type BatchWork, OpenBatch } from "./open_batch.ts";
 import type { Input } from "./parquet_input.ts";
 import { forEachConcurrent } from "./pool.ts";
 import type { Reporter } from "./reporter.ts";
 import { countRow, type Tally } from "./tally.ts";
 
-/** Batches that may be unfinished at once: one slow page holds up its own batch only. */
-const MAX_OPEN_BATCHES = 3;
+/**
+ * Rows of batches that are unfinished at once, as far as these are 3 to 16 batches. A slow page holds
+ * up its own batch only; with 500 rows in a batch it may be as slow as 4,500 others together.
+ */
+const OPEN_ROWS = 5_000;
 /** Hands that work on rows; how many are at it is up to the room for rows. */
 const HANDS = 600;
-
-/** What is to be done about a batch. */
-export interface BatchWork {
-  /** Which batch, from 0. */
-  readonly index: number;
-  /** Set for a finished batch of which some rows are made anew; the others stay as they are. */
-  readonly revise?: {
-    /** Whether this row is made anew. */
-    readonly redo: (item: OcrItem) => boolean;
-    /** How many rows that is. */
-    readonly rows: number;
-    /** What the batch has cost before. */
-    readonly spent: Spent;
-  };
-}
 
 /** What {@linkcode workOnBatches} works with. */
 export interface PipelineOptions {
@@ -59,34 +48,6 @@ export interface PipelineOptions {
   readonly halt: AbortController;
 }
 
-/** A batch of which some rows are not done. */
-class OpenBatch {
-  readonly index: number;
-  readonly start: number;
-  readonly items: (OcrItem | undefined)[];
-  /** What the items were, where the batch is revised. */
-  readonly previous: readonly OcrItem[] | undefined;
-  readonly spent: Spent;
-  readonly close: () => void;
-  missing: number;
-
-  constructor(
-    { index, revise }: BatchWork,
-    [start, end]: readonly [number, number],
-    previous: readonly OcrItem[] | undefined,
-    close: () => void,
-  ) {
-    this.index = index;
-    this.start = start;
-    this.previous = previous;
-    this.items = previous?.map((item) => revise!.redo(item) ? undefined : item) ??
-      new Array(end - start).fill(undefined);
-    this.missing = this.items.filter((item) => item === undefined).length;
-    this.spent = structuredClone(revise?.spent ?? nothingSpent());
-    this.close = close;
-  }
-}
-
 /**
  * Makes and saves rows of the given batches.
  *
@@ -104,8 +65,7 @@ export async function workOnBatches(
     async ({ row, batch, release }) => {
       // An error must stop the others before it surfaces, or they would go on paying.
       try {
-        const at = row.index - batch.start;
-        const { item, paidBy } = await make(row, batch.previous?.[at]);
+        const { item, paidBy } = await make(row, batch.previous(row.index));
         countRow(tally.rows, item);
         if (countSpent) addRow(batch.spent, manifest, item, paidBy);
         const { error_code: code, error_message: message } = item.metadata;
@@ -113,9 +73,8 @@ export async function workOnBatches(
           const { index, id, image_path: imagePath } = row;
           reporter.failure({ row: index, id, imagePath, code, message: message ?? "" });
         }
-        batch.items[at] = item;
-        if (--batch.missing > 0) return;
-        onSaved(await checkpoints.save(batch.index, batch.items as OcrItem[], batch.spent));
+        if (!await batch.put(row.index, item)) return;
+        onSaved(await batch.save(checkpoints));
         batch.close();
       } catch (error) {
         halt.abort(error);
@@ -138,9 +97,9 @@ interface RowWork {
 /** The rows to make, in order, each with its batch, opening batches as there is room. */
 async function* rowsOf(
   work: readonly BatchWork[],
-  { input, checkpoints, rows, halt }: PipelineOptions,
+  { input, manifest, checkpoints, rows, halt }: PipelineOptions,
 ): AsyncGenerator<RowWork> {
-  const room = new Budget(MAX_OPEN_BATCHES);
+  const room = new Budget(Math.min(16, Math.max(3, Math.floor(OPEN_ROWS / manifest.batch_size))));
   const ranges = work.map(({ index }) => checkpoints.rowsOf(index));
   let at = -1;
   let batch: OpenBatch | undefined;
@@ -151,9 +110,9 @@ async function* rowsOf(
       at++;
       const previous = work[at].revise && await checkpoints.items(work[at].index);
       batch = new OpenBatch(work[at], ranges[at], previous, close);
-      if (batch.missing === 0) close(); // nothing in it to make anew
+      if (batch.complete) close(); // nothing in it to make anew
     }
-    if (batch.items[row.index - batch.start] !== undefined) continue;
+    if (!batch.wants(row.index)) continue;
     yield { row, batch, release: await rows.acquire(1, halt.signal) };
   }
 }

@@ -4,7 +4,7 @@
 
 import type { CheckpointFooter } from "./documents.ts";
 import type { OcrItem } from "./item.ts";
-import type { BatchWork } from "./pipeline.ts";
+import type { BatchWork } from "./open_batch.ts";
 import type { Settings } from "./settings.ts";
 
 /**
