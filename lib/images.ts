@@ -29,7 +29,7 @@ export interface LoadedImage {
   readonly sha256: string | null;
   /** Length in bytes, where it is known. */
   readonly size: number | null;
-  /** Gives the memory back; call it once the bytes are no longer needed. */
+  /** Gives the memory back at once; the bytes are gone then. */
   readonly release: () => void;
 }
 
@@ -91,7 +91,16 @@ export class ImageLoader {
       if (!type) {
         return failed("image_unsupported", `${path} is no image or document by content`, sha256);
       }
-      return { image: { bytes, sha256, mediaType: type }, sha256, size, release };
+      return {
+        image: { bytes, sha256, mediaType: type },
+        sha256,
+        size,
+        release: () => {
+          // Waiting for the garbage collector would keep some hundred images that are done with.
+          if (!bytes.buffer.detached) bytes.buffer.transfer(0);
+          release();
+        },
+      };
     } catch (error) {
       release();
       signal.throwIfAborted();

@@ -43,6 +43,7 @@ Deno.test("ImageLoader.load() gives bytes, hash, type and size, and holds memory
   assert.equal(memory.used, 300);
   loaded.release();
   loaded.release();
+  assert.equal(loaded.image.bytes.byteLength, 0, "the bytes are gone at once");
   assert.equal(memory.used, 0);
 });
 

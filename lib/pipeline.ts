@@ -17,10 +17,12 @@ import type { Reporter } from "./reporter.ts";
 import { countRow, type Tally } from "./tally.ts";
 
 /**
- * Rows of batches that are unfinished at once, as far as these are 3 to 16 batches. A slow page holds
+ * Rows of batches that are unfinished at once, as far as these are 2 to 16 batches. A slow page holds
  * up its own batch only; with 500 rows in a batch it may be as slow as 4,500 others together.
  */
 const OPEN_ROWS = 5_000;
+/** Batches that are revised at once: they are held whole, with what their rows were. */
+const REVISED_AT_ONCE = 2;
 /** Hands that work on rows; how many are at it is up to the room for rows. */
 const HANDS = 600;
 
@@ -99,7 +101,9 @@ async function* rowsOf(
   work: readonly BatchWork[],
   { input, manifest, checkpoints, rows, halt }: PipelineOptions,
 ): AsyncGenerator<RowWork> {
-  const room = new Budget(Math.min(16, Math.max(3, Math.floor(OPEN_ROWS / manifest.batch_size))));
+  const revised = work.some(({ revise }) => revise !== undefined);
+  const atOnce = revised ? REVISED_AT_ONCE : Math.floor(OPEN_ROWS / manifest.batch_size);
+  const room = new Budget(Math.min(16, Math.max(2, atOnce)));
   const ranges = work.map(({ index }) => checkpoints.rowsOf(index));
   let at = -1;
   let batch: OpenBatch | undefined;

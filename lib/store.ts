@@ -18,7 +18,10 @@ export interface ObjectInfo {
 
 /** An object with its bytes, or the range of them that was asked for. */
 export interface StoredObject extends ObjectInfo {
-  /** The bytes; for a ranged read those of the range, while `size` is that of the whole object. */
+  /**
+   * The bytes, which belong to the caller; for a ranged read those of the range, while `size` is that
+   * of the whole object.
+   */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
