@@ -6,15 +6,22 @@
 import { EXIT, type ExitName, RunError, StoreError } from "./lib/errors.ts";
 import type { Environment, Settings } from "./lib/settings.ts";
 import type { Services } from "./lib/services.ts";
+import type { Build } from "./lib/version.ts";
 
 /** Requests in flight at the first signal get this long; Batch kills 30 s after SIGTERM. */
 const GRACE_MS = 20_000;
 /** Then the process ends, whatever still hangs. */
 const LAST_MS = 24_000;
 
-async function main(args: readonly string[]): Promise<number> {
+/** The whole program but its exit, whose code it returns; `build` is what an executable tells. */
+export async function main(args: readonly string[], build?: Build): Promise<number> {
   using signals = new StopSignals();
   try {
+    const version = async () => {
+      print((await import("./lib/version.ts")).versionText(build));
+      return EXIT.ok;
+    };
+    if (args.join(" ") === "--version") return await version(); // loads no table of options
     // Loaded here, after the signal handlers: without one, PID 1 ignores SIGTERM.
     const { OPTIONS, ENVIRONMENT_ONLY } = await import("./lib/options.ts");
     const { parseCommand } = await import("./lib/command_line.ts");
@@ -32,8 +39,7 @@ async function main(args: readonly string[]): Promise<number> {
         print((await import("./lib/help.ts")).helpText());
         return EXIT.ok;
       case "version":
-        print(`pseudolabel ${(await import("./lib/version.ts")).VERSION}\n`);
-        return EXIT.ok;
+        return await version();
       case "verify":
         return await verifyCommand(command.settings, env, signals);
       default:
@@ -191,7 +197,12 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string
   }
 }
 
-/** The first SIGTERM or SIGINT stops the run in good order, the second one at once. */
+/** What asks a program to stop: on Windows Ctrl-C and Ctrl-Break, as nothing sends SIGTERM there. */
+export function stopSignals(os: typeof Deno.build.os): readonly Deno.Signal[] {
+  return os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT"];
+}
+
+/** The first of these signals stops the run in good order, the second one at once. */
 class StopSignals implements Disposable {
   readonly #stop = new AbortController();
   readonly #giveUp = new AbortController();
@@ -199,7 +210,7 @@ class StopSignals implements Disposable {
   readonly #handlers: [Deno.Signal, () => void][];
 
   constructor() {
-    this.#handlers = (["SIGTERM", "SIGINT"] as const).map((name) => [name, () => this.#on(name)]);
+    this.#handlers = stopSignals(Deno.build.os).map((name) => [name, () => this.#on(name)]);
     for (const [name, handler] of this.#handlers) Deno.addSignalListener(name, handler);
   }
 

@@ -11,6 +11,7 @@ import type { InputRow } from "./lib/item.ts";
 import { OPTIONS } from "./lib/options.ts";
 import { openS3 } from "./lib/store_s3.ts";
 import type { Store } from "./lib/store.ts";
+import { stopSignals } from "./main.ts";
 
 const BUCKET = "bench";
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
@@ -253,7 +254,14 @@ Deno.test("the run task may read every variable that the program knows, and writ
 Deno.test("--version prints the version", async () => {
   const { code, stdout } = await runProgram(["--version"]);
   assert.equal(code, 0);
-  assert.match(stdout, /^pseudolabel \d+\.\d+\.\d+\n$/);
+  const origin = / \(commit [0-9a-f]{7}(-dirty)?, \d{4}-\d\d-\d\d\)/.source;
+  assert.match(stdout, new RegExp(`^pseudolabel \\d+\\.\\d+\\.\\d+(${origin})?\\n$`));
+});
+
+Deno.test("SIGTERM and Ctrl-C stop the program, on Windows Ctrl-C and Ctrl-Break", () => {
+  assert.deepEqual(stopSignals("linux"), ["SIGTERM", "SIGINT"]);
+  assert.deepEqual(stopSignals("darwin"), ["SIGTERM", "SIGINT"]);
+  assert.deepEqual(stopSignals("windows"), ["SIGINT", "SIGBREAK"]);
 });
 
 Deno.test("what is wrong with the command line or the environment is one line and exit code 2", async () => {
