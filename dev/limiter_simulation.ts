@@ -36,6 +36,8 @@ export interface Scenario {
   readonly sigma?: number;
   /** Seconds' worth of tokens that a bucket holds. @default 1 */
   readonly burst?: number;
+  /** Length of a fixed window. @default 1000 */
+  readonly windowMs?: number;
   /** Workers that share the key. @default 1 */
   readonly workers?: number;
   /** When the second, third, … worker begins, after the one before it. @default 0 */
@@ -87,7 +89,12 @@ export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
     : scenario.limit;
   const random = seeded(seed);
   const offset = random() * 1_000; // where in the server's window the client begins
-  const server = rateLimit(kind, schedule.map((s) => ({ ...s, from: s.from + offset })), burst);
+  const server = rateLimit(
+    kind,
+    schedule.map((s) => ({ ...s, from: s.from + offset })),
+    burst,
+    scenario.windowMs,
+  );
   const events = new Events();
   const waiting: number[] = Array.from({ length: requests }, () => 0);
   const admitted: number[] = [];

@@ -15,7 +15,7 @@ export interface RateLimit {
   admit(now: number): { readonly taken: true } | { readonly taken: false; readonly until: number };
 }
 
-/** Length of a window, milliseconds. */
+/** Usual length of a window, milliseconds. */
 const WINDOW_MS = 1_000;
 
 /** The limit in force at a time, requests per second. */
@@ -33,23 +33,33 @@ export function allowed(schedule: LimitSchedule, end: number): number {
   return sum;
 }
 
-/** A limit of some kind. @param burst Seconds' worth of tokens that a bucket holds. */
-export function rateLimit(kind: LimitKind, schedule: LimitSchedule, burst: number): RateLimit {
-  if (kind === "fixed window") return fixedWindow(schedule);
+/**
+ * A limit of some kind.
+ *
+ * @param burst Seconds' worth of tokens that a bucket holds.
+ * @param windowMs Length of a fixed window.
+ */
+export function rateLimit(
+  kind: LimitKind,
+  schedule: LimitSchedule,
+  burst: number,
+  windowMs = WINDOW_MS,
+): RateLimit {
+  if (kind === "fixed window") return fixedWindow(schedule, windowMs);
   if (kind === "sliding window") return slidingWindow(schedule);
   return tokenBucket(schedule, burst);
 }
 
-function fixedWindow(schedule: LimitSchedule): RateLimit {
+function fixedWindow(schedule: LimitSchedule, windowMs: number): RateLimit {
   let window = -1;
   let count = 0;
   return {
     admit(now) {
-      const current = Math.floor(now / WINDOW_MS);
+      const current = Math.floor(now / windowMs);
       if (current !== window) count = 0;
       window = current;
-      if (count >= limitAt(schedule, now)) {
-        return { taken: false, until: (current + 1) * WINDOW_MS };
+      if (count >= limitAt(schedule, now) * windowMs / 1_000) {
+        return { taken: false, until: (current + 1) * windowMs };
       }
       count++;
       return { taken: true };

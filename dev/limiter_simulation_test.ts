@@ -136,6 +136,24 @@ Deno.test("the limiter follows a limit that drops to a third and comes back", ()
   }
 });
 
+Deno.test("the limiter is back soon after a limit that was down for a minute", () => {
+  const limit = [{ from: 0, limit: 10 }, { from: 60_000, limit: 4 }, { from: 120_000, limit: 10 }];
+  const { used, throttled } = mean({ kind: "fixed window", limit, requests: 1_750 });
+  assertAtLeast(used, 0.9, "rate used");
+  assertAtMost(throttled, 0.012, "429s");
+});
+
+Deno.test("the limiter finds limits that are counted by windows other than a second, too", () => {
+  const common = { kind: "fixed window", requests: 2_000 } as const;
+  // Here 20 ms are a fifth of a window, and what started within a second says nothing.
+  const short = mean({ ...common, limit: 30, windowMs: 100, medianMs: 200, lateMs: 3 });
+  assertAtLeast(short.used, 0.8, "windows of 100 ms, rate used");
+  assertAtMost(short.throttled, 0.01, "windows of 100 ms, 429s");
+  const long = mean({ ...common, limit: 3, windowMs: 10_000 });
+  assertAtLeast(long.used, 0.98, "windows of 10 s, rate used");
+  assertAtMost(long.throttled, 0.025, "windows of 10 s, 429s");
+});
+
 Deno.test("the limiter works with latencies from 50 ms to 20 s", () => {
   for (const kind of KINDS) {
     for (const medianMs of [50, 500, 8_000, 20_000]) {
@@ -174,7 +192,7 @@ Deno.test("workers that share a key share the limit without a storm of 429s", ()
         // Jain's index: 1 where all get the same, 1 / workers where one gets everything.
         const sum = shares.reduce((total, share) => total + share, 0);
         const squares = shares.reduce((total, share) => total + share ** 2, 0);
-        assertAtLeast(sum ** 2 / squares / workers, 0.6, `${what}, fairness`);
+        assertAtLeast(sum ** 2 / squares / workers, 0.45, `${what}, fairness`);
         assertAtLeast(Math.min(...shares) / sum, 0.01, `${what}, the least share`);
       }
     }

@@ -7,8 +7,14 @@
  * the rate fell says nothing about the lower one.
  */
 
-import { RateSearch, type SearchState } from "./rate_controller_search.ts";
-import type { LearntRate, RateChange, RequestOutcome, Start } from "./rate_controller_types.ts";
+import { RateSearch } from "./rate_controller_search.ts";
+import type {
+  LearntRate,
+  RateChange,
+  RequestOutcome,
+  SearchState,
+  Start,
+} from "./rate_controller_types.ts";
 
 /** A start may come so much before its even spacing, to make up for a timer that was late; ms. */
 export const START_TOLERANCE_MS = 20;

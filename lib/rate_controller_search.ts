@@ -7,49 +7,28 @@
  * long everybody pauses, is `rate_controller.ts`'s matter.
  */
 
-/** Bracket that counts as settled: `high / low` up to this is held, not searched further. */
-export const SETTLED_RATIO = 1.015;
-/** Step of a probe above a settled rate, as a share of it. */
-export const PROBE_STEP = 0.03;
-/** A refused probe halves the next one's step down to this: there may be room below it. */
-export const LEAST_PROBE_STEP = 0.02;
-/**
- * Least step of a probe, requests per second. Of several workers on one key the one with the least
- * gains most by it, and the one with the most is refused most often: their shares become alike.
- */
-export const LEAST_PROBE_RATE = 0.1;
-/** Factor on the step after each one that is confirmed: the limit has moved. */
-export const STEP_GROWTH = 8;
-/** Answers that confirm a rate, times the share by which it is above the last confirmed one. */
-export const EVIDENCE = 1.5;
-/** Largest step, and the first of a search that knows no ceiling: fourfold. */
-export const CLIMB_STEP = 3;
-/** Least time at a rate before the next, while no ceiling is known, milliseconds. */
-export const CLIMB_ROUND_MS = 500;
-/** The same once one is known: longer than the usual window of a second, milliseconds. */
-export const SEARCH_ROUND_MS = 1_500;
-/** Wait before the first probe above a settled rate, milliseconds; each refused one doubles it. */
-export const FIRST_PROBE_MS = 15_000;
-/** Longest wait between probes, milliseconds, unless {@linkcode LAST_PROBE_REQUESTS} is longer. */
-export const LAST_PROBE_MS = 75_000;
-/** Least number of requests between probes in the long run: a refused one costs one or two. */
-export const LAST_PROBE_REQUESTS = 300;
-/** Where in the bracket the next rate lies, as a share of its logarithm. */
-export const BRACKET_SHARE = 0.5;
-/** What is left of a rate refused once, twice, … with nothing confirmed in between. */
-const RETREATS = [0.97, 0.85, 0.7];
-/** The most that one refusal takes away at a rate held before. */
-export const LARGEST_RETREAT = 0.5;
-/** Where to stay under what a full window held, as starts scatter by some milliseconds. */
-export const UNDER_WINDOW = 0.985;
-
-/** What a search knows, so that another one can go on from there. */
-export interface SearchState {
-  /** The best rate that was confirmed, requests per second; 0 for none. */
-  readonly low: number;
-  /** The least rate that was refused, requests per second; null for none. */
-  readonly high: number | null;
-}
+import { Recovery, RECOVERY_ROUND_MS } from "./rate_controller_recovery.ts";
+import {
+  BRACKET_SHARE,
+  CLIMB_ROUND_MS,
+  CLIMB_STEP,
+  EVIDENCE,
+  FIRST_PROBE_MS,
+  GUESS_PROBE_MS,
+  GUESS_PROBE_STEP,
+  LARGEST_RETREAT,
+  LAST_PROBE_MS,
+  LAST_PROBE_REQUESTS,
+  LEAST_PROBE_RATE,
+  LEAST_PROBE_STEP,
+  PROBE_STEP,
+  RETREATS,
+  SEARCH_ROUND_MS,
+  SETTLED_RATIO,
+  STEP_GROWTH,
+  UNDER_WINDOW,
+} from "./rate_controller_tuning.ts";
+import type { SearchState } from "./rate_controller_types.ts";
 
 /** Options of {@linkcode RateSearch}. */
 export interface RateSearchOptions {
@@ -79,6 +58,9 @@ export class RateSearch {
   /** Refusals since a rate was last confirmed. */
   #refusals = 0;
   #probing = false;
+  /** Whether the present rate is one that was lost before. */
+  #recovering = false;
+  readonly #recovery = new Recovery();
   #probeStep = PROBE_STEP;
   #probeWaitMs = FIRST_PROBE_MS;
   #probeAt = 0;
@@ -136,22 +118,27 @@ export class RateSearch {
    * @returns Why the rate fell.
    */
   refused(rate: number, lastSecond: number, now: number): string {
+    if (this.#recovering) return this.#notRecovered(now);
     this.#refusals++;
     const above = rate > this.#low && this.#low > 0;
     const wasProbe = this.#probing && above && this.#refusals === 1;
     const guess = lastSecond * UNDER_WINDOW;
+    const known = this.#high < Infinity;
+    let guessed = false;
     this.#high = above ? Math.min(this.#high, rate) : rate;
     let reason: string;
     if (above && this.#refusals <= 3) {
       if (guess > this.#low && guess < rate) {
         this.#high = Math.min(this.#high, guess * SETTLED_RATIO);
         this.#rate = guess;
+        guessed = !known;
       } else {
         this.#rate = this.#refusals === 1 && !this.#settled() ? this.#middle() : this.#low;
       }
       reason = wasProbe ? "probe refused" : "refused while climbing";
     } else {
       const from = this.#low > 0 ? Math.min(rate, this.#low) : rate;
+      if (this.#low > 0) this.#recovery.lost(this.#low, now);
       const retreat = RETREATS[Math.min(this.#refusals, RETREATS.length) - 1];
       const factor = Math.max(LARGEST_RETREAT, Math.min(retreat, guess / from));
       this.#rate = this.#low = this.#bounded(from * factor);
@@ -161,17 +148,35 @@ export class RateSearch {
     this.#probeWaitMs = wasProbe
       ? Math.min(this.#probeWaitMs * 2, this.#lastProbeMs())
       : FIRST_PROBE_MS;
-    this.#probeAt = now + this.#probeWaitMs;
-    this.#probeStep = wasProbe ? Math.max(LEAST_PROBE_STEP, this.#probeStep / 2) : PROBE_STEP;
+    this.#probeAt = now + (guessed ? GUESS_PROBE_MS : this.#probeWaitMs);
+    this.#probeStep = wasProbe
+      ? Math.max(LEAST_PROBE_STEP, this.#probeStep / 2)
+      : guessed
+      ? GUESS_PROBE_STEP
+      : PROBE_STEP;
     this.#step = PROBE_STEP;
     this.#probing = false;
     this.restart(now);
     return reason;
   }
 
+  #notRecovered(now: number): string {
+    this.#recovering = false;
+    this.#recovery.refused(now);
+    this.#go(this.#low, now);
+    return "the rate before is not to be had yet";
+  }
+
   #confirm(now: number): void {
     this.#low = this.#rate;
     this.#probing = false;
+    this.#recovery.regained(this.#rate);
+    if (this.#recovering) {
+      this.#recovering = false;
+      this.#high = this.#rate * SETTLED_RATIO;
+      this.#probeAt = now + FIRST_PROBE_MS;
+      return;
+    }
     if (this.#rate < this.#high) return;
     this.#high = Infinity;
     this.#probeAt = now;
@@ -188,6 +193,12 @@ export class RateSearch {
     if (!this.#settled()) {
       this.#go(this.#middle(), now);
       return "clean: halfway to the last ceiling";
+    }
+    const lost = this.#recovery.due(this.#low, now);
+    if (lost !== undefined) {
+      this.#recovering = true;
+      this.#go(lost, now);
+      return "clean for a while: trying the rate before";
     }
     if (now < this.#probeAt) return;
     this.#probing = true;
@@ -214,6 +225,7 @@ export class RateSearch {
 
   /** A window that was empty after a pause takes its whole length to fill, whatever the rate. */
   #roundMs(): number {
+    if (this.#recovering) return RECOVERY_ROUND_MS;
     return this.#high === Infinity ? CLIMB_ROUND_MS : SEARCH_ROUND_MS;
   }
 

@@ -50,3 +50,11 @@ export interface Start {
 export type RequestOutcome =
   | { readonly kind: "clean" | "failed" }
   | { readonly kind: "throttled"; readonly until?: number };
+
+/** What a search knows, so that another one can go on from there. */
+export interface SearchState {
+  /** The best rate that was confirmed, requests per second; 0 for none. */
+  readonly low: number;
+  /** The least rate that was refused, requests per second; null for none. */
+  readonly high: number | null;
+}
