@@ -69,7 +69,7 @@ function measures(rows: number, { written, theirs, joined }: Steps): Measure[] {
       baseline: `${megabytes(theirs.peakBytes)}, DuckDB`,
       ratio: joined.peakBytes / theirs.peakBytes,
       limit: "the runtime with the AWS SDK takes about 90 MB before the first byte; then come " +
-        "parts of 8 MiB on their way and 2 KB of footer a row group",
+        "parts of 5 MiB on their way and 2 KB of footer a row group",
     },
     {
       ...common,

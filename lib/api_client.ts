@@ -104,7 +104,9 @@ export class ApiClient {
     signal: AbortSignal,
   ): Promise<{ status?: number; outcome: Outcome }> {
     const { baseUrl, timeoutMs = REQUEST_TIMEOUT_MS } = this.#options;
-    const timeout = AbortSignal.timeout(timeoutMs);
+    // Not AbortSignal.timeout(): that one lives on for its whole time after the answer is there.
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), timeoutMs);
     const retryable = (message: string) => ({ outcome: { kind: "retryable", message } as const });
     try {
       const response = await fetch(`${baseUrl}${path}`, {
@@ -112,14 +114,16 @@ export class ApiClient {
         headers: { authorization: `Bearer ${key}`, "user-agent": PROGRAM },
         body: form,
         redirect: "manual",
-        signal: AbortSignal.any([signal, timeout]),
+        signal: AbortSignal.any([signal, timeout.signal]),
       });
       const outcome = this.#classify(response, await readText(response), key);
       return { status: response.status, outcome };
     } catch (error) {
       signal.throwIfAborted();
-      if (timeout.aborted) return retryable(`no answer within ${timeoutMs / 1000} s`);
+      if (timeout.signal.aborted) return retryable(`no answer within ${timeoutMs / 1000} s`);
       return retryable(clean(`connection failed: ${rootMessage(error)}`, key));
+    } finally {
+      clearTimeout(timer);
     }
   }
 

@@ -129,7 +129,7 @@ class S3Bucket implements Store {
           bucket: this.#bucket,
           key,
           url: action.url,
-          partSize: this.#options.partSize ?? 8 * 1024 * 1024,
+          partSize: this.#options.partSize ?? 5 * 1024 * 1024,
           write: (bytes) => this.write(key, bytes, options),
           stat: () => this.stat(key, { signal }),
         },

@@ -27,7 +27,7 @@ export interface S3Options {
   readonly region?: string;
   /** How often a request, and a body that broke off, is tried in all, from 1. @default 8 */
   readonly maxAttempts?: number;
-  /** Length in bytes of the parts of large uploads; S3 wants at least 5 MiB. @default 8 MiB */
+  /** Length in bytes of the parts of large uploads; S3 wants at least 5 MiB. @default 5 MiB */
   readonly partSize?: number;
   /** Longest silence in the middle of a body in milliseconds. @default 30,000 */
   readonly stallMs?: number;
@@ -52,7 +52,7 @@ export function createS3(options: S3Options): S3Api {
     retryMode: "standard",
     requestHandler: {
       connectionTimeout: 5_000,
-      // The whole wait for an answer, the upload of an 8 MiB part included: below 70 KB/s a part
+      // The whole wait for an answer, the upload of a 5 MiB part included: below 44 KB/s a part
       // does not arrive in time.
       requestTimeout: 120_000,
       throwOnRequestTimeout: true,

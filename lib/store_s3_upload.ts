@@ -17,8 +17,8 @@ export const MAX_PARTS = 10_000;
 const EQUAL_PARTS = 8_000;
 const GROWTH = 16;
 
-/** Parts on their way at once; with the one being filled, four parts are in memory. */
-const IN_FLIGHT = 3;
+/** Parts on their way at once; with the one being filled, three parts are in memory. */
+const IN_FLIGHT = 2;
 
 /** Where to write, with the store's own `write` and `stat` for small objects and for checking. */
 export interface S3Target {
@@ -39,9 +39,9 @@ export interface S3Target {
 }
 
 /**
- * Length in bytes of part `number` (from 1). Equal parts up to 8,000 (62.5 GiB at 8 MiB), because
+ * Length in bytes of part `number` (from 1). Equal parts up to 8,000 (39 GiB at 5 MiB), because
  * Cloudflare R2 refuses others; only an object beyond that gets longer parts to stay below
- * S3's limit of 10,000 (312 GiB at 8 MiB).
+ * S3's limit of 10,000 (195 GiB at 5 MiB).
  */
 export function partLength(number: number, partSize: number): number {
   return number <= EQUAL_PARTS ? partSize : partSize * GROWTH;
