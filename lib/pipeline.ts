@@ -21,8 +21,6 @@ import { countRow, type Tally } from "./tally.ts";
  * up its own batch only; with 500 rows in a batch it may be as slow as 4,500 others together.
  */
 const OPEN_ROWS = 5_000;
-/** Batches that are revised at once: they are held whole, with what their rows were. */
-const REVISED_AT_ONCE = 2;
 /** Hands that work on rows; how many are at it is up to the room for rows. */
 const HANDS = 600;
 
@@ -102,8 +100,9 @@ async function* rowsOf(
   { input, manifest, checkpoints, rows, halt }: PipelineOptions,
 ): AsyncGenerator<RowWork> {
   const revised = work.some(({ revise }) => revise !== undefined);
-  const atOnce = revised ? REVISED_AT_ONCE : Math.floor(OPEN_ROWS / manifest.batch_size);
-  const room = new Budget(Math.min(16, Math.max(2, atOnce)));
+  const atOnce = Math.min(16, Math.max(2, Math.floor(OPEN_ROWS / manifest.batch_size)));
+  // A batch that is revised is held whole, with what its rows were: dense pages take 200 MB.
+  const room = new Budget(revised ? 1 : atOnce);
   const ranges = work.map(({ index }) => checkpoints.rowsOf(index));
   let at = -1;
   let batch: OpenBatch | undefined;
