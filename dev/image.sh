@@ -10,9 +10,12 @@ cd "$(dirname "$0")/.."
 
 case ${1-} in
   build)
+    version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' deno.json)
+    source=${GITHUB_REPOSITORY:+${GITHUB_SERVER_URL:-https://github.com}/$GITHUB_REPOSITORY}
     docker buildx build --load --platform linux/amd64 --tag "${2:?a name}" \
       --build-arg "BUILD_COMMIT=$(git rev-parse HEAD)" \
-      --build-arg "BUILD_DATE=$(TZ=UTC git log -1 --date=format-local:%Y-%m-%d --format=%cd)" .
+      --build-arg "BUILD_DATE=$(TZ=UTC git log -1 --date=format-local:%Y-%m-%d --format=%cd)" \
+      --build-arg "VERSION=$version" --build-arg "SOURCE=$source" .
     ;;
   push)
     name=${2:?a name} repository=${3:?a repository}

@@ -16,7 +16,12 @@ esac
     await Deno.writeTextFile(`${folder}/docker`, docker, { mode: 0o755 });
     const { code, stdout } = await new Deno.Command(SCRIPT, {
       args,
-      env: { PATH: `${folder}:${Deno.env.get("PATH")}`, GIT_OPTIONAL_LOCKS: "0" },
+      env: {
+        PATH: `${folder}:${Deno.env.get("PATH")}`,
+        GIT_OPTIONAL_LOCKS: "0",
+        GITHUB_REPOSITORY: "somebody/pseudolabel",
+        GITHUB_SERVER_URL: "https://example.org",
+      },
       stderr: "null",
     }).output();
     const calls = await Deno.readTextFile(`${folder}/calls`).catch(() => "");
@@ -28,14 +33,14 @@ esac
 
 const hasGit = await Deno.stat(new URL("../.git", import.meta.url)).then(() => true, () => false);
 Deno.test(
-  "the image is built from the checkout and told its commit and day",
+  "the image is built from the checkout and told its commit, day, version and home",
   { ignore: !hasGit },
   async () => {
     const { code, calls } = await run("build", "pseudolabel:x");
     assert.equal(code, 0);
     assert.match(
       calls.join("\n"),
-      /^buildx build --load --platform linux\/amd64 --tag pseudolabel:x --build-arg BUILD_COMMIT=[0-9a-f]{40} --build-arg BUILD_DATE=\d{4}-\d\d-\d\d \.$/,
+      /^buildx build --load --platform linux\/amd64 --tag pseudolabel:x --build-arg BUILD_COMMIT=[0-9a-f]{40} --build-arg BUILD_DATE=\d{4}-\d\d-\d\d --build-arg VERSION=\d+\.\d+\.\d+ --build-arg SOURCE=https:\/\/example\.org\/somebody\/pseudolabel \.$/,
     );
   },
 );
