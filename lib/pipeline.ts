@@ -99,18 +99,17 @@ async function* rowsOf(
   work: readonly BatchWork[],
   { input, manifest, checkpoints, rows, halt }: PipelineOptions,
 ): AsyncGenerator<RowWork> {
-  const revised = work.some(({ revise }) => revise !== undefined);
   const atOnce = Math.min(16, Math.max(2, Math.floor(OPEN_ROWS / manifest.batch_size)));
-  // A batch that is revised is held whole, with what its rows were: dense pages take 200 MB.
-  const room = new Budget(revised ? 1 : atOnce);
+  const room = new Budget(atOnce);
   const ranges = work.map(({ index }) => checkpoints.rowsOf(index));
   let at = -1;
   let batch: OpenBatch | undefined;
   for await (const row of input.read(ranges)) {
     if (halt.signal.aborted) return;
     if (!batch || row.index >= ranges[at][1]) {
-      const close = await room.acquire(1, halt.signal);
       at++;
+      // A batch that is revised is held whole, with what its rows were: dense pages take 200 MB.
+      const close = await room.acquire(work[at].revise ? atOnce : 1, halt.signal);
       const previous = work[at].revise && await checkpoints.items(work[at].index);
       batch = new OpenBatch(work[at], ranges[at], previous, close);
       if (batch.complete) close(); // nothing in it to make anew

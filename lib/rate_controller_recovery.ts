@@ -21,7 +21,7 @@ export class Recovery {
 
   /** Takes note of a rate that was held and is refused now. */
   lost(rate: number, now: number): void {
-    // Lost again soon after it was thought to be back: it was not, so the wait goes on growing.
+    // Further down on the way of one loss.
     if (rate <= this.#rate) return;
     this.#rate = rate;
     this.#waitMs = FIRST_RECOVERY_MS;

@@ -118,7 +118,9 @@ export class RateSearch {
    * @returns Why the rate fell.
    */
   refused(rate: number, lastSecond: number, now: number): string {
-    if (this.#recovering) return this.#notRecovered(now);
+    // A request from before the try, at the rate that was held, says nothing about the try.
+    if (this.#recovering && rate > this.#low) return this.#notRecovered(now);
+    this.#recovering = false;
     this.#refusals++;
     const above = rate > this.#low && this.#low > 0;
     const wasProbe = this.#probing && above && this.#refusals === 1;

@@ -61,8 +61,6 @@ export function createS3(options: S3Options): S3Api {
     },
     // With `Expect: 100-continue` the SDK opens a new connection for each upload over 2 MB.
     expectContinueHeader: false,
-    // Puts the steps of an operation together once instead of for every request: 15 % less CPU.
-    cacheMiddleware: true,
     ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
     ...(options.region === undefined ? {} : { region: options.region }),
     ...(custom
