@@ -20,7 +20,7 @@ RUN printf 'import "%s";\n' @aws-sdk/client-s3 @aws-sdk/client-secrets-manager \
 
 COPY main.ts ./
 COPY lib lib
-COPY dev/compile.ts dev/compile_bundle.ts dev/compile_plan.ts dev/
+COPY dev/build/compile.ts dev/build/bundle.ts dev/build/plan.ts dev/build/
 ARG TARGETARCH
 ARG BUILD_COMMIT=""
 ARG BUILD_DATE=""

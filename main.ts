@@ -3,10 +3,10 @@
  * It wires the services of a run together and turns every error into one message.
  */
 
-import { EXIT, type ExitName, RunError, StoreError } from "./lib/errors.ts";
-import type { Environment, Settings } from "./lib/settings.ts";
-import type { Services } from "./lib/services.ts";
-import type { Build } from "./lib/version.ts";
+import { EXIT, type ExitName, RunError, StoreError } from "./lib/base/errors.ts";
+import type { Environment, Settings } from "./lib/base/settings.ts";
+import type { Services } from "./lib/commands/services.ts";
+import type { Build } from "./lib/base/version.ts";
 
 /** Requests in flight at the first signal get this long; Batch kills 30 s after SIGTERM. */
 const GRACE_MS = 20_000;
@@ -18,13 +18,13 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
   using signals = new StopSignals();
   try {
     const version = async () => {
-      print((await import("./lib/version.ts")).versionText(build));
+      print((await import("./lib/base/version.ts")).versionText(build));
       return EXIT.ok;
     };
     if (args.join(" ") === "--version") return await version(); // loads no table of options
     // Loaded here, after the signal handlers: without one, PID 1 ignores SIGTERM.
-    const { OPTIONS, ENVIRONMENT_ONLY } = await import("./lib/options.ts");
-    const { parseCommand } = await import("./lib/command_line.ts");
+    const { OPTIONS, ENVIRONMENT_ONLY } = await import("./lib/cli/options.ts");
+    const { parseCommand } = await import("./lib/cli/parse.ts");
     const names = [
       ...Object.values(OPTIONS).map(({ env }) => env),
       ...ENVIRONMENT_ONLY.flatMap(([name]) => name.match(/[A-Z0-9_]+/g) ?? []),
@@ -36,7 +36,7 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
     const command = parseCommand(args, env);
     switch (command.name) {
       case "help":
-        print((await import("./lib/help.ts")).helpText());
+        print((await import("./lib/cli/help.ts")).helpText());
         return EXIT.ok;
       case "version":
         return await version();
@@ -59,11 +59,11 @@ async function runCommand(
   signals: StopSignals,
 ): Promise<number> {
   const [{ run }, { Tally }, reporters, summaries, { systemClock }] = await Promise.all([
-    import("./lib/run.ts"),
-    import("./lib/tally.ts"),
-    import("./lib/reporter.ts"),
-    import("./lib/summary.ts"),
-    import("./lib/clock.ts"),
+    import("./lib/commands/run.ts"),
+    import("./lib/label/tally.ts"),
+    import("./lib/cli/reporter.ts"),
+    import("./lib/cli/summary.ts"),
+    import("./lib/base/clock.ts"),
   ]);
   await using services = await openServices(settings, env, mode === "run");
   if (services.greeting) print(`${services.greeting}\n`);
@@ -117,7 +117,7 @@ async function verifyCommand(
   env: Environment,
   signals: StopSignals,
 ): Promise<number> {
-  const { verify } = await import("./lib/verify.ts");
+  const { verify } = await import("./lib/commands/verify.ts");
   await using services = await openServices(settings, env, false);
   if (services.greeting) printError(`${services.greeting}\n`);
   const line = (facts: unknown) => print(JSON.stringify(facts) + "\n");
@@ -145,7 +145,7 @@ async function openServices(
   asks: boolean,
 ): Promise<Services> {
   if (!isLocalProfile(settings, env)) {
-    return await (await import("./lib/services.ts")).openAws(settings, env, asks);
+    return await (await import("./lib/commands/services.ts")).openAws(settings, env, asks);
   }
   return await openLocalProfile(env);
 }
@@ -161,8 +161,8 @@ function isLocalProfile(settings: Settings, env: Environment): boolean {
 
 async function openLocalProfile(env: Environment): Promise<Services> {
   // A computed address keeps development code out of the compiled program.
-  const address = new URL("./dev/local_profile.ts", import.meta.url).href;
-  const profile = await import(address) as typeof import("./dev/local_profile.ts");
+  const address = new URL("./dev/local/profile.ts", import.meta.url).href;
+  const profile = await import(address) as typeof import("./dev/local/profile.ts");
   return await profile.openLocalProfile(env);
 }
 

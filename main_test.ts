@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import config from "./deno.json" with { type: "json" };
-import { encodeInput, fakeImage, inputRow, queryRows, readFake } from "./dev/fixtures.ts";
-import { type Ended, runProgram, startProgram, TEST_API_KEY } from "./dev/program.ts";
-import { type S3Double, startS3Double } from "./dev/s3_double.ts";
-import { startS3rver } from "./dev/s3rver.ts";
-import { scoreWords } from "./dev/score.ts";
-import { startUpstageServer, type UpstageServer } from "./dev/upstage_server.ts";
-import { type Answer, errorAnswer } from "./dev/upstage_server_answer.ts";
-import type { InputRow } from "./lib/item.ts";
-import { OPTIONS } from "./lib/options.ts";
-import { openS3 } from "./lib/store_s3.ts";
-import type { Store } from "./lib/store.ts";
+import { encodeInput, fakeImage, inputRow, queryRows, readFake } from "./dev/testing/fixtures.ts";
+import { type Ended, runProgram, startProgram, TEST_API_KEY } from "./dev/testing/program.ts";
+import { type S3Double, startS3Double } from "./dev/doubles/s3/server.ts";
+import { startS3rver } from "./dev/doubles/s3/s3rver.ts";
+import { scoreWords } from "./dev/doubles/ocr/score.ts";
+import { startUpstageServer, type UpstageServer } from "./dev/doubles/ocr/upstage.ts";
+import { type Answer, errorAnswer } from "./dev/doubles/ocr/upstage_answer.ts";
+import type { InputRow } from "./lib/dataset/row.ts";
+import { OPTIONS } from "./lib/cli/options.ts";
+import { openS3 } from "./lib/store/s3.ts";
+import type { Store } from "./lib/store/store.ts";
 import { stopSignals } from "./main.ts";
 
 const BUCKET = "bench";

@@ -3,26 +3,26 @@
 # Makes everything that pseudolabel needs on AWS, or removes it. Run it again at any time: it
 # completes what is missing and leaves alone what is right. See --help and docs/OPERATIONS.md.
 #
-# The bucket and the secret are made by calls (dev/aws_keep.sh), as they must outlive everything
-# else; the rest is the CloudFormation stack dev/aws_stack.yaml.
+# The bucket and the secret are made by calls (dev/aws/keep.sh), as they must outlive everything
+# else; the rest is the CloudFormation stack dev/aws/stack.yaml.
 
 set -euo pipefail
 # The API key must not show in a trace.
 { set +x; } 2> /dev/null
 unset CDPATH
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-# shellcheck source=dev/aws_client.sh
-source "$root/dev/aws_client.sh"
-# shellcheck source=dev/aws_keep.sh
-source "$root/dev/aws_keep.sh"
-# shellcheck source=dev/aws_network.sh
-source "$root/dev/aws_network.sh"
-# shellcheck source=dev/aws_stack.sh
-source "$root/dev/aws_stack.sh"
-# shellcheck source=dev/aws_job_definition.sh
-source "$root/dev/aws_job_definition.sh"
-# shellcheck source=dev/aws_teardown.sh
-source "$root/dev/aws_teardown.sh"
+# shellcheck source=dev/aws/client.sh
+source "$root/dev/aws/client.sh"
+# shellcheck source=dev/aws/keep.sh
+source "$root/dev/aws/keep.sh"
+# shellcheck source=dev/aws/network.sh
+source "$root/dev/aws/network.sh"
+# shellcheck source=dev/aws/stack.sh
+source "$root/dev/aws/stack.sh"
+# shellcheck source=dev/aws/job_definition.sh
+source "$root/dev/aws/job_definition.sh"
+# shellcheck source=dev/aws/teardown.sh
+source "$root/dev/aws/teardown.sh"
 
 readonly CONFIG=(
   AWS_REGION AWS_ACCOUNT_ID S3_BUCKET ECR_REPOSITORY AWS_SECRET_ARN JOB_QUEUE JOB_DEFINITION

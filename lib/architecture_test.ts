@@ -69,7 +69,7 @@ Deno.test("imports run downward: every file of lib/ has a layer and uses none ab
     assert.notEqual(layerOf(path), -1, `${path} has no layer: give it one here and in the docs`);
     for (const target of imports) {
       if (target === "deno.json") continue;
-      if (path === "main.ts" && target === "dev/local_profile.ts") continue;
+      if (path === "main.ts" && target === "dev/local/profile.ts") continue;
       assert.match(target, /^lib\//, `${path} imports ${target}`);
       assert.ok(layerOf(target) <= layerOf(path), `${path} imports ${target} from a layer above`);
     }

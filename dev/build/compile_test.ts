@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import config from "../../deno.json" with { type: "json" };
+import { bundle } from "./bundle.ts";
+import { compileArgs, originOf, permissions, targetOf, TARGETS } from "./plan.ts";
+
+const ROOT = new URL("../../", import.meta.url).pathname;
+const RUN_TASK = config.tasks.run.command;
+
+Deno.test("an executable knows the variables of the run task, and may not write, start or load anything", () => {
+  const [laptop, container] = [permissions(RUN_TASK, false), permissions(RUN_TASK, true)];
+  assert.deepEqual(laptop.filter((flag) => !container.includes(flag)), ["--allow-read"]);
+  for (const flag of container) assert.match(flag, /^--(no-prompt|v8-flags|allow-(net|sys|env)\b)/);
+  const env = container.find((flag) => flag.startsWith("--allow-env="))!;
+  assert.ok(RUN_TASK.includes(`'${env}'`));
+  assert.throws(() => permissions(`${RUN_TASK} --allow-run`, false), /new flag: --allow-run/);
+  assert.throws(() => permissions("deno run --allow-env main.ts", false), /new flag: --allow-env/);
+});
+
+Deno.test("the compiler is told target, heap and permissions", () => {
+  const args = compileArgs({
+    target: "linux-arm64",
+    entry: "/build/entry.js",
+    output: "/build/out",
+    permissions: ["--v8-flags=--max-old-space-size=9", "--allow-net"],
+  });
+  assert.equal(args[0], "compile");
+  assert.equal(args.at(-1), "/build/entry.js");
+  for (
+    const flag of [
+      "--target=aarch64-unknown-linux-gnu",
+      "--output=/build/out",
+      "--allow-net",
+      "--v8-flags=--max-old-space-size=9",
+    ]
+  ) assert.ok(args.includes(flag), flag);
+});
+
+Deno.test("this machine's target is found by system and processor", () => {
+  assert.equal(targetOf("linux", "x86_64"), "linux-x64");
+  assert.equal(targetOf("linux", "aarch64"), "linux-arm64");
+  assert.equal(targetOf("darwin", "aarch64"), "macos-arm64");
+  assert.equal(targetOf("windows", "x86_64"), "windows-x64");
+  assert.equal(targetOf("freebsd", "x86_64"), undefined);
+  assert.equal(Object.keys(TARGETS).length, 5);
+});
+
+Deno.test("a build is named by its commit and the commit's date, wherever these come from", () => {
+  const git = { commit: "abc1234-dirty", epoch: 1_795_564_800 };
+  const date = "2026-11-25";
+  const sha = "0123456789abcdef0123456789abcdef01234567";
+  assert.deepEqual(originOf({}, git), {
+    build: { commit: "abc1234-dirty", date },
+    epoch: git.epoch,
+  });
+  assert.deepEqual(originOf({ BUILD_COMMIT: sha, BUILD_DATE: date }), {
+    build: { commit: "0123456", date },
+    epoch: git.epoch,
+  });
+  assert.deepEqual(
+    originOf({ BUILD_COMMIT: sha, SOURCE_DATE_EPOCH: `${git.epoch}` }, { commit: "f", epoch: 1 }),
+    { build: { commit: "0123456", date }, epoch: git.epoch },
+  );
+  assert.deepEqual(originOf({ BUILD_COMMIT: "", BUILD_DATE: "" }), { build: undefined, epoch: 0 });
+  assert.equal(
+    originOf({ BUILD_COMMIT: sha }, git).build,
+    undefined,
+    "git's date of another commit",
+  );
+  for (
+    const wrong of [
+      { BUILD_COMMIT: "main" },
+      { BUILD_DATE: "yesterday" },
+      { BUILD_DATE: "2026-13-01" },
+      { SOURCE_DATE_EPOCH: "1.5" },
+    ]
+  ) assert.throws(() => originOf(wrong, git), new RegExp(Object.keys(wrong)[0]));
+});
+
+Deno.test("the bundle holds no test, no development code and no package of theirs, and --version loads little of it", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const entry = await bundle(folder, {
+      build: { commit: "abc1234", date: "2026-11-25" },
+      epoch: 1_795_564_800,
+    });
+    const files = new Map<string, string>();
+    for await (const { name } of Deno.readDir(`${folder}/bundle`)) {
+      files.set(name, await Deno.readTextFile(`${folder}/bundle/${name}`));
+      const { mtime } = await Deno.stat(`${folder}/bundle/${name}`);
+      assert.equal(mtime?.getTime(), 1_795_564_800_000, "times make equal builds differ");
+    }
+    const all = [...files.values()].join("\n");
+    assert.match(all, /ListObjectsV2/, "the SDK is missing");
+    assert.match(all, /abc1234/);
+    // A word of the code of each: reader, fast-check, DuckDB, local profile, the doubles of S3.
+    const words = "best_int Counterexample DuckDBInstance openFolder startS3Double".split(" ");
+    words.push("nothing is sent anywhere");
+    for (const word of words) {
+      assert.ok(!all.includes(word), word);
+    }
+    // What is loaded before anything is asked for: imports that aren't `import()`.
+    const loaded = new Set([entry.replace(/^.*\//, "")]);
+    for (const name of loaded) {
+      const code = files.get(name)!;
+      for (const [, other] of code.matchAll(/(?:from|import)"\.\/([^"]+)"/g)) loaded.add(other);
+    }
+    const first = [...loaded].map((name) => files.get(name)!).join("\n");
+    assert.ok(first.length < 20_000, `${first.length} bytes`);
+    assert.doesNotMatch(first, /ZodError|ListObjectsV2/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("without a base for the target there is one clear line and no executable", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const compile = async (...args: string[]) => {
+      const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+        args: [
+          "run",
+          "--quiet",
+          "--allow-all",
+          "dev/build/compile.ts",
+          "--output",
+          `${folder}/x`,
+          ...args,
+        ],
+        cwd: ROOT,
+        env: {
+          DENORT_BIN: `${folder}/missing`,
+          DENO_COMPILER: "",
+          BUILD_COMMIT: "abc1234",
+          BUILD_DATE: "2026-11-25",
+        },
+      }).output();
+      assert.equal(code, 1);
+      assert.deepEqual(Array.from(Deno.readDirSync(folder)), []);
+      return new TextDecoder().decode(stderr);
+    };
+    const host = TARGETS[targetOf(Deno.build.os, Deno.build.arch)!];
+    const [missing, foreign, unknown] = await Promise.all([
+      compile(),
+      compile("--target", host === TARGETS["windows-x64"] ? "linux-x64" : "windows-x64"),
+      compile("--target", "amiga"),
+    ]);
+    assert.match(
+      missing,
+      /^compile: cannot get Deno \S+'s base for \S+ from DENORT_BIN=\S+missing: no such file\n$/,
+    );
+    assert.match(foreign, /^compile: .* DENORT_BIN is for this machine alone\n$/);
+    assert.match(unknown, /^compile: there is no target 'amiga'/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

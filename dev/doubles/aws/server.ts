@@ -1,0 +1,169 @@
+/**
+ * @module doubles/aws/server: a small AWS in memory, for the tests of `setup-aws.sh`: as much of each service
+ * as the script uses, in whatever state a test begins with, and a record of every call.
+ *
+ * It owns the state, the socket and the faults; the services are `dev/doubles/aws/buckets.ts`,
+ * `dev/doubles/aws/stack.ts` and `dev/doubles/aws/json.ts`.
+ */
+
+import { answerBatch, answerSecrets } from "./json.ts";
+import { answerS3 } from "./buckets.ts";
+import { answerQuery } from "./stack.ts";
+
+/** A bucket and what was put on it. */
+export interface DoubleBucket {
+  readonly region: string;
+  /** Subresource (`policy`, `versioning`, …) → the body that was put. */
+  readonly settings: Map<string, string>;
+  /** Keys of its objects and delete markers, one version each. */
+  readonly versions: Set<string>;
+}
+
+/** A secret; `undefined` as value is one that was made and never given a value. */
+export interface DoubleSecret {
+  value: string | undefined;
+  deleted: boolean;
+}
+
+/** A CloudFormation stack. */
+export interface DoubleStack {
+  status: string;
+  /** The status that follows after so many more looks at it. */
+  next?: { looks: number; status: string };
+  parameters: Record<string, string>;
+  template: string;
+}
+
+/** One revision of a job definition. */
+export interface DoubleRevision {
+  readonly request: Record<string, unknown>;
+  readonly arn: string;
+  readonly revision: number;
+  active: boolean;
+}
+
+/** An error instead of an answer. */
+export interface DoubleFault {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Everything there is. */
+export interface AwsState {
+  readonly account: string;
+  readonly buckets: Map<string, DoubleBucket>;
+  readonly secrets: Map<string, DoubleSecret>;
+  readonly stacks: Map<string, DoubleStack>;
+  readonly revisions: DoubleRevision[];
+  /** VPC → its public subnets; the first is the default VPC. */
+  readonly vpcs: Map<string, readonly string[]>;
+  readonly providers: string[];
+  /** Why the next deployment fails; `undefined` lets it succeed. */
+  deployFailure: string | undefined;
+  /** Changes under way on stacks: the change set that is not executed yet. */
+  readonly changeSets: Map<string, Pick<DoubleStack, "parameters" | "template">>;
+  /** `service:Operation` → what it answers instead. */
+  readonly faults: Map<string, DoubleFault>;
+}
+
+/** A request as the services see it. */
+export interface AwsRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly region: string;
+  readonly target: string;
+  readonly body: string;
+}
+
+/** What a service makes of a request: the operation's name, and how to carry it out. */
+export interface AwsOperation {
+  readonly name: string;
+  run(): Response;
+  /** The error in this service's form. */
+  fail(fault: DoubleFault): Response;
+}
+
+/** A service refuses. */
+export class AwsRefusal extends Error {
+  /** As {@linkcode DoubleFault}. */
+  constructor(readonly status: number, readonly code: string, message: string) {
+    super(message);
+  }
+}
+
+/** A running double; disposing it closes every connection. */
+export interface AwsDouble extends AsyncDisposable {
+  readonly url: string;
+  readonly state: AwsState;
+  /** Every call as `service:Operation`, in order. */
+  readonly calls: string[];
+}
+
+/** An empty account with a default VPC; `state` overrides parts of it. */
+export function startAwsDouble(given: Partial<AwsState> = {}): AwsDouble {
+  const state: AwsState = {
+    account: "123456789012",
+    buckets: new Map(),
+    secrets: new Map(),
+    stacks: new Map(),
+    revisions: [],
+    vpcs: new Map([["vpc-0default", ["subnet-0a", "subnet-0b"]]]),
+    providers: [],
+    deployFailure: undefined,
+    changeSets: new Map(),
+    faults: new Map(),
+    ...given,
+  };
+  const calls: string[] = [];
+  const server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    onListen: () => {},
+    onError: (error) => {
+      console.error("aws_double:", error);
+      return new Response(null, { status: 500 });
+    },
+  }, async (request) => {
+    const scope = /Credential=[^/]+\/\d+\/([^/]+)\/([^/]+)\//
+      .exec(request.headers.get("authorization") ?? "");
+    if (!scope) return new Response("unsigned", { status: 403 });
+    const [, region, service] = scope;
+    const operation = operationOf(service, state, {
+      method: request.method,
+      url: new URL(request.url),
+      region,
+      target: request.headers.get("x-amz-target") ?? "",
+      body: await request.text(),
+    });
+    const name = `${service}:${operation.name}`;
+    calls.push(name);
+    const fault = state.faults.get(name);
+    if (fault) return operation.fail(fault);
+    try {
+      return operation.run();
+    } catch (error) {
+      if (error instanceof AwsRefusal) return operation.fail(error);
+      throw error;
+    }
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    state,
+    calls,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+function operationOf(service: string, state: AwsState, request: AwsRequest): AwsOperation {
+  switch (service) {
+    case "s3":
+      return answerS3(state, request);
+    case "secretsmanager":
+      return answerSecrets(state, request);
+    case "batch":
+      return answerBatch(state, request);
+    default:
+      return answerQuery(service, state, request);
+  }
+}

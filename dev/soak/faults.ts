@@ -1,0 +1,92 @@
+/**
+ * @module soak/faults: how API and object store misbehave under fire, by seed: everything that the
+ * program promises to survive, each rarely enough that no page fails for good.
+ */
+
+import type { DoubleRequest, Fault } from "../doubles/s3/server.ts";
+import type { ReadPage } from "../testing/read_page.ts";
+import { type Answer, errorAnswer } from "../doubles/ocr/upstage_answer.ts";
+
+/** Share of API requests and of store requests that go wrong. */
+const API_SHARE = 0.08;
+const STORE_SHARE = 0.03;
+
+/** Uniform numbers in [0, 1) that depend on the seed alone (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A whole number in `[from, to]`. */
+export function between(random: () => number, from: number, to: number): number {
+  return from + Math.floor(random() * (to - from + 1));
+}
+
+const VENDOR = "x-upstage-ratelimit-retry-after-requests";
+const json = { "content-type": "application/json" };
+
+function throttle(headers: Record<string, string>): Answer {
+  return errorAnswer(429, "too_many_requests", "slow down", headers);
+}
+
+/** Ways in which the API answers no page. The vendor's times are Unix times in seconds. */
+const API_FAULTS: readonly ((page: ReadPage) => Answer)[] = [
+  () => throttle({}),
+  () => throttle({ "retry-after": "1" }),
+  () => throttle({ [VENDOR]: `${Math.ceil(Date.now() / 1_000)}` }),
+  () => throttle({ [VENDOR]: `${Math.floor(Date.now() / 1_000) - 30}` }),
+  () => throttle({ [VENDOR]: `${Math.floor(Date.now() / 1_000) + 86_400}` }),
+  () => errorAnswer(500, "internal_server_error", "try again"),
+  () => ({ kind: "http", status: 500, body: "" }),
+  () => errorAnswer(503, "service_unavailable", "try again"),
+  () => ({ kind: "http", status: 502, body: "<html>Bad gateway</html>" }),
+  () => ({ kind: "reset" }),
+  () => ({ kind: "reset" }),
+  (page) => ({ kind: "truncated", page }),
+  () => ({ kind: "http", status: 200, body: "<html>Maintenance</html>" }),
+];
+
+/** 200 with JSON of the wrong form: a second one would be kept, so every page gets one at most. */
+const WRONG_FORM: Answer = {
+  kind: "http",
+  status: 200,
+  headers: json,
+  body: JSON.stringify({ numBilledPages: 1, pages: [{ id: 0, words: "none" }] }),
+};
+
+/** Makes an API misbehave: what it answers instead of a page; `undefined` where it works. */
+export function apiFaults(
+  random: () => number,
+): (sha: string, page: ReadPage) => Answer | undefined {
+  const malformed = new Set<string>();
+  return (sha, page) => {
+    if (random() >= API_SHARE) return undefined;
+    const n = between(random, 0, API_FAULTS.length);
+    if (n < API_FAULTS.length) return API_FAULTS[n](page);
+    if (malformed.has(sha)) return undefined;
+    malformed.add(sha);
+    return WRONG_FORM;
+  };
+}
+
+const STORE_FAULTS: readonly Fault[] = [
+  { status: 503, code: "SlowDown" },
+  { status: 500, code: "InternalError" },
+  "reset",
+  "reset_after",
+  "short_body",
+];
+
+/** Makes an object store misbehave. */
+export function storeFaults(random: () => number): (request: DoubleRequest) => Fault | undefined {
+  return ({ method }) => {
+    if (random() >= STORE_SHARE) return undefined;
+    const fault = STORE_FAULTS[between(random, 0, STORE_FAULTS.length - 1)];
+    return fault === "short_body" && method !== "GET" ? "reset" : fault;
+  };
+}

@@ -1,0 +1,85 @@
+/**
+ * @module testing/program: runs the real program as a child process, for tests: from the checkout with the
+ * very flags of `deno task run`, or the executable that `PSEUDOLABEL_PROGRAM` names.
+ */
+
+import config from "../../deno.json" with { type: "json" };
+
+/** How a program ended. */
+export interface Ended {
+  /** Exit code; for a killed process the shell's convention, 128 + signal. */
+  readonly code: number;
+  /** Everything it wrote to standard output. */
+  readonly stdout: string;
+  /** Everything it wrote to standard error. */
+  readonly stderr: string;
+  /** The JSON lines of `stderr`. */
+  readonly events: Record<string, unknown>[];
+}
+
+/** A running program. */
+export interface Program {
+  /** Sends a signal. */
+  kill(signal: Deno.Signal): void;
+  /** Resolves when it has ended. */
+  readonly ended: Promise<Ended>;
+}
+
+/** Environment, checkout and time of a program. */
+export interface ProgramOptions {
+  /** The whole environment besides PATH, HOME and the cache. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Checkout to run in. @default this one */
+  readonly checkout?: string;
+  /** It is killed after so long, milliseconds. @default 60,000 */
+  readonly timeoutMs?: number;
+}
+
+const CHECKOUT = new URL("../../", import.meta.url).pathname;
+/**
+ * What Deno 2.4's base, with which executables are tested where no other can be had, says of the AWS
+ * SDK's signatures. The Deno that releases are built with says nothing.
+ */
+const HMAC_WARNING = /^\(node:\d+\) \[DEP0181\] .*crypto\.Hmac constructor is deprecated\.\n/m;
+/** No program may ever show this, wherever a test uses it as a key. */
+export const TEST_API_KEY = "up_test_key_that_must_not_leak_0123456789";
+
+/** Starts the program. */
+export function startProgram(args: readonly string[], options: ProgramOptions = {}): Program {
+  const { env = {}, checkout = CHECKOUT, timeoutMs = 60_000 } = options;
+  const executable = Deno.env.get("PSEUDOLABEL_PROGRAM");
+  const [, verb, ...flags] = config.tasks.run.command.split(" ")
+    .map((word) => word.replace(/^'|'$/g, ""));
+  const inherited = Object.fromEntries(
+    ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"]
+      .map((name) => [name, Deno.env.get(name) ?? ""]).filter(([, value]) => value !== ""),
+  );
+  const child = new Deno.Command(executable ?? Deno.execPath(), {
+    args: [...(executable ? [] : [verb, "--quiet", "--cached-only", ...flags]), ...args],
+    cwd: checkout,
+    clearEnv: true,
+    env: { ...inherited, NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const watchdog = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+  const ended = child.output().then(({ code, stdout, stderr }): Ended => {
+    clearTimeout(watchdog);
+    const [out, all] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    const err = all.replace(HMAC_WARNING, "");
+    if ((out + all).includes(TEST_API_KEY)) throw new Error("the program wrote its API key");
+    const events = err.split("\n").filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line));
+    return { code, stdout: out, stderr: err, events };
+  });
+  return { kill: (signal) => child.kill(signal), ended };
+}
+
+/** Runs the program to its end. */
+export async function runProgram(
+  args: readonly string[],
+  options: ProgramOptions = {},
+): Promise<Ended> {
+  return await startProgram(args, options).ended;
+}

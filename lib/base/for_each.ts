@@ -1,0 +1,35 @@
+/**
+ * @module base/for_each: works through an asynchronous sequence with a bounded number of hands, keeping
+ * nothing of what is done (p-map keeps every result, which grows with the data set).
+ */
+
+/**
+ * Calls `work` for each item, at most `concurrency` at once, starting in the sequence's order.
+ * An item is taken from the sequence only when a hand is free.
+ *
+ * @throws The first error of `work` or the sequence, after every call under way has ended.
+ */
+export async function forEachConcurrent<T>(
+  items: AsyncIterable<T>,
+  concurrency: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const sequence = items[Symbol.asyncIterator]();
+  let failed: { readonly error: unknown } | undefined;
+  const hand = async () => {
+    while (!failed) {
+      try {
+        const { done, value } = await sequence.next();
+        if (done) return;
+        await work(value);
+      } catch (error) {
+        failed ??= { error };
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, hand));
+  if (failed) {
+    await sequence.return?.();
+    throw failed.error;
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * @module base/settings: what a run is told to do, as plain data. `cli/parse.ts` makes it from flags,
+ * environment and defaults.
+ */
+
+/** Environment variables by name. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What to do with an unfinished run: continue it silently, continue it and say so, or start over. */
+export type StartMode = "auto" | "resume" | "fresh";
+
+/** The settings of a run. */
+export interface Settings {
+  /** Safe as part of a key. */
+  readonly datasetName: string;
+  /** Undefined where none was named. */
+  readonly s3Bucket: string | undefined;
+  /** Key of the input object. */
+  readonly inputKey: string;
+  /** Key of the output object; never the input's. */
+  readonly outputKey: string;
+  /** Empty, or ends with a slash. */
+  readonly checkpointPrefix: string;
+  /** Rows, at least 1. */
+  readonly batchSize: number;
+  /** Requests per second, greater than 0; undefined to find out what the account allows. */
+  readonly rate: number | undefined;
+  /** Requests in flight at most, at least 1; undefined for as many as the rate needs. */
+  readonly concurrency: number | undefined;
+  /** Least time between two starts, milliseconds, at least 0; undefined for none. */
+  readonly requestDelayMs: number | undefined;
+  /** Images that are held at once, bytes. */
+  readonly memoryBudget: number;
+  /** At least 0. */
+  readonly maxRetries: number;
+  /** 0 to 1. */
+  readonly maxFailureRate: number;
+  /** A known engine. */
+  readonly engine: string;
+  /** Safe as part of a key. */
+  readonly model: string;
+  /** What to do with an unfinished run. */
+  readonly start: StartMode;
+  /** Which failed rows of finished batches are made anew; undefined for none. */
+  readonly retryFailed: { readonly codes: readonly string[] | "all" } | undefined;
+  /** Price of a page in US dollars, at least 0. */
+  readonly pricePerPage: number;
+  /** Pages that the run may be billed at most; infinite for no limit. */
+  readonly maxPages: number;
+  /** The limit as the user gave it, for messages. */
+  readonly limit: string;
+  /** Nothing but failures for so long ends the run, milliseconds. */
+  readonly maxOutageMs: number;
+  /** A run that hasn't renewed its lease for so long is taken for dead, milliseconds. */
+  readonly leaseMs: number;
+}

@@ -1,0 +1,201 @@
+/**
+ * @module cli/options: the table of all options, from which the command line is read and `--help` is
+ * written.
+ */
+
+import { ENGINE_NAMES } from "../engine/engines.ts";
+import { defaultInputKey, defaultOutputKey } from "../state/keys.ts";
+
+/** The commands, with what they do. */
+export const COMMANDS = {
+  run: "label the data set; continues an unfinished run (the default)",
+  verify: "read everything that was written and prove it right; one JSON line per finding",
+  rebuild: "write checkpoints and output anew from stored answers, without a single request",
+} as const;
+
+/** One option. */
+export interface OptionSpec {
+  /** Name on the command line, without dashes. */
+  readonly flag: string;
+  /** Name in the environment; an empty value there counts as absent. */
+  readonly env: string;
+  /** Placeholder in `--help`; absent for a switch. */
+  readonly value?: string;
+  /** Default as `--help` shows it; absent where the option is required or derived. */
+  readonly default?: string;
+  /** What it does, for `--help` and the README. */
+  readonly help: string;
+}
+
+/** Every option, in the order of `--help`. */
+export const OPTIONS = {
+  datasetName: {
+    flag: "dataset-name",
+    env: "DATASET_NAME",
+    value: "NAME",
+    help: "data set to label (required)",
+  },
+  s3Bucket: {
+    flag: "s3-bucket",
+    env: "S3_BUCKET",
+    value: "NAME",
+    help: "bucket of input, output and all state (required outside the local profile)",
+  },
+  inputKey: {
+    flag: "input-s3-key",
+    env: "INPUT_S3_KEY",
+    value: "KEY",
+    default: defaultInputKey("{dataset}"),
+    help: "Parquet object with the rows to label",
+  },
+  outputKey: {
+    flag: "output-s3-key",
+    env: "OUTPUT_S3_KEY",
+    value: "KEY",
+    default: defaultOutputKey("{dataset}"),
+    help: "Parquet object to write",
+  },
+  checkpointPrefix: {
+    flag: "checkpoint-prefix",
+    env: "CHECKPOINT_PREFIX",
+    value: "PREFIX",
+    default: "checkpoints/",
+    help: "where the state of unfinished runs lies",
+  },
+  batchSize: {
+    flag: "batch-size",
+    env: "BATCH_SIZE",
+    value: "ROWS",
+    default: "500",
+    help: "rows in a checkpoint, 1 to 100000",
+  },
+  rate: {
+    flag: "rate",
+    env: "RATE",
+    value: "N",
+    default: "auto",
+    help: "requests per second; auto finds out what the account allows and holds just under it",
+  },
+  concurrency: {
+    flag: "concurrency",
+    env: "CONCURRENCY",
+    value: "N",
+    default: "auto",
+    help: "requests in flight at most, 1 to 512; auto allows as many as rate and latency need",
+  },
+  requestDelayMs: {
+    flag: "request-delay-ms",
+    env: "REQUEST_DELAY_MS",
+    value: "MS",
+    default: "auto",
+    help:
+      "least time between two request starts, 0 to 600000; without --rate the rate starts there",
+  },
+  memoryBudget: {
+    flag: "memory-budget",
+    env: "MEMORY_BUDGET",
+    value: "MIB",
+    default: "64",
+    help: "images held at once, in MiB, 1 to 65536; requests in flight hold theirs a second time",
+  },
+  maxRetries: {
+    flag: "max-retries",
+    env: "MAX_RETRIES",
+    value: "N",
+    default: "3",
+    help: "retries of a page after its first attempt, 0 to 100 (exponential backoff with jitter)",
+  },
+  maxFailureRate: {
+    flag: "max-failure-rate",
+    env: "MAX_FAILURE_RATE",
+    value: "SHARE",
+    default: "0.05",
+    help: "share of failed rows, 0 to 1, above which the run ends with exit code 6",
+  },
+  engine: {
+    flag: "engine",
+    env: "OCR_ENGINE",
+    value: "NAME",
+    default: "upstage-ocr",
+    help: `OCR engine: ${ENGINE_NAMES.join(", ")}`,
+  },
+  model: {
+    flag: "model",
+    env: "OCR_MODEL",
+    value: "NAME",
+    default: "the engine's own",
+    help: "model to ask for",
+  },
+  resume: {
+    flag: "resume",
+    env: "RESUME",
+    help: "say explicitly that an unfinished run is to be continued, which happens anyway " +
+      "(RESUME=true; RESUME=false means --fresh)",
+  },
+  fresh: {
+    flag: "fresh",
+    env: "RESUME",
+    help: "ignore checkpoints and make every row anew (paid answers are still reused)",
+  },
+  retryFailed: {
+    flag: "retry-failed",
+    env: "RETRY_FAILED",
+    help: "make the failed rows of finished batches anew; rows that succeeded stay as they are",
+  },
+  onlyCode: {
+    flag: "only-code",
+    env: "ONLY_CODE",
+    value: "CODES",
+    help: "with --retry-failed: only rows with one of these error codes, separated by commas",
+  },
+  maxPages: {
+    flag: "max-pages",
+    env: "MAX_PAGES",
+    value: "N",
+    help: "stop before the run is billed more pages than this, over all its restarts",
+  },
+  maxCost: {
+    flag: "max-cost",
+    env: "MAX_COST",
+    value: "DOLLARS",
+    help: "stop before the run costs more than this, by --price-per-page",
+  },
+  pricePerPage: {
+    flag: "price-per-page",
+    env: "PRICE_PER_PAGE",
+    value: "DOLLARS",
+    default: "0.0015",
+    help: "price of a page in US dollars; the default is of November 2026, check your contract",
+  },
+  maxOutageMinutes: {
+    flag: "max-outage-minutes",
+    env: "MAX_OUTAGE_MINUTES",
+    value: "N",
+    default: "10",
+    help: "end with exit code 75 when the API has answered nothing for so long",
+  },
+  leaseSeconds: {
+    flag: "lease-seconds",
+    env: "LEASE_SECONDS",
+    value: "N",
+    default: "30",
+    help: "take a run that has shown no sign of life for so long for dead",
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+/** What comes from the environment only, with what it is for. */
+export const ENVIRONMENT_ONLY: readonly (readonly [name: string, help: string])[] = [
+  ["UPSTAGE_API_KEY", "API key (required outside the local profile, or the next)"],
+  [
+    "AWS_SECRET_ARN",
+    "Secrets Manager secret with the API key: plain, or JSON with\n" +
+    "UPSTAGE_API_KEY or api_key",
+  ],
+  [
+    "UPSTAGE_BASE_URL",
+    "API address, https unless on this machine\n" +
+    "(default: https://api.upstage.ai/v1)",
+  ],
+  ["AWS_ENDPOINT_URL_S3", "another S3 server; it is addressed path-style"],
+  ["AWS_REGION, AWS_PROFILE, …", "as for every AWS tool"],
+];

@@ -1,0 +1,154 @@
+/**
+ * @module cli/parse: turns arguments and environment into a command with its settings. Pure:
+ * `main.ts` hands in what the user gave.
+ */
+
+import { parseArgs } from "node:util";
+import { ENGINE_NAMES, findEngine } from "../engine/engines.ts";
+import { FAILURE_CODES } from "../dataset/failure.ts";
+import { defaultInputKey, defaultOutputKey, isSafeKey, isSafeName } from "../state/keys.ts";
+import { type Flags, OptionValues, usageError } from "./option_values.ts";
+import { COMMANDS, OPTIONS, type OptionSpec } from "./options.ts";
+import type { Environment, Settings, StartMode } from "../base/settings.ts";
+
+/** A command that works on a data set. */
+export type CommandName = keyof typeof COMMANDS;
+
+/** What the command line asks for. */
+export type Command =
+  | { readonly name: "help" | "version" }
+  | { readonly name: CommandName; readonly settings: Settings };
+
+/**
+ * Reads arguments and environment. Without a command it is `run`.
+ *
+ * @throws {RunError} `usage`, naming the option and what it takes
+ */
+export function parseCommand(args: readonly string[], env: Environment): Command {
+  const specs: OptionSpec[] = Object.values(OPTIONS);
+  const types = Object.fromEntries(
+    specs.map(({ flag, value }) => [flag, { type: value ? "string" : "boolean" } as const]),
+  );
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: [...args],
+      options: { ...types, help: { type: "boolean", short: "h" }, version: { type: "boolean" } },
+      allowPositionals: true,
+    });
+  } catch (error) {
+    throw usageError(firstSentence((error as Error).message));
+  }
+  if (parsed.values.help) return { name: "help" };
+  if (parsed.values.version) return { name: "version" };
+  const [name = "run", ...extra] = parsed.positionals;
+  if (!Object.hasOwn(COMMANDS, name)) {
+    throw usageError(`Unknown command '${name}': it must be ${Object.keys(COMMANDS).join(", ")}`);
+  }
+  if (extra.length > 0) throw usageError(`Unexpected argument '${extra[0]}'`);
+  return { name: name as CommandName, settings: settings(parsed.values as Flags, env) };
+}
+
+function settings(flags: Flags, env: Environment): Settings {
+  const values = new OptionValues(flags, env);
+  if (!values.given(OPTIONS.datasetName)) {
+    throw usageError(
+      "--dataset-name (or DATASET_NAME) is required: it names the data set to label",
+    );
+  }
+  const safe = "made of letters, digits, '.', '_' and '-', without a leading dot";
+  const datasetName = values.text(OPTIONS.datasetName, "", isSafeName, safe);
+  const key = "an object key without empty, '.' or '..' parts";
+  const isKey = (value: string) => isSafeKey(value) && !value.includes("://");
+  const inputKey = values.text(OPTIONS.inputKey, defaultInputKey(datasetName), isKey, key);
+  const outputKey = values.text(OPTIONS.outputKey, defaultOutputKey(datasetName), isKey, key);
+  if (inputKey === outputKey) {
+    throw usageError(`--output-s3-key must differ from --input-s3-key: both are '${inputKey}'`);
+  }
+  const prefix = values.text(
+    OPTIONS.checkpointPrefix,
+    OPTIONS.checkpointPrefix.default,
+    (value) => isKey(value.replace(/\/$/, "")),
+    "a key prefix without empty, '.' or '..' parts",
+  );
+  const engine = values.text(
+    OPTIONS.engine,
+    OPTIONS.engine.default,
+    (value) => findEngine(value) !== undefined,
+    `one of ${ENGINE_NAMES.join(", ")}`,
+  );
+  const s3Bucket = values.given(OPTIONS.s3Bucket) && values.text(
+    OPTIONS.s3Bucket,
+    "",
+    (value) => /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(value),
+    "a bucket name (3 to 63 lower-case letters, digits, '.' and '-')",
+  );
+  const start = startMode(values);
+  const retryFailed = failedRows(values);
+  if (start === "fresh" && retryFailed) {
+    throw usageError("--retry-failed and --fresh exclude each other: --fresh makes every row anew");
+  }
+  return {
+    datasetName,
+    s3Bucket,
+    inputKey,
+    outputKey,
+    checkpointPrefix: prefix.endsWith("/") ? prefix : `${prefix}/`,
+    batchSize: values.number(OPTIONS.batchSize, 1, 100_000, "whole")!,
+    rate: values.auto(OPTIONS.rate, 0.01, 1_000, "any"),
+    concurrency: values.auto(OPTIONS.concurrency, 1, 512, "whole"),
+    requestDelayMs: values.auto(OPTIONS.requestDelayMs, 0, 600_000, "whole"),
+    memoryBudget: values.number(OPTIONS.memoryBudget, 1, 65_536, "whole")! * 1024 * 1024,
+    maxRetries: values.number(OPTIONS.maxRetries, 0, 100, "whole")!,
+    maxFailureRate: values.number(OPTIONS.maxFailureRate, 0, 1, "any")!,
+    engine,
+    model: values.text(OPTIONS.model, findEngine(engine)!.defaultModel, isSafeName, safe),
+    start,
+    retryFailed,
+    ...spendingLimit(values),
+    maxOutageMs: values.number(OPTIONS.maxOutageMinutes, 0, 1_440, "any")! * 60_000,
+    leaseMs: values.number(OPTIONS.leaseSeconds, 1, 3_600, "whole")! * 1_000,
+  };
+}
+
+function startMode(values: OptionValues): StartMode {
+  const resume = values.onCommandLine(OPTIONS.resume);
+  const fresh = values.onCommandLine(OPTIONS.fresh);
+  if (resume && fresh) throw usageError("--resume and --fresh exclude each other");
+  if (resume) return "resume";
+  if (fresh) return "fresh";
+  const choice = values.choice(OPTIONS.resume);
+  return choice === undefined ? "auto" : choice ? "resume" : "fresh";
+}
+
+function failedRows(values: OptionValues): Settings["retryFailed"] {
+  const only = values.given(OPTIONS.onlyCode);
+  if (!values.flag(OPTIONS.retryFailed)) {
+    if (only) throw usageError(`${only[1]} goes with --retry-failed`);
+    return undefined;
+  }
+  if (!only) return { codes: "all" };
+  const codes = only[0].split(",").map((code) => code.trim());
+  const unknown = codes.find((code) => !Object.hasOwn(FAILURE_CODES, code));
+  if (unknown === undefined) return { codes };
+  const known = Object.keys(FAILURE_CODES).join(", ");
+  throw usageError(`${only[1]}: unknown code '${unknown}': it must be one of ${known}`);
+}
+
+function spendingLimit(
+  values: OptionValues,
+): Pick<Settings, "pricePerPage" | "maxPages" | "limit"> {
+  const pricePerPage = values.number(OPTIONS.pricePerPage, 0, 1_000, "any")!;
+  const pages = values.number(OPTIONS.maxPages, 0, 1e12, "whole") ?? Infinity;
+  const cost = values.number(OPTIONS.maxCost, 0, 1e12, "any") ?? Infinity;
+  // A hair more, or 3 × 0.1 dollars would not buy three pages.
+  const affordable = pricePerPage > 0 ? Math.floor(cost / pricePerPage + 1e-9) : Infinity;
+  return affordable < pages
+    ? { pricePerPage, maxPages: affordable, limit: `--max-cost ${cost} (${affordable} pages)` }
+    : { pricePerPage, maxPages: pages, limit: `--max-pages ${pages}` };
+}
+
+/** `parseArgs` adds advice about positional arguments that doesn't apply here. */
+function firstSentence(message: string): string {
+  return message.split(/\. |\n/)[0].replace(/\.$/, "");
+}

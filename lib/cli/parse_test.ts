@@ -1,0 +1,317 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { parseCommand } from "./parse.ts";
+import { RunError } from "../base/errors.ts";
+import { OPTIONS, type OptionSpec } from "./options.ts";
+import type { Environment, Settings } from "../base/settings.ts";
+
+type Name = keyof typeof OPTIONS;
+
+function settings(args: string[], env: Environment = {}): Settings {
+  const command = parseCommand(args, env);
+  assert.ok("settings" in command);
+  return command.settings;
+}
+
+function refusal(args: string[], env: Environment = {}): string {
+  try {
+    parseCommand(args, env);
+  } catch (error) {
+    assert.ok(error instanceof RunError, String(error));
+    assert.equal(error.exit, "usage");
+    assert.match(error.message, /\. Try --help\.$/);
+    return error.message;
+  }
+  assert.fail(`accepted ${JSON.stringify([args, env])}`);
+}
+
+/** Options that take no free value, or none alone: each has a test of its own below. */
+const OWN_TESTS = ["resume", "fresh", "engine", "retryFailed", "onlyCode"] as const;
+
+/** Two good values per option, the default, and bad values. */
+const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
+  readonly good: readonly [string, string];
+  /** What the values come to in the settings. @default the values themselves */
+  readonly means?: readonly [unknown, unknown];
+  /** Where in the settings. @default under the option's own name */
+  readonly at?: keyof Settings;
+  readonly fallback: unknown;
+  readonly bad: readonly string[];
+}> = {
+  datasetName: {
+    good: ["train_v2", "0.1-b"],
+    fallback: "demo",
+    bad: ["a/b", "..", ".hidden", "한글", "a b", "x".repeat(129)],
+  },
+  s3Bucket: {
+    good: ["my-bucket", "b.2"],
+    fallback: undefined,
+    bad: ["s3://b", "Bucket", "ab", "-ab", "a/b", "x".repeat(64)],
+  },
+  inputKey: {
+    good: ["in.parquet", "한글/in x.parquet"],
+    fallback: "data/processed/demo.parquet",
+    bad: ["/in", "a//b", "a/../b", "s3://bucket/in.parquet", "a/"],
+  },
+  outputKey: {
+    good: ["out.parquet", "a/b"],
+    fallback: "data/processed/demo_pseudo_labels.parquet",
+    bad: ["/out", "a//b", "./a", "s3://bucket/out.parquet", "a/"],
+  },
+  checkpointPrefix: {
+    good: ["state", "state/of/runs/"],
+    means: ["state/", "state/of/runs/"],
+    fallback: "checkpoints/",
+    bad: ["/", "/state", "a//", "../a", "s3://bucket/state"],
+  },
+  batchSize: {
+    good: ["1", "100000"],
+    means: [1, 100_000],
+    fallback: 500,
+    bad: ["0", "100001", "1.5", "-1", "1e3", "0x10", "many", " 5", "9".repeat(400)],
+  },
+  rate: {
+    good: ["0.5", "1000"],
+    means: [0.5, 1_000],
+    fallback: undefined,
+    bad: ["0", "1001", "-3", "fast"],
+  },
+  concurrency: {
+    good: ["1", "512"],
+    means: [1, 512],
+    fallback: undefined,
+    bad: ["0", "513", "2.5", "-3", "all"],
+  },
+  requestDelayMs: {
+    good: ["0", "600000"],
+    means: [0, 600_000],
+    fallback: undefined,
+    bad: ["600001", "0.5", "-1", "100ms"],
+  },
+  memoryBudget: {
+    good: ["1", "65536"],
+    means: [1_048_576, 68_719_476_736],
+    fallback: 67_108_864,
+    bad: ["0", "65537", "0.5", "64MB"],
+  },
+  maxRetries: {
+    good: ["0", "100"],
+    means: [0, 100],
+    fallback: 3,
+    bad: ["101", "1.5", "-1", "Infinity"],
+  },
+  maxFailureRate: {
+    good: ["0", "0.25"],
+    means: [0, 0.25],
+    fallback: 0.05,
+    bad: ["1.01", "-0.1", "5%", "NaN", ".5", "1."],
+  },
+  model: {
+    good: ["ocr-260930", "ocr_2"],
+    fallback: "ocr",
+    bad: ["a/b", "..", "o c r"],
+  },
+  maxPages: {
+    good: ["0", "1000000000000"],
+    means: [0, 1e12],
+    fallback: Infinity,
+    bad: ["1000000000001", "1.5", "-1", "none", "Infinity"],
+  },
+  maxCost: {
+    good: ["3", "0.0015"],
+    means: [2_000, 1],
+    at: "maxPages",
+    fallback: Infinity,
+    bad: ["-1", "$5", "1e3", "1,000"],
+  },
+  pricePerPage: {
+    good: ["0", "0.01"],
+    means: [0, 0.01],
+    fallback: 0.0015,
+    bad: ["1001", "-1", "cheap"],
+  },
+  maxOutageMinutes: {
+    good: ["0.5", "1440"],
+    means: [30_000, 86_400_000],
+    at: "maxOutageMs",
+    fallback: 600_000,
+    bad: ["1441", "-1", "10m"],
+  },
+  leaseSeconds: {
+    good: ["1", "3600"],
+    means: [1_000, 3_600_000],
+    at: "leaseMs",
+    fallback: 30_000,
+    bad: ["0", "3601", "1.5", "30s"],
+  },
+};
+
+/** What an option came to in the settings. */
+function read(name: keyof typeof VALUES, from: Settings): unknown {
+  return from[VALUES[name].at ?? name as keyof Settings];
+}
+
+const NAMES = Object.keys(VALUES) as (keyof typeof VALUES)[];
+
+/** What makes the command line complete beside the option under test. */
+function base(name: Name): string[] {
+  return name === "datasetName" ? [] : ["--dataset-name", "demo"];
+}
+
+Deno.test("VALUES covers every option that takes a free value", () => {
+  const own: readonly string[] = OWN_TESTS;
+  assert.deepEqual([...NAMES].sort(), Object.keys(OPTIONS).filter((n) => !own.includes(n)).sort());
+});
+
+for (const name of NAMES) {
+  const spec: OptionSpec = OPTIONS[name];
+  const { good, means = good, fallback, bad } = VALUES[name];
+
+  Deno.test(`parseCommand() takes --${spec.flag} before ${spec.env} before the default`, () => {
+    const flag = [`--${spec.flag}`, good[0]];
+    const env = { [spec.env]: good[1] };
+    assert.deepEqual(read(name, settings([...base(name), ...flag], env)), means[0]);
+    assert.deepEqual(read(name, settings(base(name), env)), means[1]);
+    if (name === "datasetName") return;
+    assert.deepEqual(read(name, settings(base(name))), fallback);
+    // Batch job definitions set what they don't need to an empty text.
+    assert.deepEqual(read(name, settings(base(name), { [spec.env]: "" })), fallback);
+  });
+
+  Deno.test(`parseCommand() refuses a bad --${spec.flag} and names where it came from`, () => {
+    for (const value of bad) {
+      const fromFlag = refusal([...base(name), `--${spec.flag}=${value}`]);
+      assert.ok(fromFlag.startsWith(`--${spec.flag} must be `), fromFlag);
+      assert.ok(fromFlag.includes(`'${value}'`), fromFlag);
+      const fromEnv = refusal(base(name), { [spec.env]: value });
+      assert.ok(fromEnv.startsWith(`${spec.env} must be `), fromEnv);
+    }
+    // An empty flag is a slip (an unset shell variable), not a wish for the default.
+    refusal([...base(name), `--${spec.flag}=`]);
+    assert.match(refusal([...base(name), `--${spec.flag}`]), new RegExp(`--${spec.flag}`));
+  });
+}
+
+Deno.test("parseCommand() knows one engine and names it when another is asked for", () => {
+  assert.equal(settings(["--dataset-name=demo"]).engine, "upstage-ocr");
+  assert.equal(settings(["--dataset-name=demo", "--engine=upstage-ocr"]).engine, "upstage-ocr");
+  assert.equal(settings(["--dataset-name=demo"], { OCR_ENGINE: "" }).engine, "upstage-ocr");
+  assert.match(refusal(["--dataset-name=demo", "--engine", "x"]), /^--engine .*upstage-ocr.*'x'/);
+  assert.match(refusal(["--dataset-name=demo"], { OCR_ENGINE: "x" }), /^OCR_ENGINE .*upstage-ocr/);
+});
+
+Deno.test("parseCommand() reads RESUME, which --resume and --fresh override", () => {
+  const start = (RESUME: string | undefined, ...args: string[]) =>
+    settings(["--dataset-name=demo", ...args], { RESUME }).start;
+  for (const value of ["true", "TRUE", "1", "yes"]) assert.equal(start(value), "resume", value);
+  for (const value of ["false", "False", "0", "no"]) assert.equal(start(value), "fresh", value);
+  for (const value of [undefined, "", "auto", "AUTO"]) assert.equal(start(value), "auto", value);
+  assert.equal(start("false", "--resume"), "resume");
+  assert.equal(start("true", "--fresh"), "fresh");
+  assert.match(refusal(["--dataset-name=demo"], { RESUME: "maybe" }), /^RESUME .*'maybe'/);
+  assert.match(refusal(["--dataset-name=demo", "--resume", "--fresh"]), /--resume.*--fresh/);
+  assert.match(refusal(["--dataset-name=demo", "--fresh=yes"]), /--fresh/);
+});
+
+Deno.test("parseCommand() reads which failed rows are to be made anew", () => {
+  const failed = (env: Environment, ...args: string[]) =>
+    settings(["--dataset-name=demo", ...args], env).retryFailed;
+  assert.equal(failed({}), undefined);
+  assert.deepEqual(failed({}, "--retry-failed"), { codes: "all" });
+  assert.deepEqual(failed({ RETRY_FAILED: "true", ONLY_CODE: "" }), { codes: "all" });
+  assert.equal(failed({ RETRY_FAILED: "false" }), undefined);
+  assert.deepEqual(failed({}, "--retry-failed", "--only-code=api_unavailable, image_empty"), {
+    codes: ["api_unavailable", "image_empty"],
+  });
+  assert.deepEqual(failed({ RETRY_FAILED: "1", ONLY_CODE: "api_rejected" }), {
+    codes: ["api_rejected"],
+  });
+  const refused = (env: Environment, ...args: string[]) =>
+    refusal(["--dataset-name=demo", ...args], env);
+  assert.match(refused({}, "--only-code=api_rejected"), /^--only-code .*--retry-failed/);
+  assert.match(refused({ ONLY_CODE: "api_rejected" }), /^ONLY_CODE .*--retry-failed/);
+  const unknown = refused({}, "--retry-failed", "--only-code=api_rejected,constructor");
+  assert.match(unknown, /^--only-code: unknown code 'constructor'.*api_unavailable/);
+  assert.match(refused({}, "--retry-failed", "--fresh"), /--retry-failed and --fresh exclude/);
+  assert.match(refused({ RETRY_FAILED: "maybe" }), /^RETRY_FAILED .*'maybe'/);
+});
+
+Deno.test("parseCommand() takes the tighter of the two spending limits and names it", () => {
+  const limit = (...args: string[]) => {
+    const { maxPages, limit } = settings(["--dataset-name=demo", ...args]);
+    return [maxPages, limit];
+  };
+  const cost = ["--max-cost=0.3", "--price-per-page=0.1"];
+  // 0.3 / 0.1 is a hair below 3 in floating point.
+  assert.deepEqual(limit(...cost), [3, "--max-cost 0.3 (3 pages)"]);
+  assert.deepEqual(limit(...cost, "--max-pages=2"), [2, "--max-pages 2"]);
+  assert.deepEqual(limit(...cost, "--max-pages=4"), [3, "--max-cost 0.3 (3 pages)"]);
+  assert.deepEqual(limit("--max-cost=1", "--price-per-page=0", "--max-pages=7"), [
+    7,
+    "--max-pages 7",
+  ]);
+});
+
+Deno.test("parseCommand() refuses an output that would replace the input", () => {
+  const env = { OUTPUT_S3_KEY: "a.parquet" };
+  const message = refusal(["--dataset-name=demo", "--input-s3-key=a.parquet"], env);
+  assert.match(message, /--output-s3-key must differ from --input-s3-key.*'a\.parquet'/);
+  refusal(["--dataset-name=demo", "--output-s3-key=data/processed/demo.parquet"]);
+});
+
+Deno.test("parseCommand() derives both keys from the data set, wherever its name came from", () => {
+  const { inputKey, outputKey } = settings([], { DATASET_NAME: "set_7" });
+  assert.equal(inputKey, "data/processed/set_7.parquet");
+  assert.equal(outputKey, "data/processed/set_7_pseudo_labels.parquet");
+});
+
+Deno.test("parseCommand() asks for a data set by both names", () => {
+  assert.match(refusal([]), /--dataset-name .*DATASET_NAME.* required/);
+  assert.match(refusal(["run"], { DATASET_NAME: "" }), /required/);
+});
+
+Deno.test("parseCommand() takes no command for `run`, and knows no others than those listed", () => {
+  const args = ["--dataset-name", "demo", "--batch-size", "7"];
+  assert.deepEqual(parseCommand(["run", ...args], {}), parseCommand(args, {}));
+  for (const name of ["verify", "rebuild"]) {
+    const command = parseCommand([...args, name], {});
+    assert.equal(command.name, name);
+    assert.deepEqual({ ...command, name: "run" }, parseCommand(args, {}));
+  }
+  assert.match(refusal(["label", ...args]), /'label'.*\brun\b/);
+  assert.match(refusal(["constructor", ...args]), /'constructor'/);
+  assert.match(refusal(["run", "extra", ...args]), /'extra'/);
+});
+
+Deno.test("parseCommand() answers --help and --version whatever else is missing or wrong", () => {
+  assert.deepEqual(parseCommand(["--help"], {}), { name: "help" });
+  assert.deepEqual(parseCommand(["run", "-h", "--batch-size", "x"], {}), { name: "help" });
+  assert.deepEqual(parseCommand(["--version"], { BATCH_SIZE: "x" }), { name: "version" });
+});
+
+Deno.test("parseCommand() names an unknown option in one sentence", () => {
+  const message = refusal(["--dataset-name=demo", "--datset=x"]);
+  assert.match(message, /'--datset'/);
+  assert.ok(!message.includes("\n") && message.length < 80, message);
+});
+
+Deno.test("parseCommand() gives usable settings or a usage error for any text", () => {
+  const names = NAMES.map((name) => OPTIONS[name].env);
+  const values = NAMES.flatMap((name) => VALUES[name].good);
+  const environment = fc.dictionary(
+    fc.constantFrom(...names),
+    fc.oneof(fc.constantFrom(...values), fc.string()),
+    { noNullPrototype: true, maxKeys: 3 },
+  );
+  fc.assert(fc.property(environment, (env) => {
+    try {
+      const { batchSize, checkpointPrefix, inputKey, outputKey } = settings(
+        ["--dataset-name=demo"],
+        env,
+      );
+      assert.ok(batchSize >= 1 && checkpointPrefix.endsWith("/") && inputKey !== outputKey);
+    } catch (error) {
+      assert.ok(error instanceof RunError && error.exit === "usage", String(error));
+    }
+  }));
+});

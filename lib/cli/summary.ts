@@ -1,0 +1,104 @@
+/**
+ * @module cli/summary: what a run came to, as numbers and as the short table at its end.
+ */
+
+import type { RowCounts, Spent } from "../state/documents.ts";
+import { totalBilled } from "../state/ledger.ts";
+import { duration } from "./reporter.ts";
+import type { Tally } from "../label/tally.ts";
+
+/** What a run came to. */
+export interface RunSummary {
+  /** All rows of the output. */
+  readonly counts: RowCounts;
+  /** What they have cost. */
+  readonly spent: Spent;
+  /** Price of a page in US dollars. */
+  readonly pricePerPage: number;
+  /** What this process did for it. */
+  readonly tally: Tally;
+  /** Seconds this process took. */
+  readonly seconds: number;
+  /** Where the output is. */
+  readonly outputUrl: string;
+  /** Nothing was left to do: the output lay there already. */
+  readonly alreadyComplete: boolean;
+}
+
+/** Share of failed rows, 0 to 1; 0 for no rows. */
+export function failureRate(counts: RowCounts): number {
+  return counts.rows > 0 ? counts.failed / counts.rows : 0;
+}
+
+/** The summary as facts for a log line. */
+export function summaryFacts(summary: RunSummary): Record<string, unknown> {
+  const { counts, tally } = summary;
+  return {
+    ...counts,
+    pages_billed: tally.billedPages,
+    pages_billed_in_all: totalBilled(summary.spent),
+    cost_in_all: Math.round(totalBilled(summary.spent) * summary.pricePerPage * 1e6) / 1e6,
+    answers_reused: tally.reused,
+    requests: tally.requests,
+    throttled: tally.throttled,
+    retries: tally.retries,
+    pages_by_attempts: attemptsHistogram(tally),
+    seconds: Math.round(summary.seconds * 10) / 10,
+    output: summary.outputUrl,
+    already_complete: summary.alreadyComplete,
+  };
+}
+
+/** The table at the end of a run. */
+export function renderSummary(summary: RunSummary): string {
+  const { counts, tally, seconds } = summary;
+  const lines: [label: string, value: string][] = [
+    ["rows", `${counts.rows}`],
+    ["  ok", `${counts.ok}`],
+    ["  empty (no words on the page)", `${counts.empty}`],
+    ["  failed", `${counts.failed}`],
+    ...Object.entries(counts.failures)
+      .sort(([a], [b]) => a < b ? -1 : 1)
+      .map(([code, n]): [string, string] => [`    ${code}`, `${n}`]),
+    ["pages billed now", pages(tally.billedPages, summary.pricePerPage)],
+    ["pages billed in all", pages(totalBilled(summary.spent), summary.pricePerPage)],
+    ["answers reused", `${tally.reused}`],
+    ["requests", requestsLine(tally)],
+    [
+      "rate",
+      `${(tally.rows.rows / Math.max(seconds, 0.001)).toFixed(2)} rows/s in ${duration(seconds)}`,
+    ],
+    ["output", summary.outputUrl],
+  ];
+  const width = Math.max(...lines.map(([label]) => label.length));
+  const table = lines.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
+  if (summary.alreadyComplete) table.unshift("Nothing to do: the output is complete already.");
+  if (counts.size_mismatches > 0) {
+    table.push(
+      `Note: in ${counts.size_mismatches} rows the input's width and height differ from what the ` +
+        "API saw; polygons are in pixels of metadata.api_width × api_height.",
+    );
+  }
+  return table.join("\n") + "\n";
+}
+
+function pages(n: number, price: number): string {
+  return `${n} ($${(n * price).toFixed(2)})`;
+}
+
+function requestsLine(tally: Tally): string {
+  const histogram = Object.entries(attemptsHistogram(tally))
+    .map(([attempts, pages]) => `${pages} after ${attempts}`).join(", ");
+  const detail = [
+    tally.throttled > 0 ? `${tally.throttled} throttled` : "",
+    tally.retries > 0 ? `pages by attempts: ${histogram}` : "",
+  ].filter(Boolean).join("; ");
+  return `${tally.requests}${detail && ` (${detail})`}`;
+}
+
+/** Pages by the number of attempts they took, without the zeros. */
+function attemptsHistogram(tally: Tally): Record<string, number> {
+  return Object.fromEntries(
+    tally.finishedByAttempt.map((pages, attempts) => [attempts, pages]).filter(([, n]) => n > 0),
+  );
+}

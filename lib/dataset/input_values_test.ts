@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { toJsonText, toText, toWhole } from "./input_values.ts";
+
+Deno.test("toJsonText() takes text that is JSON as it is and quotes any other", async (t) => {
+  await t.step("JSON", () => {
+    fc.assert(fc.property(fc.json(), (json) => assert.equal(toJsonText(json), json)));
+    assert.equal(toJsonText(' {"a" : 1} '), ' {"a" : 1} ');
+  });
+  await t.step("anything", () => {
+    fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => {
+      const parsed = JSON.parse(toJsonText(text));
+      if (parsed !== text) assert.deepEqual(JSON.parse(text), parsed);
+    }));
+    assert.equal(toJsonText("receipts"), '"receipts"');
+    assert.equal(toJsonText(""), '""');
+  });
+});
+
+Deno.test("toJsonText() writes what JSON has no word for", () => {
+  const value = {
+    small: 7n,
+    big: 2n ** 60n,
+    list: [undefined, Number.NaN, Infinity, -3n],
+    date: new Date(0),
+    never: new Date(Number.NaN),
+    bytes: Uint8Array.of(0, 255, 16),
+    gone: undefined,
+  };
+  assert.deepEqual(JSON.parse(toJsonText(value)), {
+    small: 7,
+    big: "1152921504606846976",
+    list: [null, null, null, -3],
+    date: "1970-01-01T00:00:00.000Z",
+    never: null,
+    bytes: "AP8Q",
+    gone: null,
+  });
+});
+
+Deno.test("toWhole() takes whole numbers of any kind, NaN as null, and nothing else", () => {
+  for (const value of [0, 12n, 1000.0, -1]) assert.equal(toWhole(value), Number(value));
+  assert.equal(toWhole(Number.NaN), null);
+  for (const value of [0.5, Infinity, 2n ** 53n]) assert.throws(() => toWhole(value), RangeError);
+});
+
+Deno.test("toText() takes text only", () => {
+  assert.equal(toText("a"), "a");
+  assert.throws(() => toText(1n), TypeError);
+});

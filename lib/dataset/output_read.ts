@@ -1,0 +1,103 @@
+/**
+ * @module dataset/output_read: reads back what `dataset/output_write.ts` and `dataset/output_join.ts` wrote. Every
+ * error is a plain one: to a caller that checks a stored file, any throw means "damaged".
+ */
+import { RunError } from "../base/errors.ts";
+import type { ItemMetadata, OcrItem } from "./row.ts";
+import { readMetadata, schemaTree } from "../parquet/decode.ts";
+import { checkGroups } from "./input_columns.ts";
+import { readBatches } from "../parquet/rows.ts";
+import { isItemSchema } from "./output_schema.ts";
+import type { RandomAccess } from "../parquet/source.ts";
+import { ParquetError } from "../parquet/footer.ts";
+import type { FileMetaData } from "../parquet/types.ts";
+
+/** Rows in memory at a time. */
+const BATCH = 100;
+
+/** What a file's footer says. */
+export interface Footer {
+  /** Number of rows. */
+  readonly rows: number;
+  /** Number of row groups. */
+  readonly rowGroups: number;
+  /** The key-value pairs; empty if there are none. */
+  readonly keyValues: Record<string, string>;
+  /** Whether the columns are exactly those that this version writes. */
+  readonly matchesSchema: boolean;
+}
+
+/**
+ * Reads a file's footer.
+ *
+ * @throws {Error} naming the object, if it is not whole Parquet
+ * @throws {StoreError} what the source throws
+ */
+export async function readFooter(source: RandomAccess): Promise<Footer> {
+  const metadata = await readOwn(source);
+  const pairs = metadata.key_value_metadata ?? [];
+  return {
+    rows: Number(metadata.num_rows),
+    rowGroups: metadata.row_groups.length,
+    keyValues: Object.fromEntries(pairs.map(({ key, value }) => [key, value ?? ""])),
+    matchesSchema: isItemSchema(metadata.schema),
+  };
+}
+
+/**
+ * Reads all rows of a file of ours, about a hundred in memory at a time.
+ *
+ * @throws {Error} naming the object, if it is damaged or has other columns
+ * @throws {StoreError} what the source throws
+ */
+export async function* readItems(source: RandomAccess): AsyncGenerator<OcrItem> {
+  const metadata = await readOwn(source);
+  if (!isItemSchema(metadata.schema)) {
+    throw new Error(`${source.name}: its columns are not those that this version writes`);
+  }
+  const tree = schemaTree(metadata);
+  const columns = new Map(tree.children.map((column) => [column.element.name, column]));
+  const all = [0, Number(metadata.num_rows)] as const;
+  try {
+    checkGroups(source.name, metadata, columns);
+    for await (const batch of readBatches({ source, metadata, tree }, columns, [all], BATCH)) {
+      for (let at = 0; at < batch.count; at++) {
+        yield toItem(Object.fromEntries(Array.from(batch.values, ([name, of]) => [name, of[at]])));
+      }
+    }
+  } catch (cause) {
+    // The reader takes every file for an input; its first line says what is wrong with this one.
+    if (!(cause instanceof RunError)) throw cause;
+    throw new Error(cause.message.split("\n")[0], { cause });
+  }
+}
+
+async function readOwn(source: RandomAccess): Promise<FileMetaData> {
+  try {
+    return await readMetadata(source);
+  } catch (cause) {
+    if (!(cause instanceof ParquetError)) throw cause;
+    throw new Error(`${source.name}: ${cause.message}`, { cause });
+  }
+}
+
+/** The schema has been compared, so the types are known; the writer puts no nulls into lists. */
+function toItem(row: Record<string, unknown>): OcrItem {
+  const item = fromParquet(row) as OcrItem & { metadata: ItemMetadata };
+  return {
+    ...item,
+    polygons: item.polygons ?? [],
+    texts: item.texts ?? [],
+    labels: item.labels ?? [],
+    metadata: { ...item.metadata, word_confidences: item.metadata.word_confidences ?? [] },
+  };
+}
+
+/** BigInt to number and missing to null, throughout. */
+function fromParquet(value: unknown): unknown {
+  if (value === undefined || value === null) return null;
+  if (typeof value === "bigint") return Number(value);
+  if (typeof value !== "object" || value instanceof Date) return value;
+  if (Array.isArray(value)) return value.map(fromParquet);
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, fromParquet(each)]));
+}

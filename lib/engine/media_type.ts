@@ -1,0 +1,77 @@
+/**
+ * @module engine/media_type: what a file is by its content, as far as the API accepts it
+ * (JPEG, PNG, BMP, PDF, TIFF, HEIC, DOCX, PPTX, XLSX). Names and stored media types lie too often.
+ */
+
+/** The API's limit for one file, bytes. */
+export const MAX_FILE_BYTES = 52_428_800;
+
+/** A type that the API accepts. */
+export interface MediaType {
+  /** For example `image/jpeg`. */
+  readonly type: string;
+  /** The usual file name extension, without a dot. */
+  readonly extension: string;
+}
+
+const OFFICE = "application/vnd.openxmlformats-officedocument";
+/** The folder inside the archive tells the three office formats apart. */
+const OFFICE_FOLDERS: readonly (readonly [string, MediaType])[] = [
+  ["word/", { type: `${OFFICE}.wordprocessingml.document`, extension: "docx" }],
+  ["ppt/", { type: `${OFFICE}.presentationml.presentation`, extension: "pptx" }],
+  ["xl/", { type: `${OFFICE}.spreadsheetml.sheet`, extension: "xlsx" }],
+];
+const HEIC_BRANDS = ["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"];
+
+/** Recognises a file by its first bytes; `undefined` if the API would not accept it. */
+export function mediaType(bytes: Uint8Array): MediaType | undefined {
+  const starts = (...signature: number[]) => signature.every((byte, i) => bytes[i] === byte);
+  if (starts(0xff, 0xd8, 0xff)) return { type: "image/jpeg", extension: "jpg" };
+  if (starts(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) {
+    return { type: "image/png", extension: "png" };
+  }
+  if (starts(0x49, 0x49, 0x2a, 0x00) || starts(0x4d, 0x4d, 0x00, 0x2a)) {
+    return { type: "image/tiff", extension: "tiff" };
+  }
+  const head = latin1(bytes.subarray(0, 1024));
+  if (head.slice(4, 8) === "ftyp" && HEIC_BRANDS.includes(head.slice(8, 12))) {
+    return { type: "image/heic", extension: "heic" };
+  }
+  // Readers accept a PDF header anywhere in the first kilobyte (ISO 32000-1, annex H).
+  if (head.includes("%PDF-")) return { type: "application/pdf", extension: "pdf" };
+  // "BM" alone is too common a start of a text: the reserved fields are zero in every bitmap.
+  if (head.startsWith("BM") && bytes.length >= 26 && isZero(bytes, 6, 10)) {
+    return { type: "image/bmp", extension: "bmp" };
+  }
+  if (starts(0x50, 0x4b, 0x03, 0x04)) {
+    const names = zipNames(bytes);
+    return OFFICE_FOLDERS.find(([folder]) => names.some((name) => name.startsWith(folder)))?.[1];
+  }
+  return undefined;
+}
+
+function latin1(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+function isZero(bytes: Uint8Array, start: number, end: number): boolean {
+  return bytes.subarray(start, end).every((byte) => byte === 0);
+}
+
+/** Names in a ZIP archive's central directory (APPNOTE 4.3.12); empty if there is none. */
+function zipNames(bytes: Uint8Array): string[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const names: string[] = [];
+  // The end record is 22 bytes and a comment of at most 65,535; search it from the back.
+  for (let end = bytes.length - 22; end >= 0 && end >= bytes.length - 22 - 65_535; end--) {
+    if (view.getUint32(end, true) !== 0x06054b50) continue;
+    let at = view.getUint32(end + 16, true);
+    while (at + 46 <= end && view.getUint32(at, true) === 0x02014b50) {
+      const length = view.getUint16(at + 28, true);
+      names.push(latin1(bytes.subarray(at + 46, at + 46 + Math.min(length, 256))));
+      at += 46 + length + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
+    }
+    break;
+  }
+  return names;
+}

@@ -1,0 +1,483 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
+import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
+import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
+import type { Outcome } from "../engine/client.ts";
+import { Asker } from "./ask.ts";
+import { Budget } from "../base/budget.ts";
+import type { ImageFile } from "../engine/engine.ts";
+import { upstageOcr } from "../engine/upstage_ocr.ts";
+import { RunError } from "../base/errors.ts";
+import { Health, OUTAGE_PAGES } from "../engine/health.ts";
+import { Limiter } from "../pace/limiter.ts";
+import { RateController, START_TOLERANCE_MS } from "../pace/controller.ts";
+import { Tally } from "./tally.ts";
+
+function image(name: string): ImageFile {
+  const bytes = fakeImage(name);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { bytes, sha256, mediaType: { type: "image/png", extension: "png" } };
+}
+
+function images(n: number): ImageFile[] {
+  return Array.from({ length: n }, (_, i) => image(`page ${i}`));
+}
+
+/** What the API answers for an image that all goes well for. */
+function answered({ bytes }: { bytes: Uint8Array<ArrayBuffer> }): Outcome {
+  const body = pageBody(readFake(bytes));
+  return { kind: "answered", text: JSON.stringify(body), body };
+}
+
+const UNREADABLE: Outcome = { kind: "answered", text: '{"pages":[]}', body: { pages: [] } };
+const RETRYABLE: Outcome = { kind: "retryable", message: "HTTP 503" };
+const REJECTED: Outcome = { kind: "rejected", message: "HTTP 422" };
+const RENEWED: Outcome = { kind: "renewed", message: "HTTP 401" };
+const REFUSED: Outcome = { kind: "refused", message: "HTTP 401" };
+/** Nothing but failures for so long ends the run, milliseconds. */
+const MAX_OUTAGE_MS = 180_000;
+
+interface Request {
+  /** Which request this is, from 0. */
+  readonly index: number;
+  /** When it started, milliseconds after the bench was made. */
+  readonly time: number;
+  bytes: Uint8Array<ArrayBuffer>;
+  readonly model: unknown;
+  /** Gives the request up. */
+  readonly signal: AbortSignal;
+}
+
+/** What an image came to. */
+interface Result {
+  readonly text?: string;
+  readonly code?: string;
+  readonly message?: string;
+  readonly attempts: number;
+}
+
+type Reply = (request: Request) => Outcome | Promise<Outcome>;
+
+/** Everything around an {@linkcode Asker}, with an API that answers as `reply` says. */
+class Bench {
+  readonly clock = new VirtualClock();
+  readonly begin = this.clock.now();
+  readonly tally = new Tally();
+  readonly halt = new AbortController();
+  readonly giveUp = new AbortController();
+  readonly requests: Request[] = [];
+  readonly notes: string[] = [];
+  /** Pages taken from the spending limit and not settled yet, and pages settled. */
+  readonly spending = { open: 0, settled: 0 };
+  /** Called where an answer is handed over, before it counts as kept. */
+  keep: () => Promise<void> = () => Promise.resolve();
+  maxInFlight = 0;
+  readonly #reply: Reply;
+  readonly #asker: Asker;
+  #inFlight = 0;
+
+  constructor(
+    reply: Reply,
+    { maxRetries = 3, slots = 3, spacingMs = 0, maxPages = Infinity, maxOutageMs = MAX_OUTAGE_MS } =
+      {},
+  ) {
+    this.#reply = reply;
+    const { clock, tally, halt, giveUp, spending } = this;
+    this.#asker = new Asker({
+      engine: upstageOcr,
+      model: "ocr",
+      api: { post: (_path, form, signal) => this.#post(form, signal) },
+      limiter: new Limiter({
+        controller: new RateController({
+          rate: 1_000,
+          fixed: true,
+          minSpacingMs: spacingMs,
+          maxInFlight: slots,
+          random: () => 0,
+          now: clock.now(),
+        }),
+        clock,
+      }),
+      unsaved: new Budget(2 * slots),
+      spending: {
+        take() {
+          if (spending.open + spending.settled >= maxPages) throw new RunError("limit", "limit");
+          spending.open++;
+          return Promise.resolve();
+        },
+        settle(pages) {
+          spending.open--;
+          spending.settled += pages;
+        },
+      },
+      health: new Health({
+        model: "ocr",
+        maxOutageMs,
+        clock,
+        note: (message) => this.notes.push(message),
+      }),
+      maxRetries,
+      tally,
+      clock,
+      random: () => 0.5,
+      halt,
+      giveUp: giveUp.signal,
+    });
+  }
+
+  async #post(form: FormData, signal: AbortSignal): Promise<Outcome> {
+    const index = this.requests.length;
+    const time = this.clock.now() - this.begin;
+    const bytes = new Uint8Array();
+    const request: Request = { index, time, bytes, model: form.get("model"), signal };
+    this.requests.push(request);
+    this.maxInFlight = Math.max(this.maxInFlight, ++this.#inFlight);
+    try {
+      request.bytes = new Uint8Array(await (form.get("document") as File).arrayBuffer());
+      return await this.#reply(request);
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  ask(image: ImageFile): Promise<Result> {
+    return this.#asker.ask<Result>(image, {
+      answered: async ({ text }, attempts) => {
+        await this.keep();
+        return { text, attempts };
+      },
+      failed: (code, message, attempts) => ({ code, message, attempts }),
+    });
+  }
+
+  /** Asks for one while time passes. */
+  one(image: ImageFile): Promise<Result> {
+    return this.clock.run(this.ask(image));
+  }
+
+  /** Asks for all at once; the results in order. */
+  all(images: ImageFile[]): Promise<PromiseSettledResult<Result>[]> {
+    return this.clock.run(Promise.allSettled(images.map((image) => this.ask(image))));
+  }
+
+  get times(): number[] {
+    return this.requests.map(({ time }) => time);
+  }
+}
+
+function text(image: ImageFile): string {
+  return JSON.stringify(pageBody(readFake(image.bytes)));
+}
+
+async function ending(work: Promise<unknown>): Promise<RunError> {
+  const error = await work.then(() => undefined, (error) => error);
+  assert.ok(error instanceof RunError, `expected a RunError, got ${error}`);
+  return error;
+}
+
+Deno.test("Asker.ask() asks once for a page that all goes well for", async () => {
+  const bench = new Bench(answered);
+  const result = await bench.one(image("a"));
+  assert.deepEqual(result, { text: text(image("a")), attempts: 1 });
+  const [{ bytes, model, signal }] = bench.requests;
+  assert.deepEqual([bytes, model], [image("a").bytes, "ocr"]);
+  assert.equal(signal, bench.giveUp.signal);
+  assert.deepEqual(bench.spending, { open: 0, settled: 1 });
+  assert.deepEqual([bench.tally.requests, bench.tally.billedPages], [1, 1]);
+});
+
+Deno.test("Asker.ask() tries a page 1 + maxRetries times, with growing pauses", async () => {
+  for (const maxRetries of [0, 1, 4]) {
+    const bench: Bench = new Bench(() => RETRYABLE, { maxRetries });
+    const result: Result = await bench.one(image("a"));
+    const attempts = maxRetries + 1;
+    assert.deepEqual(result, { code: "api_unavailable", message: "HTTP 503", attempts });
+    // Half of 1, 2, 4, 8 s, as `random` says 0.5.
+    assert.deepEqual(bench.times, [0, 500, 1_500, 3_500, 7_500].slice(0, attempts));
+    assert.equal(bench.tally.retries, maxRetries);
+    assert.equal(bench.tally.finishedByAttempt[attempts], 1);
+    assert.deepEqual(bench.spending, { open: 0, settled: 0 });
+  }
+});
+
+Deno.test("Asker.ask() tells how many requests an answer took", async () => {
+  const bench = new Bench((request) => request.index < 2 ? RETRYABLE : answered(request));
+  const { text: body, attempts } = await bench.one(image("a"));
+  assert.deepEqual([body, attempts], [text(image("a")), 3]);
+  assert.deepEqual(bench.tally.finishedByAttempt, [0, 0, 0, 1]);
+});
+
+Deno.test("Asker.ask() fails a rejected page at once and goes on with others", async () => {
+  const bench = new Bench((request) => request.index === 0 ? REJECTED : answered(request));
+  const rejected = { code: "api_rejected", message: "HTTP 422", attempts: 1 };
+  assert.deepEqual(await bench.one(image("a")), rejected);
+  assert.ok((await bench.one(image("b"))).text);
+});
+
+Deno.test("Asker.ask() uses up no attempt by being throttled, which holds everybody back", async () => {
+  const bench: Bench = new Bench((request) => {
+    if (request.time >= 60_000) return answered(request);
+    return { kind: "throttled", until: bench.clock.now() + 5_000, message: "HTTP 429" };
+  }, { maxRetries: 0, slots: 2 });
+  for (const result of await bench.all(images(6))) {
+    assert.ok(result.status === "fulfilled" && result.value.text);
+    assert.equal(result.value.attempts, 1);
+  }
+  const { requests, tally } = bench;
+  assert.equal(tally.throttled, requests.length - 6);
+  assert.deepEqual([tally.requests, tally.retries], [requests.length, 0]);
+  // Nobody starts between a 429 and the time that it names: both ask at 0, 5, 10, … s or right after.
+  for (const time of bench.times) assert.ok(time % 5_000 < 100, `a request at ${time} ms`);
+  assert.ok(requests.length <= 2 * 12 + 6);
+  assert.deepEqual(bench.spending, { open: 0, settled: 6 });
+});
+
+Deno.test("Asker.ask() asks again with a renewed key: a turn, but no attempt and no money", async () => {
+  const renewed = 4;
+  const bench = new Bench((request) => request.index < renewed ? RENEWED : answered(request), {
+    maxRetries: 0,
+    slots: 2,
+    spacingMs: 100,
+    maxPages: 6,
+  });
+  for (const [i, result] of (await bench.all(images(6))).entries()) {
+    assert.ok(result.status === "fulfilled");
+    assert.deepEqual(result.value, { text: text(images(6)[i]), attempts: 1 });
+  }
+  const { requests, tally } = bench;
+  assert.equal(requests.length, 6 + renewed);
+  for (let i = 1; i < requests.length; i++) {
+    assert.ok(requests[i].time - requests[i - 1].time >= 100 - START_TOLERANCE_MS);
+  }
+  assert.deepEqual([tally.requests, tally.retries, tally.billedPages], [6 + renewed, 0, 6]);
+  assert.deepEqual(bench.spending, { open: 0, settled: 6 });
+});
+
+Deno.test("Asker.ask() goes on after an outage whose probe showed that the key has changed", async () => {
+  const bench: Bench = new Bench((request) => {
+    if (request.index < OUTAGE_PAGES) return RETRYABLE;
+    return request.index === OUTAGE_PAGES ? RENEWED : answered(request);
+  });
+  const results = await bench.all(images(OUTAGE_PAGES));
+  assert.ok(results.every(({ status }) => status === "fulfilled"));
+});
+
+Deno.test("Asker.ask() ends the run after too long a time of nothing but 429, to be run again", async () => {
+  const bench: Bench = new Bench(() => {
+    return { kind: "throttled", until: bench.clock.now() + 1_000, message: "HTTP 429" };
+  }, { maxOutageMs: 600_000 });
+  const error = await ending(bench.one(image("a")));
+  assert.equal(error.exit, "again");
+  assert.match(error.message, /throttled.* 10 minutes .*HTTP 429/);
+  assert.equal(bench.clock.now() - bench.begin, 600_000);
+  assert.equal(bench.halt.signal.reason, error);
+});
+
+Deno.test("Asker.ask() takes one answer among the 429 for a sign of life", async () => {
+  const bench: Bench = new Bench((request) => {
+    if (request.index % 150 === 149) return answered(request);
+    return { kind: "throttled", until: bench.clock.now() + 1_000, message: "HTTP 429" };
+  }, { slots: 1 });
+  const results = await bench.all(images(3));
+  assert.ok(results.every(({ status }) => status === "fulfilled"));
+  assert.ok(bench.clock.now() - bench.begin > 2 * MAX_OUTAGE_MS);
+});
+
+Deno.test("Asker.ask() asks once more for an unreadable answer, then hands it over", async () => {
+  const bench = new Bench(() => UNREADABLE);
+  assert.deepEqual(await bench.one(image("a")), { text: '{"pages":[]}', attempts: 2 });
+  assert.equal(bench.requests.length, 2);
+  // Both are on the bill.
+  assert.deepEqual(bench.spending, { open: 0, settled: 2 });
+  assert.equal(bench.tally.billedPages, 2);
+
+  const patient = new Bench((request) => request.index === 0 ? UNREADABLE : answered(request));
+  assert.deepEqual(await patient.one(image("a")), { text: text(image("a")), attempts: 2 });
+  // However often it failed before in another way.
+  const late = new Bench((request) =>
+    [{ kind: "retryable", message: "HTTP 503" } as const, UNREADABLE][request.index] ??
+      answered(request)
+  );
+  assert.deepEqual(await late.one(image("a")), { text: text(image("a")), attempts: 3 });
+  const hasty = new Bench(() => UNREADABLE, { maxRetries: 0 });
+  assert.deepEqual(await hasty.one(image("a")), { text: '{"pages":[]}', attempts: 1 });
+});
+
+Deno.test("Asker.ask() ends the run at a refusal: no further request starts", async () => {
+  const bench = new Bench((request) => request.index === 2 ? REFUSED : answered(request), {
+    slots: 1,
+  });
+  const results = await bench.all(images(20));
+  assert.equal(bench.requests.length, 3);
+  const { reason } = bench.halt.signal;
+  assert.ok(reason instanceof RunError && reason.exit === "api");
+  assert.match(reason.message, /HTTP 401/);
+  const errors = results.filter((result) => result.status === "rejected");
+  assert.equal(errors.length, 18);
+  for (const error of errors) assert.equal(error.reason, reason);
+});
+
+Deno.test("Asker.ask() lets a request in flight end when the run does", async () => {
+  const release = Promise.withResolvers<void>();
+  const bench = new Bench(async (request) => {
+    if (request.index === 0) return await release.promise.then(() => answered(request));
+    setTimeout(release.resolve, 0);
+    return REFUSED;
+  }, { slots: 2 });
+  const results = await bench.all(images(4));
+  const statuses = results.map(({ status }) => status);
+  assert.deepEqual(statuses, ["fulfilled", "rejected", "rejected", "rejected"]);
+});
+
+Deno.test("Asker.ask() takes pages rejected alike before any answer for a wrong request", async () => {
+  const wrong = new Bench(() => REJECTED, { slots: 1 });
+  const results = await wrong.all(images(9));
+  assert.equal(wrong.requests.length, 5);
+  assert.equal(results.filter(({ status }) => status === "fulfilled").length, 4);
+  assert.equal(wrong.halt.signal.reason.exit, "api");
+  assert.match(wrong.halt.signal.reason.message, /--model ocr/);
+
+  const differently = new Bench(({ index }) => ({ kind: "rejected", message: `page ${index}` }));
+  const mixed = new Bench((request) => request.index === 3 ? answered(request) : REJECTED);
+  for (const bench of [differently, mixed]) {
+    for (const one of images(12)) await bench.one(one);
+    assert.equal(bench.halt.signal.aborted, false);
+  }
+});
+
+Deno.test("Asker.ask() pauses and probes while every page fails, and fails none for it", async () => {
+  const bench: Bench = new Bench((request) => {
+    return request.time < 100_000 ? RETRYABLE : answered(request);
+  }, { maxRetries: 1, slots: 4 });
+  const results = await bench.all(images(10));
+  for (const result of results) assert.ok(result.status === "fulfilled" && result.value.text);
+  const during = bench.times.filter((time) => time > 1_000 && time < 100_000);
+  // Probes with growing pauses of up to a minute, not ten pages' retries.
+  assert.ok(during.length >= 2 && during.length <= 6, `probes at ${during}`);
+  assert.equal(bench.notes.length, 2);
+  assert.match(bench.notes[0], /fails on every page \(HTTP 503\).*3 minutes/);
+  assert.match(bench.notes[1], /answers again after \d+ s/);
+});
+
+Deno.test("Asker.ask() ends the run after too long an outage, to be run again", async () => {
+  const bench = new Bench(() => RETRYABLE, { maxRetries: 1 });
+  const results = await bench.all(images(10));
+  assert.ok(results.every(({ status }) => status === "rejected"), "a page failed for the outage");
+  assert.equal(bench.halt.signal.reason.exit, "again");
+  const took = bench.clock.now() - bench.begin;
+  assert.ok(took >= MAX_OUTAGE_MS && took <= MAX_OUTAGE_MS + 60_000, `${took} ms`);
+});
+
+Deno.test("Asker.ask() goes on after an outage whose probe was throttled", async () => {
+  const bench: Bench = new Bench((request) => {
+    if (request.index < OUTAGE_PAGES) return RETRYABLE;
+    if (request.index > OUTAGE_PAGES) return answered(request);
+    return { kind: "throttled", until: bench.clock.now() + 1_000, message: "HTTP 429" };
+  });
+  const results = await bench.all(images(OUTAGE_PAGES));
+  assert.ok(results.every(({ status }) => status === "fulfilled"));
+});
+
+Deno.test("Asker.ask() sends one probe at a time, however long it takes", async () => {
+  let probing = 0;
+  const bench: Bench = new Bench(async (request) => {
+    if (request.index < OUTAGE_PAGES) return RETRYABLE;
+    if (request.index >= OUTAGE_PAGES + 2) return answered(request);
+    assert.equal(++probing, 1, "a second probe beside the first");
+    await bench.clock.sleep(30_000);
+    probing--;
+    return RETRYABLE;
+  }, { slots: 10 });
+  const results = await bench.all(images(OUTAGE_PAGES));
+  assert.ok(results.every(({ status }) => status === "fulfilled"));
+});
+
+Deno.test("Asker.ask() stops before the limit, and settles every page it has taken", async () => {
+  const bench = new Bench(answered, { maxPages: 5 });
+  const results = await bench.all(images(12));
+  assert.equal(bench.halt.signal.reason.exit, "limit");
+  const paid = results.filter(({ status }) => status === "fulfilled").length;
+  // Pages that wait for their turn when the limit is met are not asked for any more.
+  assert.ok(paid <= 5 && paid >= 3, `${paid} pages`);
+  assert.equal(bench.requests.length, paid);
+  assert.deepEqual(bench.spending, { open: 0, settled: paid });
+});
+
+Deno.test("Asker.ask() starts no request while too many answers wait to be kept", async () => {
+  const bench = new Bench(answered, { slots: 2 });
+  const gate = Promise.withResolvers<void>();
+  bench.keep = () => gate.promise;
+  const work = bench.all(images(20));
+  while (bench.requests.length < 4) await new Promise((resolve) => setTimeout(resolve, 0));
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(bench.requests.length, 4);
+  gate.resolve();
+  assert.ok((await work).every(({ status }) => status === "fulfilled"));
+});
+
+Deno.test("Asker.ask() stops waiting for a turn or a retry as soon as the run halts", async () => {
+  const bench = new Bench(() => RETRYABLE, { maxRetries: 100, spacingMs: 3_600_000 });
+  const stop = new RunError("again", "stopped");
+  const work = bench.all(images(3));
+  await bench.clock.sleep(500);
+  bench.halt.abort(stop);
+  for (const result of await work) {
+    assert.ok(result.status === "rejected" && result.reason === stop);
+  }
+  assert.equal(bench.requests.length, 1);
+  assert.equal(bench.spending.open, 0);
+});
+
+Deno.test("Asker.ask() ends the run with the reason when requests in flight are given up", async () => {
+  const bench = new Bench(({ signal }) =>
+    new Promise((_, reject) =>
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true })
+    )
+  );
+  const work = bench.all(images(5));
+  while (bench.requests.length < 3) await new Promise((resolve) => setTimeout(resolve, 0));
+  const stop = new RunError("again", "given up");
+  bench.giveUp.abort(stop);
+  for (const result of await work) {
+    assert.ok(result.status === "rejected" && result.reason === stop);
+  }
+  assert.equal(bench.requests.length, 3);
+});
+
+Deno.test("Asker.ask() brings every page through any weather, within its slots and spacing", async () => {
+  const weather = fc.constantFrom("answered", "retryable", "throttled");
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 12 }),
+      fc.array(weather, { maxLength: 25 }),
+      fc.integer({ min: 1, max: 4 }),
+      fc.integer({ min: 0, max: 300 }),
+      async (pages, script, slots, spacingMs) => {
+        const paid: string[] = [];
+        const bench: Bench = new Bench(async (request) => {
+          await bench.clock.sleep(200);
+          const kind = script[request.index] ?? "answered";
+          if (kind === "retryable") return RETRYABLE;
+          const until = bench.clock.now() + 700;
+          if (kind === "throttled") return { kind, until, message: "HTTP 429" };
+          paid.push(request.bytes.join());
+          return answered(request);
+        }, { maxRetries: 30, slots, spacingMs });
+        const asked = images(pages);
+        for (const [i, result] of (await bench.all(asked)).entries()) {
+          assert.ok(result.status === "fulfilled");
+          assert.equal(result.value.text, text(asked[i]));
+        }
+        assert.deepEqual([paid.length, new Set(paid).size], [pages, pages]);
+        assert.deepEqual(bench.spending, { open: 0, settled: pages });
+        assert.ok(bench.maxInFlight <= slots);
+        for (let i = 1; i < bench.times.length; i++) {
+          assert.ok(bench.times[i] - bench.times[i - 1] >= spacingMs - START_TOLERANCE_MS);
+        }
+      },
+    ),
+    { numRuns: 30 },
+  );
+});

@@ -1,0 +1,117 @@
+/**
+ * @module label/images: reads the image of a row. What is wrong with an image is a failure of its row;
+ * what is wrong with the store ends the run.
+ */
+
+import type { Budget } from "../base/budget.ts";
+import type { ImageFile } from "../engine/engine.ts";
+import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
+import type { Failure, FailureCode } from "../dataset/failure.ts";
+import { parseImagePath } from "../state/keys.ts";
+import { MAX_FILE_BYTES, mediaType } from "../engine/media_type.ts";
+import type { Store } from "../store/store.ts";
+
+/** Where images may lie. */
+export interface ImageSource {
+  /** The store of a bucket; `undefined` where this run knows no buckets (local profile). */
+  readonly bucket?: (name: string) => Store;
+  /** The store for paths without a bucket; `undefined` where a bucket is required. */
+  readonly local?: Store;
+}
+
+/** A row's image, or why it can't be had. */
+export interface LoadedImage {
+  /** The image. */
+  readonly image?: ImageFile;
+  /** Why there is none. */
+  readonly failure?: Failure;
+  /** SHA-256 of the bytes, lower-case hex, where they could be read. */
+  readonly sha256: string | null;
+  /** Length in bytes, where it is known. */
+  readonly size: number | null;
+  /** Gives the memory back at once; the bytes are gone then. */
+  readonly release: () => void;
+}
+
+const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
+  not_found: "image_not_found",
+  no_bucket: "image_not_found",
+  denied: "image_denied",
+  too_large: "image_too_large",
+};
+
+/** The store and key that `path` names; `undefined` if it is no path of this run. */
+export function locateImage(
+  path: string,
+  source: ImageSource,
+): { readonly store: Store; readonly key: string } | undefined {
+  const location = parseImagePath(path, source.local !== undefined);
+  if (!location) return undefined;
+  const store = location.bucket === null ? source.local : source.bucket?.(location.bucket);
+  return store && { store, key: location.key };
+}
+
+/** Reads images within a memory budget. */
+export class ImageLoader {
+  readonly #source: ImageSource;
+  readonly #memory: Budget;
+
+  /** Holds no image at first. @param memory Bytes of images that may be held at once. */
+  constructor(source: ImageSource, memory: Budget) {
+    this.#source = source;
+    this.#memory = memory;
+  }
+
+  /**
+   * Reads and recognises one image. The caller owns `release`.
+   *
+   * @throws {RunError} if the store fails; the signal's reason if it aborts
+   */
+  async load(path: string, signal: AbortSignal): Promise<LoadedImage> {
+    const location = locateImage(path, this.#source);
+    if (!location) throw new RunError("input", `image_path is not usable: ${path}`);
+    let size: number | null = null;
+    let release = () => {};
+    const failed = (code: FailureCode, message: string, sha256: string | null = null) => {
+      release();
+      return { failure: { code, message }, sha256, size, release: () => {} };
+    };
+    try {
+      const { bytes } = await location.store.read(location.key, {
+        signal,
+        maxBytes: MAX_FILE_BYTES,
+        admit: async (length) => {
+          size = length;
+          release = await this.#memory.acquire(length, signal);
+        },
+      });
+      const sha256 = hex(await crypto.subtle.digest("SHA-256", bytes));
+      if (bytes.byteLength === 0) return failed("image_empty", `${path} is empty`, sha256);
+      const type = mediaType(bytes);
+      if (!type) {
+        return failed("image_unsupported", `${path} is no image or document by content`, sha256);
+      }
+      return {
+        image: { bytes, sha256, mediaType: type },
+        sha256,
+        size,
+        release: () => {
+          // Waiting for the garbage collector would keep some hundred images that are done with.
+          if (!bytes.buffer.detached) bytes.buffer.transfer(0);
+          release();
+        },
+      };
+    } catch (error) {
+      release();
+      signal.throwIfAborted();
+      if (!(error instanceof StoreError)) throw error;
+      const code = FAILURE_OF[error.kind];
+      if (code) return failed(code, error.message);
+      throw new RunError("store", `cannot read image ${path}: ${error.message}`, { cause: error });
+    }
+  }
+}
+
+function hex(digest: ArrayBuffer): string {
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

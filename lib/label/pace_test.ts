@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { MemoryStore } from "../../dev/testing/memory_store.ts";
+import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
+import { StoreError } from "../base/errors.ts";
+import { openPace, type Pace, type PaceOptions, ROWS_AHEAD } from "./pace.ts";
+
+const KEY = "rates/upstage-ocr/ocr.json";
+const AUTO = { rate: undefined, concurrency: undefined, requestDelayMs: undefined };
+
+function setup() {
+  const store = new MemoryStore();
+  const clock = new VirtualClock();
+  const notes: string[] = [];
+  const open = (settings: Partial<PaceOptions["settings"]> = {}) =>
+    openPace({
+      settings: { ...AUTO, ...settings },
+      engine: { documentedRate: 3 },
+      store,
+      key: KEY,
+      note: (message) => notes.push(message),
+      clock,
+      random: () => 0,
+    });
+  /** Sends `n` requests that are answered after `latencyMs`; the times at which they start. */
+  const send = async (pace: Pace, n: number, latencyMs = 10): Promise<number[]> => {
+    const begin = clock.now();
+    const starts: number[] = [];
+    await clock.run(Promise.all(Array.from({ length: n }, async () => {
+      const permit = await pace.limiter.turn();
+      starts.push(clock.now() - begin);
+      await clock.sleep(latencyMs);
+      permit.done({ kind: "clean" });
+    })));
+    return starts;
+  };
+  return { store, clock, notes, open, send };
+}
+
+Deno.test("openPace() approaches an unknown account at two thirds of the documented rate, then climbs", async () => {
+  const { notes, open, send } = setup();
+  await using pace = await open();
+  const starts = await send(pace, 100);
+  assert.deepEqual(starts.slice(0, 2), [0, 500]);
+  const [last, before] = [starts.at(-1)!, starts.at(-2)!];
+  assert.ok(last - before < 333, "it does not climb above the documented rate");
+  assert.match(notes[0], /^rate 2\.00 → \d+\.\d\d requests\/s: /);
+});
+
+Deno.test("openPace() starts where the last process ended", async () => {
+  const { store, open, send } = setup();
+  {
+    await using first = await open();
+    await send(first, 200);
+  }
+  const { rate } = JSON.parse(new TextDecoder().decode(store.objects.get(KEY)));
+  assert.ok(rate > 3);
+  await using second = await open();
+  const [, next] = await send(second, 2);
+  assert.ok(next <= 1_000 / rate + 50, `${next} ms to the second start at ${rate} requests/s`);
+});
+
+Deno.test("openPace() keeps to the user's figures and learns nothing from them", async () => {
+  const { store, open, send } = setup();
+  {
+    await using fixed = await open({ rate: 4 });
+    assert.deepEqual((await send(fixed, 4)).map((ms) => Math.round(ms / 250)), [0, 1, 2, 3]);
+    await using seeds = await open({ concurrency: 3, requestDelayMs: 100 });
+    // Three in flight, 100 ms apart; the fourth waits for an answer.
+    const starts = await send(seeds, 6, 1_000);
+    assert.deepEqual(starts.map((ms) => Math.round(ms / 100)), [0, 1, 2, 10, 11, 12]);
+  }
+  assert.equal(store.objects.has(KEY), false);
+});
+
+Deno.test("openPace() keeps the room for rows and unsaved answers in step with what is in flight", async () => {
+  const { open, send } = setup();
+  await using pace = await open({ rate: 50 });
+  assert.equal(pace.rows.capacity, 3 + ROWS_AHEAD);
+  assert.equal(pace.unsaved.capacity, 6);
+  await send(pace, 100, 2_000);
+  assert.ok(
+    pace.rows.capacity >= 100 + ROWS_AHEAD,
+    "the images of so many would not be there in time",
+  );
+  assert.ok(pace.unsaved.capacity >= 200);
+});
+
+Deno.test("openPace() does without what it can't read or write", async () => {
+  const { store, open, send } = setup();
+  store.put(KEY, "no JSON");
+  store.before = (operation) => {
+    if (operation === "write") throw new StoreError("denied", "403");
+  };
+  await using pace = await open();
+  assert.deepEqual(await send(pace, 2), [0, 500]);
+});

@@ -1,0 +1,120 @@
+/**
+ * @module label/pipeline: moves rows through whatever makes them, several at once, and saves each batch
+ * when its last row is done. What is in memory is bounded by the rows in progress and a few open
+ * batches, not by the data set.
+ */
+
+import { Budget } from "../base/budget.ts";
+import type { Checkpoints } from "../state/checkpoints.ts";
+import type { CheckpointFooter, Manifest } from "../state/documents.ts";
+import type { InputRow, OcrItem } from "../dataset/row.ts";
+import type { Labeled } from "./label_row.ts";
+import { addRow } from "../state/ledger.ts";
+import { type BatchWork, OpenBatch } from "./open_batch.ts";
+import type { Input } from "../dataset/input.ts";
+import { forEachConcurrent } from "../base/for_each.ts";
+import type { Reporter } from "../cli/reporter.ts";
+import { countRow, type Tally } from "./tally.ts";
+
+/**
+ * Rows of batches that are unfinished at once, as far as these are 2 to 16 batches. A slow page holds
+ * up its own batch only; with 500 rows in a batch it may be as slow as 4,500 others together.
+ */
+const OPEN_ROWS = 5_000;
+/** Hands that work on rows; how many are at it is up to the room for rows. */
+const HANDS = 600;
+
+/** What {@linkcode workOnBatches} works with. */
+export interface PipelineOptions {
+  /** The rows. */
+  readonly input: Input;
+  /** The run. */
+  readonly manifest: Manifest;
+  /** Where finished batches go. */
+  readonly checkpoints: Checkpoints;
+  /** Makes a row; `previous` is what it was, in a batch that is revised. */
+  readonly make: (row: InputRow, previous: OcrItem | undefined) => Promise<Labeled>;
+  /** Whether what the rows cost is added up; rows made anew from stored answers cost nothing. */
+  readonly countSpent: boolean;
+  /** Room for rows in progress: requests in flight and images fetched ahead. */
+  readonly rows: Budget;
+  /** Told of each batch that is saved. */
+  readonly onSaved: (footer: CheckpointFooter) => void;
+  /** Counts rows. */
+  readonly tally: Tally;
+  /** Told of failed rows. */
+  readonly reporter: Reporter;
+  /** Aborted with the reason by whatever ends the run, here or elsewhere. */
+  readonly halt: AbortController;
+}
+
+/**
+ * Makes and saves rows of the given batches.
+ *
+ * @param work In ascending order of index.
+ * @throws The reason of `halt`, after everything under way has ended.
+ */
+export async function workOnBatches(
+  work: readonly BatchWork[],
+  options: PipelineOptions,
+): Promise<void> {
+  const { manifest, checkpoints, make, countSpent, onSaved, tally, reporter, halt } = options;
+  await forEachConcurrent(
+    rowsOf(work, options),
+    HANDS,
+    async ({ row, batch, release }) => {
+      // An error must stop the others before it surfaces, or they would go on paying.
+      try {
+        const { item, paidBy } = await make(row, batch.previous(row.index));
+        countRow(tally.rows, item);
+        if (countSpent) addRow(batch.spent, manifest, item, paidBy);
+        const { error_code: code, error_message: message } = item.metadata;
+        if (code !== null) {
+          const { index, id, image_path: imagePath } = row;
+          reporter.failure({ row: index, id, imagePath, code, message: message ?? "" });
+        }
+        if (!await batch.put(row.index, item)) return;
+        onSaved(await batch.save(checkpoints));
+        batch.close();
+      } catch (error) {
+        halt.abort(error);
+      } finally {
+        release();
+      }
+    },
+  );
+  halt.signal.throwIfAborted();
+}
+
+/** A row to make. */
+interface RowWork {
+  readonly row: InputRow;
+  readonly batch: OpenBatch;
+  /** Makes room for another row. */
+  readonly release: () => void;
+}
+
+/** The rows to make, in order, each with its batch, opening batches as there is room. */
+async function* rowsOf(
+  work: readonly BatchWork[],
+  { input, manifest, checkpoints, rows, halt }: PipelineOptions,
+): AsyncGenerator<RowWork> {
+  const atOnce = Math.min(16, Math.max(2, Math.floor(OPEN_ROWS / manifest.batch_size)));
+  const room = new Budget(atOnce);
+  const ranges = work.map(({ index }) => checkpoints.rowsOf(index));
+  let at = -1;
+  let batch: OpenBatch | undefined;
+  for await (const row of input.read(ranges)) {
+    if (halt.signal.aborted) return;
+    if (!batch || row.index >= ranges[at][1]) {
+      at++;
+      // A batch that is revised is held whole, with what its rows were: dense pages take 200 MB.
+      const close = await room.acquire(work[at].revise ? atOnce : 1, halt.signal);
+      const previous = work[at].revise && await checkpoints.items(work[at].index);
+      batch = new OpenBatch(work[at], ranges[at], previous, close);
+      if (batch.complete) close(); // nothing in it to make anew
+    }
+    if (!batch.wants(row.index)) continue;
+    yield { row, batch, release: await rows.acquire(1, halt.signal) };
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * @module pace/backoff: how long to wait before trying again: exponential with full jitter, and what
+ * the API itself asks for.
+ *
+ * Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+
+/** Longest wait between two attempts, milliseconds. */
+export const MAX_BACKOFF_MS = 30_000;
+/** A pause that the API asks for is believed up to this length, milliseconds. */
+export const MAX_THROTTLE_MS = 5 * 60_000;
+
+/**
+ * Wait before retry number `retry`: uniform in `[0, min(MAX_BACKOFF_MS, baseMs * 2^(retry-1)))`.
+ *
+ * @param retry Which retry this is, from 1.
+ * @param random Uniform in [0, 1).
+ * @param baseMs Upper end for the first retry, milliseconds.
+ */
+export function backoffMs(retry: number, random: () => number, baseMs = 1_000): number {
+  return random() * Math.min(MAX_BACKOFF_MS, baseMs * 2 ** (retry - 1));
+}
+
+/** The vendor's own headers hold Unix times in seconds, not durations. */
+const VENDOR_TIMES = [
+  "x-upstage-ratelimit-retry-after-requests",
+  "x-upstage-ratelimit-retry-after-tokens",
+];
+
+/**
+ * When a throttled request may be tried again, in milliseconds since the epoch: the latest of
+ * `Retry-After` (seconds or an HTTP date) and the vendor's Unix times, as far as they make sense:
+ * a time that is past (a skewed clock) or more than {@linkcode MAX_THROTTLE_MS} ahead does not
+ * count. `undefined` without a sensible one.
+ */
+export function retryAt(headers: Headers, now: number): number | undefined {
+  const candidates = VENDOR_TIMES.map((name) => Number(headers.get(name) ?? NaN) * 1_000);
+  const plain = headers.get("retry-after")?.trim();
+  if (plain) {
+    candidates.push(/^\d+(\.\d+)?$/.test(plain) ? now + Number(plain) * 1_000 : Date.parse(plain));
+  }
+  const sensible = candidates.filter((time) => time > now && time <= now + MAX_THROTTLE_MS);
+  return sensible.length > 0 ? Math.max(...sensible) : undefined;
+}

@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { seeded } from "../../dev/simulate/servers.ts";
+import {
+  DEFAULT_PAUSE_MS,
+  FIRST_IN_FLIGHT,
+  RateController,
+  type RateControllerOptions,
+  START_TOLERANCE_MS,
+} from "./controller.ts";
+import { FIRST_PROBE_MS } from "./tuning.ts";
+
+function controller(options: Partial<RateControllerOptions> = {}): RateController {
+  return new RateController({ rate: 2, random: () => 0, now: 0, ...options });
+}
+
+/** Sends `count` requests, one after another at their due times, each answered after `latency` ms. */
+function answer(it: RateController, count: number, latency = 100): number {
+  let now = 0;
+  for (let i = 0; i < count; i++) {
+    now = Math.max(now, it.nextStart);
+    const start = it.started(now);
+    it.finished(start, { kind: "clean" }, now + latency);
+  }
+  return now;
+}
+
+Deno.test("RateController refuses a rate or a cap that lets nothing through", () => {
+  assert.throws(() => controller({ rate: 0 }), /rate must be > 0: it is 0/);
+  assert.throws(() => controller({ rate: NaN }), /rate must be > 0: it is NaN/);
+  assert.throws(() => controller({ maxInFlight: 0 }), /maxInFlight must be >= 1: it is 0/);
+});
+
+Deno.test("RateController.started() spaces starts evenly, and late timers lose no rate", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 1, max: 100 }),
+    fc.array(fc.integer({ min: 0, max: START_TOLERANCE_MS }), { minLength: 50, maxLength: 50 }),
+    (rate, lateness) => {
+      const it = controller({ rate, fixed: true });
+      const spacing = 1_000 / rate;
+      const starts: number[] = [];
+      for (const late of lateness) {
+        const now = Math.max(starts.at(-1) ?? 0, it.nextStart + late);
+        it.started(now);
+        starts.push(now);
+      }
+      for (let a = 0; a < starts.length; a++) {
+        for (let b = a; b < starts.length; b++) {
+          const most = 1 + (starts[b] - starts[a] + START_TOLERANCE_MS) / spacing;
+          assert.ok(b - a + 1 <= most + 1e-9, `${b - a + 1} starts, ${most} allowed`);
+        }
+      }
+      assert.ok(starts.at(-1)! <= 49 * spacing + START_TOLERANCE_MS + 1e-9, "rate was lost");
+    },
+  ));
+});
+
+Deno.test("RateController.started() does not make up for a time in which nobody asked", () => {
+  const it = controller({ rate: 10, fixed: true });
+  it.started(0);
+  it.started(5_000);
+  assert.equal(it.nextStart, 5_100 - START_TOLERANCE_MS);
+});
+
+Deno.test("RateController keeps minSpacingMs, however high the rate", () => {
+  const it = controller({ rate: 50, minSpacingMs: 100, fixed: true });
+  it.started(0);
+  assert.equal(it.nextStart, 100);
+  const free = controller({ rate: 2, minSpacingMs: 100 });
+  answer(free, 2_000);
+  assert.equal(free.rate, 10, "a rate that can't be reached would never be tested");
+});
+
+Deno.test("RateController climbs while answers are clean, and says so", () => {
+  const it = controller();
+  const start = it.started(0);
+  assert.deepEqual(it.finished(start, { kind: "clean" }, 1_000), {
+    at: 1_000,
+    from: 2,
+    to: 8,
+    reason: "clean, no ceiling known: climbing",
+  });
+  assert.equal(it.nextStart, 125, "the next start waits for the new spacing only");
+});
+
+Deno.test("RateController lowers the rate at the first 429 of a burst only", () => {
+  const it = controller({ learnt: { rate: 10, ceiling: null, latency_ms: 500, at: 0 } });
+  const burst = [0, 100, 200, 300].map((now) => it.started(now));
+  const first = it.finished(burst[1], { kind: "throttled", until: 2_000 }, 310);
+  assert.equal(first?.from, 10);
+  assert.ok(first.to < 10 && first.to >= 5);
+  assert.match(first.reason, /^429, .*; pausing 1\.7 s$/);
+  for (const late of [burst[2], burst[3]]) {
+    assert.equal(it.finished(late, { kind: "throttled", until: 2_500 }, 400), undefined);
+  }
+  assert.equal(it.rate, first.to);
+  assert.equal(it.nextStart, 2_500, "the longest of the server's times counts");
+});
+
+Deno.test("RateController does not count answers from before a 429 for the lower rate", () => {
+  const it = controller({ learnt: { rate: 10, ceiling: 10.1, latency_ms: 500, at: 0 } });
+  const old = Array.from({ length: 400 }, () => it.started(it.nextStart));
+  const now = it.nextStart;
+  it.finished(old.pop()!, { kind: "throttled" }, now);
+  const low = it.rate;
+  old.shift(); // the very first is a probe of the pause, not of the rate
+  for (const start of old) it.finished(start, { kind: "clean" }, now + 60_000);
+  assert.equal(it.rate, low);
+});
+
+Deno.test("RateController takes a 5xx and a slow answer for no quota", () => {
+  const it = controller();
+  for (let i = 0; i < 20; i++) {
+    const start = it.started(it.nextStart);
+    assert.equal(it.finished(start, { kind: "failed" }, start.at + 60_000), undefined);
+  }
+  assert.equal(it.rate, 2);
+  const slow = it.started(it.nextStart);
+  it.finished(slow, { kind: "clean" }, slow.at + 170_000);
+  assert.ok(it.rate >= 2);
+});
+
+Deno.test("RateController adds jitter to a pause, so that workers do not come back together", () => {
+  const until = ["0", "0.5"].map((random) => {
+    const it = controller({ random: () => Number(random) });
+    it.started(0);
+    it.finished(it.started(500), { kind: "throttled", until: 3_000 }, 550);
+    return it.nextStart;
+  });
+  assert.equal(until[0], 3_000);
+  assert.equal(until[1], 3_100);
+});
+
+Deno.test("RateController waits longer, at the same rate, while not even one request gets through", () => {
+  const it = controller();
+  answer(it, 1);
+  let now = it.nextStart + 5_000;
+  it.started(now);
+  it.finished(it.started(now + 500), { kind: "throttled" }, now += 550);
+  const rate = it.rate;
+  const pauses = [0, 1, 2, 3].map(() => {
+    const start = it.started(now = it.nextStart);
+    const change = it.finished(start, { kind: "throttled" }, now);
+    assert.equal(change?.to, rate);
+    return it.nextStart - now;
+  });
+  // Where the spacing is longer than the pause, the spacing rules.
+  assert.deepEqual(pauses.map((ms) => Math.max(ms, 1_000 / rate)), pauses);
+  assert.equal(pauses[3], DEFAULT_PAUSE_MS * 8);
+  const through = it.started(now = it.nextStart);
+  it.finished(through, { kind: "clean" }, now + 10);
+  it.finished(it.started(now + 1_000), { kind: "throttled" }, now + 1_010);
+  assert.ok(it.nextStart - now - 1_010 <= Math.max(DEFAULT_PAUSE_MS, 1_000 / it.rate));
+});
+
+Deno.test("RateController with a fixed rate pauses at a 429 and keeps the rate", () => {
+  const it = controller({ rate: 10, fixed: true });
+  it.started(0);
+  const change = it.finished(it.started(100), { kind: "throttled", until: 5_000 }, 150);
+  assert.deepEqual([change?.from, change?.to, it.nextStart], [10, 10, 5_000]);
+  answer(it, 500);
+  assert.equal(it.rate, 10);
+});
+
+Deno.test("RateController makes room for rate × latency, within bounds", () => {
+  const it = controller({ rate: 10, fixed: true, maxInFlight: 100 });
+  assert.equal(it.inFlightCap, FIRST_IN_FLIGHT);
+  answer(it, 200, 2_000);
+  assert.equal(it.inFlightCap, 42, "10/s × 2 s, twice over, and two");
+  answer(it, 500, 60_000);
+  assert.equal(it.inFlightCap, 100);
+  const hard = controller({ rate: 10, fixed: true, maxInFlight: 2 });
+  assert.equal(hard.inFlightCap, 2);
+});
+
+Deno.test("RateController does not climb on requests that came too late to test the rate", () => {
+  const it = controller({ rate: 10 });
+  for (let now = 1_000; now < 200_000; now += 1_000) {
+    it.finished(it.started(now), { kind: "clean" }, now + 200);
+  }
+  assert.equal(it.rate, 10);
+});
+
+Deno.test("RateController.snapshot() lets another run start where this one ended", () => {
+  const it = controller();
+  const now = answer(it, 300);
+  it.finished(it.started(it.nextStart), { kind: "throttled" }, now + 500);
+  const learnt = JSON.parse(JSON.stringify(it.snapshot(now + 1_000)));
+  assert.equal(learnt.latency_ms, 100);
+  const next = controller({ learnt, now: now + 2_000 });
+  assert.equal(next.rate, learnt.rate);
+  assert.deepEqual(next.snapshot(now + 1_000), learnt);
+  const muchLater = controller({ learnt, now: now + 30 * 3_600_000 });
+  assert.equal(muchLater.rate, learnt.rate);
+  assert.equal(muchLater.snapshot(0).ceiling, null, "a ceiling of yesterday may be gone");
+});
+
+Deno.test("RateController probes above a settled rate only after a while, and goes back if refused", () => {
+  const it = controller({ learnt: { rate: 10, ceiling: 10.1, latency_ms: 100, at: 0 } });
+  let now = 0;
+  const rates = new Map<number, number>();
+  while (now < 10 * 60_000) {
+    const start = it.started(now = it.nextStart);
+    if (!rates.has(it.rate)) rates.set(it.rate, now);
+    const refused = it.rate > 10.15;
+    it.finished(start, refused ? { kind: "throttled" } : { kind: "clean" }, now + 100);
+    if (refused) assert.ok(it.rate <= 10.1, `${it.rate} after a refused probe`);
+  }
+  assert.ok([...rates.keys()].every((rate) => rate <= 10.4), "probes are gentle");
+  const probed = [...rates].filter(([rate]) => rate > 10.15).map(([, at]) => at);
+  assert.ok(probed.length >= 1);
+  assert.ok(probed[0] + 100 >= FIRST_PROBE_MS, `an answer after ${probed[0] + 100} ms`);
+});
+
+Deno.test("RateController stays within its bounds whatever happens", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 1, max: 1_000_000 }),
+    fc.integer({ min: 0, max: 9 }),
+    (seed, refusals) => {
+      const random = seeded(seed);
+      const it = controller({ random });
+      let now = 0;
+      for (let i = 0; i < 300; i++) {
+        const start = it.started(now = Math.max(now, it.nextStart));
+        const dice = random() * 10;
+        now += random() * 500;
+        const change = it.finished(
+          start,
+          dice < refusals ? { kind: "throttled" } : { kind: dice < 9.5 ? "clean" : "failed" },
+          now,
+        );
+        if (change) assert.ok(change.reason.length > 0 && change.to === it.rate);
+        assert.ok(it.rate >= 0.1 && it.rate <= 1_000, `the rate is ${it.rate}`);
+        assert.ok(it.inFlightCap >= FIRST_IN_FLIGHT && it.inFlightCap <= 512);
+        assert.ok(it.nextStart - now <= 31_000, "nobody waits for ever");
+      }
+    },
+  ));
+});

@@ -1,0 +1,142 @@
+/**
+ * @module pace/limiter: makes everybody wait for a turn: request starts in the order they were asked
+ * for, evenly spaced, and no more in flight than there is room for. How fast and how many is
+ * decided by `pace/controller.ts`; this file owns the queue and the waiting.
+ *
+ * Every attempt takes a turn, a retry too.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import type { RateController } from "./controller.ts";
+import type { RateChange, RequestOutcome } from "./types.ts";
+
+/** The right to send one request now. */
+export interface Permit {
+  /**
+   * Says what became of the request and makes room for the next; calling it again does nothing.
+   * Latency is the time from the turn to this call, so call it as soon as the answer is there.
+   */
+  done(outcome: RequestOutcome): void;
+}
+
+/** What {@linkcode Limiter} works with. */
+export interface LimiterOptions {
+  /** Decides how fast and how many. Times are this clock's. */
+  readonly controller: RateController;
+  /** Time. */
+  readonly clock: Clock;
+  /** Told of each change of the rate and each pause, for one log line. @default nobody */
+  readonly onChange?: (change: RateChange) => void;
+}
+
+interface Waiter {
+  readonly grant: (permit: Permit) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** Hands out turns, first come, first served. */
+export class Limiter {
+  readonly #options: LimiterOptions;
+  readonly #waiters = new Set<Waiter>();
+  #inFlight = 0;
+  /** The one timer: until when it sleeps, and how to end it early. */
+  #timer: { readonly wake: number; readonly cancel: AbortController } | undefined;
+
+  /** Nobody waits at first. @param options What to work with. */
+  constructor(options: LimiterOptions) {
+    this.#options = options;
+  }
+
+  /** Requests in flight. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** Requests that wait for their turn. */
+  get waiting(): number {
+    return this.#waiters.size;
+  }
+
+  /**
+   * Waits for the next turn.
+   *
+   * @returns The permit; call its `done` whatever happens, or its room is lost.
+   * @throws The signal's reason, if it aborts first; no turn is used up.
+   */
+  async turn(signal?: AbortSignal): Promise<Permit> {
+    signal?.throwIfAborted();
+    const { promise, resolve, reject } = Promise.withResolvers<Permit>();
+    const waiter: Waiter = { grant: resolve, fail: reject };
+    const onAbort = () => {
+      this.#waiters.delete(waiter);
+      if (this.#waiters.size === 0) this.#stopTimer(); // or the process would wait for nothing
+      reject(signal!.reason);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    this.#waiters.add(waiter); // a Set keeps the order, and leaving the middle of it is cheap
+    this.#serve();
+    try {
+      return await promise;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Lets everybody start whose turn it is, and sees to it that the next one is not forgotten. */
+  #serve(): void {
+    const { controller, clock } = this.#options;
+    for (const waiter of this.#waiters) {
+      if (this.#inFlight >= controller.inFlightCap) return this.#stopTimer();
+      const next = controller.nextStart;
+      if (next > clock.now()) return this.#sleepUntil(next);
+      this.#waiters.delete(waiter);
+      waiter.grant(this.#start());
+    }
+    this.#stopTimer();
+  }
+
+  #start(): Permit {
+    const { controller, clock, onChange } = this.#options;
+    const start = controller.started(clock.now());
+    this.#inFlight++;
+    let ended = false;
+    return {
+      done: (outcome) => {
+        if (ended) return;
+        ended = true;
+        this.#inFlight--;
+        const change = controller.finished(start, outcome, clock.now());
+        this.#serve();
+        if (change) onChange?.(change);
+      },
+    };
+  }
+
+  #sleepUntil(wake: number): void {
+    const { clock } = this.#options;
+    // A timer that rings too early looks again; one that rings too late must be replaced.
+    if (this.#timer && this.#timer.wake <= wake) return;
+    this.#stopTimer();
+    const timer = { wake, cancel: new AbortController() };
+    this.#timer = timer;
+    clock.sleep(Math.max(0, wake - clock.now()), timer.cancel.signal).then(
+      () => {
+        if (this.#timer !== timer) return;
+        this.#timer = undefined;
+        this.#serve();
+      },
+      (error: unknown) => {
+        if (timer.cancel.signal.aborted) return;
+        // A clock that fails would leave everybody waiting for ever.
+        const waiters = [...this.#waiters];
+        this.#waiters.clear();
+        for (const { fail } of waiters) fail(error);
+      },
+    );
+  }
+
+  #stopTimer(): void {
+    this.#timer?.cancel.abort();
+    this.#timer = undefined;
+  }
+}

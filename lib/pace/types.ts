@@ -1,0 +1,60 @@
+/**
+ * @module pace/types: what `pace/controller.ts` takes and gives: starts and their
+ * outcomes, changes to log, and what is kept in the store so that a restart starts there.
+ */
+
+/** What a controller learnt, as plain JSON. */
+export interface LearntRate {
+  /** The best confirmed rate, requests per second. */
+  readonly rate: number;
+  /** The least refused rate above it, requests per second; null for none. */
+  readonly ceiling: number | null;
+  /** Mean latency of an answer, milliseconds; null if none came. */
+  readonly latency_ms: number | null;
+  /** When this was so, milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** A change of the rate, for one log line. */
+export interface RateChange {
+  /** When, milliseconds. */
+  readonly at: number;
+  /** Rate before, requests per second. */
+  readonly from: number;
+  /** Rate after, requests per second; equal to `from` where only a pause was set. */
+  readonly to: number;
+  /** Why. */
+  readonly reason: string;
+}
+
+/** A request that started: hand it back with its outcome. */
+export interface Start {
+  /** When, milliseconds. */
+  readonly at: number;
+  /** The rate in force, requests per second. */
+  readonly rate: number;
+  /** Counts lowerings and pauses; a refusal from before the last one is old news. */
+  readonly burst: number;
+  /** Counts rates; an answer at an earlier rate does not confirm this one. */
+  readonly epoch: number;
+  /** Whether it was the rate that it waited for: a limit isn't tested by those who come late. */
+  readonly paced: boolean;
+  /** Whether it was the first after a pause. */
+  readonly first: boolean;
+}
+
+/**
+ * What became of a request: an answer that the server worked for (`clean`), a 429 and until when
+ * (ms, if it says so), or anything else (5xx, timeout), which says nothing about a quota.
+ */
+export type RequestOutcome =
+  | { readonly kind: "clean" | "failed" }
+  | { readonly kind: "throttled"; readonly until?: number };
+
+/** What a search knows, so that another one can go on from there. */
+export interface SearchState {
+  /** The best rate that was confirmed, requests per second; 0 for none. */
+  readonly low: number;
+  /** The least rate that was refused, requests per second; null for none. */
+  readonly high: number | null;
+}

@@ -1,0 +1,194 @@
+/**
+ * @module parquet/decode: the one file that knows hyparquet: footers, encodings, nesting. Pure but
+ * for the reading of a footer; which bytes to fetch is decided by `parquet/column.ts`,
+ * what the values mean by `dataset/input.ts` and `dataset/output_schema.ts`.
+ */
+import { parquetMetadata, type ParquetParsers, parquetSchema } from "hyparquet";
+import { assembleLists, assembleNested } from "hyparquet/src/assemble.js";
+import { parquetHeader } from "hyparquet/src/column.js";
+import { convert, DEFAULT_PARSERS } from "hyparquet/src/convert.js";
+import { deltaBinaryUnpack, deltaByteArray } from "hyparquet/src/delta.js";
+import { byteStreamSplit } from "hyparquet/src/encoding.js";
+import { readPlain } from "hyparquet/src/plain.js";
+import { getMaxDefinitionLevel, getMaxRepetitionLevel, getTreePath } from "hyparquet/src/schema.js";
+import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
+import { readRuns } from "./runs.ts";
+import type { RandomAccess } from "./source.ts";
+import { fetchFooter, guarded, ParquetError } from "./footer.ts";
+import type {
+  ByteReader,
+  FileMetaData,
+  PageHeader,
+  SchemaElement,
+  SchemaTree,
+  Values,
+} from "./types.ts";
+
+// The library's types are narrower than ours by their unions of names; what it produced itself is
+// handed back to it by a cast.
+type Footer = ReturnType<typeof parquetMetadata>;
+type Tree = ReturnType<typeof parquetSchema>;
+type Decoder = Parameters<typeof convert>[1];
+type Decoded = ReturnType<typeof convert>;
+
+/** A thrift struct as it lies in a footer: `field_1`, `field_2`, …, nothing renamed or converted. */
+// deno-lint-ignore no-explicit-any -- thrift is untyped; `dataset/output_join.ts` names what it touches
+export type RawStruct = Record<`field_${number}`, any>;
+
+/** Statistics stay bytes and numbers: they may be cut inside a character or lie outside of Date. */
+const RAW: Partial<ParquetParsers> = {
+  stringFromBytes: (bytes) => bytes,
+  timestampFromMilliseconds: (value) => value,
+  timestampFromMicroseconds: (value) => value,
+  timestampFromNanoseconds: (value) => value,
+  dateFromDays: (value) => value,
+};
+
+/**
+ * Reads a file's footer: schema, row groups, where each column lies.
+ *
+ * @throws {ParquetError} if the object is not a whole, unencrypted Parquet file
+ * @throws {StoreError} what the source throws
+ */
+export async function readMetadata(source: RandomAccess): Promise<FileMetaData> {
+  const bytes = await fetchFooter(source);
+  return guarded("its footer", () => parquetMetadata(bytes, { parsers: RAW, geoparquet: false }));
+}
+
+/** As {@linkcode readMetadata}, but the thrift struct itself, fit to be written again. */
+export async function readRawFooter(source: RandomAccess): Promise<RawStruct> {
+  const bytes = await fetchFooter(source);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return guarded("its footer", () => deserializeTCompactProtocol({ view, offset: 0 }));
+}
+
+/**
+ * The schema as a tree; writers that annotate lists and maps only the new way are understood too.
+ *
+ * @throws {ParquetError} if it is damaged
+ */
+export function schemaTree(metadata: FileMetaData): SchemaTree {
+  const schema = metadata.schema.map((element): SchemaElement => {
+    const logical = element.logical_type?.type;
+    const container = logical === "LIST" || logical === "MAP" ? logical : undefined;
+    return { ...element, converted_type: element.converted_type ?? container };
+  });
+  return guarded("its schema", () => parquetSchema({ schema } as Footer));
+}
+
+/**
+ * Reads a page header from the start of `bytes`.
+ *
+ * @returns The header and its length; `undefined` if `bytes` ends within it.
+ */
+export function pageHeader(bytes: Uint8Array): { header: PageHeader; length: number } | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const reader = { view, offset: 0 };
+  try {
+    return { header: parquetHeader(reader), length: reader.offset };
+  } catch {
+    return undefined;
+  }
+}
+
+/** How the values of a column leave the decoder. */
+export interface DecodeOptions {
+  /** Whether bytes without an annotation are text. */
+  readonly utf8: boolean;
+  /** Whether text that is not valid UTF-8 is an error; else its bad bytes become U+FFFD. */
+  readonly fatal: boolean;
+}
+
+/** One leaf column of a schema, with what it takes to decode its values. */
+export class Leaf {
+  /** Physical type, such as `INT64` or `BYTE_ARRAY`. */
+  readonly type: string;
+  /** The definition level at which there is a value; 0 if there always is one. */
+  readonly maxDefinition: number;
+  /** The number of lists around a value. */
+  readonly maxRepetition: number;
+  /** Whether the column lies at the top of the schema and is no list: one value or null per row. */
+  readonly flat: boolean;
+  readonly #path: Tree[];
+  readonly #decoder: Decoder;
+
+  /**
+   * A leaf of `tree`.
+   *
+   * @param path Names from below the root to the leaf.
+   * @throws {Error} if there is none
+   */
+  constructor(tree: SchemaTree, path: string[], options: DecodeOptions) {
+    this.#path = getTreePath(tree as Tree, path);
+    const { element } = this.#path[this.#path.length - 1];
+    if (element.type === undefined) throw new ParquetError(`"${path.join(".")}" is no leaf`);
+    this.type = element.type;
+    this.maxDefinition = getMaxDefinitionLevel(this.#path);
+    this.maxRepetition = getMaxRepetitionLevel(this.#path);
+    this.flat = path.length === 1 && this.maxRepetition === 0;
+    this.#decoder = {
+      element,
+      schemaPath: this.#path,
+      parsers: parsers(options.fatal),
+      utf8: options.utf8,
+    } as Decoder;
+  }
+
+  /** Decodes `count` values in one of the encodings other than a dictionary's, not yet converted. */
+  decode(reader: ByteReader, encoding: string, count: number): Values {
+    const { type, type_length } = this.#decoder.element;
+    if (encoding === "PLAIN") return readPlain(reader, type!, count, type_length);
+    if (encoding === "BYTE_STREAM_SPLIT") return byteStreamSplit(reader, count, type!, type_length);
+    if (encoding === "RLE" && type === "BOOLEAN") {
+      return Array.from(readRuns(reader, 1, new Uint8Array(count)), (bit) => bit === 1);
+    }
+    if (encoding === "DELTA_BINARY_PACKED") {
+      const values = type === "INT32" ? new Int32Array(count) : new BigInt64Array(count);
+      deltaBinaryUnpack(reader, count, values);
+      return values;
+    }
+    if (encoding === "DELTA_BYTE_ARRAY") {
+      const values = new Array<Uint8Array>(count);
+      deltaByteArray(reader, count, values);
+      return values;
+    }
+    throw new ParquetError(`the encoding ${encoding} is not supported`);
+  }
+
+  /** Converts decoded values to what they mean: texts, dates, … */
+  convert(values: Values): Values {
+    return convert(values as Decoded, this.#decoder);
+  }
+
+  /**
+   * Nests values by their levels and appends the rows to `rows`, whose last one goes on where the
+   * first repetition level is not 0.
+   */
+  assemble(rows: unknown[], definition: Uint8Array, repetition: Uint8Array, values: Values): void {
+    // The library only indexes the levels, whatever its types say.
+    const levels = [definition, repetition] as unknown as [number[], number[]];
+    const made = assembleLists(rows, ...levels, values as Decoded, this.#path);
+    if (made !== rows) { for (const row of made) rows.push(row); }
+  }
+}
+
+/** Reads the lengths that precede byte strings in the encoding DELTA_LENGTH_BYTE_ARRAY. */
+export function readLengths(reader: ByteReader, count: number): Int32Array {
+  const lengths = new Int32Array(count);
+  deltaBinaryUnpack(reader, count, lengths);
+  return lengths;
+}
+
+/** Puts the leaves of one nested column together. `leaves` holds one entry per leaf path. */
+export function assemble(column: SchemaTree, leaves: Map<string, unknown[]>): unknown[] {
+  const data = new Map<string, Decoded>(leaves as Map<string, Decoded>);
+  assembleNested(data, column as Tree, parsers(false));
+  return Array.from(data.get(column.path.join(".")) ?? []);
+}
+
+function parsers(fatal: boolean): ParquetParsers {
+  // Without `ignoreBOM` a leading U+FEFF would vanish from the text.
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true, fatal });
+  const decode = (bytes: Uint8Array) => bytes && decoder.decode(bytes);
+  return { ...DEFAULT_PARSERS, stringFromBytes: decode, jsonFromBytes: decode };
+}

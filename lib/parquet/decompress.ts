@@ -1,0 +1,39 @@
+/**
+ * @module parquet/decompress: the compressions that pages of an input may have. The one file that
+ * knows hyparquet-compressors; what node:zlib offers is taken from there.
+ */
+import * as zlib from "node:zlib";
+import {
+  decompressLz4,
+  decompressLz4Raw,
+  decompressSnappy,
+  decompressZstd,
+} from "hyparquet-compressors";
+
+/** Decompresses a page whose decompressed length is known; throws if it is damaged. */
+export type Decompress = (input: Uint8Array, length: number) => Uint8Array;
+
+/** By the codec's name in a Parquet footer. */
+export const DECOMPRESSORS: Readonly<Record<string, Decompress>> = {
+  SNAPPY: decompressSnappy,
+  GZIP: inflate(zlib.gunzipSync),
+  BROTLI: inflate(zlib.brotliDecompressSync),
+  // Not every runtime has zstd of its own.
+  ZSTD: zlib.zstdDecompressSync === undefined
+    ? (input) => decompressZstd(input)
+    : inflate(zlib.zstdDecompressSync),
+  LZ4: decompressLz4,
+  LZ4_RAW: decompressLz4Raw,
+};
+
+/** Whether pages of this codec can be read. */
+export function canDecompress(codec: string): boolean {
+  return codec === "UNCOMPRESSED" || Object.hasOwn(DECOMPRESSORS, codec);
+}
+
+/** A page that inflates to more than its header says is refused before it takes the memory. */
+function inflate(
+  decompress: (input: Uint8Array, options: { maxOutputLength: number }) => Uint8Array,
+): Decompress {
+  return (input, length) => decompress(input, { maxOutputLength: Math.max(1, length) });
+}

@@ -1,0 +1,129 @@
+/**
+ * @module parquet/rows: reads ranges of rows of some columns, batch by batch, by walking through all
+ * their leaves side by side. Which columns, and what their values mean, is the caller's affair.
+ */
+import { RunError } from "../base/errors.ts";
+import { assemble } from "./decode.ts";
+import { ColumnCursor } from "./column.ts";
+import type { RandomAccess } from "./source.ts";
+import type { FileMetaData, RowGroup, SchemaTree } from "./types.ts";
+import { typeName } from "../dataset/input_values.ts";
+
+/** Consecutive rows, `[start, end)`. */
+export type RowRange = readonly [start: number, end: number];
+
+/** A file that can be read. */
+export interface OpenFile {
+  /** Its bytes. */
+  readonly source: RandomAccess;
+  /** Its footer. */
+  readonly metadata: FileMetaData;
+  /** Its schema. */
+  readonly tree: SchemaTree;
+}
+
+/** Consecutive rows, column by column. */
+export interface RowBatch {
+  /** Position of the first row, from 0. */
+  readonly start: number;
+  /** Number of rows, at least 1. */
+  readonly count: number;
+  /** For each column one value per row. */
+  readonly values: ReadonlyMap<string, readonly unknown[]>;
+}
+
+/**
+ * Reads the rows of `ranges` in order, in batches of at most `size` that never span two ranges or
+ * row groups. A row group that no range touches costs nothing. `ranges` are sorted.
+ *
+ * @param columns Columns at the top of the schema, by name.
+ * @throws {RunError} `input` if a column is damaged or nested in a way that can't be read
+ * @throws {StoreError} what the source throws
+ */
+export async function* readBatches(
+  file: OpenFile,
+  columns: ReadonlyMap<string, SchemaTree>,
+  ranges: Iterable<RowRange>,
+  size: number,
+): AsyncGenerator<RowBatch> {
+  const wanted = Array.from(ranges);
+  let groupStart = 0;
+  let next = 0;
+  for (const group of file.metadata.row_groups) {
+    const groupEnd = groupStart + Number(group.num_rows);
+    const cursors = openCursors(file, group, columns);
+    let at = groupStart;
+    while (next < wanted.length && wanted[next][0] < groupEnd) {
+      const [start, end] = wanted[next];
+      for (let from = Math.max(start, groupStart); from < Math.min(end, groupEnd); from = at) {
+        const count = Math.min(size, end - from, groupEnd - from);
+        const leaves = await takeAll(cursors, from - at, count);
+        at = from + count;
+        const join = ([name, column]: [string, SchemaTree]) =>
+          [name, assembled(file.source, column, leaves)] as const;
+        yield { start: from, count, values: new Map(Array.from(columns, join)) };
+      }
+      if (end > groupEnd) break;
+      next++;
+    }
+    groupStart = groupEnd;
+  }
+}
+
+/** One cursor for each leaf of the columns, by path. */
+function openCursors(
+  { source, tree }: OpenFile,
+  group: RowGroup,
+  columns: ReadonlyMap<string, SchemaTree>,
+): Map<string, ColumnCursor> {
+  const cursors = new Map<string, ColumnCursor>();
+  for (const { meta_data: chunk } of group.columns) {
+    const column = chunk?.path_in_schema[0];
+    if (chunk === undefined || column === undefined || !columns.has(column)) continue;
+    // A flat column without an annotation is text by what it is for. An id must come back as it
+    // was, so there bad text is an error; inside metadata it is the input's own affair.
+    const options = { utf8: chunk.path_in_schema.length === 1, fatal: column !== "metadata" };
+    cursors.set(chunk.path_in_schema.join("."), new ColumnCursor(source, tree, chunk, options));
+  }
+  return cursors;
+}
+
+/** Skips and takes rows of all leaves at once, so that their requests run side by side. */
+async function takeAll(
+  cursors: ReadonlyMap<string, ColumnCursor>,
+  skip: number,
+  count: number,
+): Promise<Map<string, unknown[]>> {
+  const taken = await Promise.allSettled(
+    Array.from(cursors, async ([path, cursor]) => {
+      cursor.skip(skip);
+      return [path, await cursor.take(count)] as const;
+    }),
+  );
+  const values = new Map<string, unknown[]>();
+  for (const each of taken) {
+    if (each.status === "rejected") throw each.reason;
+    values.set(...each.value);
+  }
+  return values;
+}
+
+function assembled(
+  source: RandomAccess,
+  column: SchemaTree,
+  leaves: ReadonlyMap<string, unknown[]>,
+): unknown[] {
+  const name = column.element.name;
+  if (column.children.length === 0) return leaves.get(name) ?? [];
+  const own = Array.from(leaves).filter(([path]) => path.startsWith(`${name}.`));
+  try {
+    return assemble(column, new Map(own));
+  } catch (cause) {
+    throw new RunError(
+      "input",
+      `${source.name}: column "${name}" (${typeName(column)}) cannot be read: ${cause}.\n` +
+        "Cast it to string, or leave it out.",
+      { cause },
+    );
+  }
+}

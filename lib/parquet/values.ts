@@ -1,0 +1,110 @@
+/**
+ * @module parquet/values: the values of one data page, decoded as they are taken where the encoding
+ * allows it: texts one after another, and indexes into a dictionary. The others are compact anyway.
+ */
+import { type Leaf, readLengths } from "./decode.ts";
+import { readRuns } from "./runs.ts";
+import { ParquetError } from "./footer.ts";
+import type { ByteReader, Values } from "./types.ts";
+
+/** Gives the values of a page in order, converted; nulls are not among them. */
+export interface ValueStream {
+  /** Passes over the next `count` values. */
+  skip(count: number): void;
+  /** The next `count` values. */
+  take(count: number): Values;
+}
+
+/**
+ * Opens the values of a data page. `reader` stands where they begin, and there are `count` of them.
+ *
+ * @param dictionary The dictionary of the column chunk, if it has one.
+ * @throws {Error} if they are damaged or in an unknown encoding; so do the methods of the result
+ */
+export function openValues(
+  leaf: Leaf,
+  reader: ByteReader,
+  encoding: string,
+  count: number,
+  dictionary: Values | undefined,
+): ValueStream {
+  // Where all values are null, some writers leave out even what precedes them.
+  if (count === 0) return listed(leaf, []);
+  if (encoding === "PLAIN_DICTIONARY" || encoding === "RLE_DICTIONARY") {
+    if (dictionary === undefined) throw new ParquetError("its dictionary is missing");
+    return lookedUp(dictionary, readIndexes(reader, count));
+  }
+  if (leaf.type === "BYTE_ARRAY" && encoding === "PLAIN") {
+    return sized(leaf, reader, () => {
+      const length = reader.view.getUint32(reader.offset, true);
+      reader.offset += 4;
+      return length;
+    });
+  }
+  if (leaf.type === "BYTE_ARRAY" && encoding === "DELTA_LENGTH_BYTE_ARRAY") {
+    const lengths = readLengths(reader, count);
+    let at = 0;
+    return sized(leaf, reader, () => lengths[at++]);
+  }
+  return listed(leaf, leaf.decode(reader, encoding, count));
+}
+
+/** Byte strings one after another, each of a length that `next` tells. */
+function sized(leaf: Leaf, reader: ByteReader, next: () => number): ValueStream {
+  const { buffer, byteOffset, byteLength } = reader.view;
+  const read = () => {
+    const length = next();
+    const start = reader.offset;
+    reader.offset += length;
+    if (reader.offset > byteLength) throw new ParquetError("a value runs past its end");
+    return { start: byteOffset + start, length };
+  };
+  return {
+    skip(count) {
+      for (let each = 0; each < count; each++) read();
+    },
+    take(count) {
+      return leaf.convert(Array.from({ length: count }, () => {
+        const { start, length } = read();
+        return new Uint8Array(buffer, start, length);
+      }));
+    },
+  };
+}
+
+function readIndexes(reader: ByteReader, count: number): Uint32Array {
+  const indexes = new Uint32Array(count);
+  const width = reader.view.getUint8(reader.offset++);
+  // With one entry in the dictionary every index is 0 and takes no bits.
+  if (width === 0) return indexes;
+  return readRuns(reader, width, indexes, reader.view.byteLength - reader.offset);
+}
+
+function lookedUp(dictionary: Values, indexes: Uint32Array): ValueStream {
+  let at = 0;
+  return {
+    skip(count) {
+      at += count;
+    },
+    take(count) {
+      return Array.from(indexes.subarray(at, at += count), (index) => {
+        if (index < dictionary.length) return dictionary[index];
+        throw new ParquetError(
+          `it refers to entry ${index} of a dictionary of ${dictionary.length}`,
+        );
+      });
+    },
+  };
+}
+
+function listed(leaf: Leaf, values: Values): ValueStream {
+  let at = 0;
+  return {
+    skip(count) {
+      at += count;
+    },
+    take(count) {
+      return leaf.convert(values.slice(at, at += count));
+    },
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * @module state/checkpoints: the finished batches of a run. A batch is done when its object exists and
+ * holds up to a look at its footer; nothing else says so.
+ */
+
+import { StoreError } from "../base/errors.ts";
+import type { OcrItem } from "../dataset/row.ts";
+import type { CheckpointFooter, Manifest, RowCounts, Spent } from "./documents.ts";
+import { CHECKPOINT_FOOTER_KEY, checkpointFooter, parseJsonAs } from "./json_schemas.ts";
+import type { CheckpointKeys } from "./keys.ts";
+import { readFooter, readItems } from "../dataset/output_read.ts";
+import { openSource, type RandomAccess } from "../parquet/source.ts";
+import type { ItemEncoder } from "../dataset/output_write.ts";
+import { forEachConcurrent } from "../base/for_each.ts";
+import type { Store } from "../store/store.ts";
+
+/** Footers that are looked at in parallel when a run is taken up. */
+const SURVEY_CONCURRENCY = 16;
+
+/** A batch object that can't be used, and why. */
+export interface Damaged {
+  /** Its key. */
+  readonly key: string;
+  /** In words. */
+  readonly problem: string;
+  /** Where a copy of it was put. */
+  readonly movedTo: string;
+}
+
+/** The checkpoints of one run. */
+export class Checkpoints {
+  readonly #store: Store;
+  readonly #keys: CheckpointKeys;
+  readonly #manifest: Manifest;
+
+  /** Reads nothing yet. @param manifest The run they belong to. */
+  constructor(store: Store, keys: CheckpointKeys, manifest: Manifest) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#manifest = manifest;
+  }
+
+  /** Number of batches, done or not. */
+  get batches(): number {
+    return Math.ceil(this.#manifest.input.rows / this.#manifest.batch_size);
+  }
+
+  /** The rows `[start, end)` of batch `index`. */
+  rowsOf(index: number): readonly [start: number, end: number] {
+    const start = index * this.#manifest.batch_size;
+    return [start, Math.min(start + this.#manifest.batch_size, this.#manifest.input.rows)];
+  }
+
+  /**
+   * Looks at every batch object. One that is truncated, foreign or of another schema is copied
+   * aside and counts as not done.
+   *
+   * @returns The footers of the finished batches by index.
+   */
+  async survey(onDamaged: (damaged: Damaged) => void): Promise<Map<number, CheckpointFooter>> {
+    const done = new Map<number, CheckpointFooter>();
+    await forEachConcurrent(
+      this.#store.list(this.#keys.root),
+      SURVEY_CONCURRENCY,
+      async (info) => {
+        const index = this.#keys.batchIndex(info.key);
+        if (index === undefined || index >= this.batches) return;
+        try {
+          done.set(index, await this.#check(index, openSource(this.#store, info)));
+        } catch (error) {
+          // A store that fails says nothing about the object.
+          if (error instanceof StoreError && error.kind !== "not_found") throw error;
+          const { bytes, etag } = await this.#store.read(info.key);
+          const movedTo = this.#keys.setAside(index, etag.replace(/[^A-Za-z0-9]/g, ""));
+          await this.#store.write(movedTo, bytes);
+          onDamaged({ key: info.key, problem: (error as Error).message, movedTo });
+        }
+      },
+    );
+    return done;
+  }
+
+  /** Like {@linkcode survey}, but changes nothing: what each batch object holds, or its problem. */
+  async *inspect(): AsyncGenerator<
+    & { index: number }
+    & (
+      | { footer: CheckpointFooter; problem?: undefined }
+      | { footer?: undefined; problem: string }
+    )
+  > {
+    for await (const info of this.#store.list(this.#keys.root)) {
+      const index = this.#keys.batchIndex(info.key);
+      if (index === undefined || index >= this.batches) continue;
+      try {
+        yield { index, footer: await this.#check(index, openSource(this.#store, info)) };
+      } catch (error) {
+        if (error instanceof StoreError && error.kind !== "not_found") throw error;
+        yield { index, problem: (error as Error).message };
+      }
+    }
+  }
+
+  async #check(index: number, source: RandomAccess): Promise<CheckpointFooter> {
+    const file = await readFooter(source);
+    if (!file.matchesSchema) throw new Error("its columns are not those of this version");
+    const parsed = parseJsonAs(checkpointFooter, file.keyValues[CHECKPOINT_FOOTER_KEY] ?? "");
+    if (parsed.problem !== undefined) throw new Error(`its footer is foreign: ${parsed.problem}`);
+    const footer = parsed.value;
+    if (footer.run_id !== this.#manifest.run_id) throw new Error("it belongs to another run");
+    if (footer.batch !== index) throw new Error(`it holds batch ${footer.batch}`);
+    const [start, end] = this.rowsOf(index);
+    if (file.rows !== end - start || footer.counts.rows !== file.rows) {
+      throw new Error(`it holds ${file.rows} rows of ${end - start}`);
+    }
+    return footer;
+  }
+
+  /** The rows of batch `index`, which must be done. */
+  async items(index: number): Promise<OcrItem[]> {
+    return await Array.fromAsync(readItems(await this.#source(index)));
+  }
+
+  /**
+   * Writes batch `index` whole.
+   *
+   * @param rows All its rows in input order.
+   * @param counts How many they are of each kind.
+   * @param spent What they have cost.
+   */
+  async save(
+    index: number,
+    rows: ItemEncoder,
+    counts: RowCounts,
+    spent: Spent,
+  ): Promise<CheckpointFooter> {
+    const { run_id } = this.#manifest;
+    const footer: CheckpointFooter = { run_id, batch: index, counts, spent };
+    const bytes = await rows.finish({ [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer) });
+    const key = this.#keys.batch(index);
+    await this.#store.write(key, bytes, { contentType: "application/vnd.apache.parquet" });
+    const written = await this.#store.stat(key);
+    if (written?.size !== bytes.byteLength) {
+      throw new StoreError(
+        "unavailable",
+        `${this.#store.url}/${key} has ${written?.size ?? 0} bytes after writing ` +
+          `${bytes.byteLength}; run the same command again`,
+      );
+    }
+    return footer;
+  }
+
+  /** All batches in order, for joining. Every one must be done. */
+  async *sources(): AsyncGenerator<RandomAccess> {
+    for (let index = 0; index < this.batches; index++) yield await this.#source(index);
+  }
+
+  async #source(index: number): Promise<RandomAccess> {
+    const key = this.#keys.batch(index);
+    const info = await this.#store.stat(key);
+    if (info) return openSource(this.#store, info);
+    throw new StoreError("not_found", `${this.#store.url}/${key} has disappeared; run again`);
+  }
+}

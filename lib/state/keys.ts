@@ -1,0 +1,116 @@
+/**
+ * @module state/keys: the names of all objects the program reads and writes, and what makes a name safe.
+ * `docs/DATA_CATALOG.md` lists them for people.
+ */
+
+/** Data set, engine and model names become parts of keys: plain characters, no leading dot. */
+export function isSafeName(name: string): boolean {
+  return /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name) && name.length <= 128;
+}
+
+/** A key as `Store` takes it: non-empty segments, none of them `.` or `..`. */
+export function isSafeKey(key: string): boolean {
+  return key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}
+
+/** Where an image lies, as `image_path` says it. */
+export interface ImageLocation {
+  /** Bucket; null for the run's own store (local profile). */
+  readonly bucket: string | null;
+  /** Key in it. */
+  readonly key: string;
+}
+
+/**
+ * Reads an `image_path`: `s3://bucket/key`, or where `bare` is set a key inside the run's store.
+ * The key is taken literally (no percent-decoding), as the AWS tools do.
+ *
+ * @returns `undefined` if it is neither.
+ */
+export function parseImagePath(path: string, bare: boolean): ImageLocation | undefined {
+  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(.+)$/s.exec(path);
+  if (match) return { bucket: match[1], key: match[2] };
+  if (bare && !path.includes("://") && isSafeKey(path)) return { bucket: null, key: path };
+  return undefined;
+}
+
+/** `data/processed/{dataset}.parquet` */
+export function defaultInputKey(dataset: string): string {
+  return `data/processed/${dataset}.parquet`;
+}
+
+/** `data/processed/{dataset}_pseudo_labels.parquet` */
+export function defaultOutputKey(dataset: string): string {
+  return `data/processed/${dataset}_pseudo_labels.parquet`;
+}
+
+/**
+ * Where the answers of one model lie. It depends on what was asked, never on the data set, so that
+ * an image that two data sets share is paid for once.
+ */
+export function responsePrefix(engine: string, model: string): string {
+  return `responses/${engine}/${model}/`;
+}
+
+/** Key of what was learnt about a model's rate limit, by whatever data set. */
+export function rateKey(engine: string, model: string): string {
+  return `rates/${engine}/${model}.json`;
+}
+
+/** Key of the stored answer for an image. @param sha256 Of the image's bytes, lower-case hex. */
+export function responseKey(engine: string, model: string, sha256: string): string {
+  return `${responsePrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;
+}
+
+/** Names of one data set's checkpoints below `{prefix}{dataset}/`. */
+export class CheckpointKeys {
+  /** `{prefix}{dataset}/`: the slash keeps `train` and `train_v2` apart. */
+  readonly root: string;
+
+  /** Names only; nothing is read. @param prefix Empty, or ends with a slash. */
+  constructor(prefix: string, dataset: string) {
+    this.root = `${prefix}${dataset}/`;
+  }
+
+  /** What this run is. */
+  get manifest(): string {
+    return `${this.root}manifest.json`;
+  }
+
+  /** That the output is written, and what it holds. */
+  get result(): string {
+    return `${this.root}result.json`;
+  }
+
+  /** Who works on the data set now. */
+  get lease(): string {
+    return `${this.root}lease.json`;
+  }
+
+  /** What the data set has cost, by run. */
+  get ledger(): string {
+    return `${this.root}ledger.json`;
+  }
+
+  /** What the run has spent at most. */
+  get spending(): string {
+    return `${this.root}spending.json`;
+  }
+
+  /** Key of batch `index`, from 0; six digits, more if need be. */
+  batch(index: number): string {
+    return `${this.root}batch_${String(index).padStart(6, "0")}.parquet`;
+  }
+
+  /** Where a damaged batch object is kept for inspection. */
+  setAside(index: number, mark: string): string {
+    return `${this.root}set_aside/batch_${String(index).padStart(6, "0")}.${mark}.parquet`;
+  }
+
+  /** The batch that a key names; `undefined` for any other key. */
+  batchIndex(key: string): number | undefined {
+    if (!key.startsWith(this.root)) return undefined;
+    const match = /^batch_(\d{6,})\.parquet$/.exec(key.slice(this.root.length));
+    return match && this.batch(Number(match[1])) === key ? Number(match[1]) : undefined;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * @module state/ledger: what the answers of a data set have cost, by run. It is worked out from the rows
+ * and the stored answers that they come from, each counted for the one row and run that paid for
+ * it, so no interruption can make it wrong.
+ */
+
+import type { Ledger, LedgerEntry, Manifest, PaidBy, Spent } from "./documents.ts";
+import { StoreError } from "../base/errors.ts";
+import { findObject } from "../store/find_object.ts";
+import type { OcrItem } from "../dataset/row.ts";
+import { ledger as ledgerSchema, parseJsonAs } from "./json_schemas.ts";
+import type { Store } from "../store/store.ts";
+
+/** Nothing spent. */
+export function nothingSpent(): Spent {
+  return { answers_reused: 0, failed_attempts: 0, runs: {} };
+}
+
+/**
+ * Adds one row. Its answer counts for the run that paid for it if it was paid for this very row of
+ * this data set; every other answer is reused.
+ *
+ * @param paidBy From the stored answer; null where there is none.
+ */
+export function addRow(
+  spent: Spent,
+  { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
+  item: OcrItem,
+  paidBy: PaidBy | null,
+): void {
+  const { attempts, billed_pages } = item.metadata;
+  if (paidBy === null) {
+    spent.failed_attempts += attempts;
+    return;
+  }
+  const own = paidBy.dataset === dataset && paidBy.row_id === item.id;
+  if (!own || paidBy.run_id !== run_id) spent.answers_reused++;
+  if (!own) return;
+  const entry = spent.runs[paidBy.run_id] ??= { answers: 0, billed_pages: 0, attempts: 0 };
+  entry.answers++;
+  entry.billed_pages += billed_pages ?? 0;
+  entry.attempts += attempts;
+}
+
+/** Adds `other` to `spent`. */
+export function addSpent(spent: Spent, other: Spent): void {
+  spent.answers_reused += other.answers_reused;
+  spent.failed_attempts += other.failed_attempts;
+  for (const [runId, run] of Object.entries(other.runs)) {
+    const entry = spent.runs[runId] ??= { answers: 0, billed_pages: 0, attempts: 0 };
+    entry.answers += run.answers;
+    entry.billed_pages += run.billed_pages;
+    entry.attempts += run.attempts;
+  }
+}
+
+/**
+ * Brings the data set's ledger up to what the batches of a run say. An entry never shrinks: rows of
+ * an earlier input may be gone, what was paid for them is not.
+ *
+ * @param now Milliseconds since the epoch.
+ * @returns The ledger, and whether it differs from `before`.
+ */
+export function updateLedger(
+  before: Ledger | undefined,
+  { dataset, run_id, engine, model }: Manifest,
+  spent: Spent,
+  now: number,
+): { readonly ledger: Ledger; readonly changed: boolean } {
+  const runs: Record<string, LedgerEntry> = { ...before?.runs };
+  let changed = before === undefined;
+  for (const [runId, seen] of Object.entries({ [run_id]: undefined, ...spent.runs })) {
+    const known = runs[runId];
+    const entry: LedgerEntry = {
+      engine: known?.engine ?? engine,
+      model: known?.model ?? model,
+      answers: Math.max(known?.answers ?? 0, seen?.answers ?? 0),
+      billed_pages: Math.max(known?.billed_pages ?? 0, seen?.billed_pages ?? 0),
+      attempts: Math.max(known?.attempts ?? 0, seen?.attempts ?? 0),
+      answers_reused: runId === run_id ? spent.answers_reused : known?.answers_reused ?? 0,
+      updated_at: known?.updated_at ?? "",
+    };
+    if (known && JSON.stringify(entry) === JSON.stringify(known)) continue;
+    changed = true;
+    runs[runId] = { ...entry, updated_at: new Date(now).toISOString() };
+  }
+  return { ledger: { format: "pseudolabel-ledger/1", dataset, runs }, changed };
+}
+
+/** Pages billed by all runs together, of a ledger or of what rows have cost. */
+export function totalBilled(
+  { runs }: { readonly runs: Readonly<Record<string, { readonly billed_pages: number }>> },
+): number {
+  return Object.values(runs).reduce((sum, run) => sum + run.billed_pages, 0);
+}
+
+/** Reads a ledger; `undefined` if there is none yet. @throws {StoreError} also if it is damaged */
+export async function readLedger(store: Store, key: string): Promise<Ledger | undefined> {
+  const object = await findObject(store, key);
+  if (!object) return undefined;
+  const parsed = parseJsonAs(ledgerSchema, object.bytes);
+  if (parsed.value) return parsed.value;
+  throw new StoreError(
+    "unsupported",
+    `${store.url}/${key} is no ledger (${parsed.problem}); move it away to begin a new one`,
+  );
+}
+
+/**
+ * Brings the ledger in the store up to what the batches of a run say.
+ *
+ * @param now Milliseconds since the epoch.
+ */
+export async function bookSpent(
+  store: Store,
+  key: string,
+  manifest: Manifest,
+  spent: Spent,
+  now: number,
+): Promise<Ledger> {
+  const { ledger, changed } = updateLedger(await readLedger(store, key), manifest, spent, now);
+  if (changed) {
+    const bytes = new TextEncoder().encode(JSON.stringify(ledger, null, 2) + "\n");
+    await store.write(key, bytes, { contentType: "application/json" });
+  }
+  return ledger;
+}

@@ -1,0 +1,130 @@
+/**
+ * @module state/manifest: what a run is, and whether the checkpoints that lie there belong to it.
+ */
+
+import { RunError, StoreError } from "../base/errors.ts";
+import type { Manifest } from "./documents.ts";
+import { manifest as manifestSchema, parseJsonAs } from "./json_schemas.ts";
+import { findObject } from "../store/find_object.ts";
+import type { CheckpointKeys } from "./keys.ts";
+import type { StartMode } from "../base/settings.ts";
+import type { Store } from "../store/store.ts";
+
+/** What {@linkcode settleManifest} found or made. */
+export interface Settled {
+  /** The manifest in force. */
+  readonly manifest: Manifest;
+  /** Whether it was there already: its checkpoints count. */
+  readonly resumed: boolean;
+}
+
+/**
+ * Takes up the run that lies below `keys.root` if it is the same as `wanted`, else starts a new
+ * one. This is the first write of a run, so a prefix that can't be written fails before anything
+ * is paid.
+ *
+ * With `fresh`, earlier checkpoints are removed first and the manifest is replaced last, so a crash
+ * in between leaves the earlier run merely with less done. A further attempt of the very Batch job
+ * that began the run continues it, as its command line still says `--fresh`.
+ *
+ * @param beforeNew Checks what a new run needs checked; a resumed one was checked when it began.
+ * @throws {RunError} `conflict` naming what differs and the two ways out
+ */
+export async function settleManifest(
+  store: Store,
+  keys: CheckpointKeys,
+  wanted: Manifest,
+  start: StartMode,
+  beforeNew: () => Promise<void>,
+): Promise<Settled> {
+  const found = await findManifest(store, keys, wanted, start);
+  if (found) return { manifest: found, resumed: true };
+  await beforeNew();
+  if (start === "fresh") await removeRun(store, keys);
+  const bytes = new TextEncoder().encode(JSON.stringify(wanted, null, 2) + "\n");
+  try {
+    await store.write(keys.manifest, bytes, {
+      contentType: "application/json",
+      onlyIf: start === "fresh" ? undefined : "absent",
+    });
+  } catch (error) {
+    if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+    // Somebody was faster; if it is the same run, take it up.
+    return await settleManifest(store, keys, wanted, "auto", beforeNew);
+  }
+  return { manifest: wanted, resumed: false };
+}
+
+/**
+ * The manifest of the run that is to be continued; `undefined` if a new one begins. Only reads.
+ *
+ * @throws {RunError} `conflict` naming what differs and the two ways out
+ */
+export async function findManifest(
+  store: Store,
+  keys: CheckpointKeys,
+  wanted: Manifest,
+  start: StartMode,
+): Promise<Manifest | undefined> {
+  const found = await readManifest(store, keys.manifest, start);
+  if (!found) return undefined;
+  const differences = differ(found, wanted);
+  const sameJob = wanted.batch_job_id !== null && found.batch_job_id === wanted.batch_job_id;
+  if (start === "fresh" && !(sameJob && differences.length === 0)) return undefined;
+  if (differences.length > 0) throw conflict(store, keys, differences);
+  return found;
+}
+
+/**
+ * Reads a manifest; `undefined` if there is none, or with `fresh` none that can be read.
+ *
+ * @throws {RunError} `conflict` if it can't be read
+ */
+export async function readManifest(
+  store: Store,
+  key: string,
+  start: StartMode = "auto",
+): Promise<Manifest | undefined> {
+  const object = await findObject(store, key);
+  if (!object) return undefined;
+  const parsed = parseJsonAs(manifestSchema, object.bytes);
+  if (parsed.value || start === "fresh") return parsed.value;
+  throw new RunError(
+    "conflict",
+    `${store.url}/${key} is not a manifest this version can read (${parsed.problem}); ` +
+      "use the version that wrote it, or start over with --fresh (paid answers are reused)",
+  );
+}
+
+/** One line per difference that makes checkpoints unusable, naming both values. */
+function differ(found: Manifest, wanted: Manifest): string[] {
+  const compared: [name: string, found: unknown, wanted: unknown][] = [
+    ["input", found.input.url, wanted.input.url],
+    ["input ETag", found.input.etag, wanted.input.etag],
+    ["batch size", found.batch_size, wanted.batch_size],
+    ["engine", found.engine, wanted.engine],
+    ["model", found.model, wanted.model],
+    ["schema version", found.schema_version, wanted.schema_version],
+  ];
+  return compared
+    .filter(([, before, now]) => before !== now)
+    .map(([name, before, now]) => `${name} was '${before}', now '${now}'`);
+}
+
+function conflict(store: Store, keys: CheckpointKeys, differences: string[]): RunError {
+  return new RunError(
+    "conflict",
+    `the checkpoints in ${store.url}/${keys.root} belong to another run: ` +
+      `${differences.join("; ")}.\nGive the earlier values to continue that run, or start over ` +
+      "with --fresh (paid answers are reused)",
+  );
+}
+
+async function removeRun(store: Store, keys: CheckpointKeys): Promise<void> {
+  await store.remove(keys.result);
+  const batches: string[] = [];
+  for await (const { key } of store.list(keys.root)) {
+    if (keys.batchIndex(key) !== undefined) batches.push(key);
+  }
+  for (const key of batches) await store.remove(key);
+}

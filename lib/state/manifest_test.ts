@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import { MemoryStore } from "../../dev/testing/memory_store.ts";
+import type { Manifest } from "./documents.ts";
+import { RunError, StoreError } from "../base/errors.ts";
+import { CheckpointKeys } from "./keys.ts";
+import { settleManifest } from "./manifest.ts";
+import type { StartMode } from "../base/settings.ts";
+
+const KEYS = new CheckpointKeys("checkpoints/", "demo");
+const NEIGHBOUR = new CheckpointKeys("checkpoints/", "demo_2");
+
+function manifest(change: Partial<Manifest> = {}): Manifest {
+  return {
+    format: "pseudolabel-manifest/1",
+    run_id: "first",
+    dataset: "demo",
+    input: { url: "s3://memory/in.parquet", etag: "e1", bytes: 9, rows: 3 },
+    batch_size: 500,
+    engine: "upstage-ocr",
+    model: "ocr",
+    schema_version: "v1.0",
+    created_at: "2026-11-01T00:00:00.000Z",
+    created_by: "pseudolabel 1",
+    batch_job_id: null,
+    ...change,
+  };
+}
+
+/** A store in which a run with one finished batch lies, if `found` is given. */
+function storeWith(found?: Manifest): MemoryStore {
+  const store = new MemoryStore();
+  if (found) {
+    store.put(KEYS.manifest, JSON.stringify(found));
+    store.put(KEYS.batch(0), "rows");
+    store.put(KEYS.result, "{}");
+    store.put(KEYS.setAside(0, "x"), "damaged");
+  }
+  store.put(NEIGHBOUR.batch(0), "another run's");
+  store.put(NEIGHBOUR.manifest, "{}");
+  store.put("responses/upstage-ocr/ocr/ab/x.json.gz", "paid");
+  return store;
+}
+
+const never = () => assert.fail("checked a run that is only taken up");
+const allowed = () => Promise.resolve();
+
+function settle(
+  store: MemoryStore,
+  wanted: Manifest,
+  start: StartMode = "auto",
+  beforeNew: () => Promise<void> = allowed,
+) {
+  return settleManifest(store, KEYS, wanted, start, beforeNew);
+}
+
+function stored(store: MemoryStore): unknown {
+  return JSON.parse(new TextDecoder().decode(store.objects.get(KEYS.manifest)));
+}
+
+async function conflict(work: Promise<unknown>): Promise<string> {
+  const error = await work.then(() => undefined, (error) => error);
+  assert.ok(error instanceof RunError, `expected a RunError, got ${error}`);
+  assert.equal(error.exit, "conflict");
+  assert.match(error.message, /--fresh/);
+  return error.message;
+}
+
+Deno.test("settleManifest() begins a run where none lies, after it was checked", async () => {
+  for (const start of ["auto", "resume", "fresh"] as const) {
+    const store = storeWith();
+    const order: string[] = [];
+    store.before = (operation) => void (operation === "write" && order.push("write"));
+    const settled = await settle(store, manifest(), start, () => {
+      order.push("check");
+      return Promise.resolve();
+    });
+    assert.deepEqual(settled, { manifest: manifest(), resumed: false });
+    assert.deepEqual(stored(store), manifest());
+    assert.deepEqual(order, ["check", "write"]);
+  }
+});
+
+Deno.test("settleManifest() writes nothing when the check of a new run fails", async () => {
+  for (const start of ["auto", "fresh"] as const) {
+    const store = storeWith(start === "fresh" ? manifest() : undefined);
+    const before = [...store.objects.keys()];
+    const refused = settle(store, manifest(), start, () => Promise.reject(new Error("bad input")));
+    await assert.rejects(refused, /bad input/);
+    assert.deepEqual([...store.objects.keys()], before);
+    assert.deepEqual(store.writes, []);
+  }
+});
+
+Deno.test("settleManifest() takes up the same run under its first name, and writes nothing", async () => {
+  const found = manifest({ batch_job_id: "job-1" });
+  const wanted = manifest({
+    run_id: "second",
+    created_at: "2026-11-02T00:00:00.000Z",
+    created_by: "pseudolabel 2",
+    batch_job_id: "job-2",
+  });
+  for (const start of ["auto", "resume"] as const) {
+    const store = storeWith(found);
+    assert.deepEqual(await settle(store, wanted, start, never), { manifest: found, resumed: true });
+    assert.deepEqual(store.writes, []);
+    assert.ok(store.objects.has(KEYS.batch(0)));
+  }
+});
+
+Deno.test("settleManifest() refuses the checkpoints of another run and names both values", async () => {
+  const { input } = manifest();
+  const cases: [change: Partial<Manifest>, message: RegExp][] = [
+    [{ input: { ...input, etag: "e2" } }, /input ETag was 'e1', now 'e2'/],
+    [{ input: { ...input, url: "s3://x/y" } }, /input was 's3:\/\/memory\/in\.parquet', now 's3:/],
+    [{ batch_size: 7 }, /batch size was '500', now '7'/],
+    [{ engine: "other" }, /engine was 'upstage-ocr', now 'other'/],
+    [{ model: "ocr-1" }, /model was 'ocr', now 'ocr-1'/],
+    [{ schema_version: "v2" }, /schema version was 'v1\.0', now 'v2'/],
+    [{ batch_size: 7, model: "m" }, /batch size .*; model /],
+  ];
+  for (const [change, message] of cases) {
+    for (const start of ["auto", "resume"] as const) {
+      const store = storeWith(manifest());
+      const said = await conflict(settle(store, manifest(change), start, never));
+      assert.match(said, message);
+      assert.match(said, /s3:\/\/memory\/checkpoints\/demo\//);
+      assert.deepEqual(store.writes, []);
+    }
+  }
+});
+
+Deno.test("settleManifest() fresh removes this run's batches and mark, and nothing else", async () => {
+  const store = storeWith(manifest());
+  const wanted = manifest({ run_id: "second", batch_size: 7 });
+  const removed: string[] = [];
+  store.before = (operation, key) => {
+    if (operation === "remove") removed.push(key);
+    if (operation === "write") assert.equal(removed.length, 2, "the manifest is replaced last");
+  };
+  assert.deepEqual(await settle(store, wanted, "fresh"), { manifest: wanted, resumed: false });
+  assert.deepEqual(stored(store), wanted);
+  // The mark goes first: it must never vouch for batches that are gone.
+  assert.deepEqual(removed, [KEYS.result, KEYS.batch(0)]);
+  assert.deepEqual(
+    [...store.objects.keys()].sort(),
+    [
+      KEYS.manifest,
+      KEYS.setAside(0, "x"),
+      NEIGHBOUR.batch(0),
+      NEIGHBOUR.manifest,
+      "responses/upstage-ocr/ocr/ab/x.json.gz",
+    ].sort(),
+  );
+});
+
+Deno.test("settleManifest() fresh that is interrupted leaves the earlier run with less done", async () => {
+  const store = storeWith(manifest());
+  store.before = (operation) => {
+    if (operation === "write") throw new StoreError("unavailable", "503");
+  };
+  await assert.rejects(settle(store, manifest({ run_id: "second" }), "fresh"), {
+    kind: "unavailable",
+  });
+  store.before = () => {};
+  const { manifest: found, resumed } = await settle(store, manifest({ run_id: "third" }), "auto");
+  assert.deepEqual([found.run_id, resumed], ["first", true]);
+});
+
+Deno.test("settleManifest() fresh continues what the same Batch job began, and only that", async () => {
+  const found = manifest({ batch_job_id: "job-1" });
+  const retry = manifest({ run_id: "second", batch_job_id: "job-1" });
+  const store = storeWith(found);
+  assert.deepEqual(await settle(store, retry, "fresh", never), { manifest: found, resumed: true });
+  assert.ok(store.objects.has(KEYS.batch(0)));
+
+  const others = [
+    manifest({ run_id: "second", batch_job_id: "job-2" }),
+    manifest({ run_id: "second" }),
+    manifest({ run_id: "second", batch_job_id: "job-1", batch_size: 7 }),
+  ];
+  for (const wanted of others) {
+    const { resumed } = await settle(storeWith(found), wanted, "fresh");
+    assert.equal(resumed, false);
+  }
+  // Outside Batch there is no job that two processes could share.
+  assert.equal((await settle(storeWith(manifest()), manifest(), "fresh")).resumed, false);
+});
+
+Deno.test("settleManifest() that loses a contested create takes up the winner's run if it is the same", async () => {
+  for (const [winner, same] of [[manifest(), true], [manifest({ model: "x" }), false]] as const) {
+    const store = storeWith();
+    const wanted = manifest({ run_id: "second" });
+    const begun = settle(store, wanted, "auto", () => {
+      store.put(KEYS.manifest, JSON.stringify(winner));
+      return Promise.resolve();
+    });
+    if (same) assert.deepEqual(await begun, { manifest: winner, resumed: true });
+    else assert.match(await conflict(begun), /model was 'x', now 'ocr'/);
+    assert.deepEqual(stored(store), winner);
+  }
+});
+
+Deno.test("settleManifest() lets one of several that begin at once win, and all agree on it", async () => {
+  const store = storeWith();
+  const settled = await Promise.all(
+    ["a", "b", "c"].map((run_id) => settle(store, manifest({ run_id }))),
+  );
+  assert.equal(settled.filter(({ resumed }) => !resumed).length, 1);
+  for (const { manifest } of settled) assert.deepEqual(manifest, stored(store));
+});
+
+Deno.test("settleManifest() refuses a manifest it can't read, unless it starts over", async () => {
+  const unreadable = [
+    "damaged",
+    "",
+    JSON.stringify({ ...manifest(), format: "pseudolabel-manifest/2" }),
+  ];
+  for (const text of unreadable) {
+    const store = storeWith(manifest());
+    store.put(KEYS.manifest, text);
+    for (const start of ["auto", "resume"] as const) {
+      const said = await conflict(settle(store, manifest(), start, never));
+      assert.match(said, /s3:\/\/memory\/checkpoints\/demo\/manifest\.json/);
+      assert.deepEqual(store.writes, []);
+    }
+    const { resumed } = await settle(store, manifest({ batch_job_id: "j" }), "fresh");
+    assert.equal(resumed, false);
+    assert.ok(!store.objects.has(KEYS.batch(0)));
+  }
+});
+
+Deno.test("settleManifest() passes on what else the store says", async () => {
+  for (const operation of ["read", "write"] as const) {
+    const store = storeWith();
+    store.before = (now) => {
+      if (now === operation) throw new StoreError("denied", "403");
+    };
+    await assert.rejects(settle(store, manifest()), { name: "StoreError", kind: "denied" });
+  }
+});

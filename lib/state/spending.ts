@@ -1,0 +1,128 @@
+/**
+ * @module state/spending: the upper bound of what a run has spent, written down before it is spent, so
+ * that a limit holds over any number of kills. What was really billed is `state/ledger.ts`'s matter.
+ *
+ * Pages are reserved in blocks: the object says how many pages the run may have been billed at most.
+ * After a kill all that was reserved counts as spent; a run that ends in order gives the rest back.
+ */
+
+import type { Spending } from "./documents.ts";
+import { RunError } from "../base/errors.ts";
+import { findObject } from "../store/find_object.ts";
+import { parseJsonAs, spending as spendingSchema } from "./json_schemas.ts";
+import type { Store } from "../store/store.ts";
+
+/** Pages that one write reserves at most. */
+export const RESERVATION_PAGES = 50;
+/** Near a limit blocks are smaller, so that a kill wastes at most this share of what is left. */
+const RESERVATION_SHARE = 0.05;
+
+/** What {@linkcode SpendGuard} works with. */
+export interface SpendGuardOptions {
+  /** Where the object lies. */
+  readonly store: Store;
+  /** Key of the object. */
+  readonly key: string;
+  /** The run; another run's object does not count. */
+  readonly runId: string;
+  /** Pages that the run may be billed at most; infinite for no limit. */
+  readonly maxPages: number;
+  /** The limit in words, for the message. */
+  readonly limit: string;
+}
+
+/** Counts pages before they are asked for. */
+export class SpendGuard implements AsyncDisposable {
+  readonly #options: SpendGuardOptions;
+  /** Pages billed, as far as known; after a kill an upper bound. */
+  #spent: number;
+  #inFlight = 0;
+  #reserved: number;
+  #writing: Promise<void> | undefined;
+  #settled = Promise.withResolvers<void>();
+
+  private constructor(options: SpendGuardOptions, spent: number) {
+    this.#options = options;
+    this.#spent = spent;
+    this.#reserved = spent;
+  }
+
+  /** Takes up what the run has reserved so far. @throws {StoreError} if that can't be read */
+  static async open(options: SpendGuardOptions): Promise<SpendGuard> {
+    const object = await findObject(options.store, options.key);
+    const found = object && parseJsonAs(spendingSchema, object.bytes).value;
+    return new SpendGuard(options, found?.run_id === options.runId ? found.reserved_pages : 0);
+  }
+
+  /** Pages spent at most, those in flight included. */
+  get pages(): number {
+    return this.#spent + this.#inFlight;
+  }
+
+  /**
+   * Takes a page for a request that is about to start. Every call is followed by one of
+   * {@linkcode settle}. At the limit it waits for the requests in flight, as not each is billed.
+   *
+   * @throws {RunError} `limit` if the page would cross the limit
+   * @throws {StoreError} if the reservation can't be written
+   */
+  async take(): Promise<void> {
+    const { maxPages, limit } = this.#options;
+    while (this.#inFlight > 0 && this.pages + 1 > maxPages) await this.#settled.promise;
+    if (this.pages + 1 > maxPages) {
+      throw new RunError(
+        "limit",
+        `stopped before ${limit}: ${this.#spent} pages are billed or reserved; every answer is ` +
+          "stored: run again with a higher limit and it continues",
+      );
+    }
+    this.#inFlight++;
+    try {
+      while (this.pages > this.#reserved) await this.#reserve();
+    } catch (error) {
+      this.settle(0);
+      throw error;
+    }
+    // The next block is written beside the requests, not in front of one.
+    if (this.#reserved - this.pages < this.#block / 2 && this.#reserved < maxPages) {
+      this.#reserve().catch(() => {}); // what needs it tries again
+    }
+  }
+
+  /** The request is over. @param pages Pages billed; 0 for a request that was not answered. */
+  settle(pages: number): void {
+    this.#inFlight--;
+    this.#spent += pages;
+    this.#settled.resolve();
+    this.#settled = Promise.withResolvers();
+  }
+
+  /** Gives back what was reserved and not spent; what can't be written back counts as spent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing?.catch(() => {});
+    if (this.#reserved !== this.pages) await this.#write(this.pages).catch(() => {});
+  }
+
+  get #block(): number {
+    const left = this.#options.maxPages - this.pages;
+    return Math.max(1, Math.min(RESERVATION_PAGES, Math.floor(left * RESERVATION_SHARE)));
+  }
+
+  #reserve(): Promise<void> {
+    const upTo = Math.min(this.#options.maxPages, this.pages + this.#block);
+    return this.#writing ??= this.#write(upTo).finally(() => this.#writing = undefined);
+  }
+
+  async #write(pages: number): Promise<void> {
+    const { store, key, runId } = this.#options;
+    const spending: Spending = {
+      format: "pseudolabel-spending/1",
+      run_id: runId,
+      reserved_pages: pages,
+    };
+    await store.write(key, new TextEncoder().encode(JSON.stringify(spending) + "\n"), {
+      contentType: "application/json",
+    });
+    this.#reserved = pages;
+  }
+}

@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { MemoryStore } from "../../dev/testing/memory_store.ts";
+import { RunError, StoreError } from "../base/errors.ts";
+import { RESERVATION_PAGES, SpendGuard } from "./spending.ts";
+
+const KEY = "checkpoints/demo/spending.json";
+
+function open(store: MemoryStore, maxPages = Infinity, runId = "run-1"): Promise<SpendGuard> {
+  return SpendGuard.open({ store, key: KEY, runId, maxPages, limit: `--max-pages ${maxPages}` });
+}
+
+function reserved(store: MemoryStore): number {
+  return JSON.parse(new TextDecoder().decode(store.objects.get(KEY))).reserved_pages;
+}
+
+Deno.test("SpendGuard never lets more pages through than the limit, over any kills and restarts", async () => {
+  await fc.assert(fc.asyncProperty(
+    fc.integer({ min: 0, max: 120 }),
+    fc.array(
+      fc.record({ requests: fc.integer({ min: 0, max: 60 }), killed: fc.boolean() }),
+      { minLength: 1, maxLength: 6 },
+    ),
+    async (limit, processes) => {
+      const store = new MemoryStore();
+      let billed = 0;
+      for (const { requests, killed } of processes) {
+        const guard = await open(store, limit);
+        for (let n = 0; n < requests; n++) {
+          try {
+            await guard.take();
+          } catch (error) {
+            assert.ok(error instanceof RunError && error.exit === "limit");
+            break;
+          }
+          billed++;
+          assert.ok(billed <= reserved(store), "a page was let through before it was written down");
+          guard.settle(1);
+        }
+        if (!killed) await guard[Symbol.asyncDispose]();
+      }
+      assert.ok(billed <= limit);
+    },
+  ));
+});
+
+Deno.test("SpendGuard lets exactly the limit through where nothing is killed", async () => {
+  const store = new MemoryStore();
+  let taken = 0;
+  for (let restart = 0; restart < 4; restart++) {
+    const guard = await open(store, 30);
+    for (let n = 0; n < 10; n++) {
+      const ok = await guard.take().then(() => true, () => false);
+      if (!ok) break;
+      taken++;
+      guard.settle(1);
+    }
+    await guard[Symbol.asyncDispose]();
+    assert.equal(reserved(store), taken);
+  }
+  assert.equal(taken, 30);
+});
+
+Deno.test("SpendGuard.take() counts requests in flight and gives back what was not billed", async () => {
+  const guard = await open(new MemoryStore(), 2);
+  await guard.take();
+  await guard.take();
+  const third = guard.take();
+  const fourth = guard.take();
+  guard.settle(0); // a request that was not billed makes room for one
+  guard.settle(1);
+  const [first, second] = await Promise.race([
+    third.then(() => [third, fourth]),
+    fourth.then(() => [fourth, third]),
+  ]);
+  await first;
+  guard.settle(1);
+  await assert.rejects(second, (error: RunError) => {
+    assert.equal(error.exit, "limit");
+    assert.match(error.message, /stopped before --max-pages 2.*run again with a higher limit/);
+    return true;
+  });
+  assert.equal(guard.pages, 2);
+});
+
+Deno.test("SpendGuard writes once for a whole block of pages", async () => {
+  const store = new MemoryStore();
+  const guard = await open(store);
+  for (let n = 0; n < 10 * RESERVATION_PAGES; n++) {
+    await guard.take();
+    guard.settle(1);
+  }
+  assert.ok(store.writes.length <= 25, `${store.writes.length} writes`);
+  await guard[Symbol.asyncDispose]();
+});
+
+Deno.test("SpendGuard.take() fails where the reservation can't be written, and takes nothing", async () => {
+  const store = new MemoryStore();
+  const guard = await open(store, 10);
+  store.before = (operation) => {
+    if (operation === "write") throw new StoreError("denied", "403");
+  };
+  await assert.rejects(guard.take(), StoreError);
+  assert.equal(guard.pages, 0);
+});
+
+Deno.test("SpendGuard starts at zero for another run", async () => {
+  const store = new MemoryStore();
+  const first = await open(store, 5, "run-1");
+  await first.take();
+  first.settle(1);
+  await first[Symbol.asyncDispose]();
+  assert.equal((await open(store, 5, "run-1")).pages, 1);
+  assert.equal((await open(store, 5, "run-2")).pages, 0);
+});

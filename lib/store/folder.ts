@@ -1,0 +1,238 @@
+/**
+ * @module store/folder: a local folder as object storage, for trying out and for tests.
+ *
+ * Keeps the whole contract of `store/store.ts`, conditional writes between processes included: a file is
+ * written aside, flushed, and then renamed or linked into place. Paths, hashes and errors are
+ * `store/folder_file.ts`.
+ */
+import { createHash } from "node:crypto";
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { StoreError } from "../base/errors.ts";
+import { eachFromCaller, FromCaller, fromCaller } from "./caller_errors.ts";
+import type { ObjectInfo, ReadOptions, Store, StoredObject, WriteOptions } from "./store.ts";
+import {
+  hashFile,
+  type HashMemory,
+  keyPath,
+  readSlice,
+  TEMPORARY,
+  toFolderError,
+  writeAll,
+} from "./folder_file.ts";
+
+/**
+ * Opens a folder. It need not exist: it is made by the first write, and is empty until then. Version
+ * marks are SHA-256 hashes of the content. Unlike in a bucket, no key may be the folder of another:
+ * beside `a/b` there is no `a`, and writing it is `StoreError("unsupported")`.
+ *
+ * @param path Absolute, or relative to the working directory
+ */
+export function openFolder(path: string): Store {
+  return new FolderStore(resolve(path));
+}
+
+class FolderStore implements Store {
+  readonly url: string;
+  readonly #root: string;
+  readonly #memory: HashMemory = { known: new Map() };
+
+  constructor(root: string) {
+    this.#root = root;
+    this.url = pathToFileURL(root).href;
+  }
+
+  read(key: string, options: ReadOptions = {}): Promise<StoredObject> {
+    const { signal, range, ifMatch, maxBytes, admit } = options;
+    return this.#run("read", key, signal, async (path, url) => {
+      using file = await this.#open(path, url);
+      const { size } = await file.stat();
+      if (maxBytes !== undefined && size > maxBytes) {
+        throw new StoreError(
+          "too_large",
+          `Cannot read ${url}: it has ${size} bytes, more than the ${maxBytes} allowed`,
+        );
+      }
+      const { etag } = await hashFile(file, path, this.#memory);
+      if (ifMatch !== undefined && ifMatch !== etag) {
+        throw new StoreError("precondition", `Cannot read ${url}: the object has changed`);
+      }
+      if (admit !== undefined) await fromCaller(() => admit(size));
+      signal?.throwIfAborted();
+      const start = Math.min(range?.start ?? 0, size);
+      const end = Math.max(start, Math.min(range?.end ?? size, size));
+      const bytes = await readSlice(file, start, end - start);
+      if (bytes.length < end - start) {
+        throw new StoreError("unavailable", `Cannot read ${url}: it was cut while being read`);
+      }
+      return { key, size, etag, bytes };
+    });
+  }
+
+  async stat(
+    key: string,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<ObjectInfo | undefined> {
+    try {
+      return await this.#run("look up", key, options.signal, async (path, url) => {
+        using file = await this.#open(path, url);
+        return { key, ...await hashFile(file, path, this.#memory) };
+      });
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === "not_found") return undefined;
+      throw error;
+    }
+  }
+
+  write(
+    key: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    options: WriteOptions = {},
+  ): Promise<ObjectInfo> {
+    async function* one() {
+      yield await Promise.resolve(bytes);
+    }
+    return this.#write(key, one(), options);
+  }
+
+  writeParts(
+    key: string,
+    parts: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    options: Omit<WriteOptions, "onlyIf"> = {},
+  ): Promise<ObjectInfo> {
+    return this.#write(key, parts, options);
+  }
+
+  async *list(prefix: string, options: { signal?: AbortSignal } = {}): AsyncIterable<ObjectInfo> {
+    // Only the last segment of a prefix may be cut off; before it are whole folders.
+    const parent = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    if (parent !== "" && keyPath(this.#root, parent.slice(0, -1)) === undefined) return;
+    for await (const key of this.#keys(parent)) {
+      options.signal?.throwIfAborted();
+      if (!key.startsWith(prefix)) continue;
+      const info = await this.stat(key, options);
+      if (info !== undefined) yield info;
+    }
+  }
+
+  remove(key: string, options: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#run("remove", key, options.signal, async (path) => {
+      using _lock = await this.#lock();
+      await Deno.remove(path);
+    }).catch((error) => {
+      if (!(error instanceof StoreError && error.kind === "not_found")) throw error;
+    });
+  }
+
+  /** Every key below a folder; `parent` is empty or ends with a slash. */
+  async *#keys(parent: string): AsyncGenerator<string> {
+    let entries;
+    try {
+      entries = await Array.fromAsync(Deno.readDir(`${this.#root}/${parent}`));
+    } catch (error) {
+      const gone = toFolderError(error, "list", `${this.url}/${parent}`);
+      if (gone instanceof StoreError && gone.kind === "not_found") return;
+      throw gone;
+    }
+    for (const entry of entries) {
+      if (parent === "" && entry.name === TEMPORARY) continue;
+      if (entry.isDirectory) yield* this.#keys(`${parent}${entry.name}/`);
+      else yield parent + entry.name;
+    }
+  }
+
+  async #open(path: string, url: string): Promise<Deno.FsFile> {
+    const file = await Deno.open(path, { read: true });
+    if ((await file.stat()).isFile) return file;
+    file.close();
+    throw new StoreError("not_found", `Cannot read ${url}: it is a folder`);
+  }
+
+  /** Writes aside, flushes, and puts the file in place under the lock. */
+  #write(
+    key: string,
+    parts: AsyncIterable<Uint8Array>,
+    options: WriteOptions,
+  ): Promise<ObjectInfo> {
+    const { signal, onlyIf } = options;
+    return this.#run("write", key, signal, async (path, url) => {
+      await Deno.mkdir(`${this.#root}/${TEMPORARY}`, { recursive: true });
+      const aside = `${this.#root}/${TEMPORARY}/${crypto.randomUUID()}`;
+      try {
+        const { size, etag } = await fill(aside, parts, signal);
+        await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+        using _lock = await this.#lock();
+        if (onlyIf === "absent") {
+          // Unlike rename, link fails where the name is taken.
+          await Deno.link(aside, path).catch((error) => {
+            if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+            throw new StoreError("precondition", `Cannot write ${url}: the object exists already`);
+          });
+        } else {
+          if (onlyIf !== undefined && (await this.stat(key))?.etag !== onlyIf.etag) {
+            throw new StoreError("precondition", `Cannot write ${url}: the object has changed`);
+          }
+          await Deno.rename(aside, path);
+        }
+        return { key, size, etag };
+      } finally {
+        await Deno.remove(aside).catch(() => {});
+      }
+    });
+  }
+
+  /** Held from a condition's check until its effect; the system frees it if the process dies. */
+  async #lock(): Promise<Disposable> {
+    await Deno.mkdir(`${this.#root}/${TEMPORARY}`, { recursive: true });
+    const file = await Deno.open(`${this.#root}/${TEMPORARY}/lock`, { create: true, write: true });
+    try {
+      await file.lock(true);
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    return file;
+  }
+
+  async #run<T>(
+    verb: string,
+    key: string,
+    signal: AbortSignal | undefined,
+    operation: (path: string, url: string) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const url = `${this.url}/${key}`;
+    const path = keyPath(this.#root, key);
+    if (path === undefined) {
+      const kind = verb === "write" ? "unsupported" : "not_found";
+      throw new StoreError(kind, `Cannot ${verb} ${url}: such a key is not allowed in a folder`);
+    }
+    try {
+      return await operation(path, url);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof FromCaller) throw error.error;
+      throw toFolderError(error, verb, url);
+    }
+  }
+}
+
+/** Writes the parts to a new file and flushes it to the disk. */
+async function fill(
+  path: string,
+  parts: AsyncIterable<Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<{ size: number; etag: string }> {
+  using file = await Deno.open(path, { createNew: true, write: true });
+  const hash = createHash("sha256");
+  let size = 0;
+  for await (const part of eachFromCaller(parts)) {
+    signal?.throwIfAborted();
+    hash.update(part);
+    await writeAll(file, part);
+    size += part.length;
+  }
+  signal?.throwIfAborted();
+  await file.sync();
+  return { size, etag: hash.digest("hex") };
+}

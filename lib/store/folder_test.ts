@@ -1,0 +1,103 @@
+import assert from "node:assert/strict";
+import { rejectsWith, storeConformance } from "../../dev/testing/store_conformance.ts";
+import type { Store } from "./store.ts";
+import { openFolder } from "./folder.ts";
+
+const text = (s: string) => new TextEncoder().encode(s);
+
+/** A store on a folder of its own, which is removed afterwards. */
+async function open(): Promise<{ store: Store; path: string } & AsyncDisposable> {
+  const path = await Deno.makeTempDir();
+  return {
+    path: `${path}/made on demand`,
+    store: openFolder(`${path}/made on demand`),
+    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+  };
+}
+
+Deno.test("openFolder() keeps the contract of a store", async (t) => {
+  await storeConformance(
+    t,
+    async () => ({ ...await open(), conditionalWrites: { create: true, replace: true } }),
+  );
+});
+
+Deno.test("openFolder() reads files that others put there, and names them as file URLs", async () => {
+  await using it = await open();
+  await Deno.mkdir(`${it.path}/in`, { recursive: true });
+  await Deno.writeTextFile(`${it.path}/in/a.txt`, "hello");
+  assert.deepEqual((await it.store.read("in/a.txt")).bytes, text("hello"));
+  assert.match(it.store.url, /^file:\/\/\/.*\/made%20on%20demand$/);
+});
+
+Deno.test("no key leaves the folder or reaches the files not yet in place", async () => {
+  await using it = await open();
+  await Deno.mkdir(it.path, { recursive: true });
+  await Deno.writeTextFile(`${it.path}/../outside`, "secret");
+  await it.store.write("a/b", text("x"));
+  const bad = [
+    "",
+    "../outside",
+    "a/../../outside",
+    "/etc/passwd",
+    "a//b",
+    "a/./b",
+    "a/",
+    ".tmp/lock",
+  ];
+  for (const key of [...bad, "a\0b"]) {
+    const url = `${it.store.url}/${key}`;
+    await rejectsWith("not_found", url, it.store.read(key));
+    assert.equal(await it.store.stat(key), undefined);
+    await rejectsWith("unsupported", url, it.store.write(key, text("y")));
+    await it.store.remove(key);
+  }
+  for (const prefix of ["../", ".tmp/", "a//"]) {
+    assert.deepEqual(await Array.fromAsync(it.store.list(prefix)), []);
+  }
+  assert.equal(await Deno.readTextFile(`${it.path}/../outside`), "secret");
+});
+
+Deno.test("names that the file system cannot hold are absent, and unsupported to write", async () => {
+  await using it = await open();
+  await it.store.write("file", text("x"));
+  await it.store.write("folder/file", text("x"));
+  for (const key of ["x".repeat(300), "file/below", "folder"]) {
+    const url = `${it.store.url}/${key}`;
+    assert.equal(await it.store.stat(key), undefined);
+    await rejectsWith("unsupported", url, it.store.write(key, text("y")));
+  }
+  assert.deepEqual((await Array.fromAsync(it.store.list(""))).map((info) => info.key).sort(), [
+    "file",
+    "folder/file",
+  ]);
+});
+
+Deno.test("the etag follows content that changes in place, also of a long file", async () => {
+  await using it = await open();
+  const bytes = new Uint8Array(2 * 1024 * 1024);
+  const { etag } = await it.store.write("long", bytes);
+  assert.equal((await it.store.stat("long"))?.etag, etag);
+  bytes[5] = 1;
+  await Deno.writeFile(`${it.path}/long`, bytes);
+  // The same length, and on a coarse clock the same time; written anew it has another.
+  await Deno.utime(`${it.path}/long`, 1, 1);
+  assert.notEqual((await it.store.stat("long"))?.etag, etag);
+});
+
+Deno.test("no temporary file stays behind, whatever a write ends with", async () => {
+  await using it = await open();
+  const { etag } = await it.store.write("x", text("1"));
+  await it.store.write("x", text("2"), { onlyIf: { etag } });
+  await it.store.write("x", text("3"), { onlyIf: { etag } }).catch(() => {});
+  await it.store.write("x", text("4"), { onlyIf: "absent" }).catch(() => {});
+  await it.store.write("x/y", text("5")).catch(() => {});
+  async function* torn() {
+    yield await Promise.resolve(text("6"));
+    throw new Deno.errors.NotFound("of the caller");
+  }
+  const caught = await it.store.writeParts("x", torn()).catch((e) => e);
+  assert.ok(caught instanceof Deno.errors.NotFound, String(caught));
+  const left = (await Array.fromAsync(Deno.readDir(`${it.path}/.tmp`))).map((entry) => entry.name);
+  assert.deepEqual(left, ["lock"]);
+});

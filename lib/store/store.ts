@@ -1,0 +1,99 @@
+/**
+ * @module store/store: the one interface to object storage, and its contract.
+ *
+ * `store/s3.ts` and `store/folder.ts` implement it; `dev/testing/store_conformance.ts` holds every
+ * implementation to the comments below. Retrying transient faults is the implementation's work;
+ * what reaches the caller as a `StoreError` is final.
+ */
+
+/** What a store knows of an object without its bytes. */
+export interface ObjectInfo {
+  /** The key, as it was written. */
+  readonly key: string;
+  /** Length in bytes. */
+  readonly size: number;
+  /** Opaque version mark without quotes; equal marks mean equal bytes. Never an MD5 to rely on. */
+  readonly etag: string;
+}
+
+/** An object with its bytes, or the range of them that was asked for. */
+export interface StoredObject extends ObjectInfo {
+  /**
+   * The bytes, which belong to the caller; for a ranged read those of the range, while `size` is that
+   * of the whole object.
+   */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Options of {@linkcode Store.read}. */
+export interface ReadOptions {
+  /** Cancels the operation; the signal's reason is thrown. */
+  readonly signal?: AbortSignal;
+  /** Half-open byte range `[start, end)`; `end` may lie past the object's end. */
+  readonly range?: { readonly start: number; readonly end: number };
+  /** Read only this version; another one is `StoreError("precondition")`. */
+  readonly ifMatch?: string;
+  /** A longer object is `StoreError("too_large")`, raised before its body is transferred. */
+  readonly maxBytes?: number;
+  /**
+   * Called once with the object's length in bytes before the body is transferred (a retried read
+   * does not call it again); the body waits for it. This is how a memory budget holds back images.
+   */
+  readonly admit?: (size: number) => Promise<void>;
+}
+
+/** Options of {@linkcode Store.write} and {@linkcode Store.writeParts}. */
+export interface WriteOptions {
+  /** Cancels the operation; the signal's reason is thrown. */
+  readonly signal?: AbortSignal;
+  /** Media type to record. @default "application/octet-stream" */
+  readonly contentType?: string;
+  /**
+   * Write only if the condition holds, else `StoreError("precondition")`: `"absent"` creates and
+   * never replaces, an etag replaces exactly that version. A store without conditional writes may
+   * ignore it (old S3 servers do, silently), so a caller that depends on it must probe first.
+   */
+  readonly onlyIf?: "absent" | { readonly etag: string };
+}
+
+/**
+ * Object storage under one root (a bucket, a folder). Every method is safe to call concurrently.
+ *
+ * Keys are non-empty `/`-separated paths of UTF-8 text without empty, `.` or `..` segments. An
+ * object becomes visible whole or not at all, and a write that returned is seen by every later
+ * read and list.
+ */
+export interface Store {
+  /** Root for messages, without a trailing slash: `s3://bucket` or `file:///path`. */
+  readonly url: string;
+
+  /**
+   * Reads an object or a range of it. The bytes are complete: a short body is retried.
+   *
+   * @throws {StoreError} `not_found`, `precondition`, `too_large` and the general kinds
+   */
+  read(key: string, options?: ReadOptions): Promise<StoredObject>;
+
+  /** Looks an object up; `undefined` if there is none. */
+  stat(key: string, options?: { signal?: AbortSignal }): Promise<ObjectInfo | undefined>;
+
+  /** Writes an object whole, replacing any other under that key. Retrying it is safe. */
+  write(key: string, bytes: Uint8Array<ArrayBuffer>, options?: WriteOptions): Promise<ObjectInfo>;
+
+  /**
+   * Writes an object of unknown length from consecutive parts, which may have any length (the
+   * implementation regroups them). Nothing is visible until all have arrived; when `parts` throws,
+   * nothing is written and that error is thrown. `onlyIf` is not supported here.
+   */
+  writeParts(
+    key: string,
+    parts: AsyncIterable<Uint8Array<ArrayBuffer>>,
+    options?: Omit<WriteOptions, "onlyIf">,
+  ): Promise<ObjectInfo>;
+
+  /** All objects whose key starts with `prefix` (any string), each once, in no promised order. */
+  list(prefix: string, options?: { signal?: AbortSignal }): AsyncIterable<ObjectInfo>;
+
+  /** Removes an object; one that is absent already is no error. */
+  remove(key: string, options?: { signal?: AbortSignal }): Promise<void>;
+}
