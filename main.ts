@@ -59,7 +59,7 @@ async function runCommand(
   signals: StopSignals,
 ): Promise<number> {
   const [{ run }, { Tally }, reporters, summaries, { systemClock }] = await Promise.all([
-    import("./lib/commands/run.ts"),
+    import("./lib/label/job.ts"),
     import("./lib/label/tally.ts"),
     import("./lib/cli/reporter.ts"),
     import("./lib/cli/summary.ts"),
@@ -86,7 +86,7 @@ async function runCommand(
       owner: owner(env),
       batchJobId: env.AWS_BATCH_JOB_ID || null,
       tally,
-      reporter,
+      watcher: reporter,
       stop: signals.stop,
       giveUp: signals.giveUp,
     });

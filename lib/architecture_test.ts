@@ -1,28 +1,34 @@
 import assert from "node:assert/strict";
 
-/** The layers from the bottom up; a file imports from its own layer and those below. */
-const LAYERS: readonly (readonly [name: string, files: RegExp])[] = [
-  [
-    "ground",
-    /^(errors|clock|budget|pool|rate|version|failure|item|keys|media_type|settings|documents)$/,
-  ],
-  [
-    "terms",
-    /^(store|engine|json_schemas|backoff|limiter|rate_controller\w*|parquet_source|store_caller|find_object)$/,
-  ],
-  ["storage", /^(store_\w+|parquet_\w+|responses|unique|learnt_rate)$/],
-  ["api", /^(engines|engine_\w+|api_client|api_access|api_key|secrets_manager)$/],
-  ["pages", /^(tally|health|spending|ledger|pace|asker|answers|images|labeler)$/],
-  [
-    "job",
-    /^(options|option_values|command_line|help|input_check|manifest|checkpoints|open_batch|pipeline|reporter|result|restore|verify|guard|halt|plan|lease_object|batch_digests|row_check|description|lease|labeling|summary|services|run)$/,
-  ],
+/** The rooms of `lib/`: a file imports from its own room and from those to the right of it. */
+const ROOMS = [
+  "commands",
+  "cli",
+  "label",
+  "state",
+  "pace",
+  "engine",
+  "dataset",
+  "parquet",
+  "store",
+  "base",
+];
+/** Rooms that do not know each other although they stand side by side. */
+const STRANGERS: readonly (readonly [string, string])[] = [["pace", "engine"]];
+/** What `main.ts` may use. */
+const FOR_MAIN = ["commands", "cli", "base"];
+/** The rooms of `dev/`, in the same way; those in one place do not know each other. */
+const DEV_ROOMS = [
+  ["aws", "bench", "build", "local", "soak", "submit", "testdata"],
+  ["simulate"],
+  ["doubles"],
+  ["testing"],
 ];
 
 /** What only some files may do, and which. */
 const RESERVED: readonly (readonly [what: RegExp, where: RegExp])[] = [
   [/\bDeno\.(args|env|exit|addSignalListener|std(in|out|err))\b/, /^main\.ts$/],
-  [/\bDeno\.(?!errors\b)\w+/, /^(main|lib\/store_folder\w*)\.ts$/],
+  [/\bDeno\.(?!errors\b)\w+/, /^(main|lib\/store\/folder\w*)\.ts$/],
   [/\bconsole\./, /^$/],
   [/\bprocess\./, /^$/],
 ];
@@ -39,10 +45,18 @@ interface SourceFile {
   readonly packages: string[];
 }
 
-async function sources(): Promise<SourceFile[]> {
-  const paths = ["main.ts"];
-  for await (const { name } of Deno.readDir(new URL("lib/", ROOT))) {
-    if (name.endsWith(".ts") && !name.endsWith("_test.ts")) paths.push(`lib/${name}`);
+async function* files(folder: string): AsyncGenerator<string> {
+  for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
+    if (isDirectory) yield* files(`${folder}${name}/`);
+    else if (name.endsWith(".ts") && !name.endsWith("_test.ts")) yield folder + name;
+  }
+}
+
+async function sources(...folders: string[]): Promise<SourceFile[]> {
+  const paths: string[] = [];
+  for (const folder of folders) {
+    if (folder.endsWith("/")) { for await (const path of files(folder)) paths.push(path); }
+    else paths.push(folder);
   }
   return await Promise.all(
     paths.sort().map(async (path) => {
@@ -51,54 +65,92 @@ async function sources(): Promise<SourceFile[]> {
         m[1]
       );
       const imports = named.filter((name) => name.startsWith("."))
-        .map((name) => new URL(name, new URL(path, ROOT)).href.slice(ROOT.href.length));
+        .map((name) => new URL(name, new URL(path, ROOT)).href.slice(ROOT.href.length))
+        .filter((name) => name !== "deno.json");
       const packages = named.filter((name) => !name.startsWith(".") && !name.startsWith("node:"));
       return { path, text, imports, packages };
     }),
   );
 }
 
-function layerOf(path: string): number {
-  if (path === "main.ts") return LAYERS.length;
-  const name = path.replace(/^lib\/|\.ts$/g, "");
-  return LAYERS.findIndex(([, files]) => files.test(name));
+/** The folder below `lib/` or `dev/` that a file lies in; the file's own name if in none. */
+function roomOf(path: string): string {
+  return path.split("/")[1] ?? path;
 }
 
-Deno.test("imports run downward: every file of lib/ has a layer and uses none above it", async () => {
-  for (const { path, imports } of await sources()) {
-    assert.notEqual(layerOf(path), -1, `${path} has no layer: give it one here and in the docs`);
+Deno.test("every file of lib/ lies in a room and imports from its own and from those below", async () => {
+  for (const { path, imports } of await sources("lib/")) {
+    const room = roomOf(path);
+    assert.ok(ROOMS.includes(room), `${path} lies in no room: give it one of ${ROOMS.join(", ")}`);
     for (const target of imports) {
-      if (target === "deno.json") continue;
-      if (path === "main.ts" && target === "dev/local/profile.ts") continue;
       assert.match(target, /^lib\//, `${path} imports ${target}`);
-      assert.ok(layerOf(target) <= layerOf(path), `${path} imports ${target} from a layer above`);
+      const other = roomOf(target);
+      assert.ok(
+        ROOMS.indexOf(other) >= ROOMS.indexOf(room),
+        `${path} imports ${target}: '${room}' may not use '${other}', which stands above it`,
+      );
+      assert.ok(
+        !STRANGERS.some((pair) => room !== other && pair.includes(room) && pair.includes(other)),
+        `${path} imports ${target}: '${room}' and '${other}' do not know each other`,
+      );
+      assert.ok(
+        room !== "commands" || other !== "commands" || !isCommand(path) || !isCommand(target),
+        `${path} imports ${target}: commands do not use each other`,
+      );
+    }
+  }
+});
+
+/** Commands are the files that the table in `commands/commands.ts` loads. */
+function isCommand(path: string): boolean {
+  return COMMAND_FILES.includes(path.replace(/^lib\/commands\//, ""));
+}
+const COMMAND_FILES = [
+  ...(await Deno.readTextFile(new URL("lib/commands/commands.ts", ROOT)).catch(() => ""))
+    .matchAll(/import\("\.\/(\w+\.ts)"\)/g),
+].map(([, name]) => name);
+
+Deno.test("main.ts uses commands, the command line and the base, nothing else", async () => {
+  const [{ imports }] = await sources("main.ts");
+  for (const target of imports) {
+    assert.ok(target.startsWith("lib/") && FOR_MAIN.includes(roomOf(target)), target);
+  }
+});
+
+Deno.test("every file of dev/ lies in a room and imports from its own and from those below", async () => {
+  const floor = (path: string) => DEV_ROOMS.findIndex((rooms) => rooms.includes(roomOf(path)));
+  for (const { path, imports } of await sources("dev/")) {
+    assert.notEqual(floor(path), -1, `${path} lies in no room: give it one`);
+    for (const target of imports.filter((target) => target.startsWith("dev/"))) {
+      const fine = roomOf(path) === roomOf(target) || floor(path) < floor(target);
+      assert.ok(fine, `${path} imports ${target}`);
     }
   }
 });
 
 Deno.test("no file imports itself, however indirectly", async () => {
-  const files = new Map((await sources()).map((file) => [file.path, file.imports]));
+  const all = await sources("main.ts", "lib/", "dev/");
+  const imports = new Map(all.map((file) => [file.path, file.imports]));
   const done = new Set<string>();
   const visit = (path: string, trail: string[]) => {
-    assert.ok(!trail.includes(path), `a cycle: ${[...trail, path].join(" → ")}`);
+    assert.ok(!trail.includes(path), `a circle: ${[...trail, path].join(" → ")}`);
     if (done.has(path)) return;
-    for (const target of files.get(path) ?? []) visit(target, [...trail, path]);
+    for (const target of imports.get(path) ?? []) visit(target, [...trail, path]);
     done.add(path);
   };
-  for (const path of files.keys()) visit(path, []);
+  for (const path of imports.keys()) visit(path, []);
 });
 
 Deno.test("each package is imported by one file, so that replacing it is a change to one file", async () => {
   const users = new Map<string, Set<string>>();
-  for (const { path, packages } of await sources()) {
+  for (const { path, packages } of await sources("main.ts", "lib/")) {
     for (const name of packages) {
       const base = /^(@[^/]+\/[^/]+|[^/]+)/.exec(name)![0];
       users.set(base, (users.get(base) ?? new Set()).add(path));
     }
   }
   assert.deepEqual([...users].filter(([, files]) => files.size > 1), []);
-  const dependencies = [...users.keys()].sort();
-  assert.deepEqual(dependencies, [
+  assert.deepEqual([...users.keys()].sort(), [
     "@aws-sdk/client-s3",
     "@aws-sdk/client-secrets-manager",
     "hyparquet",
@@ -109,7 +161,7 @@ Deno.test("each package is imported by one file, so that replacing it is a chang
 });
 
 Deno.test("arguments, environment, signals, output and exit are touched by main.ts alone", async () => {
-  for (const { path, text } of await sources()) {
+  for (const { path, text } of await sources("main.ts", "lib/")) {
     const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, "");
     for (const [what, where] of RESERVED) {
       if (!where.test(path)) assert.doesNotMatch(code, what, path);
@@ -117,9 +169,9 @@ Deno.test("arguments, environment, signals, output and exit are touched by main.
   }
 });
 
-Deno.test("files stay small: 250 lines at most, each opening with what it owns", async () => {
-  for (const { path, text } of await sources()) {
-    assert.match(text, /^\/\*\*\n \* @module \w+: /, `${path} does not say what it owns`);
-    assert.ok(text.split("\n").length <= 251, `${path} has ${text.split("\n").length - 1} lines`);
+Deno.test("each file opens with its name and what it owns", async () => {
+  for (const { path, text } of await sources("main.ts", "lib/", "dev/")) {
+    const name = path.replace(/^(lib|dev)\/|\.ts$/g, "");
+    assert.ok(text.startsWith(`/**\n * @module ${name}: `), `${path} does not say what it owns`);
   }
 });

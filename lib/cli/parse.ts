@@ -6,7 +6,8 @@
 import { parseArgs } from "node:util";
 import { ENGINE_NAMES, findEngine } from "../engine/engines.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
-import { defaultInputKey, defaultOutputKey, isSafeKey, isSafeName } from "../state/keys.ts";
+import { defaultInputKey, defaultOutputKey, isSafeName } from "../state/keys.ts";
+import { isSafeKey } from "../store/store.ts";
 import { type Flags, OptionValues, usageError } from "./option_values.ts";
 import { COMMANDS, OPTIONS, type OptionSpec } from "./options.ts";
 import type { Environment, Settings, StartMode } from "../base/settings.ts";

@@ -5,7 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { RateMeter } from "./rate_meter.ts";
-import type { RowFailure, Tally } from "../label/tally.ts";
+import type { Tally, Watcher } from "../label/tally.ts";
 
 /** Time between two progress lines, milliseconds. */
 export const PROGRESS_INTERVAL_MS = 30_000;
@@ -16,13 +16,7 @@ const BAR_INTERVAL_MS = 250;
 export type Facts = Readonly<Record<string, unknown>>;
 
 /** Shows a run. */
-export interface Reporter extends Disposable {
-  /** The run begins; progress is shown from here on. */
-  start(facts: Facts): void;
-  /** Something that people should know, in one line. */
-  note(message: string, facts?: Facts): void;
-  /** A row failed. */
-  failure(failure: RowFailure): void;
+export interface Reporter extends Watcher, Disposable {
   /** The run is over, well or not. */
   end(facts: Facts): void;
 }

@@ -2,28 +2,11 @@
  * @module cli/summary: what a run came to, as numbers and as the short table at its end.
  */
 
-import type { RowCounts, Spent } from "../state/documents.ts";
+import type { RowCounts } from "../dataset/row_counts.ts";
 import { totalBilled } from "../state/ledger.ts";
 import { duration } from "./reporter.ts";
+import type { RunSummary } from "../label/job.ts";
 import type { Tally } from "../label/tally.ts";
-
-/** What a run came to. */
-export interface RunSummary {
-  /** All rows of the output. */
-  readonly counts: RowCounts;
-  /** What they have cost. */
-  readonly spent: Spent;
-  /** Price of a page in US dollars. */
-  readonly pricePerPage: number;
-  /** What this process did for it. */
-  readonly tally: Tally;
-  /** Seconds this process took. */
-  readonly seconds: number;
-  /** Where the output is. */
-  readonly outputUrl: string;
-  /** Nothing was left to do: the output lay there already. */
-  readonly alreadyComplete: boolean;
-}
 
 /** Share of failed rows, 0 to 1; 0 for no rows. */
 export function failureRate(counts: RowCounts): number {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
-import { failureRate, renderSummary, type RunSummary, summaryFacts } from "./summary.ts";
-import { noRows, Tally } from "../label/tally.ts";
+import { failureRate, renderSummary, summaryFacts } from "./summary.ts";
+import type { RunSummary } from "../label/job.ts";
+import { noRows } from "../dataset/row_counts.ts";
+import { Tally } from "../label/tally.ts";
 
 function summary(change: Partial<RunSummary> = {}): RunSummary {
   const tally = new Tally();

@@ -6,7 +6,7 @@
 import { apiBaseUrl, apiKey } from "../engine/access.ts";
 import { type ApiKey, fixedKey } from "../engine/api_key.ts";
 import { RunError } from "../base/errors.ts";
-import type { ImageSource } from "../label/images.ts";
+import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
 

@@ -6,7 +6,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { batchDigest, BatchDigests } from "../dataset/batch_digests.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
-import type { Ledger, RowCounts, Spent } from "../state/documents.ts";
+import type { Ledger, Spent } from "../state/documents.ts";
+import type { RowCounts } from "../dataset/row_counts.ts";
 import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { findInput } from "../dataset/check_input.ts";
@@ -23,7 +24,7 @@ import { findResult } from "../state/result.ts";
 import { checkRow, type Finding } from "../dataset/check_row.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
-import { countRow, noRows } from "../label/tally.ts";
+import { countRow, noRows } from "../dataset/row_counts.ts";
 
 /** Rows whose stored answers are read at once. */
 const ROWS_AT_ONCE = 32;

@@ -24,7 +24,7 @@ import { memorySource } from "../parquet/source.ts";
 import { encodeItems } from "../dataset/output_write.ts";
 import { ResponseStore } from "../state/answer_store.ts";
 import type { Finding } from "../dataset/check_row.ts";
-import { run } from "./run.ts";
+import { run } from "../label/job.ts";
 import type { Settings } from "../base/settings.ts";
 import { Tally } from "../label/tally.ts";
 import { type Verified, verify } from "./verify.ts";
@@ -56,7 +56,7 @@ async function label(): Promise<{ readonly data: SoakData; readonly store: Memor
     newRunId: crypto.randomUUID(),
     batchJobId: null,
     tally: new Tally(),
-    reporter: SILENT_REPORTER,
+    watcher: SILENT_REPORTER,
     stop: new AbortController().signal,
     giveUp: new AbortController().signal,
   });

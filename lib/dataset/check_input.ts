@@ -3,7 +3,7 @@
  */
 
 import { RunError } from "../base/errors.ts";
-import { type ImageSource, locateImage } from "../label/images.ts";
+import { type ImageSource, locateImage } from "./image_location.ts";
 import type { Input } from "./input.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 import { findDuplicateId } from "./duplicate_id.ts";

@@ -5,7 +5,8 @@
 import { RunError } from "../base/errors.ts";
 import { canDecompress } from "../parquet/decompress.ts";
 import type { FileMetaData, SchemaTree } from "../parquet/types.ts";
-import { isNothing, typeName, unfit } from "./input_values.ts";
+import { isNothing, unfit } from "./input_values.ts";
+import { typeName } from "../parquet/types.ts";
 
 /** The columns that every data set must have. */
 export const KEY_COLUMNS = ["id", "image_path"] as const;

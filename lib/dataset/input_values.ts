@@ -2,17 +2,7 @@
  * @module dataset/input_values: which types the input's columns may have, and how a decoded value becomes
  * a text, a whole number or JSON. Pure; `dataset/input.ts` adds the file's name and the row.
  */
-import type { SchemaTree } from "../parquet/types.ts";
-
-/** A column's type in words for messages, for example `string`, `INT64` or `list`. */
-export function typeName({ element, children }: SchemaTree): string {
-  const annotation = element.logical_type?.type ?? element.converted_type;
-  if (element.repetition_type === "REPEATED") return "repeated field";
-  if (children.length > 0) return annotation?.toLowerCase() ?? "struct";
-  if (annotation === "STRING" || annotation === "UTF8") return "string";
-  if (annotation === "NULL") return "null";
-  return annotation === undefined ? `${element.type}` : `${element.type} as ${annotation}`;
-}
+import { type SchemaTree, typeName } from "../parquet/types.ts";
 
 /** Whether a column has the type "null", and so no values at all. */
 export function isNothing({ element }: SchemaTree): boolean {

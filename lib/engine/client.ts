@@ -7,10 +7,11 @@
  */
 
 import type { ApiKey } from "./api_key.ts";
-import { retryAt } from "../pace/backoff.ts";
+import { retryAt } from "./retry_after.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
-import { apiErrorBody, parseJsonAs } from "../state/json_schemas.ts";
+import { apiErrorBody } from "../state/json_schemas.ts";
+import { parseJsonAs } from "../base/json.ts";
 import { PROGRAM } from "../base/version.ts";
 
 /** The server gives a page up after 3 minutes; a client that is faster to give up pays for nothing. */

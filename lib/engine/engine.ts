@@ -5,7 +5,7 @@
  */
 
 import type { Polygon } from "../dataset/row.ts";
-import type { Parsed } from "../state/json_schemas.ts";
+import type { Parsed } from "../base/json.ts";
 import type { MediaType } from "./media_type.ts";
 
 /** An image as it goes to an engine. */

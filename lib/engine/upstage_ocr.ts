@@ -6,7 +6,8 @@
 
 import type { Answer, Engine, Page } from "./engine.ts";
 import type { Polygon } from "../dataset/row.ts";
-import { parseAs, upstageOcrAnswer } from "../state/json_schemas.ts";
+import { parseAs } from "../base/json.ts";
+import { upstageOcrAnswer } from "../state/json_schemas.ts";
 
 /** Upstage Document OCR. */
 export const upstageOcr: Engine = {

@@ -5,7 +5,7 @@
  */
 
 import type { ApiClient, Outcome } from "../engine/client.ts";
-import { backoffMs } from "../pace/backoff.ts";
+import { backoffMs } from "../base/backoff.ts";
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Engine, ImageFile } from "../engine/engine.ts";

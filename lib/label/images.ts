@@ -6,18 +6,9 @@
 import type { Budget } from "../base/budget.ts";
 import type { ImageFile } from "../engine/engine.ts";
 import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
+import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
-import { parseImagePath } from "../state/keys.ts";
 import { MAX_FILE_BYTES, mediaType } from "../engine/media_type.ts";
-import type { Store } from "../store/store.ts";
-
-/** Where images may lie. */
-export interface ImageSource {
-  /** The store of a bucket; `undefined` where this run knows no buckets (local profile). */
-  readonly bucket?: (name: string) => Store;
-  /** The store for paths without a bucket; `undefined` where a bucket is required. */
-  readonly local?: Store;
-}
 
 /** A row's image, or why it can't be had. */
 export interface LoadedImage {
@@ -39,17 +30,6 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
   denied: "image_denied",
   too_large: "image_too_large",
 };
-
-/** The store and key that `path` names; `undefined` if it is no path of this run. */
-export function locateImage(
-  path: string,
-  source: ImageSource,
-): { readonly store: Store; readonly key: string } | undefined {
-  const location = parseImagePath(path, source.local !== undefined);
-  if (!location) return undefined;
-  const store = location.bucket === null ? source.local : source.bucket?.(location.bucket);
-  return store && { store, key: location.key };
-}
 
 /** Reads images within a memory budget. */
 export class ImageLoader {

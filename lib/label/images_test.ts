@@ -4,7 +4,8 @@ import { fakeImage } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { Budget } from "../base/budget.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import { ImageLoader, locateImage } from "./images.ts";
+import { ImageLoader } from "./images.ts";
+import { locateImage } from "../dataset/image_location.ts";
 import { MAX_FILE_BYTES } from "../engine/media_type.ts";
 
 const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");

@@ -13,8 +13,8 @@ import { addRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
 import type { Input } from "../dataset/input.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
-import type { Reporter } from "../cli/reporter.ts";
-import { countRow, type Tally } from "./tally.ts";
+import { countRow } from "../dataset/row_counts.ts";
+import type { Tally, Watcher } from "./tally.ts";
 
 /**
  * Rows of batches that are unfinished at once, as far as these are 2 to 16 batches. A slow page holds
@@ -43,7 +43,7 @@ export interface PipelineOptions {
   /** Counts rows. */
   readonly tally: Tally;
   /** Told of failed rows. */
-  readonly reporter: Reporter;
+  readonly watcher: Pick<Watcher, "failure">;
   /** Aborted with the reason by whatever ends the run, here or elsewhere. */
   readonly halt: AbortController;
 }
@@ -58,7 +58,7 @@ export async function workOnBatches(
   work: readonly BatchWork[],
   options: PipelineOptions,
 ): Promise<void> {
-  const { manifest, checkpoints, make, countSpent, onSaved, tally, reporter, halt } = options;
+  const { manifest, checkpoints, make, countSpent, onSaved, tally, watcher, halt } = options;
   await forEachConcurrent(
     rowsOf(work, options),
     HANDS,
@@ -71,7 +71,7 @@ export async function workOnBatches(
         const { error_code: code, error_message: message } = item.metadata;
         if (code !== null) {
           const { index, id, image_path: imagePath } = row;
-          reporter.failure({ row: index, id, imagePath, code, message: message ?? "" });
+          watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
         }
         if (!await batch.put(row.index, item)) return;
         onSaved(await batch.save(checkpoints));

@@ -3,36 +3,7 @@
  * code that does a thing counts it.
  */
 
-import type { OcrItem } from "../dataset/row.ts";
-import type { RowCounts } from "../state/documents.ts";
-
-/** Counts of rows, all zero. */
-export function noRows(): RowCounts {
-  return { rows: 0, ok: 0, empty: 0, failed: 0, failures: {}, size_mismatches: 0 };
-}
-
-/** Adds one row to `counts`. */
-export function countRow(counts: RowCounts, item: OcrItem): void {
-  const { status, error_code, api_width, api_height } = item.metadata;
-  counts.rows++;
-  counts[status]++;
-  if (error_code !== null) counts.failures[error_code] = (counts.failures[error_code] ?? 0) + 1;
-  if (api_width !== null && (item.width !== api_width || item.height !== api_height)) {
-    counts.size_mismatches++;
-  }
-}
-
-/** Adds `other` to `counts`. */
-export function addCounts(counts: RowCounts, other: RowCounts): void {
-  counts.rows += other.rows;
-  counts.ok += other.ok;
-  counts.empty += other.empty;
-  counts.failed += other.failed;
-  counts.size_mismatches += other.size_mismatches;
-  for (const [code, n] of Object.entries(other.failures)) {
-    counts.failures[code] = (counts.failures[code] ?? 0) + n;
-  }
-}
+import { noRows, type RowCounts } from "../dataset/row_counts.ts";
 
 /** A failure as a reporter shows it. */
 export interface RowFailure {
@@ -46,6 +17,16 @@ export interface RowFailure {
   readonly row: number;
   /** `image_path` of the row. */
   readonly imagePath: string;
+}
+
+/** Whoever watches a run: a person at a terminal, a log. */
+export interface Watcher {
+  /** The run begins. */
+  start(facts: Readonly<Record<string, unknown>>): void;
+  /** Something that people should know, in one line. */
+  note(message: string, facts?: Readonly<Record<string, unknown>>): void;
+  /** A row failed. */
+  failure(failure: RowFailure): void;
 }
 
 /** Counters of one process. */

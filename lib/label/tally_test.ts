@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { inputRow } from "../../dev/testing/fixtures.ts";
 import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
 import { makeItem } from "./label_row.ts";
-import { addCounts, countRow, noRows, Tally } from "./tally.ts";
+import { addCounts, countRow, noRows } from "../dataset/row_counts.ts";
+import { Tally } from "./tally.ts";
 
 function item(change: Partial<ItemMetadata> = {}, size: Partial<OcrItem> = {}): OcrItem {
   const made = makeItem(inputRow(0), "e", { sha256: null, size: null }, undefined, 0);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { backoffMs, MAX_BACKOFF_MS, MAX_THROTTLE_MS, retryAt } from "./backoff.ts";
+import { backoffMs, MAX_BACKOFF_MS } from "../base/backoff.ts";
+import { MAX_THROTTLE_MS, retryAt } from "../engine/retry_after.ts";
 
 const NOW = Date.parse("2026-06-01T12:00:00Z");
 

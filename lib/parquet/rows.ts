@@ -7,7 +7,7 @@ import { assemble } from "./decode.ts";
 import { ColumnCursor } from "./column.ts";
 import type { RandomAccess } from "./source.ts";
 import type { FileMetaData, RowGroup, SchemaTree } from "./types.ts";
-import { typeName } from "../dataset/input_values.ts";
+import { typeName } from "./types.ts";
 
 /** Consecutive rows, `[start, end)`. */
 export type RowRange = readonly [start: number, end: number];

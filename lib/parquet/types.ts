@@ -119,3 +119,13 @@ export interface ByteReader {
 export type Values = ArrayLike<unknown> & Iterable<unknown> & {
   slice(start: number, end: number): Values;
 };
+
+/** A column's type in words for messages, for example `string`, `INT64` or `list`. */
+export function typeName({ element, children }: SchemaTree): string {
+  const annotation = element.logical_type?.type ?? element.converted_type;
+  if (element.repetition_type === "REPEATED") return "repeated field";
+  if (children.length > 0) return annotation?.toLowerCase() ?? "struct";
+  if (annotation === "STRING" || annotation === "UTF8") return "string";
+  if (annotation === "NULL") return "null";
+  return annotation === undefined ? `${element.type}` : `${element.type} as ${annotation}`;
+}

@@ -7,7 +7,8 @@ import * as zlib from "node:zlib";
 import { findObject } from "../store/find_object.ts";
 import { responseKey } from "./keys.ts";
 import type { StoredResponse } from "./documents.ts";
-import { type Parsed, parseJsonAs, storedResponse } from "./json_schemas.ts";
+import { type Parsed, parseJsonAs } from "../base/json.ts";
+import { storedResponse } from "./json_schemas.ts";
 import type { Store } from "../store/store.ts";
 
 /** What is known of an answer besides its body. */

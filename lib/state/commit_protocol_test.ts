@@ -23,7 +23,7 @@ import { parseCommand } from "../cli/parse.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { OcrItem } from "../dataset/row.ts";
 import type { ReadOptions, Store, WriteOptions } from "../store/store.ts";
-import { run } from "../commands/run.ts";
+import { run } from "../label/job.ts";
 import { Tally } from "../label/tally.ts";
 import { verify } from "../commands/verify.ts";
 
@@ -151,7 +151,7 @@ class Life {
       newRunId: crypto.randomUUID(),
       batchJobId: null,
       tally: new Tally(),
-      reporter: SILENT_REPORTER,
+      watcher: SILENT_REPORTER,
       stop: stop.signal,
       giveUp: new AbortController().signal,
     }).then(() => undefined, (error) => error);

@@ -3,6 +3,8 @@
  * `state/json_schemas.ts` checks what is read back; `docs/DATA_CATALOG.md` explains them to people.
  */
 
+import type { RowCounts } from "../dataset/row_counts.ts";
+
 /** For whom an answer was paid: exactly one row of one run. */
 export interface PaidBy {
   /** Data set of the run. */
@@ -66,22 +68,6 @@ export interface Manifest {
   readonly created_by: string;
   /** `AWS_BATCH_JOB_ID` of the process that began the run; null outside Batch. */
   readonly batch_job_id: string | null;
-}
-
-/** Rows by how they ended; whoever makes one counts it up. */
-export interface RowCounts {
-  /** All of them. */
-  rows: number;
-  /** Words were found. */
-  ok: number;
-  /** The page holds no words. */
-  empty: number;
-  /** The page could not be read. */
-  failed: number;
-  /** Failed rows by `error_code`. */
-  failures: Record<string, number>;
-  /** Rows whose input width and height differ from what the API saw. */
-  size_mismatches: number;
 }
 
 /** What the rows of a batch, or of a run, have cost; whoever makes one adds it up. */

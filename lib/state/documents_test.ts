@@ -4,14 +4,12 @@ import {
   checkpointFooter,
   ledger,
   manifest,
-  parseAs,
-  parseJsonAs,
   runResult,
-  type Schema,
   secretJson,
   spending,
   storedResponse,
 } from "./json_schemas.ts";
+import { parseAs, parseJsonAs, type Schema } from "../base/json.ts";
 
 const COUNTS = { rows: 3, ok: 1, empty: 1, failed: 1, failures: { x: 1 }, size_mismatches: 0 };
 

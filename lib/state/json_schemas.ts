@@ -3,7 +3,7 @@
  * schema. What passes here may be trusted by type; what it means is the reader's matter.
  */
 
-import { z } from "zod";
+import { type Schema, z } from "../base/json.ts";
 import type {
   CheckpointFooter,
   LeaseDocument,
@@ -14,17 +14,6 @@ import type {
   StoredResponse,
 } from "./documents.ts";
 import type { LearntRate } from "../pace/types.ts";
-
-/** Checks a document and gives it a type; only this file knows that zod does it. */
-export interface Schema<T> {
-  /** The value, or where the document is wrong. Never throws. */
-  safeParse(data: unknown): { readonly success: true; readonly data: T } | {
-    readonly success: false;
-    readonly error: {
-      readonly issues: readonly { readonly path: PropertyKey[]; readonly message: string }[];
-    };
-  };
-}
 
 const finite = z.number();
 const count = z.int().nonnegative();
@@ -198,28 +187,3 @@ export const learntRate: Schema<LearntRate> = z.object({
   latency_ms: finite.positive().nullable(),
   at: finite,
 });
-
-/** What parsing gave: the value, or one line that says where the document is wrong. */
-export type Parsed<T> = { readonly value: T; readonly problem?: undefined } | {
-  readonly value?: undefined;
-  readonly problem: string;
-};
-
-/** Checks `data` against `schema`; the problem names the first wrong field by its path. */
-export function parseAs<T>(schema: Schema<T>, data: unknown): Parsed<T> {
-  const result = schema.safeParse(data);
-  if (result.success) return { value: result.data };
-  const issue = result.error.issues[0];
-  return { problem: `${issue.path.join(".") || "document"}: ${issue.message}` };
-}
-
-/** Like {@linkcode parseAs}, for the JSON text of an object. */
-export function parseJsonAs<T>(schema: Schema<T>, text: string | Uint8Array): Parsed<T> {
-  let data: unknown;
-  try {
-    data = JSON.parse(typeof text === "string" ? text : new TextDecoder().decode(text));
-  } catch (error) {
-    return { problem: `not JSON: ${(error as Error).message}` };
-  }
-  return parseAs(schema, data);
-}

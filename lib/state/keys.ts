@@ -8,32 +8,6 @@ export function isSafeName(name: string): boolean {
   return /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/.test(name) && name.length <= 128;
 }
 
-/** A key as `Store` takes it: non-empty segments, none of them `.` or `..`. */
-export function isSafeKey(key: string): boolean {
-  return key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
-}
-
-/** Where an image lies, as `image_path` says it. */
-export interface ImageLocation {
-  /** Bucket; null for the run's own store (local profile). */
-  readonly bucket: string | null;
-  /** Key in it. */
-  readonly key: string;
-}
-
-/**
- * Reads an `image_path`: `s3://bucket/key`, or where `bare` is set a key inside the run's store.
- * The key is taken literally (no percent-decoding), as the AWS tools do.
- *
- * @returns `undefined` if it is neither.
- */
-export function parseImagePath(path: string, bare: boolean): ImageLocation | undefined {
-  const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/(.+)$/s.exec(path);
-  if (match) return { bucket: match[1], key: match[2] };
-  if (bare && !path.includes("://") && isSafeKey(path)) return { bucket: null, key: path };
-  return undefined;
-}
-
 /** `data/processed/{dataset}.parquet` */
 export function defaultInputKey(dataset: string): string {
   return `data/processed/${dataset}.parquet`;

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { CheckpointKeys, isSafeKey, isSafeName, parseImagePath, responseKey } from "./keys.ts";
+import { CheckpointKeys, isSafeName, responseKey } from "./keys.ts";
+import { isSafeKey } from "../store/store.ts";
+import { parseImagePath } from "../dataset/image_location.ts";
 
 Deno.test("isSafeName() takes plain names only", () => {
   for (const name of ["sample_10", "a", "v2.1-x", "_x", "-x"]) assert.ok(isSafeName(name), name);

@@ -6,7 +6,8 @@
 import type { LeaseDocument } from "./documents.ts";
 import { StoreError } from "../base/errors.ts";
 import { findObject } from "../store/find_object.ts";
-import { lease as leaseSchema, parseJsonAs } from "./json_schemas.ts";
+import { lease as leaseSchema } from "./json_schemas.ts";
+import { parseJsonAs } from "../base/json.ts";
 import type { Store, WriteOptions } from "../store/store.ts";
 
 /** A lease object that was found; `document` is missing where it can't be read. */

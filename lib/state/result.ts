@@ -3,8 +3,10 @@
  * the output that it names still lies there.
  */
 
-import type { Manifest, RowCounts, RunResult, Spent } from "./documents.ts";
-import { parseJsonAs, runResult as runResultSchema } from "./json_schemas.ts";
+import type { Manifest, RunResult, Spent } from "./documents.ts";
+import type { RowCounts } from "../dataset/row_counts.ts";
+import { parseJsonAs } from "../base/json.ts";
+import { runResult as runResultSchema } from "./json_schemas.ts";
 import { findObject } from "../store/find_object.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";

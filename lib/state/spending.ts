@@ -9,7 +9,8 @@
 import type { Spending } from "./documents.ts";
 import { RunError } from "../base/errors.ts";
 import { findObject } from "../store/find_object.ts";
-import { parseJsonAs, spending as spendingSchema } from "./json_schemas.ts";
+import { parseJsonAs } from "../base/json.ts";
+import { spending as spendingSchema } from "./json_schemas.ts";
 import type { Store } from "../store/store.ts";
 
 /** Pages that one write reserves at most. */

@@ -97,3 +97,8 @@ export interface Store {
   /** Removes an object; one that is absent already is no error. */
   remove(key: string, options?: { signal?: AbortSignal }): Promise<void>;
 }
+
+/** A key as `Store` takes it: non-empty segments, none of them `.` or `..`. */
+export function isSafeKey(key: string): boolean {
+  return key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}

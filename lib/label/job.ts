@@ -1,5 +1,5 @@
 /**
- * @module commands/run: the job from input to output: check the input, settle what the run is, make the rows
+ * @module label/job: the job from input to output: check the input, settle what the run is, make the rows
  * that are missing, join them. Each step leaves the store in a state that the next run continues
  * from; the mark that the run is done comes last.
  */
@@ -8,33 +8,51 @@ import type { ApiKey } from "../engine/api_key.ts";
 import { Budget } from "../base/budget.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { Clock } from "../base/clock.ts";
-import type { CheckpointFooter, RowCounts, Spent } from "../state/documents.ts";
+import type { CheckpointFooter, Spent } from "../state/documents.ts";
+import type { RowCounts } from "../dataset/row_counts.ts";
 import { describeRun, outputKeyValues, startFacts } from "../state/description.ts";
 import { findEngine } from "../engine/engines.ts";
 import { RunError } from "../base/errors.ts";
 import { guardWrites } from "../store/guarded.ts";
 import { followSignals } from "../base/halt.ts";
-import type { ImageSource } from "../label/images.ts";
+import type { ImageSource } from "../dataset/image_location.ts";
 import { checkRows, findInput } from "../dataset/check_input.ts";
 import { CheckpointKeys } from "../state/keys.ts";
-import { openLabeling } from "../label/open.ts";
+import { openLabeling } from "./open.ts";
 import { acquireLease } from "../state/lease.ts";
 import { addSpent, bookSpent, nothingSpent } from "../state/ledger.ts";
 import { findManifest, readManifest, settleManifest } from "../state/manifest.ts";
 import { openInput } from "../dataset/input.ts";
 import { joinParquet } from "../dataset/output_join.ts";
 import { openSource } from "../parquet/source.ts";
-import { ROWS_AHEAD } from "../label/pace.ts";
-import { workOnBatches } from "../label/pipeline.ts";
-import { planRebuild, planRun, rowsRedone } from "../label/batch_work.ts";
-import type { Reporter } from "../cli/reporter.ts";
+import { ROWS_AHEAD } from "./pace.ts";
+import { workOnBatches } from "./pipeline.ts";
+import { planRebuild, planRun, rowsRedone } from "./batch_work.ts";
 import { ResponseStore } from "../state/answer_store.ts";
-import { restoreItem } from "../label/restore_row.ts";
+import { restoreItem } from "./restore_row.ts";
 import { findResult, markComplete } from "../state/result.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
-import type { RunSummary } from "../cli/summary.ts";
-import { addCounts, noRows, type Tally } from "../label/tally.ts";
+import { addCounts, noRows } from "../dataset/row_counts.ts";
+import { type Tally, type Watcher } from "./tally.ts";
+
+/** What a run came to. */
+export interface RunSummary {
+  /** All rows of the output. */
+  readonly counts: RowCounts;
+  /** What they have cost. */
+  readonly spent: Spent;
+  /** Price of a page in US dollars. */
+  readonly pricePerPage: number;
+  /** What this process did for it. */
+  readonly tally: Tally;
+  /** Seconds this process took. */
+  readonly seconds: number;
+  /** Where the output is. */
+  readonly outputUrl: string;
+  /** Nothing was left to do: the output lay there already. */
+  readonly alreadyComplete: boolean;
+}
 
 /** What a run works with; nothing below reads the environment. */
 export interface RunOptions {
@@ -60,8 +78,8 @@ export interface RunOptions {
   readonly batchJobId: string | null;
   /** Counts what happens. */
   readonly tally: Tally;
-  /** Shows what happens. */
-  readonly reporter: Reporter;
+  /** Told what happens. */
+  readonly watcher: Watcher;
   /** Nothing new is begun once it aborts; requests in flight may still return. */
   readonly stop: AbortSignal;
   /** Requests in flight are given up once it aborts. */
@@ -75,7 +93,7 @@ export interface RunOptions {
  * @throws {StoreError} when the store fails
  */
 export async function run(options: RunOptions): Promise<RunSummary> {
-  const { settings, mode, store, clock, tally, reporter, stop } = options;
+  const { settings, mode, store, clock, tally, watcher, stop } = options;
   const started = clock.now();
   const keys = new CheckpointKeys(settings.checkpointPrefix, settings.datasetName);
   const outputUrl = `${store.url}/${settings.outputKey}`;
@@ -110,7 +128,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     holder: options.newRunId,
     clock,
     ttlMs: settings.leaseMs,
-    note: reporter.note,
+    note: watcher.note,
     stop,
   });
   const guarded = guardWrites(store, () => lease.check());
@@ -126,12 +144,12 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     },
   );
   if (start === "resume" && !resumed) {
-    reporter.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
+    watcher.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
   }
 
   const checkpoints = new Checkpoints(guarded, keys, manifest);
   const done = await checkpoints.survey(({ key, problem, movedTo }) =>
-    reporter.note(
+    watcher.note(
       `checkpoint ${store.url}/${key} is unusable (${problem}); a copy is in ${movedTo}, ` +
         "its batch is made again from stored answers",
     )
@@ -147,7 +165,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     ? planRebuild(done)
     : planRun(checkpoints.batches, done, settings.retryFailed);
   tally.doneBefore = total(done).counts.rows - rowsRedone(work);
-  reporter.start({ ...startFacts(settings, manifest, tally), resumed, output: outputUrl });
+  watcher.start({ ...startFacts(settings, manifest, tally), resumed, output: outputUrl });
 
   if (work.length === 0) {
     const result = await findResult(store, keys, manifest, settings.outputKey);
@@ -159,7 +177,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     const engine = findEngine(manifest.engine)!;
     const common = { settings, manifest, engine, store, guarded, keys, halt: halt.controller };
     await using labeling = mode === "run"
-      ? await openLabeling({ ...options, ...common, note: reporter.note })
+      ? await openLabeling({ ...options, ...common, note: watcher.note })
       : undefined;
     const responses = new ResponseStore(store, engine.name, manifest.model);
     await workOnBatches(work, {
@@ -176,7 +194,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
       rows: labeling?.rows ?? new Budget(ROWS_AHEAD),
       onSaved: (footer) => done.set(footer.batch, footer),
       tally,
-      reporter,
+      watcher,
       halt: halt.controller,
     });
   } finally {

@@ -18,9 +18,9 @@ import { parseCommand } from "../cli/parse.ts";
 import { readItems } from "../dataset/output_read.ts";
 import { memorySource } from "../parquet/source.ts";
 import type { Reporter } from "../cli/reporter.ts";
-import { run } from "./run.ts";
-import type { RunSummary } from "../cli/summary.ts";
-import { Tally } from "../label/tally.ts";
+import { run } from "./job.ts";
+import type { RunSummary } from "./job.ts";
+import { Tally } from "./tally.ts";
 
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
 
@@ -74,7 +74,7 @@ class Bench implements AsyncDisposable {
       newRunId: crypto.randomUUID(),
       batchJobId: null,
       tally: new Tally(),
-      reporter,
+      watcher: reporter,
       stop: this.stop.signal,
       giveUp: this.giveUp.signal,
     });

@@ -1,0 +1,49 @@
+/**
+ * @module dataset/row_counts: rows counted by how they ended.
+ */
+
+import type { OcrItem } from "./row.ts";
+
+/** Rows by how they ended; whoever makes one counts it up. */
+export interface RowCounts {
+  /** All of them. */
+  rows: number;
+  /** Words were found. */
+  ok: number;
+  /** The page holds no words. */
+  empty: number;
+  /** The page could not be read. */
+  failed: number;
+  /** Failed rows by `error_code`. */
+  failures: Record<string, number>;
+  /** Rows whose input width and height differ from what the API saw. */
+  size_mismatches: number;
+}
+
+/** Counts of rows, all zero. */
+export function noRows(): RowCounts {
+  return { rows: 0, ok: 0, empty: 0, failed: 0, failures: {}, size_mismatches: 0 };
+}
+
+/** Adds one row to `counts`. */
+export function countRow(counts: RowCounts, item: OcrItem): void {
+  const { status, error_code, api_width, api_height } = item.metadata;
+  counts.rows++;
+  counts[status]++;
+  if (error_code !== null) counts.failures[error_code] = (counts.failures[error_code] ?? 0) + 1;
+  if (api_width !== null && (item.width !== api_width || item.height !== api_height)) {
+    counts.size_mismatches++;
+  }
+}
+
+/** Adds `other` to `counts`. */
+export function addCounts(counts: RowCounts, other: RowCounts): void {
+  counts.rows += other.rows;
+  counts.ok += other.ok;
+  counts.empty += other.empty;
+  counts.failed += other.failed;
+  counts.size_mismatches += other.size_mismatches;
+  for (const [code, n] of Object.entries(other.failures)) {
+    counts.failures[code] = (counts.failures[code] ?? 0) + n;
+  }
+}
