@@ -4,7 +4,8 @@
  * line of JSON, takes orders below `/control/`, and ends when its standard input does.
  */
 
-import { answer, type DoubleState } from "../doubles/s3/api.ts";
+import { answer } from "../doubles/s3/api.ts";
+import type { DoubleState } from "../doubles/s3/types.ts";
 import { type Books, type Load, Tenant } from "./tenant.ts";
 import { defaultOutputKey } from "../../lib/state/keys.ts";
 import { readFooter } from "../../lib/dataset/output_read.ts";
