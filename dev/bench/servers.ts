@@ -10,6 +10,7 @@ import { type Books, type Load, Tenant } from "./tenant.ts";
 import { defaultOutputKey } from "../../lib/state/keys.ts";
 import { readFooter } from "../../lib/dataset/output_read.ts";
 import { memorySource } from "../../lib/parquet/source.ts";
+import { devCommand } from "../testing/program.ts";
 
 /** The only access key that is let in. */
 export const BENCH_ACCESS_KEY = "BENCHACCESSKEY";
@@ -43,8 +44,9 @@ export class BenchServers implements AsyncDisposable {
 
   /** Starts the process; it listens when the promise resolves. */
   static async start(): Promise<BenchServers> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--cached-only", "--allow-all", import.meta.url],
+    const { command, args } = devCommand(import.meta.url);
+    const child = new Deno.Command(command, {
+      args,
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
