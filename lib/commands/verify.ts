@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import { batchDigest, BatchDigests } from "../dataset/batch_digests.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { Ledger, Spent } from "../state/documents.ts";
-import type { RowCounts } from "../dataset/row_counts.ts";
+import type { RowCounts } from "../state/documents.ts";
 import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { findInput } from "../dataset/check_input.ts";
@@ -18,13 +18,13 @@ import { readManifest } from "../state/manifest.ts";
 import { readItems } from "../dataset/output_read.ts";
 import { openInput } from "../dataset/input.ts";
 import { openSource } from "../parquet/source.ts";
-import { ResponseStore } from "../state/answer_store.ts";
+import { AnswerStore } from "../state/answer_store.ts";
 import { restoreItem } from "../label/restore_row.ts";
 import { findResult } from "../state/result.ts";
 import { checkRow, type Finding } from "../dataset/check_row.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
-import { countRow, noRows } from "../dataset/row_counts.ts";
+import { countRow, noRows } from "../state/row_counts.ts";
 
 /** Rows whose stored answers are read at once. */
 const ROWS_AT_ONCE = 32;
@@ -77,7 +77,7 @@ export async function verify(
   const input = await openInput(openSource(store, info, { signal: stop }));
   const inputRows = input.read([[0, input.rows]]);
   const engine = findEngine(manifest.engine)!;
-  const responses = new ResponseStore(store, engine.name, manifest.model);
+  const responses = new AnswerStore(store, engine.name, manifest.model);
   const counts = noRows();
   const spent = nothingSpent();
   const digests = new BatchDigests(manifest.batch_size);

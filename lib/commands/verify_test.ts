@@ -18,11 +18,11 @@ import { systemClock } from "../base/clock.ts";
 import { parseCommand } from "../cli/parse.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
-import { CHECKPOINT_FOOTER_KEY } from "../state/json_schemas.ts";
+import { CHECKPOINT_FOOTER_KEY } from "../state/documents.ts";
 import { readFooter, readItems } from "../dataset/output_read.ts";
 import { memorySource } from "../parquet/source.ts";
 import { encodeItems } from "../dataset/output_write.ts";
-import { ResponseStore } from "../state/answer_store.ts";
+import { AnswerStore } from "../state/answer_store.ts";
 import type { Finding } from "../dataset/check_row.ts";
 import { run } from "../label/job.ts";
 import type { Settings } from "../base/settings.ts";
@@ -123,7 +123,7 @@ class Tampered {
   /** Changes a stored answer. */
   // deno-lint-ignore no-explicit-any
   async answer(i: number, change: (body: any) => void): Promise<void> {
-    const responses = new ResponseStore(this.store, "upstage-ocr", "ocr");
+    const responses = new AnswerStore(this.store, "upstage-ocr", "ocr");
     const { value } = (await responses.find(this.items[i].metadata.image_sha256!))!;
     const { format: _, engine: __, model: ___, body, ...envelope } = value!;
     change(body);
@@ -354,7 +354,7 @@ const CASES: readonly Case[] = [
     "ledger",
     /the stored answers bill 8 pages, the checkpoints 9/,
     async (t) => {
-      const responses = new ResponseStore(t.store, "upstage-ocr", "ocr");
+      const responses = new AnswerStore(t.store, "upstage-ocr", "ocr");
       const { value } = (await responses.find(t.items[0].metadata.image_sha256!))!;
       const { format: _, engine: __, model: ___, body, ...envelope } = value!;
       const paid_by = { ...envelope.paid_by, dataset: "other" };

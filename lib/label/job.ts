@@ -9,7 +9,7 @@ import { Budget } from "../base/budget.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { Clock } from "../base/clock.ts";
 import type { CheckpointFooter, Spent } from "../state/documents.ts";
-import type { RowCounts } from "../dataset/row_counts.ts";
+import type { RowCounts } from "../state/documents.ts";
 import { describeRun, outputKeyValues, startFacts } from "../state/description.ts";
 import { findEngine } from "../engine/engines.ts";
 import { RunError } from "../base/errors.ts";
@@ -28,12 +28,12 @@ import { openSource } from "../parquet/source.ts";
 import { ROWS_AHEAD } from "./pace.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { planRebuild, planRun, rowsRedone } from "./batch_work.ts";
-import { ResponseStore } from "../state/answer_store.ts";
+import { AnswerStore } from "../state/answer_store.ts";
 import { restoreItem } from "./restore_row.ts";
 import { findResult, markComplete } from "../state/result.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
-import { addCounts, noRows } from "../dataset/row_counts.ts";
+import { addCounts, noRows } from "../state/row_counts.ts";
 import { type Tally, type Watcher } from "./tally.ts";
 
 /** What a run came to. */
@@ -179,7 +179,7 @@ export async function run(options: RunOptions): Promise<RunSummary> {
     await using labeling = mode === "run"
       ? await openLabeling({ ...options, ...common, note: watcher.note })
       : undefined;
-    const responses = new ResponseStore(store, engine.name, manifest.model);
+    const responses = new AnswerStore(store, engine.name, manifest.model);
     await workOnBatches(work, {
       input,
       manifest,

@@ -6,11 +6,11 @@
 
 import type { Answered, Asker } from "./ask.ts";
 import type { Clock } from "../base/clock.ts";
-import type { PaidBy, StoredResponse } from "../state/documents.ts";
+import type { PaidBy, StoredAnswer } from "../state/documents.ts";
 import type { Answer, Engine, ImageFile } from "../engine/engine.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
-import type { ResponseStore } from "../state/answer_store.ts";
+import type { AnswerStore } from "../state/answer_store.ts";
 import type { Tally } from "./tally.ts";
 
 /** What an image came to: `answer` or `failure`. */
@@ -40,7 +40,7 @@ export interface AnswersOptions {
   /** Asks the API. */
   readonly asker: Pick<Asker, "ask">;
   /** Keeps answers. */
-  readonly responses: ResponseStore;
+  readonly responses: AnswerStore;
   /** Counts reused answers. */
   readonly tally: Tally;
   /** Time. */
@@ -144,7 +144,7 @@ export class Answers {
  */
 export function readStored(
   engine: Engine,
-  stored: Pick<StoredResponse, "attempts" | "received_at" | "paid_by" | "body">,
+  stored: Pick<StoredAnswer, "attempts" | "received_at" | "paid_by" | "body">,
   responseKey: string,
   read: Answered["read"] = engine.parse(stored.body),
 ): Obtained {

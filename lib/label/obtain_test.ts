@@ -9,7 +9,7 @@ import type { Answered, Asker, Ending } from "./ask.ts";
 import type { ImageFile } from "../engine/engine.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import { ResponseStore } from "../state/answer_store.ts";
+import { AnswerStore } from "../state/answer_store.ts";
 import { Tally } from "./tally.ts";
 
 function image(name: string): ImageFile {
@@ -53,7 +53,7 @@ class Bench {
         return await ask(image, ending as Ending<unknown>) as T;
       },
     };
-    const responses = new ResponseStore(store, "upstage-ocr", "ocr");
+    const responses = new AnswerStore(store, "upstage-ocr", "ocr");
     this.answers = new Answers({
       engine: upstageOcr,
       asker,

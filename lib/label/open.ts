@@ -18,7 +18,7 @@ import type { InputRow } from "../dataset/row.ts";
 import { type CheckpointKeys, rateKey } from "../state/keys.ts";
 import { type Labeled, Labeler } from "./label_row.ts";
 import { openPace } from "./pace.ts";
-import { ResponseStore } from "../state/answer_store.ts";
+import { AnswerStore } from "../state/answer_store.ts";
 import type { Settings } from "../base/settings.ts";
 import { SpendGuard } from "../state/spending.ts";
 import type { Store } from "../store/store.ts";
@@ -108,7 +108,7 @@ export async function openLabeling(options: LabelingOptions): Promise<Labeling> 
     engine,
     payer: { dataset: manifest.dataset, run_id: manifest.run_id },
     asker,
-    responses: new ResponseStore(store, engine.name, manifest.model),
+    responses: new AnswerStore(store, engine.name, manifest.model),
     tally,
     clock,
     halt,

@@ -13,7 +13,7 @@ import { addRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
 import type { Input } from "../dataset/input.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
-import { countRow } from "../dataset/row_counts.ts";
+import { countRow } from "../state/row_counts.ts";
 import type { Tally, Watcher } from "./tally.ts";
 
 /**

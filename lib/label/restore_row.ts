@@ -8,7 +8,7 @@ import { readStored } from "./obtain.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { InputRow, OcrItem } from "../dataset/row.ts";
 import { type Labeled, makeItem } from "./label_row.ts";
-import type { ResponseStore } from "../state/answer_store.ts";
+import type { AnswerStore } from "../state/answer_store.ts";
 
 /** A row made anew, or why that is not possible. */
 export type Restored = (Labeled & { readonly problem?: undefined }) | {
@@ -24,7 +24,7 @@ export async function restoreItem(
   row: InputRow,
   previous: OcrItem,
   engine: Engine,
-  responses: ResponseStore,
+  responses: AnswerStore,
   signal: AbortSignal,
 ): Promise<Restored> {
   const { metadata } = previous;

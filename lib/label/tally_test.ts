@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { inputRow } from "../../dev/testing/fixtures.ts";
 import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
 import { makeItem } from "./label_row.ts";
-import { addCounts, countRow, noRows } from "../dataset/row_counts.ts";
+import { addCounts, countRow, noRows } from "../state/row_counts.ts";
 import { Tally } from "./tally.ts";
 
 function item(change: Partial<ItemMetadata> = {}, size: Partial<OcrItem> = {}): OcrItem {

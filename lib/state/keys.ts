@@ -22,7 +22,7 @@ export function defaultOutputKey(dataset: string): string {
  * Where the answers of one model lie. It depends on what was asked, never on the data set, so that
  * an image that two data sets share is paid for once.
  */
-export function responsePrefix(engine: string, model: string): string {
+export function answerPrefix(engine: string, model: string): string {
   return `responses/${engine}/${model}/`;
 }
 
@@ -32,8 +32,8 @@ export function rateKey(engine: string, model: string): string {
 }
 
 /** Key of the stored answer for an image. @param sha256 Of the image's bytes, lower-case hex. */
-export function responseKey(engine: string, model: string, sha256: string): string {
-  return `${responsePrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;
+export function answerKey(engine: string, model: string, sha256: string): string {
+  return `${answerPrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;
 }
 
 /** Names of one data set's checkpoints below `{prefix}{dataset}/`. */

@@ -5,7 +5,7 @@
 
 import { StoreError } from "../base/errors.ts";
 import { findObject } from "../store/find_object.ts";
-import { learntRate } from "./json_schemas.ts";
+import { learntRate } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
 import type { LearntRate } from "../pace/types.ts";
 import type { Store } from "../store/store.ts";

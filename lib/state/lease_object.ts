@@ -6,7 +6,7 @@
 import type { LeaseDocument } from "./documents.ts";
 import { StoreError } from "../base/errors.ts";
 import { findObject } from "../store/find_object.ts";
-import { lease as leaseSchema } from "./json_schemas.ts";
+import { leaseDocument as leaseSchema } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
 import type { Store, WriteOptions } from "../store/store.ts";
 

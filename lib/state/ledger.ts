@@ -8,7 +8,7 @@ import type { Ledger, LedgerEntry, Manifest, PaidBy, Spent } from "./documents.t
 import { StoreError } from "../base/errors.ts";
 import { findObject } from "../store/find_object.ts";
 import type { OcrItem } from "../dataset/row.ts";
-import { ledger as ledgerSchema } from "./json_schemas.ts";
+import { ledger as ledgerSchema } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
 import type { Store } from "../store/store.ts";
 

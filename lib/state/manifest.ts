@@ -4,7 +4,7 @@
 
 import { RunError, StoreError } from "../base/errors.ts";
 import type { Manifest } from "./documents.ts";
-import { manifest as manifestSchema } from "./json_schemas.ts";
+import { manifest as manifestSchema } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
 import { findObject } from "../store/find_object.ts";
 import type { CheckpointKeys } from "./keys.ts";

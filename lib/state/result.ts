@@ -4,9 +4,9 @@
  */
 
 import type { Manifest, RunResult, Spent } from "./documents.ts";
-import type { RowCounts } from "../dataset/row_counts.ts";
+import type { RowCounts } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
-import { runResult as runResultSchema } from "./json_schemas.ts";
+import { runResult as runResultSchema } from "./documents.ts";
 import { findObject } from "../store/find_object.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";

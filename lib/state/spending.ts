@@ -10,7 +10,7 @@ import type { Spending } from "./documents.ts";
 import { RunError } from "../base/errors.ts";
 import { findObject } from "../store/find_object.ts";
 import { parseJsonAs } from "../base/json.ts";
-import { spending as spendingSchema } from "./json_schemas.ts";
+import { spending as spendingSchema } from "./documents.ts";
 import type { Store } from "../store/store.ts";
 
 /** Pages that one write reserves at most. */
