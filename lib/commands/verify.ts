@@ -19,7 +19,7 @@ import { readItems } from "../dataset/output_read.ts";
 import { openInput } from "../dataset/input.ts";
 import { openSource } from "../parquet/source.ts";
 import { AnswerStore } from "../state/answer_store.ts";
-import { restoreItem } from "../label/restore_row.ts";
+import { restoreRow } from "../label/restore_row.ts";
 import { findResult } from "../state/result.ts";
 import { checkRow, type Finding } from "../dataset/check_row.ts";
 import type { Settings } from "../base/settings.ts";
@@ -85,7 +85,7 @@ export async function verify(
 
   const check = async (row: InputRow, item: OcrItem) => {
     const problems = checkRow(row, item);
-    const restored = await restoreItem(row, item, engine, responses, stop);
+    const restored = await restoreRow(row, item, engine, responses, stop);
     if (restored.problem !== undefined) {
       problems.push({ code: "answer", message: restored.problem });
     } else if (!isDeepStrictEqual(restored.item, item)) {

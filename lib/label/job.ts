@@ -18,7 +18,8 @@ import { followSignals } from "../base/halt.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import { checkRows, findInput } from "../dataset/check_input.ts";
 import { CheckpointKeys } from "../state/keys.ts";
-import { openLabeling } from "./open.ts";
+import { openLabeling } from "./labeling.ts";
+import { labelRow } from "./label_row.ts";
 import { acquireLease } from "../state/lease.ts";
 import { addSpent, bookSpent, nothingSpent } from "../state/ledger.ts";
 import { findManifest, readManifest, settleManifest } from "../state/manifest.ts";
@@ -29,7 +30,7 @@ import { ROWS_AHEAD } from "./pace.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { planRebuild, planRun, rowsRedone } from "./batch_work.ts";
 import { AnswerStore } from "../state/answer_store.ts";
-import { restoreItem } from "./restore_row.ts";
+import { restoreRow } from "./restore_row.ts";
 import { findResult, markComplete } from "../state/result.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
@@ -185,8 +186,8 @@ export async function run(options: RunOptions): Promise<RunSummary> {
       manifest,
       checkpoints,
       make: async (row, previous) => {
-        if (labeling) return await labeling.make(row);
-        const restored = await restoreItem(row, previous!, engine, responses, halt.signal);
+        if (labeling) return await labelRow(row, labeling);
+        const restored = await restoreRow(row, previous!, engine, responses, halt.signal);
         if (restored.problem === undefined) return restored;
         throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
       },
