@@ -58,13 +58,15 @@ async function runCommand(
   env: Environment,
   signals: StopSignals,
 ): Promise<number> {
-  const [{ run }, { Tally }, reporters, summaries, { systemClock }] = await Promise.all([
-    import("./lib/label/job.ts"),
-    import("./lib/label/tally.ts"),
-    import("./lib/cli/reporter.ts"),
-    import("./lib/cli/summary.ts"),
-    import("./lib/base/clock.ts"),
-  ]);
+  const [{ run }, { rebuild }, { Tally }, reporters, summaries, { systemClock }] = await Promise
+    .all([
+      import("./lib/label/job.ts"),
+      import("./lib/label/rebuild.ts"),
+      import("./lib/label/tally.ts"),
+      import("./lib/cli/reporter.ts"),
+      import("./lib/cli/summary.ts"),
+      import("./lib/base/clock.ts"),
+    ]);
   await using services = await openServices(settings, env, mode === "run");
   if (services.greeting) print(`${services.greeting}\n`);
 
@@ -75,10 +77,9 @@ async function runCommand(
     ? reporters.barReporter({ ...common, columns })
     : reporters.jsonReporter(common);
   try {
-    const summary = await run({
+    const summary = await (mode === "run" ? run : rebuild)({
       // Pages of the local profile cost nothing.
       settings: isLocalProfile(settings, env) ? { ...settings, pricePerPage: 0 } : settings,
-      mode,
       ...services,
       clock: systemClock,
       random: Math.random,

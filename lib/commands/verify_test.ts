@@ -46,7 +46,6 @@ async function label(): Promise<{ readonly data: SoakData; readonly store: Memor
   await using api = await startUpstageServer({ answer: ({ bytes }) => readSoak(bytes) });
   await run({
     settings: { ...settings(), requestDelayMs: 0 },
-    mode: "run",
     owner: "a test",
     store,
     images: { local: store },

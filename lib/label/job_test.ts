@@ -18,8 +18,8 @@ import { parseCommand } from "../cli/parse.ts";
 import { readItems } from "../dataset/output_read.ts";
 import { memorySource } from "../parquet/source.ts";
 import type { Reporter } from "../cli/reporter.ts";
-import { run } from "./job.ts";
-import type { RunSummary } from "./job.ts";
+import { run, type RunSummary } from "./job.ts";
+import { rebuild } from "./rebuild.ts";
 import { Tally } from "./tally.ts";
 
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
@@ -62,9 +62,8 @@ class Bench implements AsyncDisposable {
       ...SILENT_REPORTER,
       note: (message) => this.notes.push(message),
     };
-    return run({
+    return (command.name === "run" ? run : rebuild)({
       settings: command.settings,
-      mode: command.name,
       owner: "a test",
       store: this.store,
       images: { local: this.store },

@@ -27,6 +27,10 @@ export interface LabelingOptions {
   readonly settings: Settings;
   /** The run. */
   readonly manifest: Manifest;
+  /** Whether it was begun before. */
+  readonly resumed: boolean;
+  /** Rows that are going to be labelled. */
+  readonly rowsToLabel: number;
   /** How to ask. */
   readonly engine: Engine;
   /** Where answers go, whoever holds the lease: what is paid for is kept. */
@@ -66,6 +70,8 @@ export async function openLabeling(
     runId: run_id,
     maxPages,
     limit,
+    likely: options.rowsToLabel,
+    isNew: !options.resumed,
   });
   const key = rateKey(engine.name, model);
   const pace = await openPace({ settings, engine, store, key, note, clock, random });

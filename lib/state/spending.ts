@@ -30,6 +30,10 @@ export interface SpendGuardOptions {
   readonly maxPages: number;
   /** The limit in words, for the message. */
   readonly limit: string;
+  /** Pages that are likely to be asked for; no more than these are reserved ahead. @default many */
+  readonly likely?: number;
+  /** Whether the run has just begun, so that nothing can have been reserved. @default false */
+  readonly isNew?: boolean;
 }
 
 /** Counts pages before they are asked for. */
@@ -38,6 +42,7 @@ export class SpendGuard implements AsyncDisposable {
   /** Pages billed, as far as known; after a kill an upper bound. */
   #spent: number;
   #inFlight = 0;
+  #taken = 0;
   #reserved: number;
   #writing: Promise<void> | undefined;
   #settled = Promise.withResolvers<void>();
@@ -50,7 +55,7 @@ export class SpendGuard implements AsyncDisposable {
 
   /** Takes up what the run has reserved so far. @throws {StoreError} if that can't be read */
   static async open(options: SpendGuardOptions): Promise<SpendGuard> {
-    const object = await findObject(options.store, options.key);
+    const object = options.isNew ? undefined : await findObject(options.store, options.key);
     const found = object && parseJsonAs(spendingSchema, object.bytes).value;
     return new SpendGuard(options, found?.run_id === options.runId ? found.reserved_pages : 0);
   }
@@ -78,6 +83,7 @@ export class SpendGuard implements AsyncDisposable {
       );
     }
     this.#inFlight++;
+    this.#taken++;
     try {
       while (this.pages > this.#reserved) await this.#reserve();
     } catch (error) {
@@ -85,7 +91,8 @@ export class SpendGuard implements AsyncDisposable {
       throw error;
     }
     // The next block is written beside the requests, not in front of one.
-    if (this.#reserved - this.pages < this.#block / 2 && this.#reserved < maxPages) {
+    const likely = this.#taken < (this.#options.likely ?? Infinity);
+    if (likely && this.#reserved - this.pages < this.#block / 2 && this.#reserved < maxPages) {
       this.#reserve().catch(() => {}); // what needs it tries again
     }
   }
@@ -105,8 +112,10 @@ export class SpendGuard implements AsyncDisposable {
   }
 
   get #block(): number {
-    const left = this.#options.maxPages - this.pages;
-    return Math.max(1, Math.min(RESERVATION_PAGES, Math.floor(left * RESERVATION_SHARE)));
+    const { maxPages, likely = Infinity } = this.#options;
+    const share = Math.floor((maxPages - this.pages) * RESERVATION_SHARE);
+    const ahead = Math.max(1, Math.min(RESERVATION_PAGES, share));
+    return Math.min(ahead, Math.max(0, likely - this.#taken));
   }
 
   #reserve(): Promise<void> {
