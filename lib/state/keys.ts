@@ -40,35 +40,25 @@ export function answerKey(engine: string, model: string, sha256: string): string
 export class CheckpointKeys {
   /** `{prefix}{dataset}/`: the slash keeps `train` and `train_v2` apart. */
   readonly root: string;
+  /** What this run is. */
+  readonly manifest: string;
+  /** That the output is written, and what it holds. */
+  readonly result: string;
+  /** Who works on the data set now. */
+  readonly lease: string;
+  /** What the data set has cost, by run. */
+  readonly ledger: string;
+  /** What the run has spent at most. */
+  readonly spending: string;
 
   /** Names only; nothing is read. @param prefix Empty, or ends with a slash. */
   constructor(prefix: string, dataset: string) {
     this.root = `${prefix}${dataset}/`;
-  }
-
-  /** What this run is. */
-  get manifest(): string {
-    return `${this.root}manifest.json`;
-  }
-
-  /** That the output is written, and what it holds. */
-  get result(): string {
-    return `${this.root}result.json`;
-  }
-
-  /** Who works on the data set now. */
-  get lease(): string {
-    return `${this.root}lease.json`;
-  }
-
-  /** What the data set has cost, by run. */
-  get ledger(): string {
-    return `${this.root}ledger.json`;
-  }
-
-  /** What the run has spent at most. */
-  get spending(): string {
-    return `${this.root}spending.json`;
+    this.manifest = `${this.root}manifest.json`;
+    this.result = `${this.root}result.json`;
+    this.lease = `${this.root}lease.json`;
+    this.ledger = `${this.root}ledger.json`;
+    this.spending = `${this.root}spending.json`;
   }
 
   /** Key of batch `index`, from 0; six digits, more if need be. */

@@ -10,9 +10,8 @@
 
 import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import { parseJsonAs } from "../base/json.ts";
-import { findObject } from "../store/find_object.ts";
 import type { Store, WriteOptions } from "../store/store.ts";
+import { type FoundDocument, readDocument, writeDocument } from "./document.ts";
 import { type LeaseDocument, leaseDocument } from "./documents.ts";
 
 /** How many times its own length a lease is waited for, unless told otherwise. */
@@ -81,7 +80,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   let vain = 0;
   let noted = false;
   const take = async (found: FoundLease | undefined): Promise<Lease | undefined> => {
-    const document = newHold(options, (found?.document?.generation ?? 0) + 1);
+    const document = newHold(options, (found?.value?.generation ?? 0) + 1);
     tried = { document, onlyIf: found ? { etag: found.etag } : "absent" };
     try {
       const etag = await writeLease(store, key, document, tried.onlyIf);
@@ -104,15 +103,15 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   }
   for (;;) {
     stop.throwIfAborted();
-    const found = await readLease(store, key);
+    const found = await readDocument(store, key, leaseDocument);
     const now = clock.now();
-    if (found && tried && isSameHold(found.document, tried.document)) {
+    if (found && tried && isSameHold(found.value, tried.document)) {
       return await hold(found.etag); // it arrived, though it seemed to fail
     }
     if (found && seen?.etag !== found.etag) seen = { etag: found.etag, since: now };
     const unchangedMs = now - (seen?.since ?? now);
     // One that can't be read may be a newer version's: it is over if unchanged for our own time.
-    const over = found?.document ? isOver(found.document, unchangedMs, now) : unchangedMs > ttlMs;
+    const over = found?.value ? isOver(found.value, unchangedMs, now) : unchangedMs > ttlMs;
     if (!found || over) {
       // Somebody was faster than the last try, or what it was for can't be had by anybody.
       vain = tried && isSameVersion(tried.onlyIf, found) ? vain + 1 : 0;
@@ -145,7 +144,7 @@ function isSameHold(found: LeaseDocument | undefined, own: LeaseDocument): boole
 }
 
 /** The holder for people, with its age, as far as the lease tells. */
-function whoHolds({ document }: FoundLease, url: string, now: number): string {
+function whoHolds({ value: document }: FoundLease, url: string, now: number): string {
   if (!document) return `${url} is not in a form that this version reads, but may be in use`;
   const { owner, acquired_at, renewed_at } = document;
   const age = Math.max(0, Math.round((now - Date.parse(renewed_at)) / 1_000));
@@ -252,12 +251,12 @@ class HeldLease implements Lease {
         }
         return true;
       }
-      const found = await readLease(store, key);
+      const found = await readDocument(store, key, leaseDocument);
       if (found?.etag === onlyIf.etag && ++this.#vain >= VAIN_TRIES) this.#letGo();
-      if (found && isSameHold(found.document, this.#acquired)) {
+      if (found && isSameHold(found.value, this.#acquired)) {
         // An earlier renewal arrived, its reply did not.
         this.#etag = found.etag;
-        this.#renewedAt = Math.max(this.#renewedAt, Date.parse(found.document!.renewed_at));
+        this.#renewedAt = Math.max(this.#renewedAt, Date.parse(found.value!.renewed_at));
         return false;
       }
       const by = found ? `: ${whoHolds(found, `${store.url}/${key}`, now)}` : "";
@@ -312,13 +311,8 @@ function newHold({ holder, owner, ttlMs, clock }: LeaseOptions, generation: numb
 
 type Condition = NonNullable<WriteOptions["onlyIf"]>;
 
-/** A lease object that was found; `document` is missing where it can't be read. */
-interface FoundLease {
-  /** Version of the object. */
-  readonly etag: string;
-  /** What it says. */
-  readonly document: LeaseDocument | undefined;
-}
+/** A lease object that was found; its `value` is missing where it can't be read. */
+type FoundLease = FoundDocument<LeaseDocument>;
 
 /**
  * Whether a lease may be taken over: it was released, it was seen unchanged for its whole time, or its
@@ -331,13 +325,6 @@ function isOver(document: LeaseDocument, unchangedMs: number, now: number): bool
     now - Date.parse(document.renewed_at) > 2 * document.ttl_ms;
 }
 
-/** Reads the lease; `undefined` if there never was one. */
-async function readLease(store: Store, key: string): Promise<FoundLease | undefined> {
-  const object = await findObject(store, key);
-  if (!object) return undefined;
-  return { etag: object.etag, document: parseJsonAs(leaseDocument, object.bytes).value };
-}
-
 /** Writes the lease on a condition. @returns Its ETag; `undefined` if the condition failed. */
 async function writeLease(
   store: Store,
@@ -345,9 +332,8 @@ async function writeLease(
   document: LeaseDocument,
   onlyIf: Condition,
 ): Promise<string | undefined> {
-  const bytes = new TextEncoder().encode(JSON.stringify(document, null, 2) + "\n");
   try {
-    return (await store.write(key, bytes, { contentType: "application/json", onlyIf })).etag;
+    return (await writeDocument(store, key, document, { onlyIf })).etag;
   } catch (error) {
     if (error instanceof StoreError && error.kind === "precondition") return undefined;
     throw error;

@@ -5,9 +5,7 @@
  */
 
 import { StoreError } from "../base/errors.ts";
-import { findObject } from "../store/find_object.ts";
 import type { OcrItem } from "../dataset/row.ts";
-import { parseJsonAs } from "../base/json.ts";
 import type { Store } from "../store/store.ts";
 import {
   type CheckpointFooter,
@@ -19,6 +17,7 @@ import {
   type RowCounts,
   type Spent,
 } from "./documents.ts";
+import { readDocument, writeDocument } from "./document.ts";
 import { addCounts, noRows } from "./row_counts.ts";
 
 /** Nothing spent. */
@@ -118,10 +117,8 @@ export function totalBilled(
 
 /** Reads a ledger; `undefined` if there is none yet. @throws {StoreError} also if it is damaged */
 export async function readLedger(store: Store, key: string): Promise<Ledger | undefined> {
-  const object = await findObject(store, key);
-  if (!object) return undefined;
-  const parsed = parseJsonAs(ledgerSchema, object.bytes);
-  if (parsed.value) return parsed.value;
+  const parsed = await readDocument(store, key, ledgerSchema);
+  if (!parsed || parsed.value) return parsed?.value;
   throw new StoreError(
     "unsupported",
     `${store.url}/${key} is no ledger (${parsed.problem}); move it away to begin a new one`,
@@ -144,9 +141,6 @@ export async function bookSpent(
 ): Promise<Ledger> {
   const before = exists ? await readLedger(store, key) : undefined;
   const { ledger, changed } = updateLedger(before, manifest, spent, now);
-  if (changed) {
-    const bytes = new TextEncoder().encode(JSON.stringify(ledger, null, 2) + "\n");
-    await store.write(key, bytes, { contentType: "application/json" });
-  }
+  if (changed) await writeDocument(store, key, ledger);
   return ledger;
 }

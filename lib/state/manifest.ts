@@ -7,8 +7,7 @@ import { RunError, StoreError } from "../base/errors.ts";
 import { PROGRAM } from "../base/version.ts";
 import { SCHEMA_VERSION } from "../dataset/row.ts";
 import { type Manifest, manifest as manifestSchema } from "./documents.ts";
-import { parseJsonAs } from "../base/json.ts";
-import { findObject } from "../store/find_object.ts";
+import { readDocument, writeDocument } from "./document.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { Settings, StartMode } from "../base/settings.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
@@ -79,12 +78,9 @@ export async function settleManifest(
   if (found) return { manifest: found, resumed: found.run_id !== wanted.run_id };
   await options.beforeNew();
   if (start === "fresh") await removeRun(store, keys);
-  const bytes = new TextEncoder().encode(JSON.stringify(wanted, null, 2) + "\n");
   try {
-    await store.write(keys.manifest, bytes, {
-      contentType: "application/json",
-      onlyIf: start === "fresh" ? undefined : "absent",
-    });
+    const onlyIf = start === "fresh" ? undefined : "absent";
+    await writeDocument(store, keys.manifest, wanted, { onlyIf });
   } catch (error) {
     if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
     // Somebody was faster; if it is the same run, take it up.
@@ -123,10 +119,8 @@ export async function readManifest(
   key: string,
   start: StartMode = "auto",
 ): Promise<Manifest | undefined> {
-  const object = await findObject(store, key);
-  if (!object) return undefined;
-  const parsed = parseJsonAs(manifestSchema, object.bytes);
-  if (parsed.value || start === "fresh") return parsed.value;
+  const parsed = await readDocument(store, key, manifestSchema);
+  if (!parsed || parsed.value || start === "fresh") return parsed?.value;
   throw new RunError(
     "conflict",
     `${store.url}/${key} is not a manifest this version can read (${parsed.problem}); ` +

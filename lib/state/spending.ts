@@ -6,10 +6,9 @@
  * After a kill all that was reserved counts as spent; a run that ends in order gives the rest back.
  */
 
+import { readDocument, writeDocument } from "./document.ts";
 import type { Spending } from "./documents.ts";
 import { RunError } from "../base/errors.ts";
-import { findObject } from "../store/find_object.ts";
-import { parseJsonAs } from "../base/json.ts";
 import { spending as spendingSchema } from "./documents.ts";
 import type { Store } from "../store/store.ts";
 
@@ -55,8 +54,8 @@ export class SpendGuard implements AsyncDisposable {
 
   /** Takes up what the run has reserved so far. @throws {StoreError} if that can't be read */
   static async open(options: SpendGuardOptions): Promise<SpendGuard> {
-    const object = options.isNew ? undefined : await findObject(options.store, options.key);
-    const found = object && parseJsonAs(spendingSchema, object.bytes).value;
+    const { store, key, isNew } = options;
+    const found = isNew ? undefined : (await readDocument(store, key, spendingSchema))?.value;
     return new SpendGuard(options, found?.run_id === options.runId ? found.reserved_pages : 0);
   }
 
@@ -130,9 +129,7 @@ export class SpendGuard implements AsyncDisposable {
       run_id: runId,
       reserved_pages: pages,
     };
-    await store.write(key, new TextEncoder().encode(JSON.stringify(spending) + "\n"), {
-      contentType: "application/json",
-    });
+    await writeDocument(store, key, spending, { oneLine: true });
     this.#reserved = pages;
   }
 }
