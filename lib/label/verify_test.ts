@@ -11,11 +11,11 @@ import {
   type SoakData,
   soakData,
 } from "../../dev/soak/data.ts";
+import { settingsOf } from "../../dev/testing/settings.ts";
 import { encodeInput, SILENT_REPORTER } from "../../dev/testing/fixtures.ts";
 import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
 import { fixedKey } from "../engine/api_key.ts";
 import { systemClock } from "../base/clock.ts";
-import { parseCommand } from "../cli/parse.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
 import { CHECKPOINT_FOOTER_KEY } from "../state/documents.ts";
@@ -24,18 +24,16 @@ import { memorySource } from "../parquet/source.ts";
 import { encodeItems } from "../dataset/output_write.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import type { Finding } from "../dataset/check_row.ts";
-import { run } from "../label/job.ts";
+import { run } from "./job.ts";
 import type { Settings } from "../base/settings.ts";
-import { Tally } from "../label/tally.ts";
+import { Tally } from "./tally.ts";
 import { type Verified, verify } from "./verify.ts";
 
 /** The fourth row has no image, the sixth is the first one's twin. */
 const ROWS = 11;
 
 function settings(): Settings {
-  const command = parseCommand(["--dataset-name", DATASET, "--batch-size", "4"], {});
-  assert.ok(command.name === "run");
-  return command.settings;
+  return settingsOf(["--dataset-name", DATASET, "--batch-size", "4"]);
 }
 
 /** Labels a data set. */
