@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import { parseCommand } from "../../lib/cli/parse.ts";
 import { EXIT } from "../../lib/base/errors.ts";
-import { ENVIRONMENT_ONLY, OPTIONS } from "../../lib/cli/options.ts";
 
 interface Rule {
   readonly onStatusReason?: string;
@@ -82,31 +80,6 @@ Deno.test("docs/OPERATIONS.md says of every exit code what Batch does", async ()
       code !== EXIT.ok && verdict(exitWith(code)) === "RETRY" ? "runs again" : "ends",
     ]),
   );
-});
-
-/** The command line as Batch makes it: `Ref::name` becomes the parameter, or stays. */
-function commandLine(given: Readonly<Record<string, string>>): string[] {
-  const parameters: Record<string, string> = { ...DEFINITION.parameters, ...given };
-  return CONTAINER.command.map((word: string) => (
-    parameters[/^Ref::(.+)$/.exec(word)?.[1] ?? ""] ?? word
-  ));
-}
-
-Deno.test("the program understands the command line and the environment of the job", () => {
-  const env: Record<string, string> = Object.fromEntries(
-    CONTAINER.environment.map(({ name, value }: { name: string; value: string }) => [name, value]),
-  );
-  const known = [
-    ...Object.values(OPTIONS).map(({ env }) => env),
-    ...ENVIRONMENT_ONLY.flatMap(([names]) => names.match(/[A-Z0-9_]+/g)!),
-  ];
-  assert.deepEqual(Object.keys(env).filter((name) => !known.includes(name)), []);
-  const command = parseCommand(commandLine({ dataset_name: "demo" }), { S3_BUCKET: "a-bucket" });
-  assert.ok(command.name === "run");
-  assert.equal(command.settings.datasetName, "demo");
-  assert.equal(command.settings.batchSize, Number(OPTIONS.batchSize.default));
-  assert.equal(command.settings.concurrency, undefined);
-  assert.throws(() => parseCommand(commandLine({}), {}), /dataset-name/);
 });
 
 Deno.test("CPU and memory are a pair that Fargate has", () => {

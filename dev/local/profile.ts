@@ -36,6 +36,7 @@ export async function openLocalProfile(env: Environment): Promise<Services> {
     api: { baseUrl, key: fixedKey("local-profile") },
     greeting: "Local profile: no bucket and no API key are set, so this run works on the folder " +
       ".local/store and reads the images on this machine; nothing is sent anywhere, nothing is paid.",
+    pricePerPage: 0,
     [Symbol.asyncDispose]: async () => await own?.[Symbol.asyncDispose](),
   };
 }

@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from "node:util";
 import { encodeInput, fakeImage, inputRow, readFake } from "../testing/fixtures.ts";
 import { type Answer, errorAnswer } from "../doubles/ocr/upstage_answer.ts";
 import type { InputRow, OcrItem } from "../../lib/dataset/row.ts";
-import { responsePrefix } from "../../lib/state/keys.ts";
+import { answerPrefix } from "../../lib/state/keys.ts";
 import { readItems } from "../../lib/dataset/output_read.ts";
 import { memorySource } from "../../lib/parquet/source.ts";
 
@@ -21,7 +21,7 @@ export const INPUT = `data/processed/${DATASET}.parquet`;
 /** Key of the output. */
 export const OUTPUT = `data/processed/${DATASET}_pseudo_labels.parquet`;
 /** What keys of stored answers begin with. */
-export const RESPONSES = responsePrefix("upstage-ocr", "ocr");
+export const RESPONSES = answerPrefix("upstage-ocr", "ocr");
 /** What keys of the run's state begin with. */
 export const CHECKPOINTS = `checkpoints/${DATASET}/`;
 

@@ -4,7 +4,7 @@
  */
 
 import type { Ledger, RunResult } from "../../lib/state/documents.ts";
-import { ledger as ledgerSchema, runResult as resultSchema } from "../../lib/state/json_schemas.ts";
+import { ledger as ledgerSchema, runResult as resultSchema } from "../../lib/state/documents.ts";
 import { parseJsonAs, type Schema } from "../../lib/base/json.ts";
 import { CheckpointKeys } from "../../lib/state/keys.ts";
 import { totalBilled } from "../../lib/state/ledger.ts";

@@ -4,11 +4,10 @@
  * has parameters for become parameters, the others environment variables of the container.
  */
 
-import { parseArgs } from "node:util";
-import { parseCommand } from "../../lib/cli/parse.ts";
 import { RunError } from "../../lib/base/errors.ts";
-import { type Flags, OptionValues, usageError } from "../../lib/cli/option_values.ts";
-import { OPTIONS, type OptionSpec } from "../../lib/cli/options.ts";
+import { OptionValues, parseFlags, usageError } from "../../lib/cli/option_values.ts";
+import { type FlagSpec, GENERAL, OPTIONS, type OptionSpec } from "../../lib/cli/options.ts";
+import { readSettings } from "../../lib/cli/settings.ts";
 import type { Environment, Settings } from "../../lib/base/settings.ts";
 
 /** Where to submit to; the names are those of `config.env`. */
@@ -40,14 +39,26 @@ export interface Submission {
   };
 }
 
+/** Options beside those of the program. */
+const OWN = {
+  follow: { flag: "follow", value: "JOB_ID", help: "watch this job instead of submitting one" },
+  save: {
+    flag: "save",
+    value: "FOLDER",
+    help: "download result.json, ledger.json and the output at the end",
+  },
+} as const satisfies Record<string, FlagSpec>;
+
 /** The text of `--help`. */
 export const USAGE = `Runs a data set on AWS Batch and follows it to the end.
 
 Usage: deno task submit --dataset-name NAME [options]
 
 Options:
-  --follow JOB_ID  watch this job instead of submitting one
-  --save FOLDER    download result.json, ledger.json and the output at the end
+${
+  Object.values(OWN).map(({ flag, value, help }) => `  ${`--${flag} ${value}`.padEnd(17)}${help}`)
+    .join("\n")
+}
 and every option of the program itself: deno task run --help. Region, bucket, queue, job definition
 and log group come from the environment or from config.env, which setup-aws.sh writes. Exit code:
 0 if the job succeeded, else that of the container, or 1. Stopping this command leaves the job
@@ -86,42 +97,20 @@ export function parseSubmission(
   env: Environment,
   config: Environment,
 ): Submission | undefined {
-  const specs: OptionSpec[] = Object.values(OPTIONS);
-  const types = Object.fromEntries(
-    specs.map(({ flag, value }) => [flag, { type: value ? "string" : "boolean" } as const]),
-  );
-  let flags: Flags;
-  try {
-    flags = parseArgs({
-      args: [...args],
-      options: {
-        ...types,
-        follow: { type: "string" },
-        save: { type: "string" },
-        help: { type: "boolean", short: "h" },
-      },
-    }).values as Flags;
-  } catch (error) {
-    throw usageError((error as Error).message.split(/\. |\n/)[0].replace(/\.$/, ""));
-  }
+  const specs = [...Object.values(OPTIONS), ...Object.values(OWN), GENERAL.help];
+  const { flags, words } = parseFlags(args, specs);
+  if (words.length > 0) throw usageError(`Unexpected argument '${words[0]}'`);
   if (flags.help) return undefined;
-  const { follow, save, ...own } = flags;
-  const place = readPlace(
-    { ...env, S3_BUCKET: flags[OPTIONS.s3Bucket.flag] as string || env.S3_BUCKET },
-    config,
-  );
-  const again = Object.entries(own).map(([name, value]) =>
-    value === true ? `--${name}` : `--${name}=${value}`
-  );
-  const command = parseCommand(again, { ...env, S3_BUCKET: place.S3_BUCKET });
-  if (!("settings" in command)) throw new Error("help and version were dealt with above");
-  const { settings } = command;
+  const bucket = flags[OPTIONS.s3Bucket.flag] as string || env.S3_BUCKET;
+  const place = readPlace({ ...env, S3_BUCKET: bucket }, config);
+  const values = new OptionValues(flags, { ...env, S3_BUCKET: place.S3_BUCKET });
+  const settings = readSettings(values);
   return {
     place,
     settings,
-    follow: follow as string || undefined,
-    save: save as string || undefined,
-    job: describeJob(new OptionValues(own, env), settings, place),
+    follow: flags.follow as string || undefined,
+    save: flags.save as string || undefined,
+    job: describeJob(values, settings, place),
   };
 }
 

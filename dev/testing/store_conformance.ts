@@ -7,7 +7,7 @@
 import assert from "node:assert/strict";
 import { StoreError, type StoreErrorKind } from "../../lib/base/errors.ts";
 import type { Store } from "../../lib/store/store.ts";
-import type { ConditionalWrites } from "../../lib/store/conditional_writes.ts";
+import type { ConditionalWrites } from "./conditional_writes.ts";
 
 /** A fresh, empty store. */
 export interface OpenedStore extends AsyncDisposable {

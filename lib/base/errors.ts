@@ -1,42 +1,54 @@
 /**
- * @module base/errors: the two error classes that a caller decides something by, and the exit codes.
+ * @module base/errors: the two error classes that a caller decides something by, and how the program ends.
  *
  * A page that cannot be read is data (see `dataset/failure.ts`), not an exception. What ends a run is a
- * {@linkcode RunError}; what an object store answers is a {@linkcode StoreError}. Only `main.ts`
- * turns either into a message and an exit code.
+ * {@linkcode RunError}; what an object store answers is a {@linkcode StoreError}. What either means
+ * to the user, {@linkcode explain} says.
  */
 
-/** The documented exit codes of the program. `README.md` and the Batch retry rules follow this table. */
-export const EXIT = {
-  /** The output is written (or was already complete) and few enough rows failed. */
-  ok: 0,
-  /** A defect of the program itself: an error that nothing here foresaw. */
-  internal: 1,
-  /** The command line or the environment is wrong; nothing was read, nothing was paid. */
-  usage: 2,
-  /** The input data set is missing or unusable; nothing was paid. */
-  input: 3,
-  /** The object store refuses or fails: bucket, permission, credentials, or an outage. */
-  store: 4,
-  /** The API refuses the whole run: key, credit, model. No remaining row was marked as failed. */
-  api: 5,
-  /** The output is written, but more rows failed than `--max-failure-rate` allows. */
-  failures: 6,
-  /**
-   * The checkpoints belong to another run (input, batch size, engine or model differ), or another run
-   * is working on the data set.
-   */
-  conflict: 7,
-  /** `--max-pages` or `--max-cost` is reached; everything so far is stored. */
-  limit: 8,
-  /** `verify` found something wrong. */
-  unsound: 9,
-  /** Interrupted or out of luck for now: run the same command again and it continues. */
-  again: 75,
-} as const;
+/** One way in which the program ends. */
+export interface Exit {
+  /** The process's exit code. */
+  readonly code: number;
+  /** What it says of the run, for `--help` and the README. */
+  readonly meaning: string;
+}
 
-/** The name of an exit code, as in {@linkcode EXIT}. */
-export type ExitName = keyof typeof EXIT;
+/** Every way in which the program ends. After `usage` and `input` nothing was paid. */
+export const EXITS = {
+  ok: {
+    code: 0,
+    meaning: "the output is written, at most --max-failure-rate of the rows failed",
+  },
+  internal: { code: 1, meaning: "a defect of the program" },
+  usage: { code: 2, meaning: "the command line or the environment is wrong" },
+  input: { code: 3, meaning: "the input data set is missing or unusable" },
+  store: { code: 4, meaning: "the object store refuses or fails" },
+  api: {
+    code: 5,
+    meaning: "the API refuses the run (key, credit, model); no remaining row was marked as failed",
+  },
+  failures: { code: 6, meaning: "the output is written, but too many rows failed" },
+  conflict: {
+    code: 7,
+    meaning: "the checkpoints belong to another run, or another run is working on the data set",
+  },
+  limit: { code: 8, meaning: "--max-pages or --max-cost is reached; raise it and run again" },
+  unsound: { code: 9, meaning: "verify found something wrong" },
+  again: {
+    code: 75,
+    meaning:
+      "interrupted, or the API or the store is down: run the same command again and it continues",
+  },
+} as const satisfies Readonly<Record<string, Exit>>;
+
+/** The name of a way to end, as in {@linkcode EXITS}. */
+export type ExitName = keyof typeof EXITS;
+
+/** The exit codes alone, by name. */
+export const EXIT = Object.fromEntries(
+  Object.entries(EXITS).map(([name, { code }]) => [name, code]),
+) as Readonly<Record<ExitName, number>>;
 
 /** Ends the run: carries the exit code and a message of one or two lines for the user. */
 export class RunError extends Error {
@@ -96,4 +108,17 @@ export class StoreError extends Error {
     super(message, options);
     this.kind = kind;
   }
+}
+
+/** How the program ends, and the message it ends with, after whatever was thrown. */
+export function explain(error: unknown): [exit: ExitName, message: string] {
+  if (error instanceof RunError) return [error.exit, error.message];
+  if (error instanceof StoreError) {
+    const advice = "; what was done is kept: run the same command again and it continues";
+    return error.kind === "unavailable"
+      ? ["again", error.message + advice]
+      : ["store", error.message];
+  }
+  const text = error instanceof Error ? error.stack ?? error.message : String(error);
+  return ["internal", `internal error, please report it: ${text}`];
 }

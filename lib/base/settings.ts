@@ -1,5 +1,5 @@
 /**
- * @module base/settings: what a run is told to do, as plain data. `cli/parse.ts` makes it from flags,
+ * @module base/settings: what a run is told to do, as plain data. `cli/settings.ts` makes it from flags,
  * environment and defaults.
  */
 

@@ -1,66 +1,85 @@
 /**
- * @module cli/help: the text of `--help`, made from the table of options and the exit codes.
+ * @module cli/help: the texts of `--help`, made from the commands, the table of options and the
+ * exit codes.
  */
 
-import { EXIT, type ExitName } from "../base/errors.ts";
-import { COMMANDS, ENVIRONMENT_ONLY, OPTIONS, type OptionSpec } from "./options.ts";
+import { EXITS } from "../base/errors.ts";
+import type { Command } from "./command.ts";
+import { ENVIRONMENT_ONLY, type FlagSpec, GENERAL, type OptionSpec } from "./options.ts";
 
-/** What each exit code means; the README repeats it. */
-export const EXIT_MEANINGS: Readonly<Record<ExitName, string>> = {
-  ok: "the output is written, at most --max-failure-rate of the rows failed",
-  internal: "a defect of the program",
-  usage: "the command line or the environment is wrong",
-  input: "the input data set is missing or unusable",
-  store: "the object store refuses or fails",
-  api: "the API refuses the run (key, credit, model); no remaining row was marked as failed",
-  failures: "the output is written, but too many rows failed",
-  conflict: "the checkpoints belong to another run, or another run is working on the data set",
-  limit: "--max-pages or --max-cost is reached; raise it and run again",
-  unsound: "verify found something wrong",
-  again: "interrupted, or the API is down: run the same command again and it continues",
-};
+/** Lines end here at the latest. */
+const COLUMNS = 100;
+const PRECEDENCE = "Every option can be given in the environment instead; a flag wins over the " +
+  "environment, the environment over the default.";
 
-/** The text of `--help`. */
-export function helpText(): string {
-  const specs: OptionSpec[] = Object.values(OPTIONS);
-  const left = specs.map(({ flag, value }) => `  --${flag}${value ? ` ${value}` : ""}`);
-  const width = Math.max(...left.map((text) => text.length)) + 2;
-  const options = specs.map((spec, i) => {
-    // Names and defaults stay whole, so that they can be searched for.
-    const notes = "default" in spec
-      ? [`(default: ${spec.default},`, `env: ${spec.env})`]
-      : [`(env: ${spec.env})`];
-    const lines = wrap([...spec.help.split(" "), ...notes], 100 - width);
-    return lines.map((line, n) => (n === 0 ? left[i] : "").padEnd(width) + line).join("\n");
-  });
-  const environment = ENVIRONMENT_ONLY.map(([name, help]) =>
-    help.split("\n").map((line, n) => (n === 0 ? `  ${name}` : "").padEnd(width) + line).join("\n")
+/**
+ * The text of `--help` without a command: the commands, and the options of the standard one, as that
+ * is what a command line without a command means.
+ */
+export function generalHelp(commands: readonly Command[], standard: string): string {
+  const { options } = commands.find(({ name }) => name === standard)!;
+  const shared = options.filter((option) => commands.every((one) => one.options.includes(option)));
+  return text([
+    "Labels the images of a Parquet data set with an OCR API: polygons and texts, as Parquet.",
+    "Usage: pseudolabel [COMMAND] --dataset-name NAME [options]",
+    ["Commands, each with a --help of its own:", commands.map((one) => [one.name, one.summary])],
+    `An unfinished run is continued by running the same command again. ${PRECEDENCE}`,
+    ["Options of every command:", [...shared, ...Object.values(GENERAL)].map(entry)],
+    [`Options of ${standard}:`, options.filter((one) => !shared.includes(one)).map(entry)],
+  ]);
+}
+
+/** The text of `COMMAND --help`. */
+export function commandHelp(command: Command, standard: string): string {
+  const { name, summary, description, options } = command;
+  const reuse = `The other options of ${standard} may stand there too, so that its command line ` +
+    "serves as it is; they change nothing.";
+  return text([
+    `${name}: ${summary}`,
+    `Usage: pseudolabel ${name} --dataset-name NAME [options]`,
+    name === standard ? description : `${description} ${reuse}`,
+    PRECEDENCE,
+    ["Options:", [...options, ...Object.values(GENERAL)].map(entry)],
+  ]);
+}
+
+type Entry = readonly [left: string, right: string, notes?: readonly string[]];
+type Part = string | readonly [title: string, entries: readonly Entry[]];
+
+function entry(spec: FlagSpec | OptionSpec): Entry {
+  const { flag, short, value, help } = spec;
+  const left = `--${flag}${value ? ` ${value}` : ""}${short ? `, -${short}` : ""}`;
+  if (!("env" in spec)) return [left, help];
+  const { default: standard, env } = spec;
+  return [left, help, standard ? [`(default: ${standard},`, `env: ${env})`] : [`(env: ${env})`]];
+}
+
+/** Paragraphs and lists, then what is the same for every command. */
+function text(parts: readonly Part[]): string {
+  const environment = ENVIRONMENT_ONLY.flatMap(({ names, help, default: standard }): Entry[] =>
+    help ? [[names.join(", "), help, standard ? [`(default: ${standard})`] : []]] : []
   );
-  const commands = Object.entries(COMMANDS).map(([name, help]) => `  ${name.padEnd(9)}${help}`);
-  const codes = Object.entries(EXIT).map(([name, code]) =>
-    `  ${String(code).padStart(2)}  ${EXIT_MEANINGS[name as ExitName]}`
+  const exits = Object.values(EXITS).map(({ code, meaning }): Entry => [
+    String(code).padStart(2),
+    meaning,
+  ]);
+  const all: Part[] = [...parts, ["Environment only:", environment], ["Exit codes:", exits]];
+  return all.map((part) => (typeof part === "string" ? paragraph(part) : list(...part)))
+    .join("\n");
+}
+
+function paragraph(sentences: string): string {
+  return wrap(sentences.split(" "), COLUMNS).join("\n") + "\n";
+}
+
+/** Notes (names and defaults) stay whole, so that they can be searched for. */
+function list(title: string, entries: readonly Entry[]): string {
+  const width = Math.max(...entries.map(([left]) => left.length)) + 4;
+  const lines = entries.flatMap(([left, right, notes = []]) =>
+    wrap([...right.split(" "), ...notes], COLUMNS - width)
+      .map((line, n) => (n === 0 ? `  ${left}` : "").padEnd(width) + line)
   );
-  return `Labels the images of a Parquet data set with an OCR API: polygons and texts, as Parquet.
-
-Usage: pseudolabel [COMMAND] --dataset-name NAME [options]
-
-Commands:
-${commands.join("\n")}
-
-An unfinished run is continued by running the same command again. Every option can be given in the
-environment instead; a flag wins over the environment, the environment over the default.
-
-Options:
-${options.join("\n")}
-  --help, -h
-  --version
-
-Environment only:
-${environment.join("\n")}
-
-Exit codes:
-${codes.join("\n")}
-`;
+  return `${title}\n${lines.join("\n")}\n`;
 }
 
 /** Lines of at most `width` characters from words that are never broken. */

@@ -1,10 +1,12 @@
 /**
- * @module cli/option_values: one option at a time: the flag wins, then the environment, then the default;
- * a value that doesn't fit is an error that names where it came from.
+ * @module cli/option_values: arguments and environment as values, one option at a time: the flag wins, then
+ * the environment, then the default; a value that doesn't fit is an error that names where it came
+ * from.
  */
 
+import { parseArgs } from "node:util";
 import { RunError } from "../base/errors.ts";
-import type { OptionSpec } from "./options.ts";
+import type { FlagSpec, OptionSpec } from "./options.ts";
 import type { Environment } from "../base/settings.ts";
 
 /** Flags as `parseArgs` gives them, by name. */
@@ -15,22 +17,60 @@ export function usageError(message: string): RunError {
   return new RunError("usage", `${message}. Try --help.`);
 }
 
+/**
+ * The arguments as flags and other words.
+ *
+ * @throws {RunError} `usage` for a flag that is none of these, or that lacks a value or has one too many
+ */
+export function parseFlags(
+  args: readonly string[],
+  specs: readonly FlagSpec[],
+): { readonly flags: Flags; readonly words: readonly string[] } {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      options: argTypes(specs),
+      allowPositionals: true,
+    });
+    return { flags: values as Flags, words: positionals };
+  } catch (error) {
+    // Behind it comes advice about words that look like flags, which doesn't apply here.
+    throw usageError((error as Error).message.split(/\. |\n/)[0].replace(/\.$/, ""));
+  }
+}
+
+/** The first argument that is neither a flag nor a flag's value, whatever is wrong with the others. */
+export function firstWord(
+  args: readonly string[],
+  specs: readonly FlagSpec[],
+): string | undefined {
+  return parseArgs({ args: [...args], options: argTypes(specs), strict: false }).positionals[0];
+}
+
+function argTypes(specs: readonly FlagSpec[]) {
+  return Object.fromEntries(specs.map(({ flag, short, value }) => {
+    const type = value ? "string" as const : "boolean" as const;
+    return [flag, short ? { type, short } : { type }];
+  }));
+}
+
 /** What the user gave. */
 export class OptionValues {
+  /** The environment, for what is no option. */
+  readonly env: Environment;
   readonly #flags: Flags;
-  readonly #env: Environment;
 
   /** Takes an empty variable for an absent one, as Batch passes unset parameters that way. */
   constructor(flags: Flags, env: Environment) {
     this.#flags = flags;
-    this.#env = env;
+    this.env = env;
   }
 
   /** The value and the name of where it came from; `undefined` if the option was not given. */
   given(spec: OptionSpec): readonly [value: string, from: string] | undefined {
     const flag = this.#flags[spec.flag];
     if (typeof flag === "string") return [flag, `--${spec.flag}`];
-    const value = this.#env[spec.env];
+    const value = this.env[spec.env];
     return value ? [value, spec.env] : undefined;
   }
 
@@ -67,11 +107,11 @@ export class OptionValues {
 
   /** `true` or `false` in the environment; `undefined` for neither. */
   choice(spec: OptionSpec): boolean | undefined {
-    const value = this.#env[spec.env]?.toLowerCase();
+    const value = this.env[spec.env]?.toLowerCase();
     if (!value || value === "auto") return undefined;
     if (["true", "1", "yes"].includes(value)) return true;
     if (["false", "0", "no"].includes(value)) return false;
-    throw usageError(`${spec.env} must be true, false or auto: it is '${this.#env[spec.env]}'`);
+    throw usageError(`${spec.env} must be true, false or auto: it is '${this.env[spec.env]}'`);
   }
 
   /** Whether a flag without a value was given on the command line. */

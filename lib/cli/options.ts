@@ -1,33 +1,48 @@
 /**
- * @module cli/options: the table of all options, from which the command line is read and `--help` is
- * written.
+ * @module cli/options: the table of options and variables, from which the command line is read and `--help`
+ * written. `cli/facts_test.ts` holds README, permissions and job definition against it.
  */
 
 import { ENGINE_NAMES } from "../engine/engines.ts";
 import { defaultInputKey, defaultOutputKey } from "../state/keys.ts";
 
-/** The commands, with what they do. */
-export const COMMANDS = {
-  run: "label the data set; continues an unfinished run (the default)",
-  verify: "read everything that was written and prove it right; one JSON line per finding",
-  rebuild: "write checkpoints and output anew from stored answers, without a single request",
-} as const;
-
-/** One option. */
-export interface OptionSpec {
+/** Something that can be said on the command line. */
+export interface FlagSpec {
   /** Name on the command line, without dashes. */
   readonly flag: string;
-  /** Name in the environment; an empty value there counts as absent. */
-  readonly env: string;
+  /** One letter for it, without dash. */
+  readonly short?: string;
   /** Placeholder in `--help`; absent for a switch. */
   readonly value?: string;
-  /** Default as `--help` shows it; absent where the option is required or derived. */
-  readonly default?: string;
-  /** What it does, for `--help` and the README. */
+  /** What it does, for `--help`. */
   readonly help: string;
 }
 
-/** Every option, in the order of `--help`. */
+/** Something that can be said on the command line or in the environment. */
+export interface OptionSpec extends FlagSpec {
+  /** Name in the environment; an empty value there counts as absent. */
+  readonly env: string;
+  /** Default as `--help` shows it; absent where the option is required or derived. */
+  readonly default?: string;
+}
+
+/** What comes from the environment only. */
+export interface EnvironmentSpec {
+  /** Variables that serve one purpose. */
+  readonly names: readonly string[];
+  /** What is used without them, if it can be said in a word. */
+  readonly default?: string;
+  /** What they are for, for `--help`; absent for those that nobody sets for this program. */
+  readonly help?: string;
+}
+
+/** Flags that every command has and that no settings come from. */
+export const GENERAL = {
+  help: { flag: "help", short: "h", help: "explain the command, or without one the program" },
+  version: { flag: "version", help: "print the version" },
+} as const satisfies Record<string, FlagSpec>;
+
+/** The options that settings are made from, in the order of `--help`. */
 export const OPTIONS = {
   datasetName: {
     flag: "dataset-name",
@@ -183,19 +198,31 @@ export const OPTIONS = {
   },
 } as const satisfies Record<string, OptionSpec>;
 
-/** What comes from the environment only, with what it is for. */
-export const ENVIRONMENT_ONLY: readonly (readonly [name: string, help: string])[] = [
-  ["UPSTAGE_API_KEY", "API key (required outside the local profile, or the next)"],
-  [
-    "AWS_SECRET_ARN",
-    "Secrets Manager secret with the API key: plain, or JSON with\n" +
-    "UPSTAGE_API_KEY or api_key",
-  ],
-  [
-    "UPSTAGE_BASE_URL",
-    "API address, https unless on this machine\n" +
-    "(default: https://api.upstage.ai/v1)",
-  ],
-  ["AWS_ENDPOINT_URL_S3", "another S3 server; it is addressed path-style"],
-  ["AWS_REGION, AWS_PROFILE, …", "as for every AWS tool"],
+/** What comes from the environment only, in the order of `--help`. */
+export const ENVIRONMENT_ONLY: readonly EnvironmentSpec[] = [
+  {
+    names: ["UPSTAGE_API_KEY"],
+    help: "API key (required outside the local profile, or the next)",
+  },
+  {
+    names: ["AWS_SECRET_ARN"],
+    help: "Secrets Manager secret with the API key: plain, or JSON with UPSTAGE_API_KEY or api_key",
+  },
+  {
+    names: ["UPSTAGE_BASE_URL"],
+    default: "https://api.upstage.ai/v1",
+    help: "API address, https unless on this machine",
+  },
+  { names: ["AWS_ENDPOINT_URL_S3"], help: "another S3 server; it is addressed path-style" },
+  { names: ["AWS_REGION", "AWS_PROFILE"], help: "and others, as for every AWS tool" },
+  { names: ["AWS_ENDPOINT_URL", "AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT"] },
 ];
+
+/** Every variable that the program reads, if these are its options. */
+export function variables(options: readonly OptionSpec[]): string[] {
+  const names = [
+    ...options.map(({ env }) => env),
+    ...ENVIRONMENT_ONLY.flatMap(({ names }) => names),
+  ];
+  return [...new Set(names)];
+}

@@ -4,7 +4,6 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { RateMeter } from "./rate_meter.ts";
 import type { Tally, Watcher } from "../label/tally.ts";
 
 /** Time between two progress lines, milliseconds. */
@@ -154,4 +153,34 @@ export function duration(seconds: number | null): string {
   if (s < 60) return `${s} s`;
   if (s < 3_600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
   return `${Math.floor(s / 3_600)} h ${two(Math.floor(s / 60) % 60)} min`;
+}
+
+/** Rate of a growing count over the last `windowMs`, for people. */
+export class RateMeter {
+  readonly #windowMs: number;
+  #samples: { readonly time: number; readonly count: number }[] = [];
+
+  /** Knows no rate yet. @param windowMs Length of the window, milliseconds. */
+  constructor(windowMs = 60_000) {
+    this.#windowMs = windowMs;
+  }
+
+  /** Notes that the count was `count` at `time` (ms); more than 10 notes a second are thinned out. */
+  observe(time: number, count: number): void {
+    const last = this.#samples.at(-1);
+    if (last && time - last.time < 100) return;
+    this.#samples.push({ time, count });
+    // One sample from before the window stays, so that the window is always covered.
+    while (this.#samples.length > 2 && this.#samples[1].time <= time - this.#windowMs) {
+      this.#samples.shift();
+    }
+  }
+
+  /** Counts per second between the oldest and the newest note; 0 while that is unknown. */
+  get perSecond(): number {
+    const first = this.#samples[0];
+    const last = this.#samples.at(-1);
+    if (!first || !last || last.time <= first.time) return 0;
+    return (last.count - first.count) / ((last.time - first.time) / 1_000);
+  }
 }

@@ -2,7 +2,7 @@
  * @module cli/summary: what a run came to, as numbers and as the short table at its end.
  */
 
-import type { RowCounts } from "../dataset/row_counts.ts";
+import type { RowCounts } from "../state/documents.ts";
 import { totalBilled } from "../state/ledger.ts";
 import { duration } from "./reporter.ts";
 import type { RunSummary } from "../label/job.ts";

@@ -1,6 +1,6 @@
 /**
  * @module commands/services: what a run talks to, opened from settings and environment: the bucket, the
- * images, the API. The AWS SDKs are loaded here and only where they are used.
+ * images, the API; or the local profile. The AWS SDKs are loaded here and only where they are used.
  */
 
 import { apiBaseUrl, apiKey } from "../engine/access.ts";
@@ -20,19 +20,41 @@ export interface Services extends AsyncDisposable {
   readonly api: { readonly baseUrl: string; readonly key: ApiKey };
   /** What the user should know first. */
   readonly greeting?: string;
+  /** What a page costs here, US dollars, whatever the settings say. */
+  readonly pricePerPage?: number;
+}
+
+/** What decides between the services beside settings and environment. */
+export interface Needs {
+  /** Whether the API is going to be asked; without that no key is needed. */
+  readonly asks: boolean;
+  /** Whether this is a compiled program, which has no local profile. */
+  readonly standalone: boolean;
 }
 
 /**
- * S3 and the API with a key.
+ * S3 and the API with a key; a fresh checkout without AWS and without a key gets a folder and a local
+ * server.
  *
- * @param asks Whether the API is going to be asked; without that no key is needed.
  * @throws {RunError} `usage` naming whatever is missing
  */
-export async function openAws(
+export async function openServices(
   settings: Settings,
   env: Environment,
-  asks: boolean,
+  { asks, standalone }: Needs,
 ): Promise<Services> {
+  const local = !standalone && !settings.s3Bucket && !env.UPSTAGE_API_KEY && !env.AWS_SECRET_ARN;
+  return local ? await openLocal(env) : await openAws(settings, env, asks);
+}
+
+async function openLocal(env: Environment): Promise<Services> {
+  // A computed address keeps development code out of the compiled program.
+  const address = new URL("../../dev/local/profile.ts", import.meta.url).href;
+  const profile: { openLocalProfile(env: Environment): Promise<Services> } = await import(address);
+  return await profile.openLocalProfile(env);
+}
+
+async function openAws(settings: Settings, env: Environment, asks: boolean): Promise<Services> {
   if (!settings.s3Bucket) {
     const because = env.UPSTAGE_API_KEY
       ? "UPSTAGE_API_KEY"

@@ -1,7 +1,7 @@
 /**
  * @module dataset/input: the input data set as rows. Checks that the columns the job needs are there
  * and of a usable type, and reads them in batches; polygons, texts and labels of the input are
- * never fetched. Pages are `parquet/column.ts`'s matter, values `dataset/input_values.ts`'s.
+ * never fetched. Pages are `parquet/column.ts`'s matter, values `dataset/input_columns.ts`'s.
  */
 import { RunError } from "../base/errors.ts";
 import type { InputRow } from "./row.ts";
@@ -10,7 +10,7 @@ import { readMetadata, schemaTree } from "../parquet/decode.ts";
 import { readBatches, type RowBatch, type RowRange } from "../parquet/rows.ts";
 import type { RandomAccess } from "../parquet/source.ts";
 import { ParquetError } from "../parquet/footer.ts";
-import { toJsonText, toText, toWhole } from "./input_values.ts";
+import { toJsonText, toText, toWhole } from "./input_columns.ts";
 
 /** The identity of one input row. */
 export interface RowKey {

@@ -6,7 +6,7 @@
 import { type ApiKey, fixedKey, StoredKey } from "./api_key.ts";
 import { RunError } from "../base/errors.ts";
 import { parseJsonAs } from "../base/json.ts";
-import { secretJson } from "../state/json_schemas.ts";
+import { secretJson } from "./json_schemas.ts";
 import type { Environment } from "../base/settings.ts";
 
 /** The vendor's own address. */

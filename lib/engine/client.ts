@@ -10,7 +10,7 @@ import type { ApiKey } from "./api_key.ts";
 import { retryAt } from "./retry_after.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
-import { apiErrorBody } from "../state/json_schemas.ts";
+import { apiErrorBody } from "./json_schemas.ts";
 import { parseJsonAs } from "../base/json.ts";
 import { PROGRAM } from "../base/version.ts";
 

@@ -7,7 +7,7 @@
 import type { Answer, Engine, Page } from "./engine.ts";
 import type { Polygon } from "../dataset/row.ts";
 import { parseAs } from "../base/json.ts";
-import { upstageOcrAnswer } from "../state/json_schemas.ts";
+import { upstageOcrAnswer } from "./json_schemas.ts";
 
 /** Upstage Document OCR. */
 export const upstageOcr: Engine = {

@@ -1,15 +1,15 @@
 /**
- * @module label/ask: asks the API for one page until it has an answer or has failed: when a request may
- * start, which failures are tried again, wait, fail the page or end the run. That is decided by the
- * type of the outcome (`engine/client.ts`) and by how the others fare (`engine/health.ts`).
+ * @module label/ask: asks the API for one page until it has an answer or has failed: when a request
+ * may start, which failures are tried again, wait, fail the page or end the run. That is decided by
+ * the type of the outcome (`engine/client`) and by how the others fare (`engine/health`).
  */
 
-import type { ApiClient, Outcome } from "../engine/client.ts";
 import { backoffMs } from "../base/backoff.ts";
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
+import type { Failure } from "../dataset/failure.ts";
+import type { ApiClient, Outcome } from "../engine/client.ts";
 import type { Engine, ImageFile } from "../engine/engine.ts";
-import type { FailureCode } from "../dataset/failure.ts";
 import type { Health, Pass } from "../engine/health.ts";
 import type { Limiter, Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
@@ -22,16 +22,21 @@ export type Answered = Outcome & { readonly kind: "answered" } & {
   readonly read: ReturnType<Engine["parse"]>;
 };
 
-/** What becomes of a page that is through with the API. @template T What the asker returns. */
-export interface Ending<T> {
-  /** It has an answer, which the engine may or may not be able to read. */
-  readonly answered: (answered: Answered, attempts: number) => Promise<T>;
-  /** It has failed for good. */
-  readonly failed: (code: FailureCode, message: string, attempts: number) => T;
+/**
+ * What asking for a page came to: `answered`, which the engine may or may not be able to read, or
+ * `failure`. Dispose it once the answer is stored: that makes room for another one to be paid.
+ */
+export interface Asked extends Disposable {
+  /** The answer. */
+  readonly answered?: Answered;
+  /** Why there is none, and never will be in this run. */
+  readonly failure?: Failure;
+  /** Requests that it took; throttled ones don't count. */
+  readonly attempts: number;
 }
 
-/** What {@linkcode Asker} works with. */
-export interface AskerOptions {
+/** What {@linkcode ask} works with. */
+export interface AskOptions {
   /** How to ask and how to read. */
   readonly engine: Engine;
   /** Model to ask for. */
@@ -60,112 +65,91 @@ export interface AskerOptions {
   readonly giveUp: AbortSignal;
 }
 
-/** Asks one engine for one page after another, several at once. */
-export class Asker {
-  readonly #options: AskerOptions;
-
-  /** Nothing is asked yet. @param options What to work with. */
-  constructor(options: AskerOptions) {
-    this.#options = options;
-  }
-
-  /**
-   * Asks until the page has an answer or has failed.
-   *
-   * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
-   */
-  async ask<T>(image: ImageFile, ending: Ending<T>): Promise<T> {
-    const { halt, health, clock, random, tally } = this.#options;
-    let attempts = 0;
-    let unreadable = false;
-    for (let tries = 0;;) {
-      // While answers can't be stored, more of them must not be paid for.
-      const release = await this.#options.unsaved.acquire(1, halt.signal);
-      try {
-        const outcome = await this.#send(image);
-        if (outcome.kind === "throttled" || outcome.kind === "renewed") continue;
-        attempts++;
-        // What fails while everything fails is not the page's fault.
-        if (outcome.kind !== "retryable" || !health.outage) tries++;
-        const again = tries <= this.#options.maxRetries && !unreadable;
-        const settled = this.#settle(outcome, tries, attempts, again, ending);
-        if (settled !== undefined) return await settled;
-        unreadable ||= outcome.kind === "answered";
-      } finally {
-        release();
-      }
-      tally.retries++;
-      await clock.sleep(backoffMs(Math.max(1, tries), random), halt.signal);
-    }
-  }
-
-  /** Waits for its turn, then sends one request. What ends the run is thrown. */
-  async #send(image: ImageFile): Promise<Exclude<Outcome, { kind: "refused" }>> {
-    const { engine, model, api, spending, health, tally, halt, giveUp } = this.#options;
-    let [pass, permit, pages]: [Pass?, Permit?, number?] = [];
+/**
+ * Asks until the page has an answer or has failed.
+ *
+ * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
+ */
+export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
+  const { engine, unsaved, health, maxRetries, tally, clock, random, halt } = options;
+  let attempts = 0;
+  let unreadable = false;
+  for (let tries = 0;;) {
+    // While answers can't be stored, more of them must not be paid for.
+    const release = await unsaved.acquire(1, halt.signal);
+    let asked: Asked | undefined;
     try {
-      [pass, permit] = await this.#turn();
-      await spending.take();
-      pages = 0;
-      halt.signal.throwIfAborted();
-      tally.requests++;
-      const outcome = await api.post(engine.path, engine.form(image, model), giveUp);
-      if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
-      tally.billedPages += pages;
-      if (outcome.kind === "throttled") tally.throttled++;
-      const fatal = health.judge(outcome, image.sha256, pass);
-      if (fatal) throw fatal; // what ends the run aborts it before the next request gets its turn
-      permit.done(paceOutcome(outcome));
-      return outcome as Exclude<Outcome, { kind: "refused" }>;
-    } catch (error) {
-      if (pass) health.cancel(pass);
-      this.#options.halt.abort(error);
-      throw error;
+      const outcome = await sendInTurn(image, options);
+      if (outcome.kind === "throttled" || outcome.kind === "renewed") continue;
+      attempts++;
+      // What fails while everything fails is not the page's fault.
+      if (outcome.kind !== "retryable" || !health.outage) tries++;
+      const end = { attempts, [Symbol.dispose]: release };
+      if (outcome.kind === "answered") {
+        const read = engine.parse(outcome.body);
+        // An unreadable answer may be a hiccup, so it is asked for once more; the second is kept,
+        // as a better parser may read what was paid for.
+        if (read.problem === undefined || unreadable || tries > maxRetries) {
+          asked = { answered: { ...outcome, read }, ...end };
+        }
+        unreadable = true;
+      } else if (outcome.kind === "rejected" || tries > maxRetries) {
+        const code = outcome.kind === "rejected" ? "api_rejected" : "api_unavailable";
+        asked = { failure: { code, message: outcome.message }, ...end };
+      }
     } finally {
-      if (pages !== undefined) spending.settle(pages);
-      permit?.done({ kind: "failed" });
+      if (!asked) release();
     }
-  }
-
-  /** A turn while the API is up, or a probe while it is not. */
-  async #turn(): Promise<[Pass, Permit]> {
-    const { health, limiter, halt } = this.#options;
-    for (;;) {
-      const pass = await health.pass(halt.signal);
-      const permit = await limiter.turn(halt.signal).catch((error) => {
-        health.cancel(pass);
-        throw error;
-      });
-      if (pass.probes || !health.outage) return [pass, permit];
-      permit.done({ kind: "failed" }); // the outage began while this page waited for its turn
-    }
-  }
-
-  /**
-   * What an attempt came to; `undefined` if the page is to be tried again.
-   *
-   * @param again Whether an unreadable answer is asked for once more.
-   */
-  #settle<T>(
-    outcome: Outcome & { kind: "answered" | "retryable" | "rejected" },
-    tries: number,
-    attempts: number,
-    again: boolean,
-    ending: Ending<T>,
-  ): Promise<T> | T | undefined {
-    const { engine, maxRetries, tally } = this.#options;
-    if (outcome.kind === "answered") {
-      // An unreadable answer may be a hiccup, so it is asked for once more; the second is kept,
-      // as a better parser may read what was paid for.
-      const read = engine.parse(outcome.body);
-      if (again && read.problem !== undefined) return undefined;
+    if (asked) {
       tally.finished(attempts);
-      return ending.answered({ ...outcome, read }, attempts);
+      return asked;
     }
-    if (outcome.kind === "retryable" && tries <= maxRetries) return undefined;
-    tally.finished(attempts);
-    const code = outcome.kind === "rejected" ? "api_rejected" : "api_unavailable";
-    return ending.failed(code, outcome.message, attempts);
+    tally.retries++;
+    await clock.sleep(backoffMs(Math.max(1, tries), random), halt.signal);
+  }
+}
+
+/** Waits for its turn, then sends one request. What ends the run is thrown. */
+async function sendInTurn(
+  image: ImageFile,
+  options: AskOptions,
+): Promise<Exclude<Outcome, { kind: "refused" }>> {
+  const { engine, model, api, spending, health, tally, halt, giveUp } = options;
+  let [pass, permit, pages]: [Pass?, Permit?, number?] = [];
+  try {
+    [pass, permit] = await nextTurn(options);
+    await spending.take();
+    pages = 0;
+    halt.signal.throwIfAborted();
+    tally.requests++;
+    const outcome = await api.post(engine.path, engine.form(image, model), giveUp);
+    if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
+    tally.billedPages += pages;
+    if (outcome.kind === "throttled") tally.throttled++;
+    const fatal = health.judge(outcome, image.sha256, pass);
+    if (fatal) throw fatal; // what ends the run aborts it before the next request gets its turn
+    permit.done(paceOutcome(outcome));
+    return outcome as Exclude<Outcome, { kind: "refused" }>;
+  } catch (error) {
+    if (pass) health.cancel(pass);
+    halt.abort(error);
+    throw error;
+  } finally {
+    if (pages !== undefined) spending.settle(pages);
+    permit?.done({ kind: "failed" });
+  }
+}
+
+/** A turn while the API is up, or a probe while it is not. */
+async function nextTurn({ health, limiter, halt }: AskOptions): Promise<[Pass, Permit]> {
+  for (;;) {
+    const pass = await health.pass(halt.signal);
+    const permit = await limiter.turn(halt.signal).catch((error) => {
+      health.cancel(pass);
+      throw error;
+    });
+    if (pass.probes || !health.outage) return [pass, permit];
+    permit.done({ kind: "failed" }); // the outage began while this page waited for its turn
   }
 }
 

@@ -5,7 +5,7 @@ import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import type { Outcome } from "../engine/client.ts";
-import { Asker } from "./ask.ts";
+import { ask, type AskOptions } from "./ask.ts";
 import { Budget } from "../base/budget.ts";
 import type { ImageFile } from "../engine/engine.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
@@ -60,7 +60,7 @@ interface Result {
 
 type Reply = (request: Request) => Outcome | Promise<Outcome>;
 
-/** Everything around an {@linkcode Asker}, with an API that answers as `reply` says. */
+/** Everything that {@linkcode ask} works with, and an API that answers as `reply` says. */
 class Bench {
   readonly clock = new VirtualClock();
   readonly begin = this.clock.now();
@@ -75,7 +75,7 @@ class Bench {
   keep: () => Promise<void> = () => Promise.resolve();
   maxInFlight = 0;
   readonly #reply: Reply;
-  readonly #asker: Asker;
+  readonly #options: AskOptions;
   #inFlight = 0;
 
   constructor(
@@ -85,7 +85,7 @@ class Bench {
   ) {
     this.#reply = reply;
     const { clock, tally, halt, giveUp, spending } = this;
-    this.#asker = new Asker({
+    this.#options = {
       engine: upstageOcr,
       model: "ocr",
       api: { post: (_path, form, signal) => this.#post(form, signal) },
@@ -124,7 +124,7 @@ class Bench {
       random: () => 0.5,
       halt,
       giveUp: giveUp.signal,
-    });
+    };
   }
 
   async #post(form: FormData, signal: AbortSignal): Promise<Outcome> {
@@ -142,14 +142,12 @@ class Bench {
     }
   }
 
-  ask(image: ImageFile): Promise<Result> {
-    return this.#asker.ask<Result>(image, {
-      answered: async ({ text }, attempts) => {
-        await this.keep();
-        return { text, attempts };
-      },
-      failed: (code, message, attempts) => ({ code, message, attempts }),
-    });
+  async ask(image: ImageFile): Promise<Result> {
+    using asked = await ask(image, this.#options);
+    const { answered, failure, attempts } = asked;
+    if (!answered) return { ...failure!, attempts };
+    await this.keep();
+    return { text: answered.text, attempts };
   }
 
   /** Asks for one while time passes. */
@@ -177,7 +175,7 @@ async function ending(work: Promise<unknown>): Promise<RunError> {
   return error;
 }
 
-Deno.test("Asker.ask() asks once for a page that all goes well for", async () => {
+Deno.test("ask() asks once for a page that all goes well for", async () => {
   const bench = new Bench(answered);
   const result = await bench.one(image("a"));
   assert.deepEqual(result, { text: text(image("a")), attempts: 1 });
@@ -188,7 +186,7 @@ Deno.test("Asker.ask() asks once for a page that all goes well for", async () =>
   assert.deepEqual([bench.tally.requests, bench.tally.billedPages], [1, 1]);
 });
 
-Deno.test("Asker.ask() tries a page 1 + maxRetries times, with growing pauses", async () => {
+Deno.test("ask() tries a page 1 + maxRetries times, with growing pauses", async () => {
   for (const maxRetries of [0, 1, 4]) {
     const bench: Bench = new Bench(() => RETRYABLE, { maxRetries });
     const result: Result = await bench.one(image("a"));
@@ -202,21 +200,21 @@ Deno.test("Asker.ask() tries a page 1 + maxRetries times, with growing pauses", 
   }
 });
 
-Deno.test("Asker.ask() tells how many requests an answer took", async () => {
+Deno.test("ask() tells how many requests an answer took", async () => {
   const bench = new Bench((request) => request.index < 2 ? RETRYABLE : answered(request));
   const { text: body, attempts } = await bench.one(image("a"));
   assert.deepEqual([body, attempts], [text(image("a")), 3]);
   assert.deepEqual(bench.tally.finishedByAttempt, [0, 0, 0, 1]);
 });
 
-Deno.test("Asker.ask() fails a rejected page at once and goes on with others", async () => {
+Deno.test("ask() fails a rejected page at once and goes on with others", async () => {
   const bench = new Bench((request) => request.index === 0 ? REJECTED : answered(request));
   const rejected = { code: "api_rejected", message: "HTTP 422", attempts: 1 };
   assert.deepEqual(await bench.one(image("a")), rejected);
   assert.ok((await bench.one(image("b"))).text);
 });
 
-Deno.test("Asker.ask() uses up no attempt by being throttled, which holds everybody back", async () => {
+Deno.test("ask() uses up no attempt by being throttled, which holds everybody back", async () => {
   const bench: Bench = new Bench((request) => {
     if (request.time >= 60_000) return answered(request);
     return { kind: "throttled", until: bench.clock.now() + 5_000, message: "HTTP 429" };
@@ -234,7 +232,7 @@ Deno.test("Asker.ask() uses up no attempt by being throttled, which holds everyb
   assert.deepEqual(bench.spending, { open: 0, settled: 6 });
 });
 
-Deno.test("Asker.ask() asks again with a renewed key: a turn, but no attempt and no money", async () => {
+Deno.test("ask() asks again with a renewed key: a turn, but no attempt and no money", async () => {
   const renewed = 4;
   const bench = new Bench((request) => request.index < renewed ? RENEWED : answered(request), {
     maxRetries: 0,
@@ -255,7 +253,7 @@ Deno.test("Asker.ask() asks again with a renewed key: a turn, but no attempt and
   assert.deepEqual(bench.spending, { open: 0, settled: 6 });
 });
 
-Deno.test("Asker.ask() goes on after an outage whose probe showed that the key has changed", async () => {
+Deno.test("ask() goes on after an outage whose probe showed that the key has changed", async () => {
   const bench: Bench = new Bench((request) => {
     if (request.index < OUTAGE_PAGES) return RETRYABLE;
     return request.index === OUTAGE_PAGES ? RENEWED : answered(request);
@@ -264,7 +262,7 @@ Deno.test("Asker.ask() goes on after an outage whose probe showed that the key h
   assert.ok(results.every(({ status }) => status === "fulfilled"));
 });
 
-Deno.test("Asker.ask() ends the run after too long a time of nothing but 429, to be run again", async () => {
+Deno.test("ask() ends the run after too long a time of nothing but 429, to be run again", async () => {
   const bench: Bench = new Bench(() => {
     return { kind: "throttled", until: bench.clock.now() + 1_000, message: "HTTP 429" };
   }, { maxOutageMs: 600_000 });
@@ -275,7 +273,7 @@ Deno.test("Asker.ask() ends the run after too long a time of nothing but 429, to
   assert.equal(bench.halt.signal.reason, error);
 });
 
-Deno.test("Asker.ask() takes one answer among the 429 for a sign of life", async () => {
+Deno.test("ask() takes one answer among the 429 for a sign of life", async () => {
   const bench: Bench = new Bench((request) => {
     if (request.index % 150 === 149) return answered(request);
     return { kind: "throttled", until: bench.clock.now() + 1_000, message: "HTTP 429" };
@@ -285,7 +283,7 @@ Deno.test("Asker.ask() takes one answer among the 429 for a sign of life", async
   assert.ok(bench.clock.now() - bench.begin > 2 * MAX_OUTAGE_MS);
 });
 
-Deno.test("Asker.ask() asks once more for an unreadable answer, then hands it over", async () => {
+Deno.test("ask() asks once more for an unreadable answer, then hands it over", async () => {
   const bench = new Bench(() => UNREADABLE);
   assert.deepEqual(await bench.one(image("a")), { text: '{"pages":[]}', attempts: 2 });
   assert.equal(bench.requests.length, 2);
@@ -305,7 +303,7 @@ Deno.test("Asker.ask() asks once more for an unreadable answer, then hands it ov
   assert.deepEqual(await hasty.one(image("a")), { text: '{"pages":[]}', attempts: 1 });
 });
 
-Deno.test("Asker.ask() ends the run at a refusal: no further request starts", async () => {
+Deno.test("ask() ends the run at a refusal: no further request starts", async () => {
   const bench = new Bench((request) => request.index === 2 ? REFUSED : answered(request), {
     slots: 1,
   });
@@ -319,7 +317,7 @@ Deno.test("Asker.ask() ends the run at a refusal: no further request starts", as
   for (const error of errors) assert.equal(error.reason, reason);
 });
 
-Deno.test("Asker.ask() lets a request in flight end when the run does", async () => {
+Deno.test("ask() lets a request in flight end when the run does", async () => {
   const release = Promise.withResolvers<void>();
   const bench = new Bench(async (request) => {
     if (request.index === 0) return await release.promise.then(() => answered(request));
@@ -331,7 +329,7 @@ Deno.test("Asker.ask() lets a request in flight end when the run does", async ()
   assert.deepEqual(statuses, ["fulfilled", "rejected", "rejected", "rejected"]);
 });
 
-Deno.test("Asker.ask() takes pages rejected alike before any answer for a wrong request", async () => {
+Deno.test("ask() takes pages rejected alike before any answer for a wrong request", async () => {
   const wrong = new Bench(() => REJECTED, { slots: 1 });
   const results = await wrong.all(images(9));
   assert.equal(wrong.requests.length, 5);
@@ -347,7 +345,7 @@ Deno.test("Asker.ask() takes pages rejected alike before any answer for a wrong 
   }
 });
 
-Deno.test("Asker.ask() pauses and probes while every page fails, and fails none for it", async () => {
+Deno.test("ask() pauses and probes while every page fails, and fails none for it", async () => {
   const bench: Bench = new Bench((request) => {
     return request.time < 100_000 ? RETRYABLE : answered(request);
   }, { maxRetries: 1, slots: 4 });
@@ -361,7 +359,7 @@ Deno.test("Asker.ask() pauses and probes while every page fails, and fails none 
   assert.match(bench.notes[1], /answers again after \d+ s/);
 });
 
-Deno.test("Asker.ask() ends the run after too long an outage, to be run again", async () => {
+Deno.test("ask() ends the run after too long an outage, to be run again", async () => {
   const bench = new Bench(() => RETRYABLE, { maxRetries: 1 });
   const results = await bench.all(images(10));
   assert.ok(results.every(({ status }) => status === "rejected"), "a page failed for the outage");
@@ -370,7 +368,7 @@ Deno.test("Asker.ask() ends the run after too long an outage, to be run again", 
   assert.ok(took >= MAX_OUTAGE_MS && took <= MAX_OUTAGE_MS + 60_000, `${took} ms`);
 });
 
-Deno.test("Asker.ask() goes on after an outage whose probe was throttled", async () => {
+Deno.test("ask() goes on after an outage whose probe was throttled", async () => {
   const bench: Bench = new Bench((request) => {
     if (request.index < OUTAGE_PAGES) return RETRYABLE;
     if (request.index > OUTAGE_PAGES) return answered(request);
@@ -380,7 +378,7 @@ Deno.test("Asker.ask() goes on after an outage whose probe was throttled", async
   assert.ok(results.every(({ status }) => status === "fulfilled"));
 });
 
-Deno.test("Asker.ask() sends one probe at a time, however long it takes", async () => {
+Deno.test("ask() sends one probe at a time, however long it takes", async () => {
   let probing = 0;
   const bench: Bench = new Bench(async (request) => {
     if (request.index < OUTAGE_PAGES) return RETRYABLE;
@@ -394,7 +392,7 @@ Deno.test("Asker.ask() sends one probe at a time, however long it takes", async 
   assert.ok(results.every(({ status }) => status === "fulfilled"));
 });
 
-Deno.test("Asker.ask() stops before the limit, and settles every page it has taken", async () => {
+Deno.test("ask() stops before the limit, and settles every page it has taken", async () => {
   const bench = new Bench(answered, { maxPages: 5 });
   const results = await bench.all(images(12));
   assert.equal(bench.halt.signal.reason.exit, "limit");
@@ -405,7 +403,7 @@ Deno.test("Asker.ask() stops before the limit, and settles every page it has tak
   assert.deepEqual(bench.spending, { open: 0, settled: paid });
 });
 
-Deno.test("Asker.ask() starts no request while too many answers wait to be kept", async () => {
+Deno.test("ask() starts no request while too many answers wait to be kept", async () => {
   const bench = new Bench(answered, { slots: 2 });
   const gate = Promise.withResolvers<void>();
   bench.keep = () => gate.promise;
@@ -417,7 +415,7 @@ Deno.test("Asker.ask() starts no request while too many answers wait to be kept"
   assert.ok((await work).every(({ status }) => status === "fulfilled"));
 });
 
-Deno.test("Asker.ask() stops waiting for a turn or a retry as soon as the run halts", async () => {
+Deno.test("ask() stops waiting for a turn or a retry as soon as the run halts", async () => {
   const bench = new Bench(() => RETRYABLE, { maxRetries: 100, spacingMs: 3_600_000 });
   const stop = new RunError("again", "stopped");
   const work = bench.all(images(3));
@@ -430,7 +428,7 @@ Deno.test("Asker.ask() stops waiting for a turn or a retry as soon as the run ha
   assert.equal(bench.spending.open, 0);
 });
 
-Deno.test("Asker.ask() ends the run with the reason when requests in flight are given up", async () => {
+Deno.test("ask() ends the run with the reason when requests in flight are given up", async () => {
   const bench = new Bench(({ signal }) =>
     new Promise((_, reject) =>
       signal.addEventListener("abort", () => reject(signal.reason), { once: true })
@@ -446,7 +444,7 @@ Deno.test("Asker.ask() ends the run with the reason when requests in flight are 
   assert.equal(bench.requests.length, 3);
 });
 
-Deno.test("Asker.ask() brings every page through any weather, within its slots and spacing", async () => {
+Deno.test("ask() brings every page through any weather, within its slots and spacing", async () => {
   const weather = fc.constantFrom("answered", "retryable", "throttled");
   await fc.assert(
     fc.asyncProperty(

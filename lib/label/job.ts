@@ -1,40 +1,34 @@
 /**
- * @module label/job: the job from input to output: check the input, settle what the run is, make the rows
- * that are missing, join them. Each step leaves the store in a state that the next run continues
- * from; the mark that the run is done comes last.
+ * @module label/job: the job from input to output: open the input, settle what the run is, take the
+ * lease, find the work, label it, finish. Each step leaves the store in a state that the next run
+ * continues from; the mark that the run is done comes last.
  */
 
-import type { ApiKey } from "../engine/api_key.ts";
-import { Budget } from "../base/budget.ts";
-import { Checkpoints } from "../state/checkpoints.ts";
 import type { Clock } from "../base/clock.ts";
-import type { CheckpointFooter, Spent } from "../state/documents.ts";
-import type { RowCounts } from "../dataset/row_counts.ts";
-import { describeRun, outputKeyValues, startFacts } from "../state/description.ts";
-import { findEngine } from "../engine/engines.ts";
-import { RunError } from "../base/errors.ts";
-import { guardWrites } from "../store/guarded.ts";
-import { followSignals } from "../base/halt.ts";
-import type { ImageSource } from "../dataset/image_location.ts";
-import { checkRows, findInput } from "../dataset/check_input.ts";
-import { CheckpointKeys } from "../state/keys.ts";
-import { openLabeling } from "./open.ts";
-import { acquireLease } from "../state/lease.ts";
-import { addSpent, bookSpent, nothingSpent } from "../state/ledger.ts";
-import { findManifest, readManifest, settleManifest } from "../state/manifest.ts";
-import { openInput } from "../dataset/input.ts";
-import { joinParquet } from "../dataset/output_join.ts";
-import { openSource } from "../parquet/source.ts";
-import { ROWS_AHEAD } from "./pace.ts";
-import { workOnBatches } from "./pipeline.ts";
-import { planRebuild, planRun, rowsRedone } from "./batch_work.ts";
-import { ResponseStore } from "../state/answer_store.ts";
-import { restoreItem } from "./restore_row.ts";
-import { findResult, markComplete } from "../state/result.ts";
+import { followSignals, type Halt } from "../base/halt.ts";
 import type { Settings } from "../base/settings.ts";
-import type { Store } from "../store/store.ts";
-import { addCounts, noRows } from "../dataset/row_counts.ts";
-import { type Tally, type Watcher } from "./tally.ts";
+import { PROGRAM } from "../base/version.ts";
+import { checkRows, findInput } from "../dataset/check_input.ts";
+import type { ImageSource } from "../dataset/image_location.ts";
+import { type Input, openInput } from "../dataset/input.ts";
+import type { ApiKey } from "../engine/api_key.ts";
+import { findEngine } from "../engine/engines.ts";
+import { openSource } from "../parquet/source.ts";
+import { Checkpoints } from "../state/checkpoints.ts";
+import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
+import { bookBatches, finish } from "../state/finish.ts";
+import { CheckpointKeys } from "../state/keys.ts";
+import { acquireLease } from "../state/lease.ts";
+import { totalOf } from "../state/ledger.ts";
+import { describeRun, findManifest, readManifest, settleManifest } from "../state/manifest.ts";
+import { findResult } from "../state/result.ts";
+import { guardWrites } from "../store/guarded.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
+import { planRun, rowsRedone } from "./batch_work.ts";
+import { openLabeling } from "./labeling.ts";
+import { labelRow } from "./label_row.ts";
+import { workOnBatches } from "./pipeline.ts";
+import type { Tally, Watcher } from "./tally.ts";
 
 /** What a run came to. */
 export interface RunSummary {
@@ -54,12 +48,10 @@ export interface RunSummary {
   readonly alreadyComplete: boolean;
 }
 
-/** What a run works with; nothing below reads the environment. */
-export interface RunOptions {
+/** What the job works with; nothing below reads the environment. */
+export interface Job {
   /** What to do. */
   readonly settings: Settings;
-  /** `rebuild` makes all rows anew from stored answers and asks nobody. */
-  readonly mode: "run" | "rebuild";
   /** Input, output and all state. */
   readonly store: Store;
   /** Where images may lie. */
@@ -87,156 +79,173 @@ export interface RunOptions {
 }
 
 /**
- * Runs the job.
+ * Labels a data set.
  *
  * @throws {RunError} with the exit code and a message for the user
  * @throws {StoreError} when the store fails
  */
-export async function run(options: RunOptions): Promise<RunSummary> {
-  const { settings, mode, store, clock, tally, watcher, stop } = options;
-  const started = clock.now();
-  const keys = new CheckpointKeys(settings.checkpointPrefix, settings.datasetName);
-  const outputUrl = `${store.url}/${settings.outputKey}`;
-  const summary = (counts: RowCounts, spent: Spent, alreadyComplete: boolean): RunSummary => {
-    const seconds = (clock.now() - started) / 1_000;
-    const { pricePerPage } = settings;
-    return { counts, spent, tally, seconds, pricePerPage, outputUrl, alreadyComplete };
-  };
+export async function run(job: Job): Promise<RunSummary> {
+  const { settings, store, clock, tally, watcher } = job;
+  const { start, retryFailed, outputKey } = settings;
+  const { keys, input, info, summary } = await openDataset(job);
 
-  const info = await findInput(store, settings.inputKey);
-  const input = await openInput(openSource(store, info, { signal: stop }));
-  tally.total = input.rows;
-  const was = mode === "rebuild" ? await readManifest(store, keys.manifest) : undefined;
-  if (mode === "rebuild" && !was) {
-    throw new RunError("conflict", `there is no run in ${store.url}/${keys.root} to rebuild`);
-  }
-  const wanted = describeRun(options, was, info, input.rows);
-  const start = mode === "rebuild" ? "auto" : settings.start;
-  if (mode === "run" && start !== "fresh" && !settings.retryFailed) {
-    const manifest = await findManifest(store, keys, wanted, start);
-    const result = manifest && await findResult(store, keys, manifest, settings.outputKey);
-    if (result) {
-      tally.doneBefore = tally.total;
-      return summary(result.counts, result.spent, true);
-    }
+  const wanted = describeRun(job, undefined, info, input.rows);
+  const known = await findManifest(store, keys, wanted, start);
+  const complete = known && start !== "fresh" && !retryFailed &&
+    await findResult(store, keys, known, outputKey);
+  if (complete) {
+    tally.doneBefore = tally.total;
+    return summary(complete, true);
   }
 
-  await using lease = await acquireLease({
-    store,
-    key: keys.lease,
-    owner: options.owner,
-    holder: options.newRunId,
-    clock,
-    ttlMs: settings.leaseMs,
-    note: watcher.note,
-    stop,
-  });
-  const guarded = guardWrites(store, () => lease.check());
-  using halt = followSignals(stop, lease.lost);
-  const { manifest, resumed } = await settleManifest(
-    guarded,
-    keys,
-    wanted,
-    start,
-    async () => {
-      await checkRows(input, `${store.url}/${info.key}`, options.images, stop);
+  await using held = await holdDataset(job, keys, known === undefined);
+  const { guarded, halt } = held;
+  const { manifest, resumed } = await settleManifest(guarded, keys, wanted, start, {
+    absent: !known && start !== "fresh",
+    async beforeNew() {
+      await checkRows(input, `${store.url}/${info.key}`, job.images, job.stop);
       if (start === "fresh") await bookEarlierRun(guarded, keys, clock);
     },
-  );
+  });
   if (start === "resume" && !resumed) {
     watcher.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
   }
 
   const checkpoints = new Checkpoints(guarded, keys, manifest);
-  const done = await checkpoints.survey(({ key, problem, movedTo }) =>
-    watcher.note(
-      `checkpoint ${store.url}/${key} is unusable (${problem}); a copy is in ${movedTo}, ` +
-        "its batch is made again from stored answers",
-    )
-  );
-  if (mode === "rebuild" && done.size < checkpoints.batches) {
-    throw new RunError(
-      "conflict",
-      `${checkpoints.batches - done.size} of ${checkpoints.batches} batches in ` +
-        `${store.url}/${keys.root} are not done; finish the run first, then rebuild`,
-    );
-  }
-  const work = mode === "rebuild"
-    ? planRebuild(done)
-    : planRun(checkpoints.batches, done, settings.retryFailed);
-  tally.doneBefore = total(done).counts.rows - rowsRedone(work);
-  watcher.start({ ...startFacts(settings, manifest, tally), resumed, output: outputUrl });
-
+  const done = await surveyBatches(checkpoints, watcher);
+  const work = planRun(checkpoints.batches, done, retryFailed);
+  tally.doneBefore = totalOf(done.values()).counts.rows - rowsRedone(work);
+  watcher.start({ ...startFacts(job, manifest), resumed });
   if (work.length === 0) {
-    const result = await findResult(store, keys, manifest, settings.outputKey);
-    if (result) return summary(result.counts, result.spent, true);
+    const result = await findResult(store, keys, manifest, outputKey);
+    if (result) return summary(result, true);
   }
   // Rows that change make the mark untrue before they make the output so.
   if (work.some(({ revise }) => revise)) await guarded.remove(keys.result);
+
   try {
     const engine = findEngine(manifest.engine)!;
-    const common = { settings, manifest, engine, store, guarded, keys, halt: halt.controller };
-    await using labeling = mode === "run"
-      ? await openLabeling({ ...options, ...common, note: watcher.note })
-      : undefined;
-    const responses = new ResponseStore(store, engine.name, manifest.model);
+    await using labeling = await openLabeling({
+      ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
+      rowsToLabel: tally.total - tally.doneBefore,
+      note: watcher.note,
+    });
     await workOnBatches(work, {
-      input,
-      manifest,
-      checkpoints,
-      make: async (row, previous) => {
-        if (labeling) return await labeling.make(row);
-        const restored = await restoreItem(row, previous!, engine, responses, halt.signal);
-        if (restored.problem === undefined) return restored;
-        throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
-      },
-      countSpent: mode === "run",
-      rows: labeling?.rows ?? new Budget(ROWS_AHEAD),
+      ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
+      make: (row) => labelRow(row, labeling),
+      countSpent: true,
+      rows: labeling.rows,
       onSaved: (footer) => done.set(footer.batch, footer),
-      tally,
-      watcher,
-      halt: halt.controller,
     });
   } finally {
     // What is paid is known for finished batches; the rest follows when they are.
-    await bookSpent(guarded, keys.ledger, manifest, total(done).spent, clock.now())
+    await bookBatches(guarded, keys, checkpoints, done, clock.now())
       .catch((error) => halt.controller.abort(error));
   }
   halt.signal.throwIfAborted();
 
-  const output = await guarded.writeParts(
-    settings.outputKey,
-    joinParquet(checkpoints.sources(), { keyValues: outputKeyValues(manifest) }),
-    { contentType: "application/vnd.apache.parquet", signal: halt.signal },
-  );
-  const { counts, spent } = total(done);
-  await markComplete(
-    guarded,
-    keys,
-    manifest,
-    { url: outputUrl, ...output },
-    counts,
-    spent,
-    clock.now(),
-  );
-  return summary(counts, spent, false);
+  return summary(await finish(guarded, keys, checkpoints, done, outputKey, clock, halt.signal));
 }
 
-/** All batches together. */
-function total(done: ReadonlyMap<number, CheckpointFooter>): { counts: RowCounts; spent: Spent } {
-  const counts = noRows();
-  const spent = nothingSpent();
-  for (const footer of done.values()) {
-    addCounts(counts, footer.counts);
-    addSpent(spent, footer.spent);
-  }
-  return { counts, spent };
+/** A data set that is looked at, and nothing changed. */
+export interface Dataset {
+  /** Names of the state. */
+  readonly keys: CheckpointKeys;
+  /** The rows. */
+  readonly input: Input;
+  /** The input object. */
+  readonly info: ObjectInfo;
+  /** What the job came to, from when the data set was opened. */
+  summary(totals: Pick<RunSummary, "counts" | "spent">, alreadyComplete?: boolean): RunSummary;
+}
+
+/** Opens the input. @throws {RunError} `input` if it is missing or unusable */
+export async function openDataset({ settings, store, clock, tally, stop }: Job): Promise<Dataset> {
+  const started = clock.now();
+  const info = await findInput(store, settings.inputKey);
+  const input = await openInput(openSource(store, info, { signal: stop }));
+  tally.total = input.rows;
+  return {
+    keys: new CheckpointKeys(settings.checkpointPrefix, settings.datasetName),
+    input,
+    info,
+    summary: ({ counts, spent }, alreadyComplete = false) => ({
+      ...{ counts, spent, tally, alreadyComplete },
+      seconds: (clock.now() - started) / 1_000,
+      pricePerPage: settings.pricePerPage,
+      outputUrl: `${store.url}/${settings.outputKey}`,
+    }),
+  };
+}
+
+/** The right to change a data set. Disposing it gives it up. */
+export interface Held extends AsyncDisposable {
+  /** The store, which takes writes only while the lease is held. */
+  readonly guarded: Store;
+  /** Aborted by whatever ends the job, the loss of the lease among it. */
+  readonly halt: Halt;
+}
+
+/** Takes the lease. @param isNew Whether nothing has run here yet, as far as known. */
+export async function holdDataset(job: Job, keys: CheckpointKeys, isNew: boolean): Promise<Held> {
+  const { settings, store, clock, owner, newRunId: holder, stop, watcher: { note } } = job;
+  const ttlMs = settings.leaseMs;
+  const key = keys.lease;
+  const lease = await acquireLease({
+    ...{ store, key, owner, holder, clock, ttlMs, note, stop },
+    unknown: isNew,
+  });
+  const halt = followSignals(stop, lease.lost);
+  return {
+    guarded: guardWrites(store, () => lease.check()),
+    halt,
+    async [Symbol.asyncDispose]() {
+      halt[Symbol.dispose]();
+      await lease[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** The finished batches. One that can't be used is set aside, and said to be so. */
+export async function surveyBatches(
+  checkpoints: Checkpoints,
+  { note }: Watcher,
+): Promise<Map<number, CheckpointFooter>> {
+  return await checkpoints.survey(({ url, problem, movedTo }) =>
+    note(
+      `checkpoint ${url} is unusable (${problem}); a copy is in ${movedTo}, ` +
+        "its batch is made again from stored answers",
+    )
+  );
+}
+
+/** What is worth knowing when the job starts. */
+export function startFacts(
+  { settings, store, tally }: Job,
+  manifest: Manifest,
+): Record<string, unknown> {
+  return {
+    program: PROGRAM,
+    run_id: manifest.run_id,
+    dataset: manifest.dataset,
+    input: manifest.input.url,
+    rows: tally.total,
+    rows_done_before: tally.doneBefore,
+    engine: manifest.engine,
+    model: manifest.model,
+    batch_size: manifest.batch_size,
+    rate: settings.rate ?? "auto",
+    concurrency: settings.concurrency ?? "auto",
+    request_delay_ms: settings.requestDelayMs ?? "auto",
+    max_retries: settings.maxRetries,
+    output: `${store.url}/${settings.outputKey}`,
+  };
 }
 
 /** The batches of a run that is about to be removed are the record of what it cost. */
 async function bookEarlierRun(store: Store, keys: CheckpointKeys, clock: Clock): Promise<void> {
   const earlier = await readManifest(store, keys.manifest, "fresh");
   if (!earlier) return;
-  const done = await new Checkpoints(store, keys, earlier).survey(() => {});
-  await bookSpent(store, keys.ledger, earlier, total(done).spent, clock.now());
+  const checkpoints = new Checkpoints(store, keys, earlier);
+  await bookBatches(store, keys, checkpoints, await checkpoints.survey(() => {}), clock.now());
 }

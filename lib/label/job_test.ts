@@ -14,12 +14,12 @@ import { fixedKey } from "../engine/api_key.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { InputRow, OcrItem } from "../dataset/row.ts";
-import { parseCommand } from "../cli/parse.ts";
+import { settingsOf } from "../../dev/testing/settings.ts";
 import { readItems } from "../dataset/output_read.ts";
 import { memorySource } from "../parquet/source.ts";
 import type { Reporter } from "../cli/reporter.ts";
-import { run } from "./job.ts";
-import type { RunSummary } from "./job.ts";
+import { run, type RunSummary } from "./job.ts";
+import { rebuild } from "./rebuild.ts";
 import { Tally } from "./tally.ts";
 
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
@@ -56,15 +56,13 @@ class Bench implements AsyncDisposable {
   run(args: string = "", apiKey = "good-key"): Promise<RunSummary> {
     const all =
       `--dataset-name demo --lease-seconds 600 --batch-size 4 --request-delay-ms 0 --max-retries 1 ${args}`;
-    const command = parseCommand(all.trim().split(/\s+/), {});
-    assert.ok(command.name === "run" || command.name === "rebuild");
+    const words = all.trim().split(/\s+/);
     const reporter: Reporter = {
       ...SILENT_REPORTER,
       note: (message) => this.notes.push(message),
     };
-    return run({
-      settings: command.settings,
-      mode: command.name,
+    return (words.includes("rebuild") ? rebuild : run)({
+      settings: settingsOf(words),
       owner: "a test",
       store: this.store,
       images: { local: this.store },

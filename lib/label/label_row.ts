@@ -1,118 +1,130 @@
 /**
- * @module label/label_row: turns one input row into one output row: image, answer, item. The item depends
- * on the row and the stored answer alone, so it comes out the same whenever and however often it
- * is made.
+ * @module label/label_row: all that can happen to a row: its image is read, its answer found among
+ * the stored ones or asked for once and stored, and the row is made of both. An answer is stored
+ * before anybody sees it, so an image is paid for at most once.
  */
 
-import type { Answers, Obtained } from "./obtain.ts";
+import type { Budget } from "../base/budget.ts";
+import { RunError, StoreError } from "../base/errors.ts";
+import type { FailureCode } from "../dataset/failure.ts";
+import type { InputRow } from "../dataset/row.ts";
+import type { ImageFile } from "../engine/engine.ts";
+import type { AnswerStore } from "../state/answer_store.ts";
 import type { PaidBy } from "../state/documents.ts";
-import type { Page } from "../engine/engine.ts";
-import type { Failure } from "../dataset/failure.ts";
-import type { ImageLoader, LoadedImage } from "./images.ts";
-import { type InputRow, type ItemMetadata, type OcrItem, SCHEMA_VERSION } from "../dataset/row.ts";
+import { type Answered, ask, type AskOptions } from "./ask.ts";
+import type { ImageLoader } from "./images.ts";
+import { type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
 
-/** What every word is labelled as. */
-export const WORD_LABEL = "text";
-/** `metadata.source` of every row. */
-export const SOURCE = "pseudolabel";
-
-/** A row that is made. */
-export interface Labeled {
-  /** The row. */
-  readonly item: OcrItem;
-  /** For whom its answer was paid; null where none is stored. */
-  readonly paidBy: PaidBy | null;
+/** What rows are labelled with. */
+export interface Labeling extends AskOptions {
+  /** Reads images. */
+  readonly images: Pick<ImageLoader, "load">;
+  /** Keeps answers. */
+  readonly answers: AnswerStore;
+  /** Data set and run that answers are paid for. */
+  readonly payer: Omit<PaidBy, "row_id">;
+  /** What becomes of images whose answers are being looked for, by SHA-256. */
+  readonly underWay: Map<string, Promise<Obtained>>;
+  /** Room for rows in progress. */
+  readonly rows: Budget;
 }
 
-/** Labels rows with one engine. */
-export class Labeler {
-  readonly #engine: string;
-  readonly #images: ImageLoader;
-  readonly #answers: Answers;
-  readonly #now: () => number;
-
-  /**
-   * Keeps nothing of the rows it labels.
-   *
-   * @param engine Name for `metadata.engine`.
-   * @param now Milliseconds since the epoch, for failures that never reached the API.
-   */
-  constructor(engine: string, images: ImageLoader, answers: Answers, now: () => number) {
-    this.#engine = engine;
-    this.#images = images;
-    this.#answers = answers;
-    this.#now = now;
-  }
-
-  /**
-   * Labels one row.
-   *
-   * @throws Whatever ends the run; a page that can't be read is a row.
-   */
-  async label(row: InputRow, stop: AbortSignal): Promise<Labeled> {
-    const loaded = await this.#images.load(row.image_path, stop);
-    try {
-      const obtained = loaded.image ? await this.#answers.obtain(loaded.image, row.id) : undefined;
-      const item = makeItem(row, this.#engine, loaded, obtained, this.#now());
-      return { item, paidBy: obtained?.paidBy ?? null };
-    } finally {
-      loaded.release();
-    }
+/**
+ * Labels one row. Its row depends on the input row and the stored answer alone, so it comes out the
+ * same whenever and however often it is made.
+ *
+ * @throws {RunError} what ends the run; a page that can't be read is a row
+ * @throws {StoreError} when an answer cannot be found or stored for sure
+ */
+export async function labelRow(row: InputRow, labeling: Labeling): Promise<LabeledRow> {
+  const { engine, images, clock, halt } = labeling;
+  const loaded = await images.load(row.image_path, halt.signal);
+  try {
+    const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
+    const item = outputRow(row, engine.name, loaded, obtained, clock.now());
+    return { item, paidBy: obtained?.paidBy ?? null };
+  } finally {
+    loaded.release();
   }
 }
 
-/** Joins a row with what became of its image. Pure. @param now Milliseconds since the epoch. */
-export function makeItem(
-  row: InputRow,
-  engine: string,
-  loaded: Pick<LoadedImage, "failure" | "sha256" | "size">,
-  obtained: Omit<Obtained, "paidBy"> | undefined,
-  now: number,
-): OcrItem {
-  const answer = obtained?.answer;
-  const [page, failure] = onePage(answer?.pages, loaded.failure ?? obtained?.failure);
-  const words = page?.words ?? [];
-  const metadata: ItemMetadata = {
-    source: SOURCE,
-    engine,
-    model_version: answer?.modelVersion ?? null,
-    status: failure ? "failed" : words.length > 0 ? "ok" : "empty",
-    error_code: failure?.code ?? null,
-    error_message: failure?.message ?? null,
-    attempts: obtained?.attempts ?? 0,
-    page_confidence: page?.confidence ?? null,
-    word_confidences: words.map((word) => word.confidence),
-    image_sha256: loaded.sha256,
-    image_bytes: loaded.size,
-    api_width: page?.width ?? null,
-    api_height: page?.height ?? null,
-    billed_pages: obtained?.billedPages ?? null,
-    response_key: obtained?.responseKey ?? null,
-    processed_at: obtained?.at ?? new Date(now),
-    input_metadata: row.metadata,
-  };
-  return {
-    schema_version: SCHEMA_VERSION,
-    id: row.id,
-    split: row.split,
-    image_path: row.image_path,
-    image_filename: row.image_filename,
-    // 0 is how the input says that it doesn't know.
-    width: row.width || (page?.width ?? row.width),
-    height: row.height || (page?.height ?? row.height),
-    polygons: words.map((word) => word.polygon),
-    texts: words.map((word) => word.text),
-    labels: words.map(() => WORD_LABEL),
-    metadata,
-  };
+/**
+ * The answer for an image, or why there is none. Equal images in flight share one.
+ *
+ * @param rowId `id` of the row that pays, should the answer have to be paid for.
+ */
+export async function obtain(
+  image: ImageFile,
+  rowId: string,
+  labeling: Labeling,
+): Promise<Obtained> {
+  const { underWay, tally } = labeling;
+  const same = underWay.get(image.sha256);
+  if (same) {
+    const obtained = await same;
+    if (obtained.answer) tally.reused++;
+    return obtained;
+  }
+  const obtaining = findOrAsk(image, rowId, labeling);
+  underWay.set(image.sha256, obtaining);
+  try {
+    return await obtaining;
+  } finally {
+    underWay.delete(image.sha256);
+  }
 }
 
-function onePage(
-  pages: readonly Page[] | undefined,
-  failure: Failure | undefined,
-): [Page | undefined, Failure | undefined] {
-  if (failure || !pages) return [undefined, failure];
-  if (pages.length === 1) return [pages[0], undefined];
-  const message = `the document has ${pages.length} pages, a row describes one image`;
-  return [undefined, { code: "multiple_pages", message }];
+async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): Promise<Obtained> {
+  const { engine, answers, tally, clock, halt } = labeling;
+  const answerKey = answers.key(image.sha256);
+  const failed = (code: FailureCode, message: string, attempts = 0): Obtained => ({
+    failure: { code, message },
+    ...{ answerKey: null, billedPages: null, paidBy: null },
+    attempts,
+    at: new Date(clock.now()),
+  });
+  const found = await answers.find(image.sha256, halt.signal);
+  if (found?.problem !== undefined) {
+    const message = `stored answer ${answerKey} is damaged: ${found.problem}`;
+    return { ...failed("response_unreadable", message), answerKey };
+  }
+  if (found) {
+    const obtained = readAnswer(engine, found.value, answerKey);
+    if (obtained.answer) tally.reused++;
+    return obtained;
+  }
+  using asked = await ask(image, labeling);
+  const { answered, failure, attempts } = asked;
+  if (!answered) return failed(failure!.code, failure!.message, attempts);
+  return await keep(answered, attempts, image, rowId, labeling);
+}
+
+/** Stores a paid answer, then reads it. */
+async function keep(
+  { text, body, read }: Answered,
+  attempts: number,
+  image: ImageFile,
+  rowId: string,
+  { engine, answers, clock, payer, halt }: Labeling,
+): Promise<Obtained> {
+  const envelope = {
+    image_sha256: image.sha256,
+    image_bytes: image.bytes.byteLength,
+    media_type: image.mediaType.type,
+    attempts,
+    received_at: new Date(clock.now()).toISOString(),
+    paid_by: { ...payer, row_id: rowId },
+  };
+  const key = answers.key(image.sha256);
+  try {
+    await answers.save(envelope, text);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    // Going on would pay for more answers that can't be kept.
+    const message = `cannot store the paid answer ${key}: ${error.message}`;
+    const ending = new RunError("store", message, { cause: error });
+    halt.abort(ending);
+    throw ending;
+  }
+  return readAnswer(engine, { ...envelope, body }, key, read);
 }

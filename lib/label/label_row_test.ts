@@ -1,160 +1,248 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { fakeImage, inputRow } from "../../dev/testing/fixtures.ts";
+import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
+import { fakeImage, inputRow, readFake } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
-import type { Answers, Obtained } from "./obtain.ts";
+import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { Budget } from "../base/budget.ts";
-import type { Answer, Page, Word } from "../engine/engine.ts";
+import { RunError, StoreError } from "../base/errors.ts";
+import type { Outcome } from "../engine/client.ts";
+import type { ImageFile } from "../engine/engine.ts";
+import { Health } from "../engine/health.ts";
+import { upstageOcr } from "../engine/upstage_ocr.ts";
+import { AnswerStore } from "../state/answer_store.ts";
 import { ImageLoader } from "./images.ts";
-import { Labeler, makeItem } from "./label_row.ts";
+import { type Labeling, labelRow, obtain } from "./label_row.ts";
+import type { Obtained } from "./output_row.ts";
+import { Tally } from "./tally.ts";
 
-const NOW = Date.UTC(2026, 10, 2);
-const AT = new Date(Date.UTC(2026, 10, 1));
-const PAID_BY = { dataset: "demo", run_id: "run", row_id: "row-9" };
-const SHA = "ab".repeat(32);
-const IMAGE = { sha256: SHA, size: 123 };
-
-function word(text: string, confidence: number | null = 0.5): Word {
-  return { text, confidence, polygon: [[0, 0], [9, 0], [9, 5], [0, 5]] };
+function image(name: string): ImageFile {
+  const bytes = fakeImage(name);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { bytes, sha256, mediaType: { type: "image/png", extension: "png" } };
 }
 
-function page(...words: Word[]): Page {
-  return { width: 300, height: 100, confidence: 0.9, words };
+function answerOf(body: unknown): Outcome {
+  return { kind: "answered", text: JSON.stringify(body), body };
 }
 
-function obtained(first: Page, ...more: Page[]): Obtained {
-  const answer: Answer = { modelVersion: "ocr-1", pages: [first, ...more] };
-  return {
-    answer,
-    responseKey: "responses/x",
-    billedPages: 7,
-    attempts: 2,
-    at: AT,
-    paidBy: PAID_BY,
+const RETRYABLE: Outcome = { kind: "retryable", message: "HTTP 503" };
+const PAYER = { dataset: "demo", run_id: "run" };
+
+/** What a request is answered with. @param n Which request it is, from 0. */
+type Reply = (bytes: Uint8Array<ArrayBuffer>, n: number) => Outcome | Promise<Outcome>;
+
+function readAll(bytes: Uint8Array<ArrayBuffer>): Outcome {
+  return answerOf(pageBody(readFake(bytes)));
+}
+
+/** A {@linkcode Labeling} over a store in memory, with an API that answers as `reply` says. */
+class Bench {
+  readonly store: MemoryStore;
+  readonly clock = new VirtualClock();
+  readonly tally = new Tally();
+  readonly halt = new AbortController();
+  readonly memory = new Budget(1_000);
+  readonly labeling: Labeling;
+  /** Hashes of the images that were asked for. */
+  readonly asked: string[] = [];
+
+  constructor(reply: Reply = readAll, store = new MemoryStore(), payer = PAYER) {
+    this.store = store;
+    const { clock, tally, halt } = this;
+    this.labeling = {
+      engine: upstageOcr,
+      model: "ocr",
+      images: new ImageLoader({ local: store }, this.memory),
+      answers: new AnswerStore(store, "upstage-ocr", "ocr"),
+      payer,
+      underWay: new Map(),
+      api: {
+        post: async (_path, form) => {
+          const bytes = new Uint8Array(await (form.get("document") as File).arrayBuffer());
+          this.asked.push(createHash("sha256").update(bytes).digest("hex"));
+          return await reply(bytes, this.asked.length - 1);
+        },
+      },
+      limiter: { turn: () => Promise.resolve({ done: () => {} }) },
+      unsaved: new Budget(10),
+      rows: new Budget(10),
+      spending: { take: () => Promise.resolve(), settle: () => {} },
+      health: new Health({ model: "ocr", maxOutageMs: 600_000, clock, note: () => {} }),
+      maxRetries: 3,
+      tally,
+      clock,
+      random: () => 0.5,
+      halt,
+      giveUp: new AbortController().signal,
+    };
+  }
+
+  obtain(name: string, rowId = `row of ${name}`): Promise<Obtained> {
+    return this.clock.run(obtain(image(name), rowId, this.labeling));
+  }
+}
+
+Deno.test("obtain() asks once and finds the stored answer from then on", async () => {
+  const bench = new Bench((bytes, n) => n < 2 ? RETRYABLE : readAll(bytes));
+  const first = await bench.obtain("a");
+  const words = readFake(fakeImage("a")).words.map((word) => word.text);
+  assert.deepEqual(first.answer?.pages[0].words.map((word) => word.text), words);
+  assert.equal(first.answer?.modelVersion, "ocr-260930");
+  assert.deepEqual([first.attempts, first.billedPages], [3, 1]);
+  assert.deepEqual(first.at, new Date(bench.clock.now()));
+  assert.deepEqual(first.paidBy, { ...PAYER, row_id: "row of a" });
+  assert.deepEqual(bench.store.writes, [first.answerKey]);
+  assert.equal(bench.tally.reused, 0);
+
+  const other = { dataset: "other", run_id: "later" };
+  const later = new Bench(() => assert.fail("asked again"), bench.store, other);
+  await later.clock.run(later.clock.sleep(3_600_000));
+  // The very same, so that a row made anew equals the row made first.
+  assert.deepEqual(await later.obtain("a", "another row"), first);
+  assert.equal(later.tally.reused, 1);
+});
+
+Deno.test("obtain() asks once for equal images that are in flight at one time", async () => {
+  const bench = new Bench();
+  const names = ["a", "a", "b", "a"];
+  const results = await Promise.all(names.map((name, i) => bench.obtain(name, `row-${i}`)));
+  assert.deepEqual(bench.asked.sort(), [image("a").sha256, image("b").sha256].sort());
+  assert.deepEqual(results[1], results[0]);
+  assert.deepEqual(results[3], results[0]);
+  assert.deepEqual(results.map(({ paidBy }) => paidBy?.row_id), [
+    "row-0",
+    "row-0",
+    "row-2",
+    "row-0",
+  ]);
+  assert.equal(bench.tally.reused, 2);
+});
+
+Deno.test("obtain() shares a failure of equal images, and asks again for a later one", async () => {
+  const bench = new Bench(() => RETRYABLE);
+  const [first, second] = await Promise.all([bench.obtain("a"), bench.obtain("a")]);
+  assert.deepEqual(first.failure, { code: "api_unavailable", message: "HTTP 503" });
+  assert.deepEqual(second, first);
+  assert.deepEqual([first.attempts, first.billedPages, first.paidBy], [4, null, null]);
+  assert.deepEqual([first.answerKey, bench.store.writes], [null, []]);
+  assert.deepEqual([bench.asked.length, bench.tally.reused], [4, 0]);
+  await bench.obtain("a");
+  assert.equal(bench.asked.length, 8);
+});
+
+Deno.test("obtain() stores the answer before anybody sees it", async () => {
+  const bench = new Bench();
+  const storing = Promise.withResolvers<void>();
+  const stored = Promise.withResolvers<void>();
+  bench.store.before = async (operation) => {
+    if (operation !== "write") return;
+    storing.resolve();
+    await stored.promise;
   };
-}
+  let seen = false;
+  const twins = [1, 2].map(() =>
+    obtain(image("a"), "row", bench.labeling).finally(() => seen = true)
+  );
+  await storing.promise;
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
+  assert.equal(seen, false);
+  assert.equal(bench.labeling.unsaved.used, 1, "it holds the place of an answer to be stored");
+  stored.resolve();
+  const [{ answerKey }] = await Promise.all(twins);
+  assert.ok(bench.store.objects.has(answerKey!));
+  assert.equal(bench.labeling.unsaved.used, 0);
+});
 
-Deno.test("makeItem() joins row and answer without a loss", () => {
-  const row = inputRow(3, { width: 640, height: 480, metadata: '{"a":1}' });
-  const words = [word("총액"), word("9,000", null)];
-  assert.deepEqual(makeItem(row, "upstage-ocr", IMAGE, obtained(page(...words)), NOW), {
-    schema_version: "v1.0",
-    id: "row-3",
-    split: "train",
-    image_path: "images/3.png",
-    image_filename: "3.png",
-    width: 640,
-    height: 480,
-    polygons: words.map((word) => word.polygon),
-    texts: ["총액", "9,000"],
-    labels: ["text", "text"],
-    metadata: {
-      source: "pseudolabel",
-      engine: "upstage-ocr",
-      model_version: "ocr-1",
-      status: "ok",
-      error_code: null,
-      error_message: null,
-      attempts: 2,
-      page_confidence: 0.9,
-      word_confidences: [0.5, null],
-      image_sha256: SHA,
-      image_bytes: 123,
-      api_width: 300,
-      api_height: 100,
-      billed_pages: 7,
-      response_key: "responses/x",
-      processed_at: AT,
-      input_metadata: '{"a":1}',
-    },
+Deno.test("obtain() keeps an unreadable answer, as it was paid, and never asks for it again", async () => {
+  const bench = new Bench(() => answerOf({ pages: [], numBilledPages: 2 }));
+  const obtained = await bench.obtain("a");
+  assert.equal(obtained.failure?.code, "invalid_answer");
+  assert.match(obtained.failure.message, /^pages: /);
+  assert.deepEqual([obtained.attempts, obtained.billedPages], [2, 2]);
+  assert.deepEqual(bench.store.writes, [obtained.answerKey]);
+  const asked = bench.asked.length;
+  assert.deepEqual(await bench.obtain("a"), obtained);
+  assert.deepEqual([bench.asked.length, bench.tally.reused], [asked, 0]);
+});
+
+Deno.test("obtain() fails a page whose stored answer is damaged, without paying again", async () => {
+  const bench = new Bench();
+  const { answerKey } = await bench.obtain("a");
+  bench.store.put(answerKey!, "damaged");
+  const damaged = await bench.obtain("a");
+  assert.equal(damaged.failure?.code, "response_unreadable");
+  assert.ok(damaged.failure.message.includes(answerKey!), damaged.failure.message);
+  assert.deepEqual([damaged.attempts, damaged.answerKey, bench.asked.length], [0, answerKey, 1]);
+});
+
+Deno.test("obtain() ends the run when a paid answer can't be stored", async () => {
+  const bench = new Bench();
+  const cause = new StoreError("denied", "403 s3://memory/x");
+  bench.store.before = (operation) => {
+    if (operation === "write") throw cause;
+  };
+  const [first, twin] = await Promise.allSettled([bench.obtain("a"), bench.obtain("a")]);
+  const { reason } = bench.halt.signal;
+  assert.ok(reason instanceof RunError && reason.exit === "store" && reason.cause === cause);
+  assert.match(reason.message, /cannot store .*responses\/.*403/);
+  for (const result of [first, twin]) {
+    assert.ok(result.status === "rejected" && result.reason === reason);
+  }
+});
+
+Deno.test("obtain() stores an answer that arrives while the run is being stopped", async () => {
+  const bench: Bench = new Bench((bytes) => {
+    bench.halt.abort(new RunError("again", "stopped"));
+    return readAll(bytes);
   });
+  const { answerKey } = await bench.obtain("a");
+  assert.deepEqual(bench.store.writes, [answerKey]);
 });
 
-Deno.test("makeItem() takes the size from the answer only where the input has none", () => {
-  const size = (width: number | null, height: number | null, answered = true) => {
-    const row = inputRow(0, { width, height });
-    const item = makeItem(row, "e", IMAGE, answered ? obtained(page()) : undefined, NOW);
-    return [item.width, item.height];
+Deno.test("obtain() asks nothing when stored answers can't be read for sure", async () => {
+  const bench = new Bench();
+  bench.store.before = (operation) => {
+    if (operation === "read") throw new StoreError("unavailable", "503");
   };
-  assert.deepEqual(size(0, null), [300, 100]);
-  assert.deepEqual(size(640, 0), [640, 100]);
-  assert.deepEqual(size(0, null, false), [0, null]);
+  await assert.rejects(bench.obtain("a"), { name: "StoreError", kind: "unavailable" });
+  const halted = new Bench();
+  const stop = new RunError("again", "stopped");
+  halted.halt.abort(stop);
+  await assert.rejects(halted.obtain("a"), (error) => error === stop);
+  assert.deepEqual([bench.asked, halted.asked], [[], []]);
 });
 
-Deno.test("makeItem() calls a page without words empty, not failed", () => {
-  const { metadata, texts } = makeItem(inputRow(0), "e", IMAGE, obtained(page()), NOW);
-  assert.deepEqual([metadata.status, metadata.error_code, texts], ["empty", null, []]);
-  assert.equal(metadata.page_confidence, 0.9);
+Deno.test("obtain() passes on what ends the run, and then keeps nothing under way", async () => {
+  const bench = new Bench(() => ({ kind: "refused", message: "HTTP 401" }));
+  await assert.rejects(bench.obtain("a"), (error: RunError) => error.exit === "api");
+  assert.equal(bench.labeling.underWay.size, 0);
+  assert.equal(bench.labeling.unsaved.used, 0);
 });
 
-Deno.test("makeItem() makes a failed row of an image that can't be had", () => {
-  const failure = { code: "image_denied", message: "403" } as const;
-  const loaded = { failure, sha256: null, size: null };
-  const { metadata, ...item } = makeItem(inputRow(0), "e", loaded, undefined, NOW);
-  assert.deepEqual([item.polygons, item.texts, item.labels], [[], [], []]);
-  assert.deepEqual(
-    [metadata.status, metadata.error_code, metadata.error_message, metadata.attempts],
-    ["failed", "image_denied", "403", 0],
-  );
-  assert.deepEqual(
-    [metadata.image_sha256, metadata.billed_pages, metadata.response_key, metadata.api_width],
-    [null, null, null, null],
-  );
-  assert.deepEqual(metadata.processed_at, new Date(NOW));
-});
-
-Deno.test("makeItem() keeps attempts, key and time of a page that the API failed on", () => {
-  const failure = { code: "invalid_answer", message: "pages: …" } as const;
-  const stored = { responseKey: "responses/x", billedPages: 1, paidBy: PAID_BY };
-  const failed = { failure, ...stored, attempts: 2, at: AT };
-  const { metadata } = makeItem(inputRow(0), "e", IMAGE, failed, NOW);
-  assert.deepEqual(
-    [metadata.status, metadata.error_code, metadata.attempts, metadata.response_key],
-    ["failed", "invalid_answer", 2, "responses/x"],
-  );
-  assert.deepEqual([metadata.processed_at, metadata.image_sha256], [AT, SHA]);
-  // It was paid for all the same.
-  assert.equal(metadata.billed_pages, 1);
-});
-
-Deno.test("makeItem() fails a document of several pages, whose bill stays in the row", () => {
-  const answer = obtained(page(word("one")), page(word("two")));
-  const { metadata, texts } = makeItem(inputRow(0), "e", IMAGE, answer, NOW);
-  assert.deepEqual([metadata.status, metadata.error_code], ["failed", "multiple_pages"]);
-  assert.match(metadata.error_message!, /2 pages/);
-  assert.deepEqual([texts, metadata.word_confidences, metadata.api_width], [[], [], null]);
-  assert.deepEqual([metadata.billed_pages, metadata.model_version], [7, "ocr-1"]);
-});
-
-/** A labeler over `store`, whose answers come from `obtain`. */
-function labeler(store: MemoryStore, memory: Budget, obtain: Answers["obtain"]): Labeler {
-  const answers = { obtain } as Answers;
-  return new Labeler("upstage-ocr", new ImageLoader({ local: store }, memory), answers, () => NOW);
-}
-
-Deno.test("Labeler.label() holds the image while its answer is under way, and no longer", async () => {
-  const store = new MemoryStore();
-  const memory = new Budget(1_000);
+Deno.test("labelRow() holds the image while its answer is under way, and no longer", async () => {
   const bytes = fakeImage("x", 300);
-  store.put("images/0.png", bytes);
-  const never = new AbortController().signal;
-  const { item, paidBy } = await labeler(store, memory, (image, rowId) => {
-    assert.deepEqual([image.bytes, rowId], [bytes, "row-0"]);
-    assert.equal(memory.used, 300);
-    return Promise.resolve(obtained(page(word("총액"))));
-  }).label(inputRow(0), never);
-  assert.deepEqual([item.texts, paidBy], [["총액"], PAID_BY]);
+  const bench: Bench = new Bench((asked) => {
+    assert.deepEqual(asked, bytes);
+    assert.equal(bench.memory.used, 300);
+    return readAll(asked);
+  });
+  bench.store.put("images/0.png", bytes.slice());
+  const { item, paidBy } = await labelRow(inputRow(0), bench.labeling);
+  assert.deepEqual(item.texts, readFake(bytes).words.map((word) => word.text));
+  assert.deepEqual(paidBy, { ...PAYER, row_id: "row-0" });
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   assert.deepEqual([item.metadata.image_sha256, item.metadata.image_bytes], [sha256, 300]);
-  assert.equal(memory.used, 0);
+  assert.equal(bench.memory.used, 0);
 
-  const ends = labeler(store, memory, () => Promise.reject(new Error("the run ends")));
-  await assert.rejects(ends.label(inputRow(0), never), /the run ends/);
-  assert.equal(memory.used, 0);
+  const ends = new Bench(() => ({ kind: "refused", message: "HTTP 401" }));
+  ends.store.put("images/0.png", bytes.slice());
+  await assert.rejects(labelRow(inputRow(0), ends.labeling), /refuses this run/);
+  assert.equal(ends.memory.used, 0);
 });
 
-Deno.test("Labeler.label() asks nobody for an image that can't be had", async () => {
-  const absent = labeler(new MemoryStore(), new Budget(1), () => assert.fail("asked"));
-  const { item, paidBy } = await absent.label(inputRow(0), new AbortController().signal);
+Deno.test("labelRow() asks nobody for an image that can't be had", async () => {
+  const bench = new Bench(() => assert.fail("asked"));
+  const { item, paidBy } = await labelRow(inputRow(0), bench.labeling);
   assert.deepEqual([item.metadata.error_code, paidBy], ["image_not_found", null]);
 });

@@ -9,7 +9,7 @@ import type { CheckpointFooter, Spent } from "../state/documents.ts";
 import type { OcrItem } from "../dataset/row.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { ItemEncoder } from "../dataset/output_write.ts";
-import { countRow, noRows } from "../dataset/row_counts.ts";
+import { countRow, noRows } from "../state/row_counts.ts";
 
 /** What is to be done about a batch. */
 export interface BatchWork {

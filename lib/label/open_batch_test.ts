@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { okItem } from "../../dev/testing/any_item.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Spent } from "../state/documents.ts";
-import type { RowCounts } from "../dataset/row_counts.ts";
+import type { RowCounts } from "../state/documents.ts";
 import type { OcrItem } from "../dataset/row.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { OpenBatch } from "./open_batch.ts";

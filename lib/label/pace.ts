@@ -77,14 +77,14 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const rows = new Budget(controller.inFlightCap + ROWS_AHEAD);
   const unsaved = new Budget(controller.inFlightCap * UNSAVED_PER_REQUEST);
   let stored = clock.now();
-  let learning = false;
   const save = async () => {
-    if (auto && learning) await writeLearntRate(store, key, controller.snapshot(clock.now()));
+    if (auto && controller.hasLearnt) {
+      await writeLearntRate(store, key, controller.snapshot(clock.now()));
+    }
   };
   const fit = () => {
     rows.resize(controller.inFlightCap + ROWS_AHEAD);
     unsaved.resize(controller.inFlightCap * UNSAVED_PER_REQUEST);
-    learning = true;
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice

@@ -8,12 +8,12 @@ import { Budget } from "../base/budget.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest } from "../state/documents.ts";
 import type { InputRow, OcrItem } from "../dataset/row.ts";
-import type { Labeled } from "./label_row.ts";
+import type { LabeledRow } from "./output_row.ts";
 import { addRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
 import type { Input } from "../dataset/input.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
-import { countRow } from "../dataset/row_counts.ts";
+import { countRow } from "../state/row_counts.ts";
 import type { Tally, Watcher } from "./tally.ts";
 
 /**
@@ -33,7 +33,7 @@ export interface PipelineOptions {
   /** Where finished batches go. */
   readonly checkpoints: Checkpoints;
   /** Makes a row; `previous` is what it was, in a batch that is revised. */
-  readonly make: (row: InputRow, previous: OcrItem | undefined) => Promise<Labeled>;
+  readonly make: (row: InputRow, previous: OcrItem | undefined) => Promise<LabeledRow>;
   /** Whether what the rows cost is added up; rows made anew from stored answers cost nothing. */
   readonly countSpent: boolean;
   /** Room for rows in progress: requests in flight and images fetched ahead. */

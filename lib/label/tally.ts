@@ -3,7 +3,8 @@
  * code that does a thing counts it.
  */
 
-import { noRows, type RowCounts } from "../dataset/row_counts.ts";
+import { noRows } from "../state/row_counts.ts";
+import { type RowCounts } from "../state/documents.ts";
 
 /** A failure as a reporter shows it. */
 export interface RowFailure {

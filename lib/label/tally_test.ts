@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { inputRow } from "../../dev/testing/fixtures.ts";
 import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
-import { makeItem } from "./label_row.ts";
-import { addCounts, countRow, noRows } from "../dataset/row_counts.ts";
+import { outputRow } from "./output_row.ts";
+import { addCounts, countRow, noRows } from "../state/row_counts.ts";
 import { Tally } from "./tally.ts";
 
 function item(change: Partial<ItemMetadata> = {}, size: Partial<OcrItem> = {}): OcrItem {
-  const made = makeItem(inputRow(0), "e", { sha256: null, size: null }, undefined, 0);
+  const made = outputRow(inputRow(0), "e", { sha256: null, size: null }, undefined, 0);
   return { ...made, ...size, metadata: { ...made.metadata, ...change } };
 }
 

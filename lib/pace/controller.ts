@@ -154,6 +154,12 @@ export class RateController {
     return { at: now, from, to: this.rate, reason };
   }
 
+  /** Whether a rate was confirmed or refused, or is known from before. */
+  get hasLearnt(): boolean {
+    const { low, high } = this.#search.state;
+    return low > 0 || high !== null;
+  }
+
   /** What was learnt so far. */
   snapshot(now: number): LearntRate {
     const { low, high } = this.#search.state;

@@ -8,7 +8,7 @@ import {
   type RateControllerOptions,
   START_TOLERANCE_MS,
 } from "./controller.ts";
-import { FIRST_PROBE_MS } from "./tuning.ts";
+import { FIRST_PROBE_MS } from "./search.ts";
 
 function controller(options: Partial<RateControllerOptions> = {}): RateController {
   return new RateController({ rate: 2, random: () => 0, now: 0, ...options });

@@ -4,34 +4,14 @@
  * and now and then a little above both (BIC, the ancestor of CUBIC, on a rate instead of a window).
  *
  * It counts answers and refusals only. Which of them say anything about the present rate, and how
- * long everybody pauses, is `pace/controller.ts`'s matter.
+ * long everybody pauses, is `pace/controller`'s matter. The numbers at the end were chosen in
+ * simulation (`docs/PERFORMANCE.md`).
  */
 
-import { Recovery, RECOVERY_ROUND_MS } from "./recovery.ts";
-import {
-  BRACKET_SHARE,
-  CLIMB_ROUND_MS,
-  CLIMB_STEP,
-  EVIDENCE,
-  FIRST_PROBE_MS,
-  GUESS_PROBE_MS,
-  GUESS_PROBE_STEP,
-  LARGEST_RETREAT,
-  LAST_PROBE_MS,
-  LAST_PROBE_REQUESTS,
-  LEAST_PROBE_RATE,
-  LEAST_PROBE_STEP,
-  PROBE_STEP,
-  RETREATS,
-  SEARCH_ROUND_MS,
-  SETTLED_RATIO,
-  STEP_GROWTH,
-  UNDER_WINDOW,
-} from "./tuning.ts";
 import type { SearchState } from "./types.ts";
 
 /** Options of {@linkcode RateSearch}. */
-export interface RateSearchOptions {
+interface RateSearchOptions {
   /** First rate, requests per second. */
   readonly start: number;
   /** Least rate, requests per second. */
@@ -245,5 +225,89 @@ export class RateSearch {
 
   #bounded(rate: number): number {
     return Math.min(this.#max, Math.max(this.#min, rate));
+  }
+}
+
+/** Bracket that counts as settled: `high / low` up to this is held, not searched further. */
+const SETTLED_RATIO = 1.015;
+/** Step of a probe above a settled rate, as a share of it. */
+const PROBE_STEP = 0.03;
+/** A refused probe halves the next one's step down to this: there may be room below it. */
+const LEAST_PROBE_STEP = 0.02;
+/**
+ * Least step of a probe, requests per second. Of several workers on one key the one with the least
+ * gains most by it, and the one with the most is refused most often: their shares become alike.
+ */
+const LEAST_PROBE_RATE = 0.1;
+/** Factor on the step after each one that is confirmed: the limit has moved. */
+const STEP_GROWTH = 8;
+/** Answers that confirm a rate, times the share by which it is above the last confirmed one. */
+const EVIDENCE = 1.5;
+/** Largest step, and the first of a search that knows no ceiling: fourfold. */
+const CLIMB_STEP = 3;
+/** Least time at a rate before the next, while no ceiling is known, milliseconds. */
+const CLIMB_ROUND_MS = 500;
+/** The same once one is known: longer than the usual window of a second, milliseconds. */
+const SEARCH_ROUND_MS = 1_500;
+/** Wait before the first probe above a settled rate, milliseconds; each refused one doubles it. */
+export const FIRST_PROBE_MS = 15_000;
+/**
+ * Wait before the first probe where the first ceiling was guessed from the last second, milliseconds:
+ * a server that counts by a shorter window allows far more.
+ */
+const GUESS_PROBE_MS = 3_000;
+/** Step of that probe, as a share of the rate. */
+const GUESS_PROBE_STEP = 0.08;
+/** Longest wait between probes, milliseconds, unless {@linkcode LAST_PROBE_REQUESTS} is longer. */
+export const LAST_PROBE_MS = 75_000;
+/** Least number of requests between probes in the long run: a refused one costs one or two. */
+const LAST_PROBE_REQUESTS = 300;
+/** Where in the bracket the next rate lies, as a share of its logarithm. */
+const BRACKET_SHARE = 0.5;
+/** What is left of a rate refused once, twice, … with nothing confirmed in between. */
+const RETREATS = [0.97, 0.85, 0.7];
+/** The most that one refusal takes away at a rate held before. */
+const LARGEST_RETREAT = 0.5;
+/** Where to stay under what a full window held, as starts scatter by some milliseconds. */
+const UNDER_WINDOW = 0.985;
+
+/** Wait before the first try, milliseconds; each one that is refused doubles it. */
+export const FIRST_RECOVERY_MS = 8_000;
+/** Longest wait between tries, milliseconds. */
+export const LAST_RECOVERY_MS = 900_000;
+/** A try lasts so long, milliseconds: what a bucket has saved up must be gone by then. */
+const RECOVERY_ROUND_MS = 3_000;
+/** A rate is lost if what is left of it is less than this share. */
+const LOST_SHARE = 0.6;
+
+/** The best rate that was lost. Times are milliseconds of any one clock. */
+export class Recovery {
+  #rate = 0;
+  #waitMs = FIRST_RECOVERY_MS;
+  #tryAt = 0;
+
+  /** Takes note of a rate that was held and is refused now. */
+  lost(rate: number, now: number): void {
+    // Further down on the way of one loss.
+    if (rate <= this.#rate) return;
+    this.#rate = rate;
+    this.#waitMs = FIRST_RECOVERY_MS;
+    this.#tryAt = now + this.#waitMs;
+  }
+
+  /** The rate to try now; `undefined` if there is none, or it is too early. @param held The present one. */
+  due(held: number, now: number): number | undefined {
+    return held < this.#rate * LOST_SHARE && now >= this.#tryAt ? this.#rate : undefined;
+  }
+
+  /** The try was refused. */
+  refused(now: number): void {
+    this.#waitMs = Math.min(LAST_RECOVERY_MS, this.#waitMs * 2);
+    this.#tryAt = now + this.#waitMs;
+  }
+
+  /** The rate is held again, or a higher one is: the next loss is another one. */
+  regained(rate: number): void {
+    if (rate >= this.#rate) this.#rate = 0;
   }
 }

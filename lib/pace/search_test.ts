@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { FIRST_RECOVERY_MS, LAST_RECOVERY_MS, Recovery } from "./recovery.ts";
+import { FIRST_RECOVERY_MS, LAST_RECOVERY_MS, Recovery } from "./search.ts";
 
 Deno.test("Recovery offers a lost rate after a while, then at waits that double", () => {
   const recovery = new Recovery();

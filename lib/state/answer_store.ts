@@ -5,17 +5,17 @@
 
 import * as zlib from "node:zlib";
 import { findObject } from "../store/find_object.ts";
-import { responseKey } from "./keys.ts";
-import type { StoredResponse } from "./documents.ts";
+import { answerKey } from "./keys.ts";
+import type { StoredAnswer } from "./documents.ts";
 import { type Parsed, parseJsonAs } from "../base/json.ts";
-import { storedResponse } from "./json_schemas.ts";
+import { storedAnswer } from "./documents.ts";
 import type { Store } from "../store/store.ts";
 
 /** What is known of an answer besides its body. */
-export type ResponseEnvelope = Omit<StoredResponse, "body" | "format" | "engine" | "model">;
+export type AnswerEnvelope = Omit<StoredAnswer, "body" | "format" | "engine" | "model">;
 
 /** Answers of one engine and model. */
-export class ResponseStore {
+export class AnswerStore {
   readonly #store: Store;
   readonly #engine: string;
   readonly #model: string;
@@ -29,14 +29,14 @@ export class ResponseStore {
 
   /** Key of the answer for an image, whether it exists or not. */
   key(sha256: string): string {
-    return responseKey(this.#engine, this.#model, sha256);
+    return answerKey(this.#engine, this.#model, sha256);
   }
 
   /**
    * Finds the answer for an image; `undefined` if there is none. An object that is there but is no
    * such answer is a problem in words: paying again silently is not this program's decision.
    */
-  async find(sha256: string, signal?: AbortSignal): Promise<Parsed<StoredResponse> | undefined> {
+  async find(sha256: string, signal?: AbortSignal): Promise<Parsed<StoredAnswer> | undefined> {
     const object = await findObject(this.#store, this.key(sha256), { signal });
     if (!object) return undefined;
     let text: string;
@@ -45,7 +45,7 @@ export class ResponseStore {
     } catch {
       return { problem: "not gzip" };
     }
-    const parsed = parseJsonAs(storedResponse, text);
+    const parsed = parseJsonAs(storedAnswer, text);
     if (parsed.value && parsed.value.image_sha256 !== sha256) {
       return { problem: "it is the answer for another image" };
     }
@@ -57,7 +57,7 @@ export class ResponseStore {
    *
    * @param body The API's JSON text; it becomes the envelope's `body` as it came, digit for digit.
    */
-  async save(envelope: ResponseEnvelope, body: string): Promise<void> {
+  async save(envelope: AnswerEnvelope, body: string): Promise<void> {
     const head = JSON.stringify({
       format: "pseudolabel-response/1",
       engine: this.#engine,

@@ -3,11 +3,11 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { StoreError } from "../base/errors.ts";
-import { type ResponseEnvelope, ResponseStore } from "./answer_store.ts";
+import { type AnswerEnvelope, AnswerStore } from "./answer_store.ts";
 
 const SHA = "ab".repeat(32);
 
-const ENVELOPE: ResponseEnvelope = {
+const ENVELOPE: AnswerEnvelope = {
   image_sha256: SHA,
   image_bytes: 200,
   media_type: "image/png",
@@ -16,16 +16,16 @@ const ENVELOPE: ResponseEnvelope = {
   paid_by: { dataset: "demo", run_id: "run", row_id: "row-1" },
 };
 
-function open(): [ResponseStore, MemoryStore] {
+function open(): [AnswerStore, MemoryStore] {
   const store = new MemoryStore();
-  return [new ResponseStore(store, "upstage-ocr", "ocr"), store];
+  return [new AnswerStore(store, "upstage-ocr", "ocr"), store];
 }
 
 function storedText(store: MemoryStore, key: string): string {
   return gunzipSync(store.objects.get(key)!).toString("utf8");
 }
 
-Deno.test("ResponseStore.find() gives what save() stored", async () => {
+Deno.test("AnswerStore.find() gives what save() stored", async () => {
   const [responses, store] = open();
   assert.equal(await responses.find(SHA), undefined);
   await responses.save(ENVELOPE, '{"pages": ["한글 \\u0000"]}');
@@ -42,7 +42,7 @@ Deno.test("ResponseStore.find() gives what save() stored", async () => {
   assert.deepEqual(store.writes, [responses.key(SHA)]);
 });
 
-Deno.test("ResponseStore.save() keeps the body digit for digit, also where JSON.parse would not", async () => {
+Deno.test("AnswerStore.save() keeps the body digit for digit, also where JSON.parse would not", async () => {
   const bodies = [
     "0.10000000000000001",
     '{"big": 1e400, "id": 12345678901234567890, "zero": -0, "x": 1.50}',
@@ -60,7 +60,7 @@ Deno.test("ResponseStore.save() keeps the body digit for digit, also where JSON.
   }
 });
 
-Deno.test("ResponseStore keeps any JSON document", async () => {
+Deno.test("AnswerStore keeps any JSON document", async () => {
   await fc.assert(
     fc.asyncProperty(fc.json(), async (body) => {
       const [responses, store] = open();
@@ -72,7 +72,7 @@ Deno.test("ResponseStore keeps any JSON document", async () => {
   );
 });
 
-Deno.test("ResponseStore.find() says what is wrong with an object that is no such answer", async () => {
+Deno.test("AnswerStore.find() says what is wrong with an object that is no such answer", async () => {
   const [responses, store] = open();
   await responses.save(ENVELOPE, "{}");
   const good = storedText(store, responses.key(SHA));
@@ -96,7 +96,7 @@ Deno.test("ResponseStore.find() says what is wrong with an object that is no suc
   }
 });
 
-Deno.test("ResponseStore.find() never takes a store that fails for an answer that is missing", async () => {
+Deno.test("AnswerStore.find() never takes a store that fails for an answer that is missing", async () => {
   const [responses, store] = open();
   for (const kind of ["denied", "no_bucket", "unavailable", "credentials"] as const) {
     store.before = () => {
@@ -108,10 +108,10 @@ Deno.test("ResponseStore.find() never takes a store that fails for an answer tha
   await assert.rejects(responses.find(SHA, AbortSignal.abort(reason)), (error) => error === reason);
 });
 
-Deno.test("ResponseStore keeps models and engines apart", async () => {
+Deno.test("AnswerStore keeps models and engines apart", async () => {
   const [responses, store] = open();
   await responses.save(ENVELOPE, "{}");
   for (const [engine, model] of [["upstage-ocr", "ocr-260930"], ["other", "ocr"]]) {
-    assert.equal(await new ResponseStore(store, engine, model).find(SHA), undefined);
+    assert.equal(await new AnswerStore(store, engine, model).find(SHA), undefined);
   }
 });

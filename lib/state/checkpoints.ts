@@ -6,23 +6,23 @@
 import { StoreError } from "../base/errors.ts";
 import type { OcrItem } from "../dataset/row.ts";
 import type { CheckpointFooter, Manifest, Spent } from "./documents.ts";
-import type { RowCounts } from "../dataset/row_counts.ts";
-import { CHECKPOINT_FOOTER_KEY, checkpointFooter } from "./json_schemas.ts";
+import type { RowCounts } from "./documents.ts";
+import { CHECKPOINT_FOOTER_KEY, checkpointFooter } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import { readFooter, readItems } from "../dataset/output_read.ts";
 import { openSource, type RandomAccess } from "../parquet/source.ts";
 import type { ItemEncoder } from "../dataset/output_write.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
-import type { Store } from "../store/store.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
 
 /** Footers that are looked at in parallel when a run is taken up. */
 const SURVEY_CONCURRENCY = 16;
 
 /** A batch object that can't be used, and why. */
 export interface Damaged {
-  /** Its key. */
-  readonly key: string;
+  /** Its URL. */
+  readonly url: string;
   /** In words. */
   readonly problem: string;
   /** Where a copy of it was put. */
@@ -33,24 +33,29 @@ export interface Damaged {
 export class Checkpoints {
   readonly #store: Store;
   readonly #keys: CheckpointKeys;
-  readonly #manifest: Manifest;
+  /** The run they belong to. */
+  readonly manifest: Manifest;
+  /** Other objects of the data set that the survey has met: the run's documents. */
+  readonly others: ReadonlySet<string> = new Set();
+  /** The batch objects as they were last seen. */
+  readonly #seen = new Map<number, ObjectInfo>();
 
   /** Reads nothing yet. @param manifest The run they belong to. */
   constructor(store: Store, keys: CheckpointKeys, manifest: Manifest) {
     this.#store = store;
     this.#keys = keys;
-    this.#manifest = manifest;
+    this.manifest = manifest;
   }
 
   /** Number of batches, done or not. */
   get batches(): number {
-    return Math.ceil(this.#manifest.input.rows / this.#manifest.batch_size);
+    return Math.ceil(this.manifest.input.rows / this.manifest.batch_size);
   }
 
   /** The rows `[start, end)` of batch `index`. */
   rowsOf(index: number): readonly [start: number, end: number] {
-    const start = index * this.#manifest.batch_size;
-    return [start, Math.min(start + this.#manifest.batch_size, this.#manifest.input.rows)];
+    const start = index * this.manifest.batch_size;
+    return [start, Math.min(start + this.manifest.batch_size, this.manifest.input.rows)];
   }
 
   /**
@@ -61,21 +66,28 @@ export class Checkpoints {
    */
   async survey(onDamaged: (damaged: Damaged) => void): Promise<Map<number, CheckpointFooter>> {
     const done = new Map<number, CheckpointFooter>();
+    const others = this.others as Set<string>;
     await forEachConcurrent(
       this.#store.list(this.#keys.root),
       SURVEY_CONCURRENCY,
       async (info) => {
         const index = this.#keys.batchIndex(info.key);
-        if (index === undefined || index >= this.batches) return;
+        if (index === undefined) return void others.add(info.key);
+        if (index >= this.batches) return;
         try {
           done.set(index, await this.#check(index, openSource(this.#store, info)));
+          this.#seen.set(index, info);
         } catch (error) {
           // A store that fails says nothing about the object.
           if (error instanceof StoreError && error.kind !== "not_found") throw error;
           const { bytes, etag } = await this.#store.read(info.key);
           const movedTo = this.#keys.setAside(index, etag.replace(/[^A-Za-z0-9]/g, ""));
           await this.#store.write(movedTo, bytes);
-          onDamaged({ key: info.key, problem: (error as Error).message, movedTo });
+          onDamaged({
+            url: `${this.#store.url}/${info.key}`,
+            problem: (error as Error).message,
+            movedTo,
+          });
         }
       },
     );
@@ -108,7 +120,7 @@ export class Checkpoints {
     const parsed = parseJsonAs(checkpointFooter, file.keyValues[CHECKPOINT_FOOTER_KEY] ?? "");
     if (parsed.problem !== undefined) throw new Error(`its footer is foreign: ${parsed.problem}`);
     const footer = parsed.value;
-    if (footer.run_id !== this.#manifest.run_id) throw new Error("it belongs to another run");
+    if (footer.run_id !== this.manifest.run_id) throw new Error("it belongs to another run");
     if (footer.batch !== index) throw new Error(`it holds batch ${footer.batch}`);
     const [start, end] = this.rowsOf(index);
     if (file.rows !== end - start || footer.counts.rows !== file.rows) {
@@ -135,7 +147,7 @@ export class Checkpoints {
     counts: RowCounts,
     spent: Spent,
   ): Promise<CheckpointFooter> {
-    const { run_id } = this.#manifest;
+    const { run_id } = this.manifest;
     const footer: CheckpointFooter = { run_id, batch: index, counts, spent };
     const bytes = await rows.finish({ [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer) });
     const key = this.#keys.batch(index);
@@ -148,6 +160,7 @@ export class Checkpoints {
           `${bytes.byteLength}; run the same command again`,
       );
     }
+    this.#seen.set(index, written);
     return footer;
   }
 
@@ -158,7 +171,7 @@ export class Checkpoints {
 
   async #source(index: number): Promise<RandomAccess> {
     const key = this.#keys.batch(index);
-    const info = await this.#store.stat(key);
+    const info = this.#seen.get(index) ?? await this.#store.stat(key);
     if (info) return openSource(this.#store, info);
     throw new StoreError("not_found", `${this.#store.url}/${key} has disappeared; run again`);
   }

@@ -1,167 +1,204 @@
 /**
- * @module state/documents: the JSON documents that the program keeps in storage, as types.
- * `state/json_schemas.ts` checks what is read back; `docs/DATA_CATALOG.md` explains them to people.
+ * @module state/documents: every JSON document that the program keeps in storage: one schema each,
+ * which checks what is read back, and the type that follows from it. `docs/DATA_CATALOG.md` explains
+ * them to people, `state/keys` names them.
+ *
+ * A number beyond 2^53 or a negative count is damage, not a value.
  */
 
-import type { RowCounts } from "../dataset/row_counts.ts";
+import { type Schema, z } from "../base/json.ts";
+import type { LearntRate } from "../pace/types.ts";
+
+const count = z.int().nonnegative();
+const finite = z.number();
+/** ISO 8601, UTC. */
+const timestamp = z.iso.datetime();
 
 /** For whom an answer was paid: exactly one row of one run. */
-export interface PaidBy {
-  /** Data set of the run. */
-  readonly dataset: string;
-  /** The run. */
-  readonly run_id: string;
+export const paidBy = z.object({
+  dataset: z.string(),
+  run_id: z.string(),
   /** `id` of the row. */
-  readonly row_id: string;
-}
+  row_id: z.string(),
+});
+/** For whom an answer was paid. */
+export type PaidBy = z.infer<typeof paidBy>;
 
 /** A stored answer with its envelope. */
-export interface StoredResponse {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-response/1";
-  /** Engine that was asked. */
-  readonly engine: string;
+export const storedAnswer = z.object({
+  format: z.literal("pseudolabel-response/1"),
+  engine: z.string(),
   /** Model that was asked for. */
-  readonly model: string;
-  /** SHA-256 of the image, lower-case hex. */
-  readonly image_sha256: string;
-  /** Length of the image in bytes. */
-  readonly image_bytes: number;
+  model: z.string(),
+  /** Lower-case hex. */
+  image_sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Length of the image. */
+  image_bytes: count,
   /** Media type the image was sent as. */
-  readonly media_type: string;
+  media_type: z.string(),
   /** Requests it took. */
-  readonly attempts: number;
-  /** ISO 8601, UTC. */
-  readonly received_at: string;
-  /** For which row of which run it was paid. */
-  readonly paid_by: PaidBy;
+  attempts: count,
+  received_at: timestamp,
+  paid_by: paidBy,
   /** The API's own JSON, untouched. */
-  readonly body?: unknown;
-}
+  body: z.unknown(),
+});
+/** A stored answer with its envelope. */
+export type StoredAnswer = z.infer<typeof storedAnswer>;
 
 /** What a run is: written once, before anything is paid; a resumed run must agree with it. */
-export interface Manifest {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-manifest/1";
+export const manifest = z.object({
+  format: z.literal("pseudolabel-manifest/1"),
   /** Marks what belongs to this run. */
-  readonly run_id: string;
-  /** Data set. */
-  readonly dataset: string;
+  run_id: z.string(),
+  dataset: z.string(),
   /** The input object and its number of rows. */
-  readonly input: {
-    readonly url: string;
-    readonly etag: string;
-    readonly bytes: number;
-    readonly rows: number;
-  };
+  input: z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count }),
   /** Rows in a checkpoint. */
-  readonly batch_size: number;
-  /** Engine. */
-  readonly engine: string;
+  batch_size: count.positive(),
+  engine: z.string(),
   /** Model that is asked for. */
-  readonly model: string;
+  model: z.string(),
   /** Version of the row layout. */
-  readonly schema_version: string;
-  /** ISO 8601, UTC. */
-  readonly created_at: string;
+  schema_version: z.string(),
+  created_at: timestamp,
   /** Program and version. */
-  readonly created_by: string;
+  created_by: z.string(),
   /** `AWS_BATCH_JOB_ID` of the process that began the run; null outside Batch. */
-  readonly batch_job_id: string | null;
-}
+  batch_job_id: z.string().nullable(),
+});
+/** What a run is. */
+export type Manifest = z.infer<typeof manifest>;
+
+/** Rows by how they ended; whoever makes one counts it up. */
+export const rowCounts = z.object({
+  rows: count,
+  /** Words were found. */
+  ok: count,
+  /** The page holds no words. */
+  empty: count,
+  /** The page could not be read. */
+  failed: count,
+  /** Failed rows by `error_code`. */
+  failures: z.record(z.string(), count),
+  /** Rows whose input width and height differ from what the API saw. */
+  size_mismatches: count,
+});
+/** Rows by how they ended. */
+export type RowCounts = z.infer<typeof rowCounts>;
 
 /** What the rows of a batch, or of a run, have cost; whoever makes one adds it up. */
-export interface Spent {
+export const spent = z.object({
   /** Rows whose answer was paid for another row, run or data set. */
-  answers_reused: number;
+  answers_reused: count,
   /** Requests for pages that failed for good. */
-  failed_attempts: number;
+  failed_attempts: count,
   /** What was paid for rows of this data set, by the run that paid. */
-  runs: Record<string, { answers: number; billed_pages: number; attempts: number }>;
-}
+  runs: z.record(z.string(), z.object({ answers: count, billed_pages: count, attempts: count })),
+});
+/** What rows have cost. */
+export type Spent = z.infer<typeof spent>;
 
-/** What a checkpoint says of itself, in its Parquet footer under `CHECKPOINT_FOOTER_KEY`. */
-export interface CheckpointFooter {
+/** What a checkpoint says of itself, in its Parquet footer under {@linkcode CHECKPOINT_FOOTER_KEY}. */
+export const checkpointFooter = z.object({
   /** The run it belongs to. */
-  readonly run_id: string;
+  run_id: z.string(),
   /** Which batch, from 0. */
-  readonly batch: number;
-  /** Its rows. */
-  readonly counts: RowCounts;
-  /** What they have cost. */
-  readonly spent: Spent;
-}
+  batch: count,
+  counts: rowCounts,
+  spent,
+});
+/** What a checkpoint says of itself. */
+export type CheckpointFooter = z.infer<typeof checkpointFooter>;
+/** Where in a Parquet footer's key-value metadata a checkpoint speaks of itself. */
+export const CHECKPOINT_FOOTER_KEY = "pseudolabel.checkpoint";
+
+/** What the output says of itself; nothing that differs between two runs over the same answers. */
+export const outputFooter = z.object({
+  dataset: z.string(),
+  /** URL of the input. */
+  input: z.string(),
+  input_etag: z.string(),
+  engine: z.string(),
+  model: z.string(),
+  schema_version: z.string(),
+});
+/** What the output says of itself. */
+export type OutputFooter = z.infer<typeof outputFooter>;
+/** Where in a Parquet footer's key-value metadata the output speaks of itself. */
+export const OUTPUT_FOOTER_KEY = "pseudolabel.output";
 
 /** Mark that the output is written. */
-export interface RunResult {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-result/1";
+export const runResult = z.object({
+  format: z.literal("pseudolabel-result/1"),
   /** The run whose output it is. */
-  readonly run_id: string;
-  /** The output object. */
-  readonly output: { readonly url: string; readonly etag: string; readonly bytes: number };
-  /** Its rows. */
-  readonly counts: RowCounts;
-  /** What they have cost. */
-  readonly spent: Spent;
-  /** ISO 8601, UTC. */
-  readonly finished_at: string;
-}
+  run_id: z.string(),
+  output: z.object({ url: z.string(), etag: z.string(), bytes: count }),
+  counts: rowCounts,
+  spent,
+  finished_at: timestamp,
+});
+/** Mark that the output is written. */
+export type RunResult = z.infer<typeof runResult>;
 
-/** What one run was billed for a data set. */
-export interface LedgerEntry {
-  /** Engine that was asked. */
-  readonly engine: string;
-  /** Model that was asked for. */
-  readonly model: string;
-  /** Answers that it paid for. */
-  readonly answers: number;
+const ledgerEntry = z.object({
+  engine: z.string(),
+  model: z.string(),
+  /** Answers that the run paid for. */
+  answers: count,
   /** Pages on the bill for them. */
-  readonly billed_pages: number;
+  billed_pages: count,
   /** Requests that they took. */
-  readonly attempts: number;
+  attempts: count,
   /** Rows of it whose answer was there already. */
-  readonly answers_reused: number;
-  /** ISO 8601, UTC. */
-  readonly updated_at: string;
-}
+  answers_reused: count,
+  updated_at: timestamp,
+});
+/** What one run was billed for a data set. */
+export type LedgerEntry = z.infer<typeof ledgerEntry>;
 
-/** What a data set has cost, by run. */
-export interface Ledger {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-ledger/1";
-  /** Data set. */
-  readonly dataset: string;
-  /** By run id. */
-  readonly runs: Readonly<Record<string, LedgerEntry>>;
-}
+/** What a data set has cost, by run id. */
+export const ledger = z.object({
+  format: z.literal("pseudolabel-ledger/1"),
+  dataset: z.string(),
+  runs: z.record(z.string(), ledgerEntry),
+});
+/** What a data set has cost. */
+export type Ledger = z.infer<typeof ledger>;
 
 /** The upper bound of what a run has spent. */
-export interface Spending {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-spending/1";
-  /** The run. */
-  readonly run_id: string;
+export const spending = z.object({
+  format: z.literal("pseudolabel-spending/1"),
+  run_id: z.string(),
   /** Pages that it was billed at most. */
-  readonly reserved_pages: number;
-}
+  reserved_pages: count,
+});
+/** The upper bound of what a run has spent. */
+export type Spending = z.infer<typeof spending>;
 
 /** Who works on a data set. */
-export interface LeaseDocument {
-  /** Kind and version of the document. */
-  readonly format: "pseudolabel-lease/1";
+export const leaseDocument = z.object({
+  format: z.literal("pseudolabel-lease/1"),
   /** The process, for programs. */
-  readonly holder: string;
+  holder: z.string(),
   /** The process, for people. */
-  readonly owner: string;
+  owner: z.string(),
   /** Grows with every change of hands. */
-  readonly generation: number;
+  generation: count,
   /** Not renewed for so long, it is over; milliseconds. */
-  readonly ttl_ms: number;
-  /** ISO 8601, UTC. */
-  readonly acquired_at: string;
-  /** ISO 8601, UTC. */
-  readonly renewed_at: string;
+  ttl_ms: count.positive(),
+  acquired_at: timestamp,
+  renewed_at: timestamp,
   /** Whether it was given up in order. */
-  readonly released: boolean;
-}
+  released: z.boolean(),
+});
+/** Who works on a data set. */
+export type LeaseDocument = z.infer<typeof leaseDocument>;
+
+/** What was learnt about a model's rate limit. */
+export const learntRate: Schema<LearntRate> = z.object({
+  rate: finite.positive(),
+  ceiling: finite.positive().nullable(),
+  latency_ms: finite.positive().nullable(),
+  at: finite,
+});

@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
+import { apiErrorBody, secretJson } from "../engine/json_schemas.ts";
 import {
-  apiErrorBody,
   checkpointFooter,
   ledger,
   manifest,
   runResult,
-  secretJson,
   spending,
-  storedResponse,
-} from "./json_schemas.ts";
+  storedAnswer,
+} from "./documents.ts";
 import { parseAs, parseJsonAs, type Schema } from "../base/json.ts";
 
 const COUNTS = { rows: 3, ok: 1, empty: 1, failed: 1, failures: { x: 1 }, size_mismatches: 0 };
@@ -74,7 +73,7 @@ const LEDGER = {
 const WHOLE: readonly (readonly [name: string, schema: Schema<unknown>, document: object])[] = [
   ["manifest", manifest, MANIFEST],
   ["runResult", runResult, RESULT],
-  ["storedResponse", storedResponse, RESPONSE],
+  ["storedAnswer", storedAnswer, RESPONSE],
   ["checkpointFooter", checkpointFooter, { run_id: "r", batch: 0, counts: COUNTS, spent: SPENT }],
   ["ledger", ledger, LEDGER],
   ["spending", spending, { format: "pseudolabel-spending/1", run_id: "r", reserved_pages: 9 }],
@@ -129,10 +128,10 @@ Deno.test("parseJsonAs() reads text and bytes, and says where it is no JSON", ()
   }
 });
 
-Deno.test("storedResponse takes only a lower-case SHA-256 for one", () => {
+Deno.test("storedAnswer takes only a lower-case SHA-256 for one", () => {
   for (const image_sha256 of ["", "ab", "AB".repeat(32), "ab".repeat(33), `../${"a".repeat(61)}`]) {
     assert.match(
-      parseAs(storedResponse, { ...RESPONSE, image_sha256 }).problem!,
+      parseAs(storedAnswer, { ...RESPONSE, image_sha256 }).problem!,
       /^image_sha256: /,
     );
   }

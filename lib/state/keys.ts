@@ -22,7 +22,7 @@ export function defaultOutputKey(dataset: string): string {
  * Where the answers of one model lie. It depends on what was asked, never on the data set, so that
  * an image that two data sets share is paid for once.
  */
-export function responsePrefix(engine: string, model: string): string {
+export function answerPrefix(engine: string, model: string): string {
   return `responses/${engine}/${model}/`;
 }
 
@@ -32,43 +32,33 @@ export function rateKey(engine: string, model: string): string {
 }
 
 /** Key of the stored answer for an image. @param sha256 Of the image's bytes, lower-case hex. */
-export function responseKey(engine: string, model: string, sha256: string): string {
-  return `${responsePrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;
+export function answerKey(engine: string, model: string, sha256: string): string {
+  return `${answerPrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;
 }
 
 /** Names of one data set's checkpoints below `{prefix}{dataset}/`. */
 export class CheckpointKeys {
   /** `{prefix}{dataset}/`: the slash keeps `train` and `train_v2` apart. */
   readonly root: string;
+  /** What this run is. */
+  readonly manifest: string;
+  /** That the output is written, and what it holds. */
+  readonly result: string;
+  /** Who works on the data set now. */
+  readonly lease: string;
+  /** What the data set has cost, by run. */
+  readonly ledger: string;
+  /** What the run has spent at most. */
+  readonly spending: string;
 
   /** Names only; nothing is read. @param prefix Empty, or ends with a slash. */
   constructor(prefix: string, dataset: string) {
     this.root = `${prefix}${dataset}/`;
-  }
-
-  /** What this run is. */
-  get manifest(): string {
-    return `${this.root}manifest.json`;
-  }
-
-  /** That the output is written, and what it holds. */
-  get result(): string {
-    return `${this.root}result.json`;
-  }
-
-  /** Who works on the data set now. */
-  get lease(): string {
-    return `${this.root}lease.json`;
-  }
-
-  /** What the data set has cost, by run. */
-  get ledger(): string {
-    return `${this.root}ledger.json`;
-  }
-
-  /** What the run has spent at most. */
-  get spending(): string {
-    return `${this.root}spending.json`;
+    this.manifest = `${this.root}manifest.json`;
+    this.result = `${this.root}result.json`;
+    this.lease = `${this.root}lease.json`;
+    this.ledger = `${this.root}ledger.json`;
+    this.spending = `${this.root}spending.json`;
   }
 
   /** Key of batch `index`, from 0; six digits, more if need be. */

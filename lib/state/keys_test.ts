@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { CheckpointKeys, isSafeName, responseKey } from "./keys.ts";
+import { answerKey, CheckpointKeys, isSafeName } from "./keys.ts";
 import { isSafeKey } from "../store/store.ts";
 import { parseImagePath } from "../dataset/image_location.ts";
 
@@ -51,10 +51,10 @@ Deno.test("parseImagePath() takes s3:// paths literally, and bare paths only whe
   }
 });
 
-Deno.test("responseKey() depends on engine, model and content only", () => {
+Deno.test("answerKey() depends on engine, model and content only", () => {
   const sha = "ab".repeat(32);
   assert.equal(
-    responseKey("upstage-ocr", "ocr", sha),
+    answerKey("upstage-ocr", "ocr", sha),
     `responses/upstage-ocr/ocr/ab/${sha}.json.gz`,
   );
 });

@@ -4,17 +4,15 @@
  */
 
 import { StoreError } from "../base/errors.ts";
-import { findObject } from "../store/find_object.ts";
-import { learntRate } from "./json_schemas.ts";
-import { parseJsonAs } from "../base/json.ts";
+import { readDocument, writeDocument } from "./document.ts";
+import { learntRate } from "./documents.ts";
 import type { LearntRate } from "../pace/types.ts";
 import type { Store } from "../store/store.ts";
 
 /** Reads it; `undefined` if there is nothing usable. */
 export async function readLearntRate(store: Store, key: string): Promise<LearntRate | undefined> {
   try {
-    const object = await findObject(store, key);
-    return object && parseJsonAs(learntRate, object.bytes).value;
+    return (await readDocument(store, key, learntRate))?.value;
   } catch (error) {
     if (error instanceof StoreError) return undefined;
     throw error;
@@ -27,9 +25,8 @@ export async function writeLearntRate(
   key: string,
   learnt: LearntRate,
 ): Promise<void> {
-  const bytes = new TextEncoder().encode(JSON.stringify(learnt) + "\n");
   try {
-    await store.write(key, bytes, { contentType: "application/json" });
+    await writeDocument(store, key, learnt, { oneLine: true });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
   }

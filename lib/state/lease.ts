@@ -9,14 +9,20 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import type { LeaseDocument } from "./documents.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import { type FoundLease, isOver, readLease, writeLease } from "./lease_object.ts";
-import type { Store } from "../store/store.ts";
-import { probeConditionalWrites } from "../store/conditional_writes.ts";
+import type { Store, WriteOptions } from "../store/store.ts";
+import { type FoundDocument, readDocument, writeDocument } from "./document.ts";
+import { type LeaseDocument, leaseDocument } from "./documents.ts";
 
 /** How many times its own length a lease is waited for, unless told otherwise. */
 const WAIT_LEASES = 4;
+/**
+ * A store that refuses to replace a version which still lies there so often, with a pause in between,
+ * can't: some compare an ETag with its quotes.
+ */
+const VAIN_TRIES = 3;
+/** What is said of a store where nothing keeps two runs apart. */
+const UNGUARDED = "so nothing keeps a second run off this data set: make sure there is only one";
 
 /** What {@linkcode acquireLease} works with. */
 export interface LeaseOptions {
@@ -34,6 +40,8 @@ export interface LeaseOptions {
   readonly ttlMs: number;
   /** How long a living holder is waited for, milliseconds. @default 4 × `ttlMs` */
   readonly waitMs?: number;
+  /** Whether it is tried to take the lease before anybody looks who has it. @default false */
+  readonly unknown?: boolean;
   /** Told what people should know. */
   readonly note: (message: string) => void;
   /** Ends the waiting; its reason is thrown. */
@@ -42,9 +50,9 @@ export interface LeaseOptions {
 
 /** The right to work on a data set. Disposing it gives it up. */
 export interface Lease extends AsyncDisposable {
-  /** False where the store has no conditional writes: nothing keeps others off then. */
+  /** False once the store is known to have no conditional writes: nothing keeps others off then. */
   readonly held: boolean;
-  /** Grows with every change of hands; 0 where nothing is held. */
+  /** Grows with every change of hands. */
   readonly generation: number;
   /**
    * Aborts when the lease is lost, with a {@linkcode RunError}: `conflict` if another took it,
@@ -58,40 +66,61 @@ export interface Lease extends AsyncDisposable {
 /**
  * Takes the lease, waiting for whoever holds it.
  *
+ * Old S3 servers ignore conditions without a word, or refuse an ETag that is right, and nothing but
+ * trying tells: a lease that was taken is taken again on the same condition, which must be refused.
+ *
  * @throws {RunError} `conflict` naming the holder, if it is still alive after `waitMs`
  * @throws {StoreError} when the store fails
  */
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
-  const { store, key, holder, clock, ttlMs, waitMs = WAIT_LEASES * ttlMs, note, stop } = options;
-  const probeKey = `${key}.probe-${holder}`;
-  const supported = await probeConditionalWrites(store, probeKey, { signal: stop });
-  if (!supported.create || !supported.replace) {
-    note(
-      `${store.url} has no conditional writes, so nothing keeps a second run off this data set: ` +
-        "make sure there is only one",
-    );
-    return unguarded();
-  }
+  const { store, key, clock, ttlMs, waitMs = WAIT_LEASES * ttlMs, note, stop } = options;
   const begin = clock.now();
   let seen: { readonly etag: string; readonly since: number } | undefined;
-  let tried: LeaseDocument | undefined;
+  let tried: { readonly document: LeaseDocument; readonly onlyIf: Condition } | undefined;
+  let vain = 0;
   let noted = false;
+  const take = async (found: FoundLease | undefined): Promise<Lease | undefined> => {
+    const document = newHold(options, (found?.value?.generation ?? 0) + 1);
+    tried = { document, onlyIf: found ? { etag: found.etag } : "absent" };
+    try {
+      const etag = await writeLease(store, key, document, tried.onlyIf);
+      return etag === undefined ? undefined : await hold(etag);
+    } catch (error) {
+      if (error instanceof StoreError && error.kind === "unsupported") return withoutLease(options);
+      throw error;
+    }
+  };
+  const hold = async (etag: string): Promise<Lease> => {
+    const { document, onlyIf } = tried!;
+    const refused = await writeLease(store, key, document, onlyIf) === undefined;
+    return refused
+      ? new HeldLease(options, document, etag, onlyIf !== "absent")
+      : withoutLease(options);
+  };
+  if (options.unknown) {
+    const lease = await take(undefined);
+    if (lease) return lease;
+  }
   for (;;) {
     stop.throwIfAborted();
-    const found = await readLease(store, key);
+    const found = await readDocument(store, key, leaseDocument);
     const now = clock.now();
-    if (found && tried && isSameHold(found.document, tried)) {
-      return new HeldLease(options, tried, found.etag); // it arrived, though it seemed to fail
+    if (found && tried && isSameHold(found.value, tried.document)) {
+      return await hold(found.etag); // it arrived, though it seemed to fail
     }
     if (found && seen?.etag !== found.etag) seen = { etag: found.etag, since: now };
     const unchangedMs = now - (seen?.since ?? now);
     // One that can't be read may be a newer version's: it is over if unchanged for our own time.
-    const over = found?.document ? isOver(found.document, unchangedMs, now) : unchangedMs > ttlMs;
+    const over = found?.value ? isOver(found.value, unchangedMs, now) : unchangedMs > ttlMs;
     if (!found || over) {
-      tried = describe(options, (found?.document?.generation ?? 0) + 1, now);
-      const etag = await writeLease(store, key, tried, found ? { etag: found.etag } : "absent");
-      if (etag !== undefined) return new HeldLease(options, tried, etag);
-      continue; // somebody was faster: see who
+      // Somebody was faster than the last try, or what it was for can't be had by anybody.
+      vain = tried && isSameVersion(tried.onlyIf, found) ? vain + 1 : 0;
+      if (vain >= VAIN_TRIES && found) return withoutLease(options);
+      if (vain >= VAIN_TRIES) throw new RunError("again", neverCreated(`${store.url}/${key}`));
+      if (vain > 0) await clock.sleep(Math.max(1, ttlMs / 100), stop);
+      const lease = await take(found);
+      if (lease) return lease;
+      continue;
     }
     const who = whoHolds(found, `${store.url}/${key}`, now);
     if (now - begin >= waitMs) {
@@ -106,12 +135,16 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   }
 }
 
+function isSameVersion(onlyIf: Condition, found: FoundLease | undefined): boolean {
+  return onlyIf === "absent" ? found === undefined : onlyIf.etag === found?.etag;
+}
+
 function isSameHold(found: LeaseDocument | undefined, own: LeaseDocument): boolean {
   return found?.holder === own.holder && found.generation === own.generation;
 }
 
 /** The holder for people, with its age, as far as the lease tells. */
-function whoHolds({ document }: FoundLease, url: string, now: number): string {
+function whoHolds({ value: document }: FoundLease, url: string, now: number): string {
   if (!document) return `${url} is not in a form that this version reads, but may be in use`;
   const { owner, acquired_at, renewed_at } = document;
   const age = Math.max(0, Math.round((now - Date.parse(renewed_at)) / 1_000));
@@ -119,7 +152,6 @@ function whoHolds({ document }: FoundLease, url: string, now: number): string {
 }
 
 class HeldLease implements Lease {
-  readonly held = true;
   readonly generation: number;
   readonly #options: LeaseOptions;
   readonly #acquired: LeaseDocument;
@@ -131,20 +163,29 @@ class HeldLease implements Lease {
   #etag: string;
   /** When the last renewal that succeeded was sent. */
   #renewedAt: number;
+  /** Whether the store is known to refuse the replacing of an outdated version. */
+  #proven: boolean;
+  #vain = 0;
+  #held = true;
 
-  constructor(options: LeaseOptions, acquired: LeaseDocument, etag: string) {
+  constructor(options: LeaseOptions, acquired: LeaseDocument, etag: string, proven: boolean) {
     this.#options = options;
     this.#acquired = acquired;
     this.#etag = etag;
+    this.#proven = proven;
     this.generation = acquired.generation;
     this.#renewedAt = Date.parse(acquired.renewed_at);
     this.#working = Promise.all([this.#renewUntilOver(), this.#watchUntilOver()]);
   }
 
+  get held(): boolean {
+    return this.#held;
+  }
+
   check(): void {
     this.lost.throwIfAborted();
     if (this.#over.signal.aborted) throw new Error("the lease was given up before this write");
-    if (this.#options.clock.now() - this.#renewedAt < this.#options.ttlMs) return;
+    if (!this.#held || this.#options.clock.now() - this.#renewedAt < this.#options.ttlMs) return;
     this.#lose(
       new RunError(
         "again",
@@ -160,12 +201,18 @@ class HeldLease implements Lease {
     this.#over.abort(reason);
   }
 
+  /** The store can't do what a lease needs: the run goes on without. */
+  #letGo(): void {
+    if (this.#held) this.#options.note(cannotReplace(this.#options.store));
+    this.#held = false;
+  }
+
   /** Never rejects. */
   async #renewUntilOver(): Promise<void> {
     const { clock, ttlMs } = this.#options;
     let wait = ttlMs / 3;
     try {
-      for (;;) {
+      while (this.#held) {
         await clock.sleep(wait, this.#over.signal);
         this.check(); // after a stall, stop instead of coming back to life
         wait = await this.#replace(clock.now(), false) ? ttlMs / 3 : ttlMs / 10;
@@ -179,7 +226,7 @@ class HeldLease implements Lease {
   async #watchUntilOver(): Promise<void> {
     const { clock, ttlMs } = this.#options;
     try {
-      for (;;) {
+      while (this.#held) {
         await clock.sleep(this.#renewedAt + ttlMs - clock.now(), this.#over.signal);
         this.check();
       }
@@ -193,17 +240,23 @@ class HeldLease implements Lease {
     const { store, key } = this.#options;
     const document = { ...this.#acquired, renewed_at: new Date(now).toISOString(), released };
     try {
-      const etag = await writeLease(store, key, document, { etag: this.#etag });
+      const onlyIf = { etag: this.#etag };
+      const etag = await writeLease(store, key, document, onlyIf);
       if (etag !== undefined) {
         this.#etag = etag;
         this.#renewedAt = now;
+        if (!released && !this.#proven) {
+          this.#proven = await writeLease(store, key, document, onlyIf) === undefined;
+          if (!this.#proven) this.#letGo();
+        }
         return true;
       }
-      const found = await readLease(store, key);
-      if (found && isSameHold(found.document, this.#acquired)) {
+      const found = await readDocument(store, key, leaseDocument);
+      if (found?.etag === onlyIf.etag && ++this.#vain >= VAIN_TRIES) this.#letGo();
+      if (found && isSameHold(found.value, this.#acquired)) {
         // An earlier renewal arrived, its reply did not.
         this.#etag = found.etag;
-        this.#renewedAt = Math.max(this.#renewedAt, Date.parse(found.document!.renewed_at));
+        this.#renewedAt = Math.max(this.#renewedAt, Date.parse(found.value!.renewed_at));
         return false;
       }
       const by = found ? `: ${whoHolds(found, `${store.url}/${key}`, now)}` : "";
@@ -230,7 +283,9 @@ class HeldLease implements Lease {
   }
 }
 
-function unguarded(): Lease {
+/** Without conditional writes nothing can be held, and the run goes on all the same. */
+function withoutLease({ store, note }: LeaseOptions): Lease {
+  note(cannotReplace(store));
   return {
     held: false,
     generation: 0,
@@ -240,9 +295,47 @@ function unguarded(): Lease {
   };
 }
 
-function describe(options: LeaseOptions, generation: number, now: number): LeaseDocument {
-  const { holder, owner, ttlMs: ttl_ms } = options;
-  const acquired_at = new Date(now).toISOString();
-  const times = { ttl_ms, acquired_at, renewed_at: acquired_at };
+function neverCreated(url: string): string {
+  return `cannot create ${url}: the store says that it exists, and that it doesn't; run again later`;
+}
+
+function cannotReplace({ url }: Store): string {
+  return `${url} has no conditional writes, ${UNGUARDED}`;
+}
+
+function newHold({ holder, owner, ttlMs, clock }: LeaseOptions, generation: number): LeaseDocument {
+  const acquired_at = new Date(clock.now()).toISOString();
+  const times = { ttl_ms: ttlMs, acquired_at, renewed_at: acquired_at };
   return { format: "pseudolabel-lease/1", holder, owner, generation, ...times, released: false };
+}
+
+type Condition = NonNullable<WriteOptions["onlyIf"]>;
+
+/** A lease object that was found; its `value` is missing where it can't be read. */
+type FoundLease = FoundDocument<LeaseDocument>;
+
+/**
+ * Whether a lease may be taken over: it was released, it was seen unchanged for its whole time, or its
+ * own time stamp says that it has been over for as long again. The stamp is of another machine's
+ * clock, hence the margin; one that lies in the future says nothing.
+ */
+function isOver(document: LeaseDocument, unchangedMs: number, now: number): boolean {
+  if (document.released) return true;
+  return unchangedMs > document.ttl_ms ||
+    now - Date.parse(document.renewed_at) > 2 * document.ttl_ms;
+}
+
+/** Writes the lease on a condition. @returns Its ETag; `undefined` if the condition failed. */
+async function writeLease(
+  store: Store,
+  key: string,
+  document: LeaseDocument,
+  onlyIf: Condition,
+): Promise<string | undefined> {
+  try {
+    return (await writeDocument(store, key, document, { onlyIf })).etag;
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === "precondition") return undefined;
+    throw error;
+  }
 }

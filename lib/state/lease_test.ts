@@ -432,3 +432,65 @@ Deno.test("whoever contends, dies, stalls or loses requests, never two hold the 
     { numRuns: 100 },
   );
 });
+
+Deno.test("a lease that nobody can have yet is tried for at once, without a look", async () => {
+  const { store, acquire } = setup();
+  const operations: string[] = [];
+  store.before = (operation) => void operations.push(operation);
+  const lease = await acquire("a", { unknown: true });
+  assert.deepEqual(operations, ["write", "write"], "taken, and proven to be refused a second time");
+  assert.equal(lease.held, true);
+  await lease[Symbol.asyncDispose]();
+  const taken = await acquire("b", { unknown: true });
+  assert.equal(taken.generation, 2);
+  await taken[Symbol.asyncDispose]();
+});
+
+Deno.test("a store that refuses a right ETag is found out at the first renewals, and the run goes on", async () => {
+  // A RADOS Gateway 16 compares it with its quotes.
+  const { store, clock, notes, acquire } = setup();
+  const write = store.write.bind(store);
+  store.write = async (key, bytes, options) => {
+    if (typeof options?.onlyIf === "object") throw new StoreError("precondition", "412");
+    return await write(key, bytes, options);
+  };
+  const lease = await acquire("a");
+  assert.deepEqual([lease.held, notes], [true, []]);
+  await clock.run(clock.sleep(5 * TTL));
+  assert.equal(lease.held, false);
+  lease.check();
+  assert.equal(lease.lost.aborted, false);
+  assert.match(notes[0], /no conditional writes.*make sure there is only one/);
+  await lease[Symbol.asyncDispose]();
+  // Whoever finds it there learns the same at once.
+  const next = await clock.run(acquire("b"));
+  assert.equal(next.held, false);
+  assert.equal(notes.length, 2, "it waits for the dead lease, then says so");
+});
+
+Deno.test("a store that ignores If-Match is found out at the first renewal", async () => {
+  const { store, clock, notes, acquire } = setup();
+  const write = store.write.bind(store);
+  store.write = (key, bytes, options) =>
+    write(key, bytes, options?.onlyIf === "absent" ? options : {});
+  const lease = await acquire("a");
+  await clock.run(clock.sleep(TTL));
+  assert.equal(lease.held, false);
+  assert.equal(notes.length, 1);
+  await lease[Symbol.asyncDispose]();
+});
+
+Deno.test("a store that contradicts itself about the lease is not asked for ever", async () => {
+  const { store, clock, acquire } = setup();
+  let requests = 0;
+  store.before = (operation) => {
+    requests++;
+    if (operation === "write") throw new StoreError("precondition", "409");
+  };
+  await assert.rejects(clock.run(acquire("a")), (error: RunError) => {
+    assert.equal(error.exit, "again");
+    assert.match(error.message, /cannot create .*lease\.json: the store says that it exists/);
+    return true;
+  });
+  assert.ok(requests < 12, `${requests} requests`);
+});

@@ -4,13 +4,21 @@
  * it, so no interruption can make it wrong.
  */
 
-import type { Ledger, LedgerEntry, Manifest, PaidBy, Spent } from "./documents.ts";
 import { StoreError } from "../base/errors.ts";
-import { findObject } from "../store/find_object.ts";
 import type { OcrItem } from "../dataset/row.ts";
-import { ledger as ledgerSchema } from "./json_schemas.ts";
-import { parseJsonAs } from "../base/json.ts";
 import type { Store } from "../store/store.ts";
+import {
+  type CheckpointFooter,
+  type Ledger,
+  ledger as ledgerSchema,
+  type LedgerEntry,
+  type Manifest,
+  type PaidBy,
+  type RowCounts,
+  type Spent,
+} from "./documents.ts";
+import { readDocument, writeDocument } from "./document.ts";
+import { addCounts, noRows } from "./row_counts.ts";
 
 /** Nothing spent. */
 export function nothingSpent(): Spent {
@@ -41,6 +49,18 @@ export function addRow(
   entry.answers++;
   entry.billed_pages += billed_pages ?? 0;
   entry.attempts += attempts;
+}
+
+/** All batches together. */
+export function totalOf(
+  footers: Iterable<CheckpointFooter>,
+): { counts: RowCounts; spent: Spent } {
+  const total = { counts: noRows(), spent: nothingSpent() };
+  for (const { counts, spent } of footers) {
+    addCounts(total.counts, counts);
+    addSpent(total.spent, spent);
+  }
+  return total;
 }
 
 /** Adds `other` to `spent`. */
@@ -97,10 +117,8 @@ export function totalBilled(
 
 /** Reads a ledger; `undefined` if there is none yet. @throws {StoreError} also if it is damaged */
 export async function readLedger(store: Store, key: string): Promise<Ledger | undefined> {
-  const object = await findObject(store, key);
-  if (!object) return undefined;
-  const parsed = parseJsonAs(ledgerSchema, object.bytes);
-  if (parsed.value) return parsed.value;
+  const parsed = await readDocument(store, key, ledgerSchema);
+  if (!parsed || parsed.value) return parsed?.value;
   throw new StoreError(
     "unsupported",
     `${store.url}/${key} is no ledger (${parsed.problem}); move it away to begin a new one`,
@@ -111,6 +129,7 @@ export async function readLedger(store: Store, key: string): Promise<Ledger | un
  * Brings the ledger in the store up to what the batches of a run say.
  *
  * @param now Milliseconds since the epoch.
+ * @param exists Whether there may be one already.
  */
 export async function bookSpent(
   store: Store,
@@ -118,11 +137,10 @@ export async function bookSpent(
   manifest: Manifest,
   spent: Spent,
   now: number,
+  exists = true,
 ): Promise<Ledger> {
-  const { ledger, changed } = updateLedger(await readLedger(store, key), manifest, spent, now);
-  if (changed) {
-    const bytes = new TextEncoder().encode(JSON.stringify(ledger, null, 2) + "\n");
-    await store.write(key, bytes, { contentType: "application/json" });
-  }
+  const before = exists ? await readLedger(store, key) : undefined;
+  const { ledger, changed } = updateLedger(before, manifest, spent, now);
+  if (changed) await writeDocument(store, key, ledger);
   return ledger;
 }

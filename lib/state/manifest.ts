@@ -2,14 +2,49 @@
  * @module state/manifest: what a run is, and whether the checkpoints that lie there belong to it.
  */
 
+import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import type { Manifest } from "./documents.ts";
-import { manifest as manifestSchema } from "./json_schemas.ts";
-import { parseJsonAs } from "../base/json.ts";
-import { findObject } from "../store/find_object.ts";
+import { PROGRAM } from "../base/version.ts";
+import { SCHEMA_VERSION } from "../dataset/row.ts";
+import { type Manifest, manifest as manifestSchema } from "./documents.ts";
+import { readDocument, writeDocument } from "./document.ts";
 import type { CheckpointKeys } from "./keys.ts";
-import type { StartMode } from "../base/settings.ts";
-import type { Store } from "../store/store.ts";
+import type { Settings, StartMode } from "../base/settings.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
+
+/**
+ * The manifest that a run would begin with.
+ *
+ * @param was The run whose batches, engine and model are kept; absent for those of the settings.
+ * @param info The input object.
+ * @param rows Rows in it.
+ */
+export function describeRun(
+  { settings, store, newRunId, clock, batchJobId }: {
+    readonly settings: Settings;
+    readonly store: Store;
+    readonly newRunId: string;
+    readonly clock: Clock;
+    readonly batchJobId: string | null;
+  },
+  was: Manifest | undefined,
+  info: ObjectInfo,
+  rows: number,
+): Manifest {
+  return {
+    format: "pseudolabel-manifest/1",
+    run_id: newRunId,
+    dataset: settings.datasetName,
+    input: { url: `${store.url}/${info.key}`, etag: info.etag, bytes: info.size, rows },
+    batch_size: was?.batch_size ?? settings.batchSize,
+    engine: was?.engine ?? settings.engine,
+    model: was?.model ?? settings.model,
+    schema_version: SCHEMA_VERSION,
+    created_at: new Date(clock.now()).toISOString(),
+    created_by: PROGRAM,
+    batch_job_id: batchJobId,
+  };
+}
 
 /** What {@linkcode settleManifest} found or made. */
 export interface Settled {
@@ -28,7 +63,8 @@ export interface Settled {
  * in between leaves the earlier run merely with less done. A further attempt of the very Batch job
  * that began the run continues it, as its command line still says `--fresh`.
  *
- * @param beforeNew Checks what a new run needs checked; a resumed one was checked when it began.
+ * @param options.beforeNew Checks what a new run needs checked; a resumed one was checked when it began.
+ * @param options.absent Whether none was there just now, so that it need not be looked for again.
  * @throws {RunError} `conflict` naming what differs and the two ways out
  */
 export async function settleManifest(
@@ -36,22 +72,19 @@ export async function settleManifest(
   keys: CheckpointKeys,
   wanted: Manifest,
   start: StartMode,
-  beforeNew: () => Promise<void>,
+  options: { readonly beforeNew: () => Promise<void>; readonly absent?: boolean },
 ): Promise<Settled> {
-  const found = await findManifest(store, keys, wanted, start);
-  if (found) return { manifest: found, resumed: true };
-  await beforeNew();
+  const found = options.absent ? undefined : await findManifest(store, keys, wanted, start);
+  if (found) return { manifest: found, resumed: found.run_id !== wanted.run_id };
+  await options.beforeNew();
   if (start === "fresh") await removeRun(store, keys);
-  const bytes = new TextEncoder().encode(JSON.stringify(wanted, null, 2) + "\n");
   try {
-    await store.write(keys.manifest, bytes, {
-      contentType: "application/json",
-      onlyIf: start === "fresh" ? undefined : "absent",
-    });
+    const onlyIf = start === "fresh" ? undefined : "absent";
+    await writeDocument(store, keys.manifest, wanted, { onlyIf });
   } catch (error) {
     if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
     // Somebody was faster; if it is the same run, take it up.
-    return await settleManifest(store, keys, wanted, "auto", beforeNew);
+    return await settleManifest(store, keys, wanted, "auto", { ...options, absent: false });
   }
   return { manifest: wanted, resumed: false };
 }
@@ -86,10 +119,8 @@ export async function readManifest(
   key: string,
   start: StartMode = "auto",
 ): Promise<Manifest | undefined> {
-  const object = await findObject(store, key);
-  if (!object) return undefined;
-  const parsed = parseJsonAs(manifestSchema, object.bytes);
-  if (parsed.value || start === "fresh") return parsed.value;
+  const parsed = await readDocument(store, key, manifestSchema);
+  if (!parsed || parsed.value || start === "fresh") return parsed?.value;
   throw new RunError(
     "conflict",
     `${store.url}/${key} is not a manifest this version can read (${parsed.problem}); ` +

@@ -50,7 +50,7 @@ function settle(
   start: StartMode = "auto",
   beforeNew: () => Promise<void> = allowed,
 ) {
-  return settleManifest(store, KEYS, wanted, start, beforeNew);
+  return settleManifest(store, KEYS, wanted, start, { beforeNew });
 }
 
 function stored(store: MemoryStore): unknown {

@@ -4,10 +4,9 @@
  */
 
 import type { Manifest, RunResult, Spent } from "./documents.ts";
-import type { RowCounts } from "../dataset/row_counts.ts";
-import { parseJsonAs } from "../base/json.ts";
-import { runResult as runResultSchema } from "./json_schemas.ts";
-import { findObject } from "../store/find_object.ts";
+import type { RowCounts } from "./documents.ts";
+import { runResult as runResultSchema } from "./documents.ts";
+import { readDocument, writeDocument } from "./document.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 
@@ -18,8 +17,7 @@ export async function findResult(
   manifest: Manifest,
   outputKey: string,
 ): Promise<RunResult | undefined> {
-  const object = await findObject(store, keys.result);
-  const result = object && parseJsonAs(runResultSchema, object.bytes).value;
+  const result = (await readDocument(store, keys.result, runResultSchema))?.value;
   if (result?.run_id !== manifest.run_id) return undefined;
   if (result.output.url !== `${store.url}/${outputKey}`) return undefined;
   const output = await store.stat(outputKey);
@@ -44,6 +42,5 @@ export async function markComplete(
     spent,
     finished_at: new Date(now).toISOString(),
   };
-  const bytes = new TextEncoder().encode(JSON.stringify(mark, null, 2) + "\n");
-  await store.write(keys.result, bytes, { contentType: "application/json" });
+  await writeDocument(store, keys.result, mark);
 }

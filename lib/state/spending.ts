@@ -6,11 +6,10 @@
  * After a kill all that was reserved counts as spent; a run that ends in order gives the rest back.
  */
 
+import { readDocument, writeDocument } from "./document.ts";
 import type { Spending } from "./documents.ts";
 import { RunError } from "../base/errors.ts";
-import { findObject } from "../store/find_object.ts";
-import { parseJsonAs } from "../base/json.ts";
-import { spending as spendingSchema } from "./json_schemas.ts";
+import { spending as spendingSchema } from "./documents.ts";
 import type { Store } from "../store/store.ts";
 
 /** Pages that one write reserves at most. */
@@ -30,6 +29,10 @@ export interface SpendGuardOptions {
   readonly maxPages: number;
   /** The limit in words, for the message. */
   readonly limit: string;
+  /** Pages that are likely to be asked for; no more than these are reserved ahead. @default many */
+  readonly likely?: number;
+  /** Whether the run has just begun, so that nothing can have been reserved. @default false */
+  readonly isNew?: boolean;
 }
 
 /** Counts pages before they are asked for. */
@@ -38,6 +41,7 @@ export class SpendGuard implements AsyncDisposable {
   /** Pages billed, as far as known; after a kill an upper bound. */
   #spent: number;
   #inFlight = 0;
+  #taken = 0;
   #reserved: number;
   #writing: Promise<void> | undefined;
   #settled = Promise.withResolvers<void>();
@@ -50,8 +54,8 @@ export class SpendGuard implements AsyncDisposable {
 
   /** Takes up what the run has reserved so far. @throws {StoreError} if that can't be read */
   static async open(options: SpendGuardOptions): Promise<SpendGuard> {
-    const object = await findObject(options.store, options.key);
-    const found = object && parseJsonAs(spendingSchema, object.bytes).value;
+    const { store, key, isNew } = options;
+    const found = isNew ? undefined : (await readDocument(store, key, spendingSchema))?.value;
     return new SpendGuard(options, found?.run_id === options.runId ? found.reserved_pages : 0);
   }
 
@@ -78,6 +82,7 @@ export class SpendGuard implements AsyncDisposable {
       );
     }
     this.#inFlight++;
+    this.#taken++;
     try {
       while (this.pages > this.#reserved) await this.#reserve();
     } catch (error) {
@@ -85,7 +90,8 @@ export class SpendGuard implements AsyncDisposable {
       throw error;
     }
     // The next block is written beside the requests, not in front of one.
-    if (this.#reserved - this.pages < this.#block / 2 && this.#reserved < maxPages) {
+    const likely = this.#taken < (this.#options.likely ?? Infinity);
+    if (likely && this.#reserved - this.pages < this.#block / 2 && this.#reserved < maxPages) {
       this.#reserve().catch(() => {}); // what needs it tries again
     }
   }
@@ -105,8 +111,10 @@ export class SpendGuard implements AsyncDisposable {
   }
 
   get #block(): number {
-    const left = this.#options.maxPages - this.pages;
-    return Math.max(1, Math.min(RESERVATION_PAGES, Math.floor(left * RESERVATION_SHARE)));
+    const { maxPages, likely = Infinity } = this.#options;
+    const share = Math.floor((maxPages - this.pages) * RESERVATION_SHARE);
+    const ahead = Math.max(1, Math.min(RESERVATION_PAGES, share));
+    return Math.min(ahead, Math.max(0, likely - this.#taken));
   }
 
   #reserve(): Promise<void> {
@@ -121,9 +129,7 @@ export class SpendGuard implements AsyncDisposable {
       run_id: runId,
       reserved_pages: pages,
     };
-    await store.write(key, new TextEncoder().encode(JSON.stringify(spending) + "\n"), {
-      contentType: "application/json",
-    });
+    await writeDocument(store, key, spending, { oneLine: true });
     this.#reserved = pages;
   }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { CreateBucketCommand, DeleteBucketCommand, S3Client } from "@aws-sdk/client-s3";
-import { probeConditionalWrites } from "../../../lib/store/conditional_writes.ts";
+import { probeConditionalWrites } from "../../testing/conditional_writes.ts";
 import { openS3 } from "../../../lib/store/s3.ts";
 import { startS3rver } from "./s3rver.ts";
 import { storeConformance } from "../../testing/store_conformance.ts";

@@ -1,24 +1,9 @@
 /**
- * @module dataset/row_counts: rows counted by how they ended.
+ * @module state/row_counts: rows counted by how they ended.
  */
 
-import type { OcrItem } from "./row.ts";
-
-/** Rows by how they ended; whoever makes one counts it up. */
-export interface RowCounts {
-  /** All of them. */
-  rows: number;
-  /** Words were found. */
-  ok: number;
-  /** The page holds no words. */
-  empty: number;
-  /** The page could not be read. */
-  failed: number;
-  /** Failed rows by `error_code`. */
-  failures: Record<string, number>;
-  /** Rows whose input width and height differ from what the API saw. */
-  size_mismatches: number;
-}
+import type { OcrItem } from "../dataset/row.ts";
+import type { RowCounts } from "./documents.ts";
 
 /** Counts of rows, all zero. */
 export function noRows(): RowCounts {

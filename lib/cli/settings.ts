@@ -1,57 +1,22 @@
 /**
- * @module cli/parse: turns arguments and environment into a command with its settings. Pure:
- * `main.ts` hands in what the user gave.
+ * @module cli/settings: makes the settings of what the user gave: every option checked, alone and
+ * with the others.
  */
 
-import { parseArgs } from "node:util";
 import { ENGINE_NAMES, findEngine } from "../engine/engines.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
 import { defaultInputKey, defaultOutputKey, isSafeName } from "../state/keys.ts";
 import { isSafeKey } from "../store/store.ts";
-import { type Flags, OptionValues, usageError } from "./option_values.ts";
-import { COMMANDS, OPTIONS, type OptionSpec } from "./options.ts";
-import type { Environment, Settings, StartMode } from "../base/settings.ts";
-
-/** A command that works on a data set. */
-export type CommandName = keyof typeof COMMANDS;
-
-/** What the command line asks for. */
-export type Command =
-  | { readonly name: "help" | "version" }
-  | { readonly name: CommandName; readonly settings: Settings };
+import { type OptionValues, usageError } from "./option_values.ts";
+import { OPTIONS } from "./options.ts";
+import type { Settings, StartMode } from "../base/settings.ts";
 
 /**
- * Reads arguments and environment. Without a command it is `run`.
+ * Reads what a command is told to do with a data set.
  *
  * @throws {RunError} `usage`, naming the option and what it takes
  */
-export function parseCommand(args: readonly string[], env: Environment): Command {
-  const specs: OptionSpec[] = Object.values(OPTIONS);
-  const types = Object.fromEntries(
-    specs.map(({ flag, value }) => [flag, { type: value ? "string" : "boolean" } as const]),
-  );
-  let parsed;
-  try {
-    parsed = parseArgs({
-      args: [...args],
-      options: { ...types, help: { type: "boolean", short: "h" }, version: { type: "boolean" } },
-      allowPositionals: true,
-    });
-  } catch (error) {
-    throw usageError(firstSentence((error as Error).message));
-  }
-  if (parsed.values.help) return { name: "help" };
-  if (parsed.values.version) return { name: "version" };
-  const [name = "run", ...extra] = parsed.positionals;
-  if (!Object.hasOwn(COMMANDS, name)) {
-    throw usageError(`Unknown command '${name}': it must be ${Object.keys(COMMANDS).join(", ")}`);
-  }
-  if (extra.length > 0) throw usageError(`Unexpected argument '${extra[0]}'`);
-  return { name: name as CommandName, settings: settings(parsed.values as Flags, env) };
-}
-
-function settings(flags: Flags, env: Environment): Settings {
-  const values = new OptionValues(flags, env);
+export function readSettings(values: OptionValues): Settings {
   if (!values.given(OPTIONS.datasetName)) {
     throw usageError(
       "--dataset-name (or DATASET_NAME) is required: it names the data set to label",
@@ -147,9 +112,4 @@ function spendingLimit(
   return affordable < pages
     ? { pricePerPage, maxPages: affordable, limit: `--max-cost ${cost} (${affordable} pages)` }
     : { pricePerPage, maxPages: pages, limit: `--max-pages ${pages}` };
-}
-
-/** `parseArgs` adds advice about positional arguments that doesn't apply here. */
-function firstSentence(message: string): string {
-  return message.split(/\. |\n/)[0].replace(/\.$/, "");
 }

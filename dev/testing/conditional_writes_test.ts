@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { startS3Double } from "../../dev/doubles/s3/server.ts";
-import { rejectsWith } from "../../dev/testing/store_conformance.ts";
-import type { Store } from "./store.ts";
+import { startS3Double } from "../doubles/s3/server.ts";
+import { rejectsWith } from "./store_conformance.ts";
+import type { Store } from "../../lib/store/store.ts";
 import { probeConditionalWrites } from "./conditional_writes.ts";
-import { openS3 } from "./s3.ts";
+import { openS3 } from "../../lib/store/s3.ts";
 
 Deno.test("probeConditionalWrites() tells by trying, and leaves nothing behind", async () => {
   await using server = await startS3Double({ buckets: ["b"] });

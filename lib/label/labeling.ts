@@ -1,12 +1,10 @@
 /**
- * @module label/open: puts together what labels rows: images within a memory budget, answers that are
- * found or asked for, slots, turns, limits and the API's health.
+ * @module label/labeling: puts together what rows are labelled with: images within a memory budget,
+ * answers that are found or asked for, turns, limits and the API's health.
  */
 
-import { Answers } from "./obtain.ts";
 import { ApiClient } from "../engine/client.ts";
 import type { ApiKey } from "../engine/api_key.ts";
-import { Asker } from "./ask.ts";
 import { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Manifest } from "../state/documents.ts";
@@ -14,11 +12,10 @@ import type { Engine } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
 import { ImageLoader } from "./images.ts";
 import { type ImageSource } from "../dataset/image_location.ts";
-import type { InputRow } from "../dataset/row.ts";
 import { type CheckpointKeys, rateKey } from "../state/keys.ts";
-import { type Labeled, Labeler } from "./label_row.ts";
+import type { Labeling } from "./label_row.ts";
 import { openPace } from "./pace.ts";
-import { ResponseStore } from "../state/answer_store.ts";
+import { AnswerStore } from "../state/answer_store.ts";
 import type { Settings } from "../base/settings.ts";
 import { SpendGuard } from "../state/spending.ts";
 import type { Store } from "../store/store.ts";
@@ -30,6 +27,10 @@ export interface LabelingOptions {
   readonly settings: Settings;
   /** The run. */
   readonly manifest: Manifest;
+  /** Whether it was begun before. */
+  readonly resumed: boolean;
+  /** Rows that are going to be labelled. */
+  readonly rowsToLabel: number;
   /** How to ask. */
   readonly engine: Engine;
   /** Where answers go, whoever holds the lease: what is paid for is kept. */
@@ -56,68 +57,38 @@ export interface LabelingOptions {
   readonly giveUp: AbortSignal;
 }
 
-/** Labels rows; disposing it gives back what was reserved and not spent. */
-export interface Labeling extends AsyncDisposable {
-  /** Labels a row. */
-  readonly make: (row: InputRow) => Promise<Labeled>;
-  /** Room for rows in progress. */
-  readonly rows: Budget;
-}
-
 /** Gets ready to label. @throws {StoreError} if what was spent so far can't be read */
-export async function openLabeling(options: LabelingOptions): Promise<Labeling> {
-  const { settings, manifest, engine, store, guarded, keys, tally, clock, halt } = options;
+export async function openLabeling(
+  options: LabelingOptions,
+): Promise<Labeling & AsyncDisposable> {
+  const { settings, manifest, engine, store, guarded, keys, tally, note, clock, random } = options;
+  const { dataset, run_id, model } = manifest;
+  const { maxPages, limit, maxOutageMs, maxRetries } = settings;
   const spending = await SpendGuard.open({
     store: guarded,
     key: keys.spending,
-    runId: manifest.run_id,
-    maxPages: settings.maxPages,
-    limit: settings.limit,
+    runId: run_id,
+    maxPages,
+    limit,
+    likely: options.rowsToLabel,
+    isNew: !options.resumed,
   });
-  const health = new Health({
-    model: manifest.model,
-    maxOutageMs: settings.maxOutageMs,
-    clock,
-    note: options.note,
-  });
-  const pace = await openPace({
-    settings,
-    engine,
-    store,
-    key: rateKey(engine.name, manifest.model),
-    note: options.note,
-    clock,
-    random: options.random,
-  });
-  const asker = new Asker({
-    engine,
-    model: manifest.model,
-    api: new ApiClient({ ...options.api, clock, note: options.note }),
+  const key = rateKey(engine.name, model);
+  const pace = await openPace({ settings, engine, store, key, note, clock, random });
+  return {
+    ...{ engine, model, tally, clock, random, maxRetries },
+    images: new ImageLoader(options.images, new Budget(settings.memoryBudget)),
+    answers: new AnswerStore(store, engine.name, model),
+    payer: { dataset, run_id },
+    underWay: new Map(),
+    api: new ApiClient({ ...options.api, clock, note }),
     limiter: pace.limiter,
     unsaved: pace.unsaved,
-    spending,
-    health,
-    maxRetries: settings.maxRetries,
-    tally,
-    clock,
-    random: options.random,
-    halt,
-    giveUp: options.giveUp,
-  });
-  const answers = new Answers({
-    engine,
-    payer: { dataset: manifest.dataset, run_id: manifest.run_id },
-    asker,
-    responses: new ResponseStore(store, engine.name, manifest.model),
-    tally,
-    clock,
-    halt,
-  });
-  const images = new ImageLoader(options.images, new Budget(settings.memoryBudget));
-  const labeler = new Labeler(engine.name, images, answers, clock.now);
-  return {
-    make: (row) => labeler.label(row, halt.signal),
     rows: pace.rows,
+    spending,
+    health: new Health({ model, maxOutageMs, clock, note }),
+    halt: options.halt,
+    giveUp: options.giveUp,
     async [Symbol.asyncDispose]() {
       await spending[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();

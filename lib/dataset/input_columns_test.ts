@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { toJsonText, toText, toWhole } from "./input_values.ts";
+import { toJsonText, toText, toWhole } from "./input_columns.ts";
 
 Deno.test("toJsonText() takes text that is JSON as it is and quotes any other", async (t) => {
   await t.step("JSON", () => {

@@ -11,31 +11,29 @@ import {
   type SoakData,
   soakData,
 } from "../../dev/soak/data.ts";
+import { settingsOf } from "../../dev/testing/settings.ts";
 import { encodeInput, SILENT_REPORTER } from "../../dev/testing/fixtures.ts";
 import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
 import { fixedKey } from "../engine/api_key.ts";
 import { systemClock } from "../base/clock.ts";
-import { parseCommand } from "../cli/parse.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
-import { CHECKPOINT_FOOTER_KEY } from "../state/json_schemas.ts";
+import { CHECKPOINT_FOOTER_KEY } from "../state/documents.ts";
 import { readFooter, readItems } from "../dataset/output_read.ts";
 import { memorySource } from "../parquet/source.ts";
 import { encodeItems } from "../dataset/output_write.ts";
-import { ResponseStore } from "../state/answer_store.ts";
+import { AnswerStore } from "../state/answer_store.ts";
 import type { Finding } from "../dataset/check_row.ts";
-import { run } from "../label/job.ts";
+import { run } from "./job.ts";
 import type { Settings } from "../base/settings.ts";
-import { Tally } from "../label/tally.ts";
+import { Tally } from "./tally.ts";
 import { type Verified, verify } from "./verify.ts";
 
 /** The fourth row has no image, the sixth is the first one's twin. */
 const ROWS = 11;
 
 function settings(): Settings {
-  const command = parseCommand(["--dataset-name", DATASET, "--batch-size", "4"], {});
-  assert.ok(command.name === "run");
-  return command.settings;
+  return settingsOf(["--dataset-name", DATASET, "--batch-size", "4"]);
 }
 
 /** Labels a data set. */
@@ -46,7 +44,6 @@ async function label(): Promise<{ readonly data: SoakData; readonly store: Memor
   await using api = await startUpstageServer({ answer: ({ bytes }) => readSoak(bytes) });
   await run({
     settings: { ...settings(), requestDelayMs: 0 },
-    mode: "run",
     owner: "a test",
     store,
     images: { local: store },
@@ -123,7 +120,7 @@ class Tampered {
   /** Changes a stored answer. */
   // deno-lint-ignore no-explicit-any
   async answer(i: number, change: (body: any) => void): Promise<void> {
-    const responses = new ResponseStore(this.store, "upstage-ocr", "ocr");
+    const responses = new AnswerStore(this.store, "upstage-ocr", "ocr");
     const { value } = (await responses.find(this.items[i].metadata.image_sha256!))!;
     const { format: _, engine: __, model: ___, body, ...envelope } = value!;
     change(body);
@@ -354,7 +351,7 @@ const CASES: readonly Case[] = [
     "ledger",
     /the stored answers bill 8 pages, the checkpoints 9/,
     async (t) => {
-      const responses = new ResponseStore(t.store, "upstage-ocr", "ocr");
+      const responses = new AnswerStore(t.store, "upstage-ocr", "ocr");
       const { value } = (await responses.find(t.items[0].metadata.image_sha256!))!;
       const { format: _, engine: __, model: ___, body, ...envelope } = value!;
       const paid_by = { ...envelope.paid_by, dataset: "other" };

@@ -1,11 +1,11 @@
 /**
- * @module store/conditional_writes: finds out which conditional writes a store honours.
+ * @module testing/conditional_writes: finds out which conditional writes a store honours.
  *
  * Old S3 servers ignore conditions without a word, or refuse an ETag that is right, so nothing but
  * trying tells.
  */
-import { StoreError } from "../base/errors.ts";
-import type { Store, WriteOptions } from "./store.ts";
+import { StoreError } from "../../lib/base/errors.ts";
+import type { Store, WriteOptions } from "../../lib/store/store.ts";
 
 /** Which conditional writes can be relied on. */
 export interface ConditionalWrites {

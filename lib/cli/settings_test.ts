@@ -1,21 +1,16 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { parseCommand } from "./parse.ts";
+import { settingsOf as settings } from "../../dev/testing/settings.ts";
 import { RunError } from "../base/errors.ts";
+import { firstWord } from "./option_values.ts";
 import { OPTIONS, type OptionSpec } from "./options.ts";
 import type { Environment, Settings } from "../base/settings.ts";
 
 type Name = keyof typeof OPTIONS;
 
-function settings(args: string[], env: Environment = {}): Settings {
-  const command = parseCommand(args, env);
-  assert.ok("settings" in command);
-  return command.settings;
-}
-
 function refusal(args: string[], env: Environment = {}): string {
   try {
-    parseCommand(args, env);
+    settings(args, env);
   } catch (error) {
     assert.ok(error instanceof RunError, String(error));
     assert.equal(error.exit, "usage");
@@ -167,7 +162,7 @@ for (const name of NAMES) {
   const spec: OptionSpec = OPTIONS[name];
   const { good, means = good, fallback, bad } = VALUES[name];
 
-  Deno.test(`parseCommand() takes --${spec.flag} before ${spec.env} before the default`, () => {
+  Deno.test(`readSettings() takes --${spec.flag} before ${spec.env} before the default`, () => {
     const flag = [`--${spec.flag}`, good[0]];
     const env = { [spec.env]: good[1] };
     assert.deepEqual(read(name, settings([...base(name), ...flag], env)), means[0]);
@@ -178,7 +173,7 @@ for (const name of NAMES) {
     assert.deepEqual(read(name, settings(base(name), { [spec.env]: "" })), fallback);
   });
 
-  Deno.test(`parseCommand() refuses a bad --${spec.flag} and names where it came from`, () => {
+  Deno.test(`readSettings() refuses a bad --${spec.flag} and names where it came from`, () => {
     for (const value of bad) {
       const fromFlag = refusal([...base(name), `--${spec.flag}=${value}`]);
       assert.ok(fromFlag.startsWith(`--${spec.flag} must be `), fromFlag);
@@ -192,7 +187,7 @@ for (const name of NAMES) {
   });
 }
 
-Deno.test("parseCommand() knows one engine and names it when another is asked for", () => {
+Deno.test("readSettings() knows one engine and names it when another is asked for", () => {
   assert.equal(settings(["--dataset-name=demo"]).engine, "upstage-ocr");
   assert.equal(settings(["--dataset-name=demo", "--engine=upstage-ocr"]).engine, "upstage-ocr");
   assert.equal(settings(["--dataset-name=demo"], { OCR_ENGINE: "" }).engine, "upstage-ocr");
@@ -200,7 +195,7 @@ Deno.test("parseCommand() knows one engine and names it when another is asked fo
   assert.match(refusal(["--dataset-name=demo"], { OCR_ENGINE: "x" }), /^OCR_ENGINE .*upstage-ocr/);
 });
 
-Deno.test("parseCommand() reads RESUME, which --resume and --fresh override", () => {
+Deno.test("readSettings() reads RESUME, which --resume and --fresh override", () => {
   const start = (RESUME: string | undefined, ...args: string[]) =>
     settings(["--dataset-name=demo", ...args], { RESUME }).start;
   for (const value of ["true", "TRUE", "1", "yes"]) assert.equal(start(value), "resume", value);
@@ -213,7 +208,7 @@ Deno.test("parseCommand() reads RESUME, which --resume and --fresh override", ()
   assert.match(refusal(["--dataset-name=demo", "--fresh=yes"]), /--fresh/);
 });
 
-Deno.test("parseCommand() reads which failed rows are to be made anew", () => {
+Deno.test("readSettings() reads which failed rows are to be made anew", () => {
   const failed = (env: Environment, ...args: string[]) =>
     settings(["--dataset-name=demo", ...args], env).retryFailed;
   assert.equal(failed({}), undefined);
@@ -236,7 +231,7 @@ Deno.test("parseCommand() reads which failed rows are to be made anew", () => {
   assert.match(refused({ RETRY_FAILED: "maybe" }), /^RETRY_FAILED .*'maybe'/);
 });
 
-Deno.test("parseCommand() takes the tighter of the two spending limits and names it", () => {
+Deno.test("readSettings() takes the tighter of the two spending limits and names it", () => {
   const limit = (...args: string[]) => {
     const { maxPages, limit } = settings(["--dataset-name=demo", ...args]);
     return [maxPages, limit];
@@ -252,50 +247,41 @@ Deno.test("parseCommand() takes the tighter of the two spending limits and names
   ]);
 });
 
-Deno.test("parseCommand() refuses an output that would replace the input", () => {
+Deno.test("readSettings() refuses an output that would replace the input", () => {
   const env = { OUTPUT_S3_KEY: "a.parquet" };
   const message = refusal(["--dataset-name=demo", "--input-s3-key=a.parquet"], env);
   assert.match(message, /--output-s3-key must differ from --input-s3-key.*'a\.parquet'/);
   refusal(["--dataset-name=demo", "--output-s3-key=data/processed/demo.parquet"]);
 });
 
-Deno.test("parseCommand() derives both keys from the data set, wherever its name came from", () => {
+Deno.test("readSettings() derives both keys from the data set, wherever its name came from", () => {
   const { inputKey, outputKey } = settings([], { DATASET_NAME: "set_7" });
   assert.equal(inputKey, "data/processed/set_7.parquet");
   assert.equal(outputKey, "data/processed/set_7_pseudo_labels.parquet");
 });
 
-Deno.test("parseCommand() asks for a data set by both names", () => {
+Deno.test("readSettings() asks for a data set by both names", () => {
   assert.match(refusal([]), /--dataset-name .*DATASET_NAME.* required/);
   assert.match(refusal(["run"], { DATASET_NAME: "" }), /required/);
 });
 
-Deno.test("parseCommand() takes no command for `run`, and knows no others than those listed", () => {
-  const args = ["--dataset-name", "demo", "--batch-size", "7"];
-  assert.deepEqual(parseCommand(["run", ...args], {}), parseCommand(args, {}));
-  for (const name of ["verify", "rebuild"]) {
-    const command = parseCommand([...args, name], {});
-    assert.equal(command.name, name);
-    assert.deepEqual({ ...command, name: "run" }, parseCommand(args, {}));
-  }
-  assert.match(refusal(["label", ...args]), /'label'.*\brun\b/);
-  assert.match(refusal(["constructor", ...args]), /'constructor'/);
-  assert.match(refusal(["run", "extra", ...args]), /'extra'/);
-});
-
-Deno.test("parseCommand() answers --help and --version whatever else is missing or wrong", () => {
-  assert.deepEqual(parseCommand(["--help"], {}), { name: "help" });
-  assert.deepEqual(parseCommand(["run", "-h", "--batch-size", "x"], {}), { name: "help" });
-  assert.deepEqual(parseCommand(["--version"], { BATCH_SIZE: "x" }), { name: "version" });
-});
-
-Deno.test("parseCommand() names an unknown option in one sentence", () => {
+Deno.test("parseFlags() names an unknown option in one sentence", () => {
   const message = refusal(["--dataset-name=demo", "--datset=x"]);
   assert.match(message, /'--datset'/);
   assert.ok(!message.includes("\n") && message.length < 80, message);
 });
 
-Deno.test("parseCommand() gives usable settings or a usage error for any text", () => {
+Deno.test("firstWord() finds the command wherever it stands and whatever is wrong", () => {
+  const word = (...args: string[]) => firstWord(args, Object.values(OPTIONS));
+  const args = ["--dataset-name", "run", "--fresh", "--batch-size", "7"];
+  assert.equal(word(...args), undefined);
+  assert.equal(word("verify", ...args), "verify");
+  assert.equal(word(...args, "verify"), "verify");
+  assert.equal(word("--datset=x", "--fresh=yes", "verify", "extra", "--rate"), "verify");
+  assert.deepEqual(settings([...args, "verify"]), settings(args));
+});
+
+Deno.test("readSettings() gives usable settings or a usage error for any text", () => {
   const names = NAMES.map((name) => OPTIONS[name].env);
   const values = NAMES.flatMap((name) => VALUES[name].good);
   const environment = fc.dictionary(

@@ -1,0 +1,52 @@
+/**
+ * @module cli/command: what a command is, and what it gets of the process that it runs in. The
+ * commands themselves are files in `commands/`.
+ */
+
+import type { ExitName } from "../base/errors.ts";
+import type { Build } from "../base/version.ts";
+import type { OptionValues } from "./option_values.ts";
+import type { OptionSpec } from "./options.ts";
+
+/** One thing that the program does. */
+export interface Command {
+  /** What it is called on the command line. */
+  readonly name: string;
+  /** What it does, in a line. */
+  readonly summary: string;
+  /** What else is to be known of it, for its `--help`: sentences. */
+  readonly description: string;
+  /** What it goes by; `cli/options.ts` declares what several commands share. */
+  readonly options: readonly OptionSpec[];
+  /**
+   * Does it.
+   *
+   * @returns How the program ends, once everything is said.
+   * @throws {RunError} `usage` for values that don't fit; whatever it leaves `main.ts` to say
+   */
+  run(values: OptionValues, context: Context): Promise<ExitName>;
+}
+
+/** The process that a command runs in, as `main.ts` hands it in. */
+export interface Context {
+  /** A variable of the environment; `cli/options.ts` lists those that may be read. */
+  readonly variable: (name: string) => string | undefined;
+  /** Writes to standard output. */
+  readonly print: (text: string) => void;
+  /** Writes to standard error. */
+  readonly printError: (text: string) => void;
+  /** The terminal that standard error is; absent where it is something else. */
+  readonly terminal?: { readonly columns: () => number };
+  /** Nothing new is begun once it aborts. */
+  readonly stop: AbortSignal;
+  /** Requests in flight are given up once it aborts. */
+  readonly giveUp: AbortSignal;
+  /** The number of the process on this machine. */
+  readonly pid: number;
+  /** The machine's name. */
+  readonly hostname: () => string;
+  /** Whether this is a compiled program. */
+  readonly standalone: boolean;
+  /** What a compiled program was built from. */
+  readonly build?: Build;
+}

@@ -1,0 +1,81 @@
+/**
+ * @module commands/job: what `run` and `rebuild` share: the job of `label/job.ts` between its
+ * services, whoever watches it, and the summary at its end. Loaded when it begins, as it brings
+ * almost the whole program with it.
+ */
+
+import { systemClock } from "../base/clock.ts";
+import { EXIT, type ExitName, explain } from "../base/errors.ts";
+import type { Environment, Settings } from "../base/settings.ts";
+import type { Context } from "../cli/command.ts";
+import { barReporter, jsonReporter } from "../cli/reporter.ts";
+import { failureRate, renderSummary, summaryFacts } from "../cli/summary.ts";
+import type { Job, RunSummary } from "../label/job.ts";
+import { Tally } from "../label/tally.ts";
+import { openServices } from "./services.ts";
+
+/**
+ * Does the job's work and tells how it went.
+ *
+ * @param work `run` or `rebuild`.
+ * @param asks Whether it asks the API.
+ * @returns How the program ends; what went wrong in the job is said already.
+ * @throws {RunError} `usage` if it can't begin
+ */
+export async function runJob(
+  work: (job: Job) => Promise<RunSummary>,
+  asks: boolean,
+  settings: Settings,
+  env: Environment,
+  context: Context,
+): Promise<ExitName> {
+  const { print, printError, terminal, stop, giveUp, standalone } = context;
+  await using services = await openServices(settings, env, { asks, standalone });
+  if (services.greeting) print(`${services.greeting}\n`);
+
+  const tally = new Tally();
+  const common = { tally, write: printError, clock: systemClock };
+  using reporter = terminal ? barReporter({ ...common, ...terminal }) : jsonReporter(common);
+  try {
+    const summary = await work({
+      settings: { ...settings, pricePerPage: services.pricePerPage ?? settings.pricePerPage },
+      ...services,
+      clock: systemClock,
+      random: Math.random,
+      newRunId: crypto.randomUUID(),
+      owner: owner(env, context),
+      batchJobId: env.AWS_BATCH_JOB_ID || null,
+      tally,
+      watcher: reporter,
+      stop,
+      giveUp,
+    });
+    const tooMany = failureRate(summary.counts) > settings.maxFailureRate;
+    const exit = tooMany ? "failures" : "ok";
+    reporter.end({ exit: EXIT[exit], ...summaryFacts(summary) });
+    print(renderSummary(summary));
+    if (tooMany) {
+      printError(
+        `pseudolabel: ${summary.counts.failed} of ${summary.counts.rows} rows failed, more than ` +
+          `--max-failure-rate ${settings.maxFailureRate} allows; the output is written all the same\n`,
+      );
+    }
+    return exit;
+  } catch (error) {
+    const [exit, message] = explain(error);
+    reporter.end({ exit: EXIT[exit], error: message });
+    const progress = tally.requests + tally.done > 0
+      ? ` (${tally.done} of ${tally.total} rows were done)`
+      : "";
+    printError(`pseudolabel: ${message}${progress}\n`);
+    return exit;
+  }
+}
+
+/** Who runs this, for whoever finds the data set in use. */
+function owner(env: Environment, { pid, hostname }: Context): string {
+  if (env.AWS_BATCH_JOB_ID) {
+    return `Batch job ${env.AWS_BATCH_JOB_ID}, attempt ${env.AWS_BATCH_JOB_ATTEMPT || "1"}`;
+  }
+  return `process ${pid} on ${hostname()}`;
+}

@@ -1,0 +1,120 @@
+/**
+ * @module label/output_row: makes an output row of an input row, its image and its answer. Pure.
+ */
+
+import type { Parsed } from "../base/json.ts";
+import type { Failure } from "../dataset/failure.ts";
+import { type InputRow, type ItemMetadata, type OcrItem, SCHEMA_VERSION } from "../dataset/row.ts";
+import type { Answer, Engine, Page } from "../engine/engine.ts";
+import type { PaidBy, StoredAnswer } from "../state/documents.ts";
+import type { LoadedImage } from "./images.ts";
+
+/** What every word is labelled as. */
+export const WORD_LABEL = "text";
+/** `metadata.source` of every row. */
+export const SOURCE = "pseudolabel";
+
+/** A row that is made. */
+export interface LabeledRow {
+  /** The row. */
+  readonly item: OcrItem;
+  /** For whom its answer was paid; null where none is stored. */
+  readonly paidBy: PaidBy | null;
+}
+
+/** What an image came to: `answer` or `failure`. */
+export interface Obtained {
+  /** The answer, read. */
+  readonly answer?: Answer;
+  /** Why there is none. */
+  readonly failure?: Failure;
+  /** Key of the stored answer; null where none is stored. */
+  readonly answerKey: string | null;
+  /** Pages on the bill for the stored answer, readable or not; null where none is stored. */
+  readonly billedPages: number | null;
+  /** Requests that were sent for it, whenever that was; throttled ones don't count. */
+  readonly attempts: number;
+  /** When the answer arrived or the page failed. */
+  readonly at: Date;
+  /** For which row of which run the answer was paid; null where none is stored. */
+  readonly paidBy: PaidBy | null;
+}
+
+/**
+ * Reads a stored answer: the same result whether it just arrived or came long ago. Pure.
+ *
+ * @param read What the engine makes of its body, where that is known already.
+ */
+export function readAnswer(
+  engine: Engine,
+  stored: Pick<StoredAnswer, "attempts" | "received_at" | "paid_by" | "body">,
+  answerKey: string,
+  read: Parsed<Answer> = engine.parse(stored.body),
+): Obtained {
+  return {
+    answerKey,
+    billedPages: engine.billedPages(stored.body),
+    attempts: stored.attempts,
+    at: new Date(stored.received_at),
+    paidBy: stored.paid_by,
+    ...(read.problem === undefined
+      ? { answer: read.value }
+      : { failure: { code: "invalid_answer" as const, message: read.problem } }),
+  };
+}
+
+/** Joins a row with what became of its image. Pure. @param now Milliseconds since the epoch. */
+export function outputRow(
+  row: InputRow,
+  engine: string,
+  loaded: Pick<LoadedImage, "failure" | "sha256" | "size">,
+  obtained: Omit<Obtained, "paidBy"> | undefined,
+  now: number,
+): OcrItem {
+  const answer = obtained?.answer;
+  const [page, failure] = onePage(answer?.pages, loaded.failure ?? obtained?.failure);
+  const words = page?.words ?? [];
+  const metadata: ItemMetadata = {
+    source: SOURCE,
+    engine,
+    model_version: answer?.modelVersion ?? null,
+    status: failure ? "failed" : words.length > 0 ? "ok" : "empty",
+    error_code: failure?.code ?? null,
+    error_message: failure?.message ?? null,
+    attempts: obtained?.attempts ?? 0,
+    page_confidence: page?.confidence ?? null,
+    word_confidences: words.map((word) => word.confidence),
+    image_sha256: loaded.sha256,
+    image_bytes: loaded.size,
+    api_width: page?.width ?? null,
+    api_height: page?.height ?? null,
+    billed_pages: obtained?.billedPages ?? null,
+    response_key: obtained?.answerKey ?? null,
+    processed_at: obtained?.at ?? new Date(now),
+    input_metadata: row.metadata,
+  };
+  return {
+    schema_version: SCHEMA_VERSION,
+    id: row.id,
+    split: row.split,
+    image_path: row.image_path,
+    image_filename: row.image_filename,
+    // 0 is how the input says that it doesn't know.
+    width: row.width || (page?.width ?? row.width),
+    height: row.height || (page?.height ?? row.height),
+    polygons: words.map((word) => word.polygon),
+    texts: words.map((word) => word.text),
+    labels: words.map(() => WORD_LABEL),
+    metadata,
+  };
+}
+
+function onePage(
+  pages: readonly Page[] | undefined,
+  failure: Failure | undefined,
+): [Page | undefined, Failure | undefined] {
+  if (failure || !pages) return [undefined, failure];
+  if (pages.length === 1) return [pages[0], undefined];
+  const message = `the document has ${pages.length} pages, a row describes one image`;
+  return [undefined, { code: "multiple_pages", message }];
+}

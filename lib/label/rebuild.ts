@@ -1,0 +1,78 @@
+/**
+ * @module label/rebuild: all rows of a finished run anew from stored answers, without a request: this
+ * is how a better parser reaches labels that were paid for long ago.
+ */
+
+import { Budget } from "../base/budget.ts";
+import { RunError } from "../base/errors.ts";
+import { findEngine } from "../engine/engines.ts";
+import { AnswerStore } from "../state/answer_store.ts";
+import { Checkpoints } from "../state/checkpoints.ts";
+import { bookBatches, finish } from "../state/finish.ts";
+import { describeRun, findManifest, readManifest } from "../state/manifest.ts";
+import { planRebuild } from "./batch_work.ts";
+import {
+  holdDataset,
+  type Job,
+  openDataset,
+  type RunSummary,
+  startFacts,
+  surveyBatches,
+} from "./job.ts";
+import { ROWS_AHEAD } from "./pace.ts";
+import { workOnBatches } from "./pipeline.ts";
+import { restoreRow } from "./restore_row.ts";
+
+/**
+ * Makes every row of a finished run anew.
+ *
+ * @throws {RunError} `conflict` if there is no finished run, `unsound` if an answer is missing or
+ *   damaged
+ * @throws {StoreError} when the store fails
+ */
+export async function rebuild(job: Job): Promise<RunSummary> {
+  const { settings, store, clock, tally, watcher } = job;
+  const { keys, input, info, summary } = await openDataset(job);
+  const was = await readManifest(store, keys.manifest);
+  if (!was) throw nothingThere(`${store.url}/${keys.root}`);
+
+  await using held = await holdDataset(job, keys, false);
+  const { guarded, halt } = held;
+  const wanted = describeRun(job, was, info, input.rows);
+  const manifest = await findManifest(store, keys, wanted, "auto");
+  if (!manifest) throw nothingThere(`${store.url}/${keys.root}`);
+
+  const checkpoints = new Checkpoints(guarded, keys, manifest);
+  const done = await surveyBatches(checkpoints, watcher);
+  if (done.size < checkpoints.batches) {
+    throw new RunError(
+      "conflict",
+      `${checkpoints.batches - done.size} of ${checkpoints.batches} batches in ` +
+        `${store.url}/${keys.root} are not done; finish the run first, then rebuild`,
+    );
+  }
+  watcher.start({ ...startFacts(job, manifest), resumed: true });
+  await guarded.remove(keys.result);
+
+  const engine = findEngine(manifest.engine)!;
+  const answers = new AnswerStore(store, engine.name, manifest.model);
+  await workOnBatches(planRebuild(done), {
+    ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
+    async make(row, previous) {
+      const restored = await restoreRow(row, previous!, engine, answers, halt.signal);
+      if (restored.problem === undefined) return restored;
+      throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
+    },
+    countSpent: false,
+    rows: new Budget(ROWS_AHEAD),
+    onSaved: (footer) => done.set(footer.batch, footer),
+  });
+  await bookBatches(guarded, keys, checkpoints, done, clock.now());
+  return summary(
+    await finish(guarded, keys, checkpoints, done, settings.outputKey, clock, halt.signal),
+  );
+}
+
+function nothingThere(url: string): RunError {
+  return new RunError("conflict", `there is no run in ${url} to rebuild`);
+}

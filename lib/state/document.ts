@@ -1,0 +1,36 @@
+/**
+ * @module state/document: reading and writing one JSON document of the store.
+ */
+
+import { type Parsed, parseJsonAs, type Schema } from "../base/json.ts";
+import { findObject } from "../store/find_object.ts";
+import type { ObjectInfo, Store, WriteOptions } from "../store/store.ts";
+
+/** A document that was found: its value, or what is wrong with it. */
+export type FoundDocument<T> = Parsed<T> & {
+  /** Version of the object. */
+  readonly etag: string;
+};
+
+/** Reads a document; `undefined` if there is none. @throws {StoreError} for everything else */
+export async function readDocument<T>(
+  store: Store,
+  key: string,
+  schema: Schema<T>,
+): Promise<FoundDocument<T> | undefined> {
+  const object = await findObject(store, key);
+  return object && { ...parseJsonAs(schema, object.bytes), etag: object.etag };
+}
+
+/** Writes a document for people to read, too; `oneLine` if it is small and written often. */
+export async function writeDocument(
+  store: Store,
+  key: string,
+  document: object,
+  options: Pick<WriteOptions, "onlyIf"> & { readonly oneLine?: boolean } = {},
+): Promise<ObjectInfo> {
+  const text = JSON.stringify(document, null, options.oneLine ? undefined : 2) + "\n";
+  const { onlyIf } = options;
+  const bytes = new TextEncoder().encode(text);
+  return await store.write(key, bytes, { contentType: "application/json", onlyIf });
+}

@@ -1,0 +1,85 @@
+/**
+ * @module state/finish: what follows when all batches are done: the output is joined from them, and
+ * the mark that it is written comes last. And what they have cost is booked, done or not.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
+import { joinParquet } from "../dataset/output_join.ts";
+import type { Store } from "../store/store.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import {
+  type CheckpointFooter,
+  OUTPUT_FOOTER_KEY,
+  type OutputFooter,
+  type RowCounts,
+  type Spent,
+} from "./documents.ts";
+import type { CheckpointKeys } from "./keys.ts";
+import { bookSpent, totalOf } from "./ledger.ts";
+import { markComplete } from "./result.ts";
+
+/** A checkpoint is no longer what it was when it was looked at or written. */
+const CHANGED: readonly StoreErrorKind[] = ["precondition", "not_found"];
+
+/**
+ * Joins the batches into the output and sets the mark.
+ *
+ * @param done The footers of all of them.
+ * @returns What they hold together.
+ * @throws {RunError} `again` if a batch has changed since it was looked at
+ */
+export async function finish(
+  store: Store,
+  keys: CheckpointKeys,
+  checkpoints: Checkpoints,
+  done: ReadonlyMap<number, CheckpointFooter>,
+  outputKey: string,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{ counts: RowCounts; spent: Spent }> {
+  const { manifest } = checkpoints;
+  const { dataset, input, engine, model, schema_version } = manifest;
+  // Nothing that differs between two runs over the same answers.
+  const footer: OutputFooter = {
+    dataset,
+    input: input.url,
+    input_etag: input.etag,
+    engine,
+    model,
+    schema_version,
+  };
+  const keyValues = { [OUTPUT_FOOTER_KEY]: JSON.stringify(footer) };
+  const output = await store.writeParts(
+    outputKey,
+    joinParquet(checkpoints.sources(), { keyValues }),
+    { contentType: "application/vnd.apache.parquet", signal },
+  ).catch((error) => {
+    const changed = error instanceof StoreError && CHANGED.includes(error.kind);
+    if (!changed) throw error;
+    const message = `a checkpoint has changed while it was joined (${error.message}); run again`;
+    throw new RunError("again", message, { cause: error });
+  });
+  const total = totalOf(done.values());
+  const written = { ...output, url: `${store.url}/${outputKey}` };
+  await markComplete(store, keys, manifest, written, total.counts, total.spent, clock.now());
+  return total;
+}
+
+/**
+ * Brings the ledger up to what finished batches say.
+ *
+ * @param done Their footers, from a survey of `checkpoints` and since.
+ * @param now Milliseconds since the epoch.
+ */
+export async function bookBatches(
+  store: Store,
+  keys: CheckpointKeys,
+  checkpoints: Checkpoints,
+  done: ReadonlyMap<number, CheckpointFooter>,
+  now: number,
+): Promise<void> {
+  const { spent } = totalOf(done.values());
+  const exists = checkpoints.others.has(keys.ledger);
+  await bookSpent(store, keys.ledger, checkpoints.manifest, spent, now, exists);
+}
