@@ -67,7 +67,9 @@ async function runCommand(
       import("./lib/cli/summary.ts"),
       import("./lib/base/clock.ts"),
     ]);
-  await using services = await openServices(settings, env, mode === "run");
+  // Only what sends requests has something to say, and by then there is somebody to tell.
+  const note = (message: string) => reporter.note(message);
+  await using services = await openServices(settings, env, mode === "run", note);
   if (services.greeting) print(`${services.greeting}\n`);
 
   const tally = new Tally();
@@ -79,7 +81,7 @@ async function runCommand(
   try {
     const summary = await (mode === "run" ? run : rebuild)({
       // Pages of the local profile cost nothing.
-      settings: isLocalProfile(settings, env) ? { ...settings, pricePerPage: 0 } : settings,
+      settings: await isLocalProfile(settings, env) ? { ...settings, pricePerPage: 0 } : settings,
       ...services,
       clock: systemClock,
       random: Math.random,
@@ -119,7 +121,7 @@ async function verifyCommand(
   signals: StopSignals,
 ): Promise<number> {
   const { verify } = await import("./lib/commands/verify.ts");
-  await using services = await openServices(settings, env, false);
+  await using services = await openServices(settings, env, false, () => {});
   if (services.greeting) printError(`${services.greeting}\n`);
   const line = (facts: unknown) => print(JSON.stringify(facts) + "\n");
   const verified = await verify(
@@ -144,27 +146,30 @@ async function openServices(
   settings: Settings,
   env: Environment,
   asks: boolean,
+  note: (message: string) => void,
 ): Promise<Services> {
-  if (!isLocalProfile(settings, env)) {
-    return await (await import("./lib/commands/services.ts")).openAws(settings, env, asks);
-  }
-  return await openLocalProfile(env);
+  const { systemClock } = await import("./lib/base/clock.ts");
+  const open = await isLocalProfile(settings, env)
+    ? await loadLocalProfile()
+    : (await import("./lib/commands/services.ts")).openAws;
+  return await open(settings, env, asks, note, systemClock);
 }
 
 /**
  * A fresh checkout without AWS and without a key works on a folder and a local server. A compiled
  * program never does.
  */
-function isLocalProfile(settings: Settings, env: Environment): boolean {
-  return !Deno.build.standalone && !settings.s3Bucket && !env.UPSTAGE_API_KEY &&
-    !env.AWS_SECRET_ARN;
+async function isLocalProfile(settings: Settings, env: Environment): Promise<boolean> {
+  if (Deno.build.standalone || settings.s3Bucket) return false;
+  const { givenKey } = await import("./lib/commands/services.ts");
+  return givenKey(settings, env) === undefined;
 }
 
-async function openLocalProfile(env: Environment): Promise<Services> {
+async function loadLocalProfile() {
   // A computed address keeps development code out of the compiled program.
   const address = new URL("./dev/local/profile.ts", import.meta.url).href;
   const profile = await import(address) as typeof import("./dev/local/profile.ts");
-  return await profile.openLocalProfile(env);
+  return profile.openLocalProfile;
 }
 
 /** The exit code and the message for whatever was thrown. */

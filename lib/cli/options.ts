@@ -3,7 +3,7 @@
  * written.
  */
 
-import { ENGINE_NAMES } from "../engine/engines.ts";
+import { DEFAULT_ENGINE, ENGINE_ENVIRONMENT, ENGINE_NAMES } from "../engine/engines.ts";
 import { defaultInputKey, defaultOutputKey } from "../state/keys.ts";
 
 /** The commands, with what they do. */
@@ -116,7 +116,7 @@ export const OPTIONS = {
     flag: "engine",
     env: "OCR_ENGINE",
     value: "NAME",
-    default: "upstage-ocr",
+    default: DEFAULT_ENGINE.name,
     help: `OCR engine: ${ENGINE_NAMES.join(", ")}`,
   },
   model: {
@@ -164,8 +164,9 @@ export const OPTIONS = {
     flag: "price-per-page",
     env: "PRICE_PER_PAGE",
     value: "DOLLARS",
-    default: "0.0015",
-    help: "price of a page in US dollars; the default is of November 2026, check your contract",
+    default: String(DEFAULT_ENGINE.price.perPage),
+    help: "price of a page in US dollars; the default is of " +
+      `${DEFAULT_ENGINE.price.asOf}, check your contract`,
   },
   maxOutageMinutes: {
     flag: "max-outage-minutes",
@@ -185,17 +186,7 @@ export const OPTIONS = {
 
 /** What comes from the environment only, with what it is for. */
 export const ENVIRONMENT_ONLY: readonly (readonly [name: string, help: string])[] = [
-  ["UPSTAGE_API_KEY", "API key (required outside the local profile, or the next)"],
-  [
-    "AWS_SECRET_ARN",
-    "Secrets Manager secret with the API key: plain, or JSON with\n" +
-    "UPSTAGE_API_KEY or api_key",
-  ],
-  [
-    "UPSTAGE_BASE_URL",
-    "API address, https unless on this machine\n" +
-    "(default: https://api.upstage.ai/v1)",
-  ],
+  ...ENGINE_ENVIRONMENT.map(({ name, help }) => [name, help] as const),
   ["AWS_ENDPOINT_URL_S3", "another S3 server; it is addressed path-style"],
   ["AWS_REGION, AWS_PROFILE, …", "as for every AWS tool"],
 ];

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connectTo } from "../../dev/testing/connection.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import {
   CHECKPOINTS,
@@ -13,7 +14,6 @@ import {
 } from "../../dev/soak/data.ts";
 import { encodeInput, SILENT_REPORTER } from "../../dev/testing/fixtures.ts";
 import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
-import { fixedKey } from "../engine/api_key.ts";
 import { systemClock } from "../base/clock.ts";
 import { parseCommand } from "../cli/parse.ts";
 import { RunError, StoreError } from "../base/errors.ts";
@@ -49,7 +49,7 @@ async function label(): Promise<{ readonly data: SoakData; readonly store: Memor
     owner: "a test",
     store,
     images: { local: store },
-    api: { baseUrl: api.url, key: fixedKey("key") },
+    connection: await connectTo(api.url),
     clock: systemClock,
     random: () => 0,
     newRunId: crypto.randomUUID(),
