@@ -4,36 +4,49 @@
  * API's protocol and really reads the images. Never part of the compiled program.
  */
 
-import { apiBaseUrl, isLoopback } from "../../lib/engine/access.ts";
-import { fixedKey } from "../../lib/engine/api_key.ts";
+import { apiAddress, isLoopback } from "../../lib/engine/access.ts";
+import { findEngine } from "../../lib/engine/engines.ts";
 import { RunError } from "../../lib/base/errors.ts";
-import type { Environment } from "../../lib/base/settings.ts";
-import type { Services } from "../../lib/commands/services.ts";
+import type { Environment, Settings } from "../../lib/base/settings.ts";
+import type { Needs, Services } from "../../lib/commands/services.ts";
 import { openFolder } from "../../lib/store/folder.ts";
 import { startReadingServer } from "../doubles/ocr/reading_server.ts";
 
 const CHECKOUT = new URL("../../", import.meta.url);
 
-/** Opens the local profile. An `UPSTAGE_BASE_URL` on this machine replaces the reading server. */
-export async function openLocalProfile(env: Environment): Promise<Services> {
+/**
+ * Opens the local profile. An `UPSTAGE_BASE_URL` on this machine replaces the reading server.
+ *
+ * @param needs Where nothing is asked no server is started.
+ */
+export async function openLocalProfile(
+  settings: Settings,
+  env: Environment,
+  { asks, note, clock }: Needs,
+): Promise<Services> {
   const folder = new URL(".local/store/", CHECKOUT);
   await copyMissing(new URL("testdata/store/", CHECKOUT), folder);
   const store = openFolder(folder.pathname);
-  const own = env.UPSTAGE_BASE_URL ? undefined : await startReadingServer({
-    folder: new URL("..", folder).pathname, // the one folder that the program may write to
-  });
-  const baseUrl = own?.url ?? apiBaseUrl(env);
-  if (!isLoopback(new URL(baseUrl))) {
+  const own = asks && !env.UPSTAGE_BASE_URL
+    ? await startReadingServer({
+      folder: new URL("..", folder).pathname, // the one folder that the program may write to
+    })
+    : undefined;
+  const baseUrl = own?.url ??
+    (env.UPSTAGE_BASE_URL && apiAddress("UPSTAGE_BASE_URL", env.UPSTAGE_BASE_URL));
+  if (baseUrl && !isLoopback(new URL(baseUrl))) {
     throw new RunError(
       "usage",
       "the local profile only asks an API on this machine: set UPSTAGE_API_KEY (or AWS_SECRET_ARN) " +
         "and S3_BUCKET to use UPSTAGE_BASE_URL, or unset it",
     );
   }
+  const readSecret = () => Promise.reject(new Error("the local profile has no secrets"));
+  const options = { env, readSecret, clock, note, baseUrl, key: "local-profile" };
   return {
     store,
     images: { local: store },
-    api: { baseUrl, key: fixedKey("local-profile") },
+    connection: asks ? await findEngine(settings.engine)!.connect(options) : undefined,
     greeting: "Local profile: no bucket and no API key are set, so this run works on the folder " +
       ".local/store and reads the images on this machine; nothing is sent anywhere, nothing is paid.",
     pricePerPage: 0,

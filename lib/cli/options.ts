@@ -3,7 +3,7 @@
  * written. `cli/facts_test.ts` holds README, permissions and job definition against it.
  */
 
-import { ENGINE_NAMES } from "../engine/engines.ts";
+import { DEFAULT_ENGINE, ENGINE_ENVIRONMENT, ENGINE_NAMES } from "../engine/engines.ts";
 import { defaultInputKey, defaultOutputKey } from "../state/keys.ts";
 
 /** Something that can be said on the command line. */
@@ -131,7 +131,7 @@ export const OPTIONS = {
     flag: "engine",
     env: "OCR_ENGINE",
     value: "NAME",
-    default: "upstage-ocr",
+    default: DEFAULT_ENGINE.name,
     help: `OCR engine: ${ENGINE_NAMES.join(", ")}`,
   },
   model: {
@@ -179,8 +179,9 @@ export const OPTIONS = {
     flag: "price-per-page",
     env: "PRICE_PER_PAGE",
     value: "DOLLARS",
-    default: "0.0015",
-    help: "price of a page in US dollars; the default is of November 2026, check your contract",
+    default: String(DEFAULT_ENGINE.price.perPage),
+    help: "price of a page in US dollars; the default is of " +
+      `${DEFAULT_ENGINE.price.asOf}, check your contract`,
   },
   maxOutageMinutes: {
     flag: "max-outage-minutes",
@@ -200,19 +201,7 @@ export const OPTIONS = {
 
 /** What comes from the environment only, in the order of `--help`. */
 export const ENVIRONMENT_ONLY: readonly EnvironmentSpec[] = [
-  {
-    names: ["UPSTAGE_API_KEY"],
-    help: "API key (required outside the local profile, or the next)",
-  },
-  {
-    names: ["AWS_SECRET_ARN"],
-    help: "Secrets Manager secret with the API key: plain, or JSON with UPSTAGE_API_KEY or api_key",
-  },
-  {
-    names: ["UPSTAGE_BASE_URL"],
-    default: "https://api.upstage.ai/v1",
-    help: "API address, https unless on this machine",
-  },
+  ...ENGINE_ENVIRONMENT.map(({ name, ...variable }) => ({ names: [name], ...variable })),
   { names: ["AWS_ENDPOINT_URL_S3"], help: "another S3 server; it is addressed path-style" },
   { names: ["AWS_REGION", "AWS_PROFILE"], help: "and others, as for every AWS tool" },
   { names: ["AWS_ENDPOINT_URL", "AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT"] },

@@ -3,6 +3,7 @@
  * with the others.
  */
 
+import type { Engine } from "../engine/engine.ts";
 import { ENGINE_NAMES, findEngine } from "../engine/engines.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
 import { defaultInputKey, defaultOutputKey, isSafeName } from "../state/keys.ts";
@@ -43,6 +44,7 @@ export function readSettings(values: OptionValues): Settings {
     (value) => findEngine(value) !== undefined,
     `one of ${ENGINE_NAMES.join(", ")}`,
   );
+  const { defaultModel, price } = findEngine(engine)!;
   const s3Bucket = values.given(OPTIONS.s3Bucket) && values.text(
     OPTIONS.s3Bucket,
     "",
@@ -68,10 +70,10 @@ export function readSettings(values: OptionValues): Settings {
     maxRetries: values.number(OPTIONS.maxRetries, 0, 100, "whole")!,
     maxFailureRate: values.number(OPTIONS.maxFailureRate, 0, 1, "any")!,
     engine,
-    model: values.text(OPTIONS.model, findEngine(engine)!.defaultModel, isSafeName, safe),
+    model: values.text(OPTIONS.model, defaultModel, isSafeName, safe),
     start,
     retryFailed,
-    ...spendingLimit(values),
+    ...spendingLimit(values, price),
     maxOutageMs: values.number(OPTIONS.maxOutageMinutes, 0, 1_440, "any")! * 60_000,
     leaseMs: values.number(OPTIONS.leaseSeconds, 1, 3_600, "whole")! * 1_000,
   };
@@ -103,8 +105,10 @@ function failedRows(values: OptionValues): Settings["retryFailed"] {
 
 function spendingLimit(
   values: OptionValues,
+  price: Engine["price"],
 ): Pick<Settings, "pricePerPage" | "maxPages" | "limit"> {
-  const pricePerPage = values.number(OPTIONS.pricePerPage, 0, 1_000, "any")!;
+  const spec = { ...OPTIONS.pricePerPage, default: String(price.perPage) };
+  const pricePerPage = values.number(spec, 0, 1_000, "any")!;
   const pages = values.number(OPTIONS.maxPages, 0, 1e12, "whole") ?? Infinity;
   const cost = values.number(OPTIONS.maxCost, 0, 1e12, "any") ?? Infinity;
   // A hair more, or 3 × 0.1 dollars would not buy three pages.

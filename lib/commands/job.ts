@@ -30,17 +30,20 @@ export async function runJob(
   context: Context,
 ): Promise<ExitName> {
   const { print, printError, terminal, stop, giveUp, standalone } = context;
-  await using services = await openServices(settings, env, { asks, standalone });
+  // Only what sends requests has something to say, and by then there is somebody to tell.
+  const note = (message: string) => reporter.note(message);
+  const clock = systemClock;
+  await using services = await openServices(settings, env, { asks, standalone, note, clock });
   if (services.greeting) print(`${services.greeting}\n`);
 
   const tally = new Tally();
-  const common = { tally, write: printError, clock: systemClock };
+  const common = { tally, write: printError, clock };
   using reporter = terminal ? barReporter({ ...common, ...terminal }) : jsonReporter(common);
   try {
     const summary = await work({
       settings: { ...settings, pricePerPage: services.pricePerPage ?? settings.pricePerPage },
       ...services,
-      clock: systemClock,
+      clock,
       random: Math.random,
       newRunId: crypto.randomUUID(),
       owner: owner(env, context),

@@ -1,10 +1,11 @@
 /**
  * @module commands/services: what a run talks to, opened from settings and environment: the bucket, the
- * images, the API; or the local profile. The AWS SDKs are loaded here and only where they are used.
+ * images, the engine; or the local profile. The AWS SDKs are loaded here and only where they are used.
  */
 
-import { apiBaseUrl, apiKey } from "../engine/access.ts";
-import { type ApiKey, fixedKey } from "../engine/api_key.ts";
+import type { Connection, ConnectOptions } from "../engine/engine.ts";
+import { findEngine } from "../engine/engines.ts";
+import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
@@ -16,8 +17,8 @@ export interface Services extends AsyncDisposable {
   readonly store: Store;
   /** Where images may lie. */
   readonly images: ImageSource;
-  /** Address and key of the API. */
-  readonly api: { readonly baseUrl: string; readonly key: ApiKey };
+  /** The engine of the settings, ready to be asked; undefined where nothing is asked. */
+  readonly connection: Connection | undefined;
   /** What the user should know first. */
   readonly greeting?: string;
   /** What a page costs here, US dollars, whatever the settings say. */
@@ -30,48 +31,61 @@ export interface Needs {
   readonly asks: boolean;
   /** Whether this is a compiled program, which has no local profile. */
   readonly standalone: boolean;
+  /** Told what the engine has to say while it is asked. */
+  readonly note: ConnectOptions["note"];
+  /** Time. */
+  readonly clock: Clock;
+}
+
+/** The variable that gives a key, where one does: nobody wants the local profile then. */
+function givenKey(settings: Settings, env: Environment): string | undefined {
+  const { keyVariable } = findEngine(settings.engine)!;
+  return [keyVariable, "AWS_SECRET_ARN"].find((name) => name !== undefined && env[name]);
 }
 
 /**
- * S3 and the API with a key; a fresh checkout without AWS and without a key gets a folder and a local
- * server.
+ * S3 and the engine with its credentials; a fresh checkout without AWS and without a key gets a
+ * folder and a local server.
  *
  * @throws {RunError} `usage` naming whatever is missing
  */
 export async function openServices(
   settings: Settings,
   env: Environment,
-  { asks, standalone }: Needs,
+  needs: Needs,
 ): Promise<Services> {
-  const local = !standalone && !settings.s3Bucket && !env.UPSTAGE_API_KEY && !env.AWS_SECRET_ARN;
-  return local ? await openLocal(env) : await openAws(settings, env, asks);
+  const local = !needs.standalone && !settings.s3Bucket && givenKey(settings, env) === undefined;
+  return await (local ? openLocal : openAws)(settings, env, needs);
 }
 
-async function openLocal(env: Environment): Promise<Services> {
+async function openLocal(settings: Settings, env: Environment, needs: Needs): Promise<Services> {
   // A computed address keeps development code out of the compiled program.
   const address = new URL("../../dev/local/profile.ts", import.meta.url).href;
-  const profile: { openLocalProfile(env: Environment): Promise<Services> } = await import(address);
-  return await profile.openLocalProfile(env);
+  const profile: { openLocalProfile: typeof openLocal } = await import(address);
+  return await profile.openLocalProfile(settings, env, needs);
 }
 
-async function openAws(settings: Settings, env: Environment, asks: boolean): Promise<Services> {
+async function openAws(
+  settings: Settings,
+  env: Environment,
+  { asks, note, clock }: Needs,
+): Promise<Services> {
   if (!settings.s3Bucket) {
-    const because = env.UPSTAGE_API_KEY
-      ? "UPSTAGE_API_KEY"
-      : env.AWS_SECRET_ARN && "AWS_SECRET_ARN";
+    const because = givenKey(settings, env);
     const reason = because ? ` (${because} is set, so this is not the local profile)` : "";
     throw new RunError("usage", `--s3-bucket (or S3_BUCKET) is required${reason}. Try --help.`);
   }
-  const baseUrl = apiBaseUrl(env);
   const readSecret = async (id: string) =>
     await (await import("../engine/secrets_manager.ts")).readSecret(id);
-  const key = asks ? await apiKey(env, readSecret) : fixedKey("");
+  const connection = asks
+    ? await findEngine(settings.engine)!.connect({ env, readSecret, clock, note })
+    : undefined;
   const { openS3 } = await import("../store/s3.ts");
   const s3 = openS3({ endpoint: env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined });
   return {
     store: s3.bucket(settings.s3Bucket),
     images: { bucket: (name) => s3.bucket(name) },
-    api: { baseUrl, key },
+    connection,
     [Symbol.asyncDispose]: () => {
       s3[Symbol.dispose]();
       return Promise.resolve();

@@ -3,6 +3,7 @@
  * to `label/verify.ts`.
  */
 
+import { systemClock } from "../base/clock.ts";
 import type { Command } from "../cli/command.ts";
 import { OPTIONS } from "../cli/options.ts";
 import { readSettings } from "../cli/settings.ts";
@@ -28,6 +29,8 @@ export const command: Command = {
     await using services = await openServices(settings, values.env, {
       asks: false,
       standalone: context.standalone,
+      note: () => {},
+      clock: systemClock,
     });
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const line = (facts: unknown) => context.print(JSON.stringify(facts) + "\n");

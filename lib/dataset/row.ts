@@ -38,7 +38,7 @@ export type RowStatus = "ok" | "empty" | "failed";
 export interface ItemMetadata {
   /** Who made the labels: always `pseudolabel`. */
   readonly source: string;
-  /** Engine, for example `upstage-ocr`. */
+  /** Name of the engine. */
   readonly engine: string;
   /** The model that answered, for example `ocr-260930`; null where none did. */
   readonly model_version: string | null;

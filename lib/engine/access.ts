@@ -1,38 +1,40 @@
 /**
- * @module engine/access: where the API is and which key to use, from the environment. The key never
- * comes from a flag and never goes into a message.
+ * @module engine/access: what engines with an address and a key have in common: what an address must
+ * be like, and where the key comes from. The key never comes from a flag and never goes into a
+ * message.
  */
 
 import { type ApiKey, fixedKey, StoredKey } from "./api_key.ts";
+import type { ConnectOptions } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
-import { parseJsonAs } from "../base/json.ts";
-import { secretJson } from "./json_schemas.ts";
-import type { Environment } from "../base/settings.ts";
+import { parseJsonAs, type Schema, z } from "../base/json.ts";
 
-/** The vendor's own address. */
-export const DEFAULT_BASE_URL = "https://api.upstage.ai/v1";
-
-/** Reads the value of a secret; see `engine/secrets_manager.ts`. */
-export type ReadSecret = (id: string) => Promise<string>;
+/** How an engine's key is given. */
+export interface KeyForm {
+  /** The variable that may hold it; also its name in a secret that is JSON. */
+  readonly variable: string;
+  /** Whether a text is clearly such a key: one that is given as the name of a secret. */
+  readonly looksLikeKey: (text: string) => boolean;
+}
 
 /**
- * The API's base URL without a trailing slash, from `UPSTAGE_BASE_URL`.
+ * An API's base URL without a trailing slash.
  *
+ * @param variable Who says so, for the message.
  * @throws {RunError} `usage` unless it is https, or http to this machine
  */
-export function apiBaseUrl(env: Environment): string {
-  const text = env.UPSTAGE_BASE_URL || DEFAULT_BASE_URL;
+export function apiAddress(variable: string, text: string): string {
   const url = URL.parse(text);
   const loopback = url !== null && isLoopback(url);
   if (!url || !(url.protocol === "https:" || (url.protocol === "http:" && loopback))) {
     throw new RunError(
       "usage",
-      "UPSTAGE_BASE_URL must be an https address (http only to this machine), as the API key is " +
+      `${variable} must be an https address (http only to this machine), as the API key is ` +
         `sent there: it is '${url ? url.origin : "not a URL"}'`,
     );
   }
   if (url.username || url.password || url.search || url.hash) {
-    throw new RunError("usage", "UPSTAGE_BASE_URL must have no credentials, query or fragment");
+    throw new RunError("usage", `${variable} must have no credentials, query or fragment`);
   }
   return (url.origin + url.pathname).replace(/\/+$/, "");
 }
@@ -44,34 +46,56 @@ export function isLoopback(url: URL): boolean {
 }
 
 /**
- * The API key: `UPSTAGE_API_KEY`, else the secret that `AWS_SECRET_ARN` names (its plain text, or
- * JSON with `UPSTAGE_API_KEY` or `api_key`). One from a secret can be read again.
+ * The API key: the given one, else the engine's variable, else the secret that `AWS_SECRET_ARN`
+ * names (its plain text, or JSON). One from a secret can be read again.
  *
  * @throws {RunError} `usage` if there is none, or it can't be sent as a header; whatever
  *   `readSecret` throws
  */
-export async function apiKey(env: Environment, readSecret: ReadSecret): Promise<ApiKey> {
-  const given = env.UPSTAGE_API_KEY?.trim();
-  if (given) return fixedKey(checked(given, "UPSTAGE_API_KEY"));
+export async function apiKey(
+  { env, readSecret, key }: Pick<ConnectOptions, "env" | "readSecret" | "key">,
+  { variable, looksLikeKey }: KeyForm,
+): Promise<ApiKey> {
+  if (key !== undefined) return fixedKey(key);
+  const given = env[variable]?.trim();
+  if (given) return fixedKey(checked(given, variable));
   const id = env.AWS_SECRET_ARN?.trim();
   if (!id) {
     throw new RunError(
       "usage",
-      "no API key: set UPSTAGE_API_KEY, or AWS_SECRET_ARN to a Secrets Manager secret",
+      `no API key: set ${variable}, or AWS_SECRET_ARN to a Secrets Manager secret`,
+    );
+  }
+  if (looksLikeKey(id)) {
+    throw new RunError(
+      "usage",
+      "AWS_SECRET_ARN looks like an API key: it must name a secret; " +
+        `a key goes into ${variable}`,
     );
   }
   const source = `secret ${id}`;
-  const read = async () => checked(keyInSecret(await readSecret(id), source), source);
+  const read = async () => checked(keyInSecret(await readSecret(id), variable, source), source);
   return new StoredKey(await read(), source, read);
 }
 
-function keyInSecret(secret: string, source: string): string {
+/** A secret that is JSON, with the key under the variable's name or as `api_key`. */
+export function secretJson(variable: string): Schema<string> {
+  return z.union(
+    [variable, "api_key"].map((name) =>
+      z.object({ [name]: z.string().min(1) }).transform((value) => value[name])
+    ),
+  );
+}
+
+function keyInSecret(secret: string, variable: string, source: string): string {
   const text = secret.trim();
-  const key = text.startsWith("{") ? (parseJsonAs(secretJson, text).value ?? "").trim() : text;
+  const key = text.startsWith("{")
+    ? (parseJsonAs(secretJson(variable), text).value ?? "").trim()
+    : text;
   if (key !== "") return key;
   throw new RunError(
     "usage",
-    `${source} holds no key: it must be the key itself, or JSON with UPSTAGE_API_KEY or api_key`,
+    `${source} holds no key: it must be the key itself, or JSON with ${variable} or api_key`,
   );
 }
 

@@ -1,9 +1,22 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { apiBaseUrl, apiKey } from "./access.ts";
+import { apiAddress, apiKey as keyFrom, secretJson } from "./access.ts";
+import type { ApiKey } from "./api_key.ts";
+import type { ConnectOptions } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
+import { parseAs } from "../base/json.ts";
+import type { Environment } from "../base/settings.ts";
 
 const noSecret = () => assert.fail("no secret should be read");
+
+const FORM = {
+  variable: "OCR_API_KEY",
+  looksLikeKey: (text: string) => /^ocr_[a-z0-9]{20,}$/.test(text),
+};
+
+function apiKey(env: Environment, readSecret: ConnectOptions["readSecret"]): Promise<ApiKey> {
+  return keyFrom({ env, readSecret }, FORM);
+}
 
 function usage(pattern: RegExp, absent = /$^/) {
   return (error: unknown) => {
@@ -15,11 +28,9 @@ function usage(pattern: RegExp, absent = /$^/) {
   };
 }
 
-Deno.test("apiBaseUrl() is the vendor's unless UPSTAGE_BASE_URL names another, without a slash", () => {
-  const table: [given: string | undefined, expected: string][] = [
-    [undefined, "https://api.upstage.ai/v1"],
-    ["", "https://api.upstage.ai/v1"],
-    ["https://proxy.example/upstage/v1/", "https://proxy.example/upstage/v1"],
+Deno.test("apiAddress() is the address as it was given, without a slash", () => {
+  const table: [given: string, expected: string][] = [
+    ["https://proxy.example/ocr/v1/", "https://proxy.example/ocr/v1"],
     ["https://proxy.example", "https://proxy.example"],
     ["https://proxy.example:8443///", "https://proxy.example:8443"],
     ["http://127.0.0.1:8080/v1", "http://127.0.0.1:8080/v1"],
@@ -28,13 +39,13 @@ Deno.test("apiBaseUrl() is the vendor's unless UPSTAGE_BASE_URL names another, w
     ["http://[::1]:80/v1", "http://[::1]/v1"],
   ];
   for (const [given, expected] of table) {
-    assert.equal(apiBaseUrl({ UPSTAGE_BASE_URL: given }), expected, given);
+    assert.equal(apiAddress("OCR_URL", given), expected, given);
   }
 });
 
-Deno.test("apiBaseUrl() refuses to send the key in the clear or to something that is no web address", () => {
+Deno.test("apiAddress() refuses to send the key in the clear or to something that is no web address", () => {
   const bad = [
-    "http://api.upstage.ai/v1",
+    "http://api.example/v1",
     "http://10.0.0.1/v1",
     "http://169.254.170.2/",
     "http://localhost.example.com/",
@@ -43,81 +54,109 @@ Deno.test("apiBaseUrl() refuses to send the key in the clear or to something tha
     "http://127.0.0.1@example.com/",
     "ftp://localhost/v1",
     "file:///v1",
-    "api.upstage.ai/v1",
+    "api.example/v1",
     "no address",
   ];
-  for (const UPSTAGE_BASE_URL of bad) {
+  for (const address of bad) {
     assert.throws(
-      () => apiBaseUrl({ UPSTAGE_BASE_URL }),
-      usage(/^UPSTAGE_BASE_URL must be an https address/),
-      UPSTAGE_BASE_URL,
+      () => apiAddress("OCR_URL", address),
+      usage(/^OCR_URL must be an https address/),
+      address,
     );
   }
 });
 
-Deno.test("apiBaseUrl() refuses credentials, a query and a fragment without repeating them", () => {
+Deno.test("apiAddress() refuses credentials, a query and a fragment without repeating them", () => {
   const bad = [
-    "https://name:hunter2@api.upstage.ai/v1",
-    "https://hunter2@api.upstage.ai/v1",
-    "https://api.upstage.ai/v1?key=hunter2",
-    "https://api.upstage.ai/v1#hunter2",
+    "https://name:hunter2@api.example/v1",
+    "https://hunter2@api.example/v1",
+    "https://api.example/v1?key=hunter2",
+    "https://api.example/v1#hunter2",
     "http://name:hunter2@example.com/v1",
     "hunter2://x",
   ];
-  for (const UPSTAGE_BASE_URL of bad) {
+  for (const address of bad) {
     assert.throws(
-      () => apiBaseUrl({ UPSTAGE_BASE_URL }),
-      usage(/^UPSTAGE_BASE_URL/, /hunter2/),
-      UPSTAGE_BASE_URL,
+      () => apiAddress("OCR_URL", address),
+      usage(/^OCR_URL/, /hunter2/),
+      address,
     );
   }
 });
 
-Deno.test("apiKey() takes UPSTAGE_API_KEY first and then reads no secret", async () => {
-  const env = { UPSTAGE_API_KEY: " up_abc\n", AWS_SECRET_ARN: "arn" };
+Deno.test("apiKey() takes OCR_API_KEY first and then reads no secret", async () => {
+  const env = { OCR_API_KEY: " key_abc\n", AWS_SECRET_ARN: "arn" };
   const key = await apiKey(env, noSecret);
-  assert.equal(key.value, "up_abc");
-  assert.deepEqual(await key.renew("up_abc", new AbortController().signal), { renewed: false });
+  assert.equal(key.value, "key_abc");
+  assert.deepEqual(await key.renew("key_abc", new AbortController().signal), { renewed: false });
 });
 
 Deno.test("apiKey() finds the key in a plain secret and in both JSON forms", async () => {
   const secrets = [
-    "up_abc",
-    "  up_abc\n",
-    '{"UPSTAGE_API_KEY": "up_abc", "other": 1}',
-    ' {"api_key": " up_abc "}',
-    '{"api_key": "other", "UPSTAGE_API_KEY": "up_abc"}',
+    "key_abc",
+    "  key_abc\n",
+    '{"OCR_API_KEY": "key_abc", "other": 1}',
+    ' {"api_key": " key_abc "}',
+    '{"api_key": "other", "OCR_API_KEY": "key_abc"}',
   ];
   for (const secret of secrets) {
     const asked: string[] = [];
-    const key = await apiKey({ UPSTAGE_API_KEY: "", AWS_SECRET_ARN: "arn:x\n" }, (id) => {
+    const key = await apiKey({ OCR_API_KEY: "", AWS_SECRET_ARN: "arn:x\n" }, (id) => {
       asked.push(id);
       return Promise.resolve(secret);
     });
-    assert.deepEqual([key.value, asked], ["up_abc", ["arn:x"]], secret);
+    assert.deepEqual([key.value, asked], ["key_abc", ["arn:x"]], secret);
+  }
+});
+
+Deno.test("secretJson() finds the key under both names, the variable's first", () => {
+  const table: [secret: unknown, key: string | undefined][] = [
+    [{ OCR_API_KEY: "k" }, "k"],
+    [{ api_key: "k", more: 1 }, "k"],
+    [{ api_key: "other", OCR_API_KEY: "k" }, "k"],
+    [{ api_key: "k", OCR_API_KEY: "" }, "k"],
+    [{ API_KEY: "k" }, undefined],
+    [{ api_key: "" }, undefined],
+    [{ api_key: 7 }, undefined],
+    ["k", undefined],
+  ];
+  for (const [secret, key] of table) {
+    assert.equal(parseAs(secretJson("OCR_API_KEY"), secret).value, key, JSON.stringify(secret));
   }
 });
 
 Deno.test("apiKey() can read a key from a secret again, as strictly as the first time", async () => {
   const { signal } = new AbortController();
-  const secrets = ["up_abc", '{"api_key": "up_def"}', '{"key": "hunter2"}'];
+  const secrets = ["key_abc", '{"api_key": "key_def"}', '{"key": "hunter2"}'];
   const key = await apiKey({ AWS_SECRET_ARN: "arn" }, () => Promise.resolve(secrets.shift()!));
-  assert.deepEqual(await key.renew("up_abc", signal), { renewed: true });
-  assert.equal(key.value, "up_def");
-  key.accepted("up_def");
-  await assert.rejects(key.renew("up_def", signal), usage(/^secret arn holds no key/, /hunter2/));
+  assert.deepEqual(await key.renew("key_abc", signal), { renewed: true });
+  assert.equal(key.value, "key_def");
+  key.accepted("key_def");
+  await assert.rejects(key.renew("key_def", signal), usage(/^secret arn holds no key/, /hunter2/));
+});
+
+Deno.test("apiKey() takes a key that it is handed for the key, whatever the environment says", async () => {
+  const options = { env: { OCR_API_KEY: "other" }, readSecret: noSecret, key: "mine" };
+  assert.equal((await keyFrom(options, FORM)).value, "mine");
+});
+
+Deno.test("apiKey() recognises a key in the place of a secret's name, and never repeats it", async () => {
+  await assert.rejects(
+    apiKey({ AWS_SECRET_ARN: "ocr_0123456789abcdefghij0123" }, noSecret),
+    usage(/looks like an API key.*OCR_API_KEY$/, /0123456789abcdefghij/),
+  );
 });
 
 Deno.test("apiKey() says where a key could come from when there is none", async () => {
-  await assert.rejects(apiKey({}, noSecret), usage(/UPSTAGE_API_KEY.*AWS_SECRET_ARN/));
+  await assert.rejects(apiKey({}, noSecret), usage(/OCR_API_KEY.*AWS_SECRET_ARN/));
   await assert.rejects(
-    apiKey({ UPSTAGE_API_KEY: "  " }, noSecret),
-    usage(/no API key: set UPSTAGE_API_KEY/),
+    apiKey({ OCR_API_KEY: "  " }, noSecret),
+    usage(/no API key: set OCR_API_KEY/),
   );
   for (const secret of ["", " ", "{}", '{"api_key": ""}', '{"key": "hunter2"}', '{"hunter2']) {
     await assert.rejects(
       apiKey({ AWS_SECRET_ARN: "arn" }, () => Promise.resolve(secret)),
-      usage(/^secret arn holds no key: .*UPSTAGE_API_KEY or api_key/, /hunter2/),
+      usage(/^secret arn holds no key: .*OCR_API_KEY or api_key/, /hunter2/),
       secret,
     );
   }
@@ -128,8 +167,8 @@ Deno.test("apiKey() refuses a key that can't be a header, and never repeats it",
     const key of ["hunter2 x", "hunter2\nx", "hunter2é", '"hunter2"', "'hunter2'", "hunter2\u200b"]
   ) {
     await assert.rejects(
-      apiKey({ UPSTAGE_API_KEY: key }, noSecret),
-      usage(/^UPSTAGE_API_KEY is no API key/, /hunter2/),
+      apiKey({ OCR_API_KEY: key }, noSecret),
+      usage(/^OCR_API_KEY is no API key/, /hunter2/),
       key,
     );
     await assert.rejects(
@@ -143,7 +182,7 @@ Deno.test("apiKey() refuses a key that can't be a header, and never repeats it",
 Deno.test("apiKey() gives a key that fetch takes as a header, or a usage error", async () => {
   await fc.assert(fc.asyncProperty(fc.string({ unit: "binary" }), async (text) => {
     try {
-      const { value } = await apiKey({ UPSTAGE_API_KEY: text }, noSecret);
+      const { value } = await apiKey({ OCR_API_KEY: text }, noSecret);
       new Headers({ authorization: `Bearer ${value}` });
     } catch (error) {
       usage(/API/)(error);

@@ -1,11 +1,15 @@
 /**
- * @module engine/engine: what the rest of the program knows of an OCR engine: how to ask it and how to
- * read its answer. Both are pure; sending, pacing and storing happen elsewhere, so a parser fix
- * reaches answers that were paid for long ago.
+ * @module engine/engine: what the rest of the program knows of an OCR engine. Everything that one
+ * vendor does differently is behind it: an engine is one file and one line in `engine/engines.ts`.
+ *
+ * Reading an answer is pure and needs no connection, so a parser fix reaches answers that were paid
+ * for long ago. Pacing, retrying and storing happen elsewhere.
  */
 
-import type { Polygon } from "../dataset/row.ts";
+import type { Clock } from "../base/clock.ts";
 import type { Parsed } from "../base/json.ts";
+import type { Environment } from "../base/settings.ts";
+import type { Polygon } from "../dataset/row.ts";
 import type { MediaType } from "./media_type.ts";
 
 /** An image as it goes to an engine. */
@@ -18,7 +22,7 @@ export interface ImageFile {
   readonly mediaType: MediaType;
 }
 
-/** A word on a page. */
+/** A word on a page, or whatever the engine's granularity is. */
 export interface Word {
   /** As the engine read it; unknown characters are U+FFFD. */
   readonly text: string;
@@ -29,7 +33,7 @@ export interface Word {
 }
 
 /** A page as an engine saw it. */
-export interface Page {
+export interface AnswerPage {
   /** Pixels. */
   readonly width: number;
   /** Pixels. */
@@ -45,7 +49,62 @@ export interface Answer {
   /** The model that really answered, for example `ocr-260930`. */
   readonly modelVersion: string | null;
   /** One at least. */
-  readonly pages: readonly [Page, ...Page[]];
+  readonly pages: readonly [AnswerPage, ...AnswerPage[]];
+}
+
+/** What became of a request. */
+export type Outcome =
+  /** A whole answer; `text` is JSON as it came, `body` the same parsed. */
+  | { readonly kind: "answered"; readonly text: string; readonly body: unknown }
+  /** Trying this page again may help. */
+  | { readonly kind: "retryable"; readonly message: string }
+  /** Too fast: nobody should ask before `until` (ms since the epoch), where the API names a time. */
+  | { readonly kind: "throttled"; readonly until: number | undefined; readonly message: string }
+  /** This page will never work; others may. */
+  | { readonly kind: "rejected"; readonly message: string }
+  /** The key was refused, which is not billed, and there is another one now: ask again. */
+  | { readonly kind: "renewed"; readonly message: string }
+  /** No page will work until somebody changes something: key, credit, address. */
+  | { readonly kind: "refused"; readonly message: string };
+
+/** An environment variable that an engine reads. */
+export interface EnvironmentVariable {
+  /** Its name. */
+  readonly name: string;
+  /** What is used without it, if it can be said in a word. */
+  readonly default?: string;
+  /** What it is for, for `--help`. */
+  readonly help: string;
+}
+
+/** What {@linkcode Engine.connect} works with. */
+export interface ConnectOptions {
+  /** Has at least the engine's own variables. */
+  readonly env: Environment;
+  /** Reads the value of a secret; see `engine/secrets_manager.ts`. */
+  readonly readSecret: (id: string) => Promise<string>;
+  /** Time. */
+  readonly clock: Clock;
+  /** Told, once requests are sent, what people should know: a key that has changed. */
+  readonly note: (message: string) => void;
+  /** Stands for what the environment says, without a trailing slash: the local profile's server. */
+  readonly baseUrl?: string;
+  /** Stands for what the environment says, in the same way. */
+  readonly key?: string;
+}
+
+/** An engine that is ready to be asked. */
+export interface Connection {
+  /**
+   * Asks for one image and says, in types, what became of it. It never retries and never waits for
+   * a turn: that is the asker's matter (`label/ask.ts`).
+   *
+   * @throws {RunError} `api` or `again` if no request can be sent any more
+   * @throws The signal's reason, when `signal` aborts.
+   */
+  send(image: ImageFile, model: string, signal: AbortSignal): Promise<Outcome>;
+  /** What to check when the API refuses everything, as in "check …, then run again". */
+  readonly advice: string;
 }
 
 /** An OCR engine. */
@@ -56,10 +115,25 @@ export interface Engine {
   readonly defaultModel: string;
   /** Requests per second that the vendor documents; where to be careful, not where to stop. */
   readonly documentedRate: number;
-  /** Path below the API's base URL. */
-  readonly path: string;
-  /** The multipart form that asks for one image. */
-  form(image: ImageFile, model: string): FormData;
+  /** What a page costs in US dollars, and when it did: `November 2026`. */
+  readonly price: { readonly perPage: number; readonly asOf: string };
+  /** What one entry of {@linkcode AnswerPage.words} is. */
+  readonly granularity: "word" | "line" | "block";
+  /** Every variable that it reads itself, in the order of `--help`. */
+  readonly environment: readonly EnvironmentVariable[];
+  /** The variable with its key; where that is set, nobody wants the local profile. */
+  readonly keyVariable: string | undefined;
+  /** What it takes, of those that `engine/media_type.ts` recognises. */
+  readonly mediaTypes: ReadonlySet<string>;
+  /** The largest file it takes, bytes. */
+  readonly maxBytes: number;
+  /**
+   * Gets ready to send. A heavy client (an SDK) is loaded here and not before.
+   *
+   * @throws {RunError} `usage` naming what is wrong with address or credentials; whatever
+   *   `readSecret` throws
+   */
+  connect(options: ConnectOptions): Promise<Connection>;
   /** Reads the JSON of an answer; an unexpected form is a problem in words, never an exception. */
   parse(body: unknown): Parsed<Answer>;
   /** Pages that an answer cost, also one that can't be read: what it states, else at least 1. */

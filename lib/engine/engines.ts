@@ -1,14 +1,22 @@
 /**
- * @module engine/engines: the engines by name.
+ * @module engine/engines: the engines by name. Another one is another line here.
  */
 
-import type { Engine } from "./engine.ts";
+import type { Engine, EnvironmentVariable } from "./engine.ts";
 import { upstageOcr } from "./upstage_ocr.ts";
 
-const ENGINES: readonly Engine[] = [upstageOcr];
+const ENGINES: readonly [Engine, ...Engine[]] = [upstageOcr];
+
+/** The engine of whoever names none. */
+export const DEFAULT_ENGINE: Engine = ENGINES[0];
 
 /** Names that {@linkcode findEngine} knows. */
 export const ENGINE_NAMES: readonly string[] = ENGINES.map((engine) => engine.name);
+
+/** What the engines read from the environment, each variable once. */
+export const ENGINE_ENVIRONMENT: readonly EnvironmentVariable[] = [
+  ...new Map(ENGINES.flatMap(({ environment }) => environment.map((v) => [v.name, v]))).values(),
+];
 
 /** The engine of that name; `undefined` if there is none. */
 export function findEngine(name: string): Engine | undefined {

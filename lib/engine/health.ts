@@ -4,7 +4,7 @@
  * probes instead of turning page after page into a failed row.
  */
 
-import type { Outcome } from "./client.ts";
+import type { Outcome } from "./engine.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 
@@ -21,8 +21,10 @@ const LOOK_MS = 500;
 
 /** What {@linkcode Health} works with. */
 export interface HealthOptions {
-  /** Named in the advice. */
+  /** Named where the model may be wrong. */
   readonly model: string;
+  /** What to check when the API refuses the run; the connection's own. */
+  readonly advice: string;
   /** Nothing but failures or 429 for so long ends the run, milliseconds. */
   readonly maxOutageMs: number;
   /** Time. */
@@ -107,8 +109,8 @@ export class Health {
       case "refused":
         return new RunError(
           "api",
-          `the API refuses this run: ${outcome.message}; check the API key, its credit and ` +
-            "UPSTAGE_BASE_URL, then run again; no row was marked as failed",
+          `the API refuses this run: ${outcome.message}; check ${this.#options.advice}, then run ` +
+            "again; no row was marked as failed",
         );
       case "renewed": // it was refused, but the next one need not be
         this.cancel(pass);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
-import type { Outcome } from "./client.ts";
+import type { Outcome } from "./engine.ts";
 import { ALIKE_REJECTIONS, FIRST_PROBE_MS, Health, LAST_PROBE_MS } from "./health.ts";
 
 const ANSWERED: Outcome = { kind: "answered", text: "{}", body: {} };
@@ -14,6 +14,7 @@ function make() {
   const notes: string[] = [];
   const health = new Health({
     model: "ocr",
+    advice: "the key and OCR_URL",
     maxOutageMs: 10 * MINUTE,
     clock,
     note: (message) => notes.push(message),
@@ -115,7 +116,7 @@ Deno.test("Health ends a run whose first pages are all rejected alike, and no ot
 Deno.test("Health ends a run that is refused", () => {
   const end = make().judge({ kind: "refused", message: "HTTP 401" }, "a");
   assert.equal(end?.exit, "api");
-  assert.match(end!.message, /no row was marked as failed/);
+  assert.match(end!.message, /401; check the key and OCR_URL, then.*no row was marked as failed/);
 });
 
 Deno.test("Health.pass() ends with the signal's reason, and a cancelled probe is no probe", async () => {

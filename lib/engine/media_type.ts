@@ -1,12 +1,26 @@
 /**
- * @module engine/media_type: what a file is by its content, as far as the API accepts it
- * (JPEG, PNG, BMP, PDF, TIFF, HEIC, DOCX, PPTX, XLSX). Names and stored media types lie too often.
+ * @module engine/media_type: what a file is by its content; names and stored media types lie too
+ * often. Which types are taken is each engine's matter.
  */
 
-/** The API's limit for one file, bytes. */
-export const MAX_FILE_BYTES = 52_428_800;
+const OFFICE = "application/vnd.openxmlformats-officedocument";
 
-/** A type that the API accepts. */
+/** The media types that are recognised, by the usual file name extension. */
+export const MEDIA_TYPES = {
+  jpg: "image/jpeg",
+  png: "image/png",
+  tiff: "image/tiff",
+  heic: "image/heic",
+  bmp: "image/bmp",
+  pdf: "application/pdf",
+  docx: `${OFFICE}.wordprocessingml.document`,
+  pptx: `${OFFICE}.presentationml.presentation`,
+  xlsx: `${OFFICE}.spreadsheetml.sheet`,
+} as const satisfies Record<string, string>;
+
+type Extension = keyof typeof MEDIA_TYPES;
+
+/** What a file is. */
 export interface MediaType {
   /** For example `image/jpeg`. */
   readonly type: string;
@@ -14,35 +28,31 @@ export interface MediaType {
   readonly extension: string;
 }
 
-const OFFICE = "application/vnd.openxmlformats-officedocument";
 /** The folder inside the archive tells the three office formats apart. */
-const OFFICE_FOLDERS: readonly (readonly [string, MediaType])[] = [
-  ["word/", { type: `${OFFICE}.wordprocessingml.document`, extension: "docx" }],
-  ["ppt/", { type: `${OFFICE}.presentationml.presentation`, extension: "pptx" }],
-  ["xl/", { type: `${OFFICE}.spreadsheetml.sheet`, extension: "xlsx" }],
+const OFFICE_FOLDERS: readonly (readonly [string, Extension])[] = [
+  ["word/", "docx"],
+  ["ppt/", "pptx"],
+  ["xl/", "xlsx"],
 ];
 const HEIC_BRANDS = ["heic", "heix", "hevc", "hevx", "heim", "heis", "mif1", "msf1"];
 
-/** Recognises a file by its first bytes; `undefined` if the API would not accept it. */
+/** Recognises a file by its content; `undefined` if it is none of {@linkcode MEDIA_TYPES}. */
 export function mediaType(bytes: Uint8Array): MediaType | undefined {
+  const extension = recognise(bytes);
+  return extension && { type: MEDIA_TYPES[extension], extension };
+}
+
+function recognise(bytes: Uint8Array): Extension | undefined {
   const starts = (...signature: number[]) => signature.every((byte, i) => bytes[i] === byte);
-  if (starts(0xff, 0xd8, 0xff)) return { type: "image/jpeg", extension: "jpg" };
-  if (starts(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) {
-    return { type: "image/png", extension: "png" };
-  }
-  if (starts(0x49, 0x49, 0x2a, 0x00) || starts(0x4d, 0x4d, 0x00, 0x2a)) {
-    return { type: "image/tiff", extension: "tiff" };
-  }
+  if (starts(0xff, 0xd8, 0xff)) return "jpg";
+  if (starts(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return "png";
+  if (starts(0x49, 0x49, 0x2a, 0x00) || starts(0x4d, 0x4d, 0x00, 0x2a)) return "tiff";
   const head = latin1(bytes.subarray(0, 1024));
-  if (head.slice(4, 8) === "ftyp" && HEIC_BRANDS.includes(head.slice(8, 12))) {
-    return { type: "image/heic", extension: "heic" };
-  }
+  if (head.slice(4, 8) === "ftyp" && HEIC_BRANDS.includes(head.slice(8, 12))) return "heic";
   // Readers accept a PDF header anywhere in the first kilobyte (ISO 32000-1, annex H).
-  if (head.includes("%PDF-")) return { type: "application/pdf", extension: "pdf" };
+  if (head.includes("%PDF-")) return "pdf";
   // "BM" alone is too common a start of a text: the reserved fields are zero in every bitmap.
-  if (head.startsWith("BM") && bytes.length >= 26 && isZero(bytes, 6, 10)) {
-    return { type: "image/bmp", extension: "bmp" };
-  }
+  if (head.startsWith("BM") && bytes.length >= 26 && isZero(bytes, 6, 10)) return "bmp";
   if (starts(0x50, 0x4b, 0x03, 0x04)) {
     const names = zipNames(bytes);
     return OFFICE_FOLDERS.find(([folder]) => names.some((name) => name.startsWith(folder)))?.[1];

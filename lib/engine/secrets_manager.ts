@@ -5,6 +5,7 @@
 
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { type ExitName, RunError } from "../base/errors.ts";
+import { oneLine } from "../base/text.ts";
 
 /** The fields of an SDK error that count. */
 interface SdkError {
@@ -37,7 +38,7 @@ export async function readSecret(id: string): Promise<string> {
     if (SecretString !== undefined) return SecretString;
   } catch (error) {
     const asked = region ?? await client.config.region().catch(() => "that region");
-    const [exit, state] = describe(error as SdkError, asked);
+    const [exit, state] = diagnose(error as SdkError, asked);
     throw new RunError(exit, `cannot read secret ${id}: ${state}`, { cause: error });
   } finally {
     client.destroy();
@@ -52,14 +53,8 @@ function regionOf(id: string): string | undefined {
     if (region) return region[1];
     throw new RunError(
       "usage",
-      `AWS_SECRET_ARN is no ARN of a secret: ${clip(id)}; it must be like ` +
+      `AWS_SECRET_ARN is no ARN of a secret: ${oneLine(id)}; it must be like ` +
         "arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME, with nothing appended",
-    );
-  }
-  if (/^up_[A-Za-z0-9]{20,}$/.test(id)) {
-    throw new RunError(
-      "usage",
-      "AWS_SECRET_ARN looks like an API key: it must name a secret; a key goes into UPSTAGE_API_KEY",
     );
   }
   if (!/^[\w/+=.@!-]{1,512}$/.test(id)) {
@@ -70,7 +65,8 @@ function regionOf(id: string): string | undefined {
   }
 }
 
-function describe(error: SdkError, region: string): [ExitName, string] {
+/** With which code the run ends, and what is wrong with the secret. */
+function diagnose(error: SdkError, region: string): [ExitName, string] {
   const { name = "", message = "" } = error;
   const usage = (state: string): [ExitName, string] => ["usage", state];
   if (message === "Region is missing") {
@@ -105,14 +101,14 @@ function describe(error: SdkError, region: string): [ExitName, string] {
     case "ProviderError":
       return usage(
         "no AWS credentials; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the task a role " +
-          `(${clip(message)})`,
+          `(${oneLine(message)})`,
       );
     case "NotCapable": // a permission of Deno's, which no later run will have either
-      return usage(clip(message));
+      return usage(oneLine(message));
   }
   const status = error.$metadata?.httpStatusCode;
   if (status === undefined) {
-    const what = clip(message.includes(error.code ?? "") ? message : `${error.code} ${message}`);
+    const what = oneLine(message.includes(error.code ?? "") ? message : `${error.code} ${message}`);
     return [
       "again",
       `Secrets Manager in ${region} can't be reached (${what || name}); check AWS_REGION and the ` +
@@ -122,16 +118,11 @@ function describe(error: SdkError, region: string): [ExitName, string] {
   if (status >= 500 || status === 429 || /Throttl|TooManyRequests|^InternalService/.test(name)) {
     return ["again", `Secrets Manager fails (HTTP ${status}, ${name}); run again later`];
   }
-  return usage(`${name}: ${clip(message)}`);
+  return usage(`${name}: ${oneLine(message)}`);
 }
 
 /** Who was denied, where AWS says so. */
 function caller(message: string): string {
   const user = /\bUser: (\S+)/.exec(message)?.[1];
   return user ? ` to ${user}` : "";
-}
-
-/** One line of at most 200 characters. */
-function clip(message: string): string {
-  return message.replace(/\s+/g, " ").slice(0, 200);
 }

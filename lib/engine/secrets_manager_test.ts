@@ -205,7 +205,6 @@ Deno.test("readSecret() refuses what names no secret without asking, and repeats
     [`${ARN}:api_key::`, /is no ARN of a secret: arn:aws:.*with nothing appended/],
     ["arn:aws:s3:::bucket/key", /is no ARN of a secret: arn:aws:s3:::bucket\/key;/],
     ["arn:aws:secretsmanager:us-east-1:123:secret:x", /is no ARN of a secret/],
-    ["up_0123456789abcdefghij0123", /looks like an API key.*UPSTAGE_API_KEY$/],
     ['{"api_key": "0123456789abcdefghij"}', /is no name of a secret/],
     ["ocr key", /is no name of a secret/],
   ];

@@ -4,31 +4,77 @@
  * https://console.upstage.ai/docs/capabilities/document-ocr
  */
 
-import type { Answer, Engine, Page } from "./engine.ts";
+import { apiAddress, apiKey } from "./access.ts";
+import type { Answer, AnswerPage, Engine, ImageFile } from "./engine.ts";
+import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
+import { MEDIA_TYPES } from "./media_type.ts";
+import { retryAt } from "./retry_after.ts";
 import type { Polygon } from "../dataset/row.ts";
-import { parseAs } from "../base/json.ts";
-import { upstageOcrAnswer } from "./json_schemas.ts";
+import { parseAs, parseJsonAs, type Schema, z } from "../base/json.ts";
+
+const { jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx } = MEDIA_TYPES;
+
+const KEY = "UPSTAGE_API_KEY";
+const ADDRESS = "UPSTAGE_BASE_URL";
+const DEFAULT_ADDRESS = "https://api.upstage.ai/v1";
+/** The server gives a page up after 3 minutes; a client that is faster to give up pays for nothing. */
+const TIMEOUT_MS = 210_000;
+/** They hold Unix times, not durations. */
+const RETRY_HEADERS = [
+  "x-upstage-ratelimit-retry-after-requests",
+  "x-upstage-ratelimit-retry-after-tokens",
+];
 
 /** Upstage Document OCR. */
 export const upstageOcr: Engine = {
   name: "upstage-ocr",
   defaultModel: "ocr",
   documentedRate: 3,
-  path: "/document-digitization",
+  price: { perPage: 0.0015, asOf: "November 2026" },
+  granularity: "word",
+  environment: [
+    { name: KEY, help: "API key (required outside the local profile, or the next)" },
+    {
+      name: "AWS_SECRET_ARN",
+      help: `Secrets Manager secret with the API key: plain, or JSON with ${KEY} or api_key`,
+    },
+    {
+      name: ADDRESS,
+      default: DEFAULT_ADDRESS,
+      help: "API address, https unless on this machine",
+    },
+  ],
+  keyVariable: KEY,
+  mediaTypes: new Set([jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx]),
+  maxBytes: 52_428_800,
 
-  form(image, model) {
-    const form = new FormData();
-    const name = `document.${image.mediaType.extension}`;
-    form.append("document", new Blob([image.bytes], { type: image.mediaType.type }), name);
-    form.append("model", model);
-    return form;
+  async connect(options) {
+    const baseUrl = options.baseUrl ?? apiAddress(ADDRESS, options.env[ADDRESS] || DEFAULT_ADDRESS);
+    const key = await apiKey(options, {
+      variable: KEY,
+      looksLikeKey: (text) => /^up_[A-Za-z0-9]{20,}$/.test(text),
+    });
+    const client = new HttpClient({ key, timeoutMs: TIMEOUT_MS, note: options.note });
+    return {
+      advice: `the API key, its credit and ${ADDRESS}`,
+      send: (image, model, signal) =>
+        client.post(
+          (key) => ({
+            url: `${baseUrl}/document-digitization`,
+            headers: { authorization: `Bearer ${key}` },
+            body: form(image, model),
+          }),
+          (reply) => judge(reply, options.clock.now()),
+          signal,
+        ),
+    };
   },
 
   parse(body) {
-    const parsed = parseAs(upstageOcrAnswer, body);
+    const parsed = parseAs(answerBody, body);
     if (parsed.problem !== undefined) return parsed;
     const answer = parsed.value;
-    const pages = answer.pages.map((page): Page => ({
+    const pages = answer.pages.map((page): AnswerPage => ({
       width: Math.round(page.width),
       height: Math.round(page.height),
       confidence: page.confidence ?? null,
@@ -48,6 +94,60 @@ export const upstageOcr: Engine = {
 
   billedPages,
 };
+
+function form(image: ImageFile, model: string): FormData {
+  const form = new FormData();
+  const name = `document.${image.mediaType.extension}`;
+  form.append("document", new Blob([image.bytes], { type: image.mediaType.type }), name);
+  form.append("model", model);
+  return form;
+}
+
+function judge({ status, headers, text }: HttpReply, now: number): Verdict {
+  if (status === 200) return jsonAnswer(text);
+  const error = parseJsonAs(apiErrorBody, text).value;
+  const said = error ? [error.code, error.message].filter(Boolean).join(": ") : "no error body";
+  const message = `HTTP ${status}, ${said}`;
+  if (status === 429) {
+    return { kind: "throttled", until: retryAt(headers, now, RETRY_HEADERS), message };
+  }
+  if (status === 408 || status >= 500) return { kind: "retryable", message };
+  if (status === 401 || status === 403) return { kind: "key_refused", message };
+  // A used-up credit is documented under no status of its own, so its code counts too.
+  const credit = /credit|balance|billing|quota/i.test(error?.code ?? "");
+  const refused = [402, 404, 405].includes(status) || status < 400 || credit;
+  return { kind: refused ? "refused" : "rejected", message };
+}
+
+const confidence = z.number().min(0).max(1).nullish();
+
+/** An answer as far as it is used; unknown fields are let through. */
+const answerBody = z.object({
+  modelVersion: z.string().nullish(),
+  numBilledPages: z.int().nonnegative().nullish(),
+  pages: z.array(z.object({
+    width: z.number().positive(),
+    height: z.number().positive(),
+    confidence,
+    words: z.array(z.object({
+      text: z.string(),
+      confidence,
+      boundingBox: z.object({
+        vertices: z.array(z.object({ x: z.number(), y: z.number() })).length(4),
+      }),
+    })),
+  })).min(1),
+});
+
+/** A stable code; some gateways send a number, and one of no use is as good as none. */
+const errorCode = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined);
+
+/** The API's error body: flat, or inside `error`. */
+export const apiErrorBody: Schema<{ readonly code?: string; readonly message: string }> = z.union([
+  z.object({ error: z.object({ code: errorCode, message: z.string() }) })
+    .transform((body) => body.error),
+  z.object({ code: errorCode, message: z.string() }),
+]);
 
 /** The bill as the answer states it; an answer that doesn't still cost its pages. */
 function billedPages(body: unknown): number {

@@ -29,17 +29,6 @@ Deno.test("upstageOcr is found by its name, alone", () => {
   assert.equal(findEngine("constructor"), undefined);
 });
 
-Deno.test("upstageOcr.form() holds the very bytes, their type and the model", async () => {
-  const bytes = fakeImage("a");
-  const mediaType = { type: "image/png", extension: "png" };
-  const form = upstageOcr.form({ bytes, sha256: "", mediaType }, "ocr-260930");
-  assert.deepEqual([...form.keys()], ["document", "model"]);
-  const file = form.get("document") as File;
-  assert.deepEqual([file.name, file.type], ["document.png", "image/png"]);
-  assert.deepEqual(new Uint8Array(await file.arrayBuffer()), bytes);
-  assert.equal(form.get("model"), "ocr-260930");
-});
-
 Deno.test("upstageOcr.parse() reads words, polygons, confidences and size", () => {
   assert.deepEqual(parse(), {
     value: {

@@ -1,15 +1,14 @@
 /**
  * @module label/ask: asks the API for one page until it has an answer or has failed: when a request
  * may start, which failures are tried again, wait, fail the page or end the run. That is decided by
- * the type of the outcome (`engine/client`) and by how the others fare (`engine/health`).
+ * the type of the outcome (`engine/engine`) and by how the others fare (`engine/health`).
  */
 
 import { backoffMs } from "../base/backoff.ts";
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Failure } from "../dataset/failure.ts";
-import type { ApiClient, Outcome } from "../engine/client.ts";
-import type { Engine, ImageFile } from "../engine/engine.ts";
+import type { Connection, Engine, ImageFile, Outcome } from "../engine/engine.ts";
 import type { Health, Pass } from "../engine/health.ts";
 import type { Limiter, Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
@@ -37,12 +36,12 @@ export interface Asked extends Disposable {
 
 /** What {@linkcode ask} works with. */
 export interface AskOptions {
-  /** How to ask and how to read. */
+  /** How to read. */
   readonly engine: Engine;
   /** Model to ask for. */
   readonly model: string;
   /** Sends requests. */
-  readonly api: Pick<ApiClient, "post">;
+  readonly connection: Pick<Connection, "send">;
   /** When a request may start, and how many may be in flight. */
   readonly limiter: Pick<Limiter, "turn">;
   /** Paid answers that may wait to be stored; beyond that no request starts. */
@@ -114,7 +113,7 @@ async function sendInTurn(
   image: ImageFile,
   options: AskOptions,
 ): Promise<Exclude<Outcome, { kind: "refused" }>> {
-  const { engine, model, api, spending, health, tally, halt, giveUp } = options;
+  const { engine, model, connection, spending, health, tally, halt, giveUp } = options;
   let [pass, permit, pages]: [Pass?, Permit?, number?] = [];
   try {
     [pass, permit] = await nextTurn(options);
@@ -122,7 +121,7 @@ async function sendInTurn(
     pages = 0;
     halt.signal.throwIfAborted();
     tally.requests++;
-    const outcome = await api.post(engine.path, engine.form(image, model), giveUp);
+    const outcome = await connection.send(image, model, giveUp);
     if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
     tally.billedPages += pages;
     if (outcome.kind === "throttled") tally.throttled++;

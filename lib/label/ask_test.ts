@@ -4,10 +4,9 @@ import fc from "fast-check";
 import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
-import type { Outcome } from "../engine/client.ts";
 import { ask, type AskOptions } from "./ask.ts";
 import { Budget } from "../base/budget.ts";
-import type { ImageFile } from "../engine/engine.ts";
+import type { ImageFile, Outcome } from "../engine/engine.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { RunError } from "../base/errors.ts";
 import { Health, OUTAGE_PAGES } from "../engine/health.ts";
@@ -44,8 +43,8 @@ interface Request {
   readonly index: number;
   /** When it started, milliseconds after the bench was made. */
   readonly time: number;
-  bytes: Uint8Array<ArrayBuffer>;
-  readonly model: unknown;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly model: string;
   /** Gives the request up. */
   readonly signal: AbortSignal;
 }
@@ -88,7 +87,7 @@ class Bench {
     this.#options = {
       engine: upstageOcr,
       model: "ocr",
-      api: { post: (_path, form, signal) => this.#post(form, signal) },
+      connection: { send: (image, model, signal) => this.#send(image, model, signal) },
       limiter: new Limiter({
         controller: new RateController({
           rate: 1_000,
@@ -114,6 +113,7 @@ class Bench {
       },
       health: new Health({
         model: "ocr",
+        advice: "the key",
         maxOutageMs,
         clock,
         note: (message) => this.notes.push(message),
@@ -127,15 +127,13 @@ class Bench {
     };
   }
 
-  async #post(form: FormData, signal: AbortSignal): Promise<Outcome> {
+  async #send({ bytes }: ImageFile, model: string, signal: AbortSignal): Promise<Outcome> {
     const index = this.requests.length;
     const time = this.clock.now() - this.begin;
-    const bytes = new Uint8Array();
-    const request: Request = { index, time, bytes, model: form.get("model"), signal };
+    const request: Request = { index, time, bytes: bytes.slice(), model, signal };
     this.requests.push(request);
     this.maxInFlight = Math.max(this.maxInFlight, ++this.#inFlight);
     try {
-      request.bytes = new Uint8Array(await (form.get("document") as File).arrayBuffer());
       return await this.#reply(request);
     } finally {
       this.#inFlight--;

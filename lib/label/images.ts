@@ -4,11 +4,11 @@
  */
 
 import type { Budget } from "../base/budget.ts";
-import type { ImageFile } from "../engine/engine.ts";
+import type { Engine, ImageFile } from "../engine/engine.ts";
 import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
-import { MAX_FILE_BYTES, mediaType } from "../engine/media_type.ts";
+import { mediaType } from "../engine/media_type.ts";
 
 /** A row's image, or why it can't be had. */
 export interface LoadedImage {
@@ -31,15 +31,20 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
   too_large: "image_too_large",
 };
 
+/** What an engine takes. */
+export type Accepted = Pick<Engine, "name" | "mediaTypes" | "maxBytes">;
+
 /** Reads images within a memory budget. */
 export class ImageLoader {
   readonly #source: ImageSource;
   readonly #memory: Budget;
+  readonly #engine: Accepted;
 
   /** Holds no image at first. @param memory Bytes of images that may be held at once. */
-  constructor(source: ImageSource, memory: Budget) {
+  constructor(source: ImageSource, memory: Budget, engine: Accepted) {
     this.#source = source;
     this.#memory = memory;
+    this.#engine = engine;
   }
 
   /**
@@ -59,7 +64,7 @@ export class ImageLoader {
     try {
       const { bytes } = await location.store.read(location.key, {
         signal,
-        maxBytes: MAX_FILE_BYTES,
+        maxBytes: this.#engine.maxBytes,
         admit: async (length) => {
           size = length;
           release = await this.#memory.acquire(length, signal);
@@ -70,6 +75,10 @@ export class ImageLoader {
       const type = mediaType(bytes);
       if (!type) {
         return failed("image_unsupported", `${path} is no image or document by content`, sha256);
+      }
+      if (!this.#engine.mediaTypes.has(type.type)) {
+        const what = `${path} is ${type.type}, which ${this.#engine.name} does not take`;
+        return failed("image_unsupported", what, sha256);
       }
       return {
         image: { bytes, sha256, mediaType: type },

@@ -6,7 +6,9 @@ import { Budget } from "../base/budget.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { ImageLoader } from "./images.ts";
 import { locateImage } from "../dataset/image_location.ts";
-import { MAX_FILE_BYTES } from "../engine/media_type.ts";
+import { MEDIA_TYPES } from "../engine/media_type.ts";
+
+const ENGINE = { name: "an-engine", mediaTypes: new Set([MEDIA_TYPES.png]), maxBytes: 5_000 };
 
 const sha = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
 
@@ -14,7 +16,7 @@ function open(capacity = 1_000) {
   const store = new MemoryStore("s3://images");
   const memory = new Budget(capacity);
   const source = { bucket: (name: string) => name === "images" ? store : new MemoryStore() };
-  const loader = new ImageLoader(source, memory);
+  const loader = new ImageLoader(source, memory, ENGINE);
   const never = new AbortController().signal;
   return { store, memory, load: (path: string, signal = never) => loader.load(path, signal) };
 }
@@ -65,7 +67,9 @@ Deno.test("ImageLoader.load() takes what is wrong with an image for a failure of
   const { store, memory, load } = open();
   const gif = new TextEncoder().encode("GIF89a, which the API does not accept");
   store.put("empty", new Uint8Array());
+  const pdf = new TextEncoder().encode("%PDF-1.7, which this engine does not take");
   store.put("gif", gif);
+  store.put("pdf", pdf);
   const errors: Record<string, StoreError> = {
     denied: new StoreError("denied", "403 for s3://images/denied"),
     large: new StoreError("too_large", "s3://images/large has 99999999 bytes"),
@@ -81,6 +85,7 @@ Deno.test("ImageLoader.load() takes what is wrong with an image for a failure of
     ["large", "image_too_large", null, null],
     ["empty", "image_empty", sha(new Uint8Array()), 0],
     ["gif", "image_unsupported", sha(gif), gif.length],
+    ["pdf", "image_unsupported", sha(pdf), pdf.length],
   ];
   for (const [key, code, sha256, size] of cases) {
     const loaded = await load(`s3://images/${key}`);
@@ -93,7 +98,7 @@ Deno.test("ImageLoader.load() takes what is wrong with an image for a failure of
   }
 });
 
-Deno.test("ImageLoader.load() does not read what the API would not accept for its size", async () => {
+Deno.test("ImageLoader.load() does not read what the engine would not take for its size", async () => {
   const { store, load } = open();
   const limits: (number | undefined)[] = [];
   const read = store.read.bind(store);
@@ -103,7 +108,7 @@ Deno.test("ImageLoader.load() does not read what the API would not accept for it
   };
   store.put("a", fakeImage("a"));
   const { failure, size } = await load("s3://images/a");
-  assert.deepEqual([failure?.code, size, limits], ["image_too_large", null, [MAX_FILE_BYTES]]);
+  assert.deepEqual([failure?.code, size, limits], ["image_too_large", null, [ENGINE.maxBytes]]);
 });
 
 Deno.test("ImageLoader.load() ends the run when the store itself fails, and holds no memory", async () => {

@@ -11,7 +11,7 @@ import { PROGRAM } from "../base/version.ts";
 import { checkRows, findInput } from "../dataset/check_input.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import { type Input, openInput } from "../dataset/input.ts";
-import type { ApiKey } from "../engine/api_key.ts";
+import type { Connection } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
@@ -56,8 +56,8 @@ export interface Job {
   readonly store: Store;
   /** Where images may lie. */
   readonly images: ImageSource;
-  /** Address and key of the API. */
-  readonly api: { readonly baseUrl: string; readonly key: ApiKey };
+  /** The engine, ready to be asked; `rebuild` does without. */
+  readonly connection: Connection | undefined;
   /** Time. */
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
@@ -128,6 +128,7 @@ export async function run(job: Job): Promise<RunSummary> {
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
       rowsToLabel: tally.total - tally.doneBefore,
+      connection: job.connection!,
       note: watcher.note,
     });
     await workOnBatches(work, {

@@ -7,10 +7,10 @@ import {
   readFake,
   SILENT_REPORTER,
 } from "../../dev/testing/fixtures.ts";
+import { connectTo } from "../../dev/testing/connection.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/upstage.ts";
 import { errorAnswer } from "../../dev/doubles/ocr/upstage_answer.ts";
-import { fixedKey } from "../engine/api_key.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { InputRow, OcrItem } from "../dataset/row.ts";
@@ -53,7 +53,7 @@ class Bench implements AsyncDisposable {
     return this.#server;
   }
 
-  run(args: string = "", apiKey = "good-key"): Promise<RunSummary> {
+  async run(args: string = "", apiKey = "good-key"): Promise<RunSummary> {
     const all =
       `--dataset-name demo --lease-seconds 600 --batch-size 4 --request-delay-ms 0 --max-retries 1 ${args}`;
     const words = all.trim().split(/\s+/);
@@ -61,12 +61,12 @@ class Bench implements AsyncDisposable {
       ...SILENT_REPORTER,
       note: (message) => this.notes.push(message),
     };
-    return (words.includes("rebuild") ? rebuild : run)({
+    return await (words.includes("rebuild") ? rebuild : run)({
       settings: settingsOf(words),
       owner: "a test",
       store: this.store,
       images: { local: this.store },
-      api: { baseUrl: this.#server.url, key: fixedKey(apiKey) },
+      connection: await connectTo(this.#server.url, { key: apiKey, clock: FAST_CLOCK }),
       clock: FAST_CLOCK,
       random: () => 0,
       newRunId: crypto.randomUUID(),

@@ -6,8 +6,7 @@ import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { Budget } from "../base/budget.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import type { Outcome } from "../engine/client.ts";
-import type { ImageFile } from "../engine/engine.ts";
+import type { ImageFile, Outcome } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { AnswerStore } from "../state/answer_store.ts";
@@ -53,13 +52,13 @@ class Bench {
     this.labeling = {
       engine: upstageOcr,
       model: "ocr",
-      images: new ImageLoader({ local: store }, this.memory),
+      images: new ImageLoader({ local: store }, this.memory, upstageOcr),
       answers: new AnswerStore(store, "upstage-ocr", "ocr"),
       payer,
       underWay: new Map(),
-      api: {
-        post: async (_path, form) => {
-          const bytes = new Uint8Array(await (form.get("document") as File).arrayBuffer());
+      connection: {
+        send: async (image) => {
+          const bytes = image.bytes.slice();
           this.asked.push(createHash("sha256").update(bytes).digest("hex"));
           return await reply(bytes, this.asked.length - 1);
         },
@@ -68,7 +67,7 @@ class Bench {
       unsaved: new Budget(10),
       rows: new Budget(10),
       spending: { take: () => Promise.resolve(), settle: () => {} },
-      health: new Health({ model: "ocr", maxOutageMs: 600_000, clock, note: () => {} }),
+      health: new Health({ model: "ocr", advice: "", maxOutageMs: 600_000, clock, note: () => {} }),
       maxRetries: 3,
       tally,
       clock,

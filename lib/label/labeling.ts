@@ -3,12 +3,10 @@
  * answers that are found or asked for, turns, limits and the API's health.
  */
 
-import { ApiClient } from "../engine/client.ts";
-import type { ApiKey } from "../engine/api_key.ts";
 import { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Manifest } from "../state/documents.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { Connection, Engine } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
 import { ImageLoader } from "./images.ts";
 import { type ImageSource } from "../dataset/image_location.ts";
@@ -41,8 +39,8 @@ export interface LabelingOptions {
   readonly keys: CheckpointKeys;
   /** Where images may lie. */
   readonly images: ImageSource;
-  /** Address and key of the API. */
-  readonly api: { readonly baseUrl: string; readonly key: ApiKey };
+  /** The engine, ready to be asked. */
+  readonly connection: Connection;
   /** Counts what happens. */
   readonly tally: Tally;
   /** Told what people should know. */
@@ -62,6 +60,7 @@ export async function openLabeling(
   options: LabelingOptions,
 ): Promise<Labeling & AsyncDisposable> {
   const { settings, manifest, engine, store, guarded, keys, tally, note, clock, random } = options;
+  const { connection } = options;
   const { dataset, run_id, model } = manifest;
   const { maxPages, limit, maxOutageMs, maxRetries } = settings;
   const spending = await SpendGuard.open({
@@ -77,16 +76,16 @@ export async function openLabeling(
   const pace = await openPace({ settings, engine, store, key, note, clock, random });
   return {
     ...{ engine, model, tally, clock, random, maxRetries },
-    images: new ImageLoader(options.images, new Budget(settings.memoryBudget)),
+    images: new ImageLoader(options.images, new Budget(settings.memoryBudget), engine),
     answers: new AnswerStore(store, engine.name, model),
     payer: { dataset, run_id },
     underWay: new Map(),
-    api: new ApiClient({ ...options.api, clock, note }),
+    connection,
     limiter: pace.limiter,
     unsaved: pace.unsaved,
     rows: pace.rows,
     spending,
-    health: new Health({ model, maxOutageMs, clock, note }),
+    health: new Health({ model, advice: connection.advice, maxOutageMs, clock, note }),
     halt: options.halt,
     giveUp: options.giveUp,
     async [Symbol.asyncDispose]() {

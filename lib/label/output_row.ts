@@ -5,7 +5,7 @@
 import type { Parsed } from "../base/json.ts";
 import type { Failure } from "../dataset/failure.ts";
 import { type InputRow, type ItemMetadata, type OcrItem, SCHEMA_VERSION } from "../dataset/row.ts";
-import type { Answer, Engine, Page } from "../engine/engine.ts";
+import type { Answer, AnswerPage, Engine } from "../engine/engine.ts";
 import type { PaidBy, StoredAnswer } from "../state/documents.ts";
 import type { LoadedImage } from "./images.ts";
 
@@ -110,9 +110,9 @@ export function outputRow(
 }
 
 function onePage(
-  pages: readonly Page[] | undefined,
+  pages: readonly AnswerPage[] | undefined,
   failure: Failure | undefined,
-): [Page | undefined, Failure | undefined] {
+): [AnswerPage | undefined, Failure | undefined] {
   if (failure || !pages) return [undefined, failure];
   if (pages.length === 1) return [pages[0], undefined];
   const message = `the document has ${pages.length} pages, a row describes one image`;

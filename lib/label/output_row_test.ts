@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { inputRow } from "../../dev/testing/fixtures.ts";
-import type { Answer, Page, Word } from "../engine/engine.ts";
+import type { Answer, AnswerPage, Word } from "../engine/engine.ts";
 import { type Obtained, outputRow } from "./output_row.ts";
 
 const NOW = Date.UTC(2026, 10, 2);
@@ -13,11 +13,11 @@ function word(text: string, confidence: number | null = 0.5): Word {
   return { text, confidence, polygon: [[0, 0], [9, 0], [9, 5], [0, 5]] };
 }
 
-function page(...words: Word[]): Page {
+function page(...words: Word[]): AnswerPage {
   return { width: 300, height: 100, confidence: 0.9, words };
 }
 
-function obtained(first: Page, ...more: Page[]): Obtained {
+function obtained(first: AnswerPage, ...more: AnswerPage[]): Obtained {
   const answer: Answer = { modelVersion: "ocr-1", pages: [first, ...more] };
   return {
     answer,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connectTo } from "../../dev/testing/connection.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import {
   CHECKPOINTS,
@@ -14,7 +15,6 @@ import {
 import { settingsOf } from "../../dev/testing/settings.ts";
 import { encodeInput, SILENT_REPORTER } from "../../dev/testing/fixtures.ts";
 import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
-import { fixedKey } from "../engine/api_key.ts";
 import { systemClock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
@@ -47,7 +47,7 @@ async function label(): Promise<{ readonly data: SoakData; readonly store: Memor
     owner: "a test",
     store,
     images: { local: store },
-    api: { baseUrl: api.url, key: fixedKey("key") },
+    connection: await connectTo(api.url),
     clock: systemClock,
     random: () => 0,
     newRunId: crypto.randomUUID(),

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { connectTo } from "../../dev/testing/connection.ts";
 import { SILENT_REPORTER } from "../../dev/testing/fixtures.ts";
 import fc from "fast-check";
 import { MemoryStore, type Operation } from "../../dev/testing/memory_store.ts";
@@ -17,7 +18,6 @@ import {
   storedPages,
 } from "../../dev/soak/data.ts";
 import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/upstage.ts";
-import { fixedKey } from "../engine/api_key.ts";
 import { systemClock } from "../base/clock.ts";
 import { settingsOf } from "../../dev/testing/settings.ts";
 import { RunError, StoreError } from "../base/errors.ts";
@@ -137,13 +137,14 @@ class Life {
     const args = ["--dataset-name", DATASET, "--request-delay-ms", "0"];
     args.push("--batch-size", `${process.batchSize ?? 3}`, "--concurrency", `${concurrency}`);
     if (fresh) args.push("--fresh");
+    const clock = { now: () => systemClock.now() + later, sleep: systemClock.sleep };
     const error = await run({
       settings: settingsOf(args),
       owner: "a test",
       store,
       images: { local: store },
-      api: { baseUrl: this.#api.url, key: fixedKey("key") },
-      clock: { now: () => systemClock.now() + later, sleep: systemClock.sleep },
+      connection: await connectTo(this.#api.url, { clock }),
+      clock,
       random: () => 0,
       newRunId: crypto.randomUUID(),
       batchJobId: null,

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { apiErrorBody, secretJson } from "../engine/json_schemas.ts";
 import {
   checkpointFooter,
   ledger,
@@ -134,49 +133,5 @@ Deno.test("storedAnswer takes only a lower-case SHA-256 for one", () => {
       parseAs(storedAnswer, { ...RESPONSE, image_sha256 }).problem!,
       /^image_sha256: /,
     );
-  }
-});
-
-Deno.test("apiErrorBody reads both shapes, with a code of any kind or none", () => {
-  const table: [body: unknown, expected: unknown][] = [
-    [{ code: "a", message: "b" }, { code: "a", message: "b" }],
-    [{ error: { code: "a", message: "b", type: "c" } }, { code: "a", message: "b" }],
-    [{ code: 7, message: "b" }, { code: "7", message: "b" }],
-    [{ error: { message: "b" } }, { message: "b" }],
-    [{ message: "b", status: 400 }, { message: "b" }],
-    // The inner one is what a gateway wrapped.
-    [{ code: "x", message: "y", error: { code: "a", message: "b" } }, { code: "a", message: "b" }],
-    [{ error: "short", code: "a", message: "b" }, { code: "a", message: "b" }],
-  ];
-  for (const [body, expected] of table) {
-    assert.deepEqual(parseAs(apiErrorBody, body), { value: expected }, JSON.stringify(body));
-  }
-  for (const body of [null, [], "text", {}, { code: "a" }, { error: {} }, { message: 7 }]) {
-    assert.ok(parseAs(apiErrorBody, body).problem, JSON.stringify(body));
-  }
-});
-
-Deno.test("apiErrorBody keeps the message beside a code of no use", () => {
-  for (const code of [null, {}, [], true]) {
-    for (const body of [{ code, message: "b" }, { error: { code, message: "b" } }]) {
-      const { value } = parseAs(apiErrorBody, body);
-      assert.deepEqual([value?.code, value?.message], [undefined, "b"]);
-    }
-  }
-});
-
-Deno.test("secretJson finds the key under both names, UPSTAGE_API_KEY first", () => {
-  const table: [secret: unknown, key: string | undefined][] = [
-    [{ UPSTAGE_API_KEY: "k" }, "k"],
-    [{ api_key: "k", more: 1 }, "k"],
-    [{ api_key: "other", UPSTAGE_API_KEY: "k" }, "k"],
-    [{ api_key: "k", UPSTAGE_API_KEY: "" }, "k"],
-    [{ API_KEY: "k" }, undefined],
-    [{ api_key: "" }, undefined],
-    [{ api_key: 7 }, undefined],
-    ["k", undefined],
-  ];
-  for (const [secret, key] of table) {
-    assert.equal(parseAs(secretJson, secret).value, key, JSON.stringify(secret));
   }
 });

@@ -5,6 +5,7 @@
  * agree on the former. Pure: it needs no SDK.
  */
 import { StoreError, type StoreErrorKind } from "../base/errors.ts";
+import { oneLine } from "../base/text.ts";
 
 /** What was being done, for the message. */
 export interface S3Action {
@@ -88,7 +89,7 @@ function describe(
       return is("unavailable", afterAttempts(error));
   }
   if (status >= 500) return is("unavailable", afterAttempts(error));
-  return is("unsupported", `the server refuses the request: ${clip(error.message)}`);
+  return is("unsupported", `the server refuses the request: ${oneLine(error.message)}`);
 }
 
 /** No answer arrived: missing credentials or region, or the network. */
@@ -98,21 +99,16 @@ function withoutAnswer(error: SdkError): { kind: StoreErrorKind; state: string }
       kind: "credentials",
       state: "no credentials found in the environment, a profile, a container or instance role; " +
         "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run under a role " +
-        `(${clip(error.message)})`,
+        `(${oneLine(error.message)})`,
     };
   }
   if (error.message === "Region is missing") {
     return { kind: "credentials", state: "no region is known, set AWS_REGION" };
   }
-  const what = [error.code, clip(error.message)].filter((text) => text).join(" ");
+  const what = [error.code, oneLine(error.message)].filter((text) => text).join(" ");
   return { kind: "unavailable", state: `${what}; ${afterAttempts(error)}` };
 }
 
 function afterAttempts(error: SdkError): string {
   return `gave up after ${error.$metadata?.attempts ?? 1} attempts, run again later`;
-}
-
-/** One line of at most 200 characters. */
-function clip(message = ""): string {
-  return message.replace(/\s+/g, " ").slice(0, 200);
 }

@@ -1,0 +1,181 @@
+/**
+ * @module engine/http: what engines over HTTP have in common: one request with a deadline, a whole
+ * answer of bounded length, the key and its renewal (`engine/api_key.ts`). What a request is and how
+ * a reply is judged comes from the engine.
+ *
+ * The key is sent where the engine says only: redirects are not followed, and no message holds it.
+ */
+
+import type { ApiKey } from "./api_key.ts";
+import type { Outcome } from "./engine.ts";
+import { RunError } from "../base/errors.ts";
+import { PROGRAM } from "../base/version.ts";
+
+/** No answer for one file is that long; a longer one is not read on. Bytes. */
+export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** What is posted. */
+export interface HttpRequest {
+  /** Where to. */
+  readonly url: string;
+  /** With the key. */
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * A form and nothing else: Deno's `fetch` silently sends a POST with a byte-array body again when
+   * a pooled connection drops, which would pay twice unseen.
+   */
+  readonly body: FormData;
+}
+
+/** A reply that arrived whole. */
+export interface HttpReply {
+  /** HTTP status. */
+  readonly status: number;
+  /** Its headers. */
+  readonly headers: Headers;
+  /** Its body. */
+  readonly text: string;
+}
+
+/** What an engine makes of a reply; a refused key may yet be renewed. Messages may hold the key. */
+export type Verdict =
+  | Exclude<Outcome, { kind: "renewed" }>
+  | { readonly kind: "key_refused"; readonly message: string };
+
+/** Options of {@linkcode HttpClient}. */
+export interface HttpClientOptions {
+  /** Sent with each request. */
+  readonly key: ApiKey;
+  /** Limit for one request, milliseconds. */
+  readonly timeoutMs: number;
+  /** Told when the key has changed. */
+  readonly note: (message: string) => void;
+}
+
+/** Sends requests with a key. */
+export class HttpClient {
+  readonly #options: HttpClientOptions;
+  #lastKey: string;
+
+  /** Connects only when a request is sent. @param options Key and limits. */
+  constructor(options: HttpClientOptions) {
+    this.#options = options;
+    this.#lastKey = options.key.value;
+  }
+
+  /**
+   * Posts once. Where the API refuses the key, another one is looked for, but the request with that
+   * is again the asker's.
+   *
+   * @param request Makes the request that carries a key.
+   * @throws {RunError} `api` or `again` if the key is refused and its secret can't be read
+   * @throws The signal's reason, when `signal` aborts.
+   */
+  async post(
+    request: (key: string) => HttpRequest,
+    judge: (reply: HttpReply) => Verdict,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { key, timeoutMs } = this.#options;
+    const sent = this.#keyToSend();
+    const reply = await exchange(request(sent), timeoutMs, signal);
+    const verdict = "kind" in reply ? reply : judge(reply);
+    if (verdict.kind === "answered") {
+      key.accepted(sent);
+      return verdict;
+    }
+    const message = clean(verdict.message, sent);
+    if (verdict.kind !== "key_refused") {
+      if (verdict.kind === "rejected") key.accepted(sent);
+      return { ...verdict, message };
+    }
+    const renewal = await key.renew(sent, signal).catch((error) => {
+      if (!(error instanceof RunError) || signal.aborted) throw error;
+      throw new RunError(
+        error.exit === "again" ? "again" : "api",
+        `the API refuses the key (${message}), and reading it again failed: ${error.message}; ` +
+          "no row was marked as failed",
+        { cause: error },
+      );
+    });
+    if (renewal.renewed) return { kind: "renewed", message };
+    return { kind: "refused", message: renewal.why ? `${message} (${renewal.why})` : message };
+  }
+
+  #keyToSend(): string {
+    const { key, note } = this.#options;
+    if (key.value !== this.#lastKey) {
+      this.#lastKey = key.value;
+      note("the API refused its key, and the secret holds a new one: going on with that");
+    }
+    return this.#lastKey;
+  }
+}
+
+/** A reply with status 200, which is to be JSON. */
+export function jsonAnswer(text: string): Outcome & { kind: "answered" | "retryable" } {
+  try {
+    return { kind: "answered", text, body: JSON.parse(text) };
+  } catch {
+    return { kind: "retryable", message: "200 with a body that is not JSON" };
+  }
+}
+
+/** The whole reply, or why there is none. @throws The signal's reason, when it aborts. */
+async function exchange(
+  { url, headers, body }: HttpRequest,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<HttpReply | Outcome & { kind: "retryable" }> {
+  // Not AbortSignal.timeout(): that one lives on for its whole time after the answer is there.
+  const timeout = new AbortController();
+  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  try {
+    const response = await fetch(url, {
+      method: "POST",
+      headers: { ...headers, "user-agent": PROGRAM },
+      body,
+      redirect: "manual",
+      signal: AbortSignal.any([signal, timeout.signal]),
+    });
+    const text = await readText(response);
+    if (text !== undefined) return { status: response.status, headers: response.headers, text };
+    return { kind: "retryable", message: `answer longer than ${MAX_ANSWER_BYTES} bytes` };
+  } catch (error) {
+    signal.throwIfAborted();
+    const message = timeout.signal.aborted
+      ? `no answer within ${timeoutMs / 1000} s`
+      : `connection failed: ${rootMessage(error)}`;
+    return { kind: "retryable", message };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One short line without control characters and without the key, whatever the server echoed. */
+function clean(message: string, key: string): string {
+  // deno-lint-ignore no-control-regex
+  const line = message.replaceAll(key, "[key]").replace(/[\x00-\x1f\x7f\s]+/g, " ").trim();
+  return line.length > 300 ? `${line.slice(0, 299)}…` : line;
+}
+
+/** The body as text; `undefined` if it is longer than {@linkcode MAX_ANSWER_BYTES}. */
+async function readText(response: Response): Promise<string | undefined> {
+  if (!response.body) return "";
+  const decoder = new TextDecoder();
+  let text = "";
+  let length = 0;
+  for await (const chunk of response.body) {
+    length += chunk.byteLength;
+    if (length > MAX_ANSWER_BYTES) return undefined; // leaving the loop cancels the body
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
+
+/** The innermost message: `fetch` wraps what really happened. */
+function rootMessage(error: unknown): string {
+  let message = String(error);
+  for (let at = error; at instanceof Error; at = at.cause) message = at.message;
+  return message;
+}
