@@ -101,6 +101,18 @@ function message({ stderr }: Ended): string {
   return lines.join("\n");
 }
 
+Deno.test("a run of one row takes at most 20 requests to the store, and two where nothing is left to do", async () => {
+  await using bench = await openBench(rows(1));
+  const requests = () => bench.s3.requests.splice(0).map(({ method, key }) => `${method} ${key}`);
+  requests();
+  const first = await bench.run();
+  assert.equal(first.code, 0, first.stderr);
+  const made = requests();
+  assert.ok(made.length <= 20, made.join("\n"));
+  assert.equal((await bench.run()).code, 0);
+  assert.equal(requests().length, 5);
+});
+
 Deno.test("the program labels a data set through S3 and the API, and a second run changes nothing", async () => {
   await using bench = await openBench(rows(11));
   const first = await bench.run();

@@ -3,8 +3,12 @@
  * left in the bucket: as text, as Markdown for a step summary, and as files to keep.
  */
 
-import type { Ledger, RunResult } from "../../lib/state/documents.ts";
-import { ledger as ledgerSchema, runResult as resultSchema } from "../../lib/state/documents.ts";
+import {
+  type Ledger,
+  ledger as ledgerSchema,
+  type RunResult,
+  runResult as resultSchema,
+} from "../../lib/state/documents.ts";
 import { parseJsonAs, type Schema } from "../../lib/base/json.ts";
 import { CheckpointKeys } from "../../lib/state/keys.ts";
 import { totalBilled } from "../../lib/state/ledger.ts";

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
 import { mock } from "node:test";
 import fc from "fast-check";
-import { barReporter, duration, jsonReporter, RateMeter, renderBar } from "./reporter.ts";
-import type { ReporterOptions } from "./reporter.ts";
+import {
+  barReporter,
+  duration,
+  jsonReporter,
+  RateMeter,
+  renderBar,
+  type ReporterOptions,
+} from "./reporter.ts";
 import { Tally } from "../label/tally.ts";
 
 /** A reporter's surroundings, whose time passes only by `pass`. */

@@ -5,18 +5,25 @@
  */
 import { RunError } from "../base/errors.ts";
 import type { InputRow } from "./row.ts";
-import { checkGroups, type InputColumn, KEY_COLUMNS, pickColumns } from "./input_columns.ts";
+import {
+  checkGroups,
+  type InputColumn,
+  KEY_COLUMNS,
+  pickColumns,
+  toJsonText,
+  toText,
+  toWhole,
+} from "./input_columns.ts";
 import { readMetadata, schemaTree } from "../parquet/decode.ts";
 import { readBatches, type RowBatch, type RowRange } from "../parquet/rows.ts";
 import type { RandomAccess } from "../parquet/source.ts";
 import { ParquetError } from "../parquet/footer.ts";
-import { toJsonText, toText, toWhole } from "./input_columns.ts";
 
 /** The identity of one input row. */
 export interface RowKey {
   /** Position in the input, from 0. */
   readonly index: number;
-  /** Unique within the data set (checked by `dataset/duplicate_id.ts`, not here). */
+  /** Unique within the data set (checked by `dataset/check_input.ts`, not here). */
   readonly id: string;
   /** Where the image lies, as the input says it. */
   readonly image_path: string;

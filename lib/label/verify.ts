@@ -6,8 +6,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { batchDigest, BatchDigests } from "../dataset/batch_digests.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
-import type { Ledger, Spent } from "../state/documents.ts";
-import type { RowCounts } from "../state/documents.ts";
+import type { Ledger, RowCounts, Spent } from "../state/documents.ts";
 import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { findInput } from "../dataset/check_input.ts";
@@ -20,7 +19,7 @@ import { openInput } from "../dataset/input.ts";
 import { openSource } from "../parquet/source.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { restoreRow } from "./restore_row.ts";
-import { findResult } from "../state/result.ts";
+import { findResult } from "../state/finish.ts";
 import { checkRow, type Finding } from "../dataset/check_row.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";

@@ -6,8 +6,7 @@ import { RunError } from "../base/errors.ts";
 import { assemble } from "./decode.ts";
 import { ColumnCursor } from "./column.ts";
 import type { RandomAccess } from "./source.ts";
-import type { FileMetaData, RowGroup, SchemaTree } from "./types.ts";
-import { typeName } from "./types.ts";
+import { type FileMetaData, type RowGroup, type SchemaTree, typeName } from "./types.ts";
 
 /** Consecutive rows, `[start, end)`. */
 export type RowRange = readonly [start: number, end: number];

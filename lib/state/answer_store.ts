@@ -4,12 +4,10 @@
  */
 
 import * as zlib from "node:zlib";
-import { findObject } from "../store/find_object.ts";
+import { findObject, type Store } from "../store/store.ts";
 import { answerKey } from "./keys.ts";
-import type { StoredAnswer } from "./documents.ts";
+import { type StoredAnswer, storedAnswer } from "./documents.ts";
 import { type Parsed, parseJsonAs } from "../base/json.ts";
-import { storedAnswer } from "./documents.ts";
-import type { Store } from "../store/store.ts";
 
 /** What is known of an answer besides its body. */
 export type AnswerEnvelope = Omit<StoredAnswer, "body" | "format" | "engine" | "model">;

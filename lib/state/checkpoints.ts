@@ -5,9 +5,14 @@
 
 import { StoreError } from "../base/errors.ts";
 import type { OcrItem } from "../dataset/row.ts";
-import type { CheckpointFooter, Manifest, Spent } from "./documents.ts";
-import type { RowCounts } from "./documents.ts";
-import { CHECKPOINT_FOOTER_KEY, checkpointFooter } from "./documents.ts";
+import {
+  CHECKPOINT_FOOTER_KEY,
+  type CheckpointFooter,
+  checkpointFooter,
+  type Manifest,
+  type RowCounts,
+  type Spent,
+} from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import { readFooter, readItems } from "../dataset/output_read.ts";

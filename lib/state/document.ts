@@ -3,8 +3,7 @@
  */
 
 import { type Parsed, parseJsonAs, type Schema } from "../base/json.ts";
-import { findObject } from "../store/find_object.ts";
-import type { ObjectInfo, Store, WriteOptions } from "../store/store.ts";
+import { findObject, type ObjectInfo, type Store, type WriteOptions } from "../store/store.ts";
 
 /** A document that was found: its value, or what is wrong with it. */
 export type FoundDocument<T> = Parsed<T> & {

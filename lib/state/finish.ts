@@ -6,18 +6,21 @@
 import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { joinParquet } from "../dataset/output_join.ts";
-import type { Store } from "../store/store.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
 import type { Checkpoints } from "./checkpoints.ts";
+import { readDocument, writeDocument } from "./document.ts";
 import {
   type CheckpointFooter,
+  type Manifest,
   OUTPUT_FOOTER_KEY,
   type OutputFooter,
   type RowCounts,
+  type RunResult,
+  runResult as runResultSchema,
   type Spent,
 } from "./documents.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import { bookSpent, totalOf } from "./ledger.ts";
-import { markComplete } from "./result.ts";
 
 /** A checkpoint is no longer what it was when it was looked at or written. */
 const CHANGED: readonly StoreErrorKind[] = ["precondition", "not_found"];
@@ -82,4 +85,39 @@ export async function bookBatches(
   const { spent } = totalOf(done.values());
   const exists = checkpoints.others.has(keys.ledger);
   await bookSpent(store, keys.ledger, checkpoints.manifest, spent, now, exists);
+}
+
+/** The mark of this very run and output; `undefined` if there is none that holds. */
+export async function findResult(
+  store: Store,
+  keys: CheckpointKeys,
+  manifest: Manifest,
+  outputKey: string,
+): Promise<RunResult | undefined> {
+  const result = (await readDocument(store, keys.result, runResultSchema))?.value;
+  if (result?.run_id !== manifest.run_id) return undefined;
+  if (result.output.url !== `${store.url}/${outputKey}`) return undefined;
+  const output = await store.stat(outputKey);
+  return output?.etag === result.output.etag ? result : undefined;
+}
+
+/** Sets the mark. @param now Milliseconds since the epoch. */
+export async function markComplete(
+  store: Store,
+  keys: CheckpointKeys,
+  manifest: Manifest,
+  output: ObjectInfo & { readonly url: string },
+  counts: RowCounts,
+  spent: Spent,
+  now: number,
+): Promise<void> {
+  const mark: RunResult = {
+    format: "pseudolabel-result/1",
+    run_id: manifest.run_id,
+    output: { url: output.url, etag: output.etag, bytes: output.size },
+    counts,
+    spent,
+    finished_at: new Date(now).toISOString(),
+  };
+  await writeDocument(store, keys.result, mark);
 }

@@ -7,9 +7,8 @@
  */
 
 import { readDocument, writeDocument } from "./document.ts";
-import type { Spending } from "./documents.ts";
+import { type Spending, spending as spendingSchema } from "./documents.ts";
 import { RunError } from "../base/errors.ts";
-import { spending as spendingSchema } from "./documents.ts";
 import type { Store } from "../store/store.ts";
 
 /** Pages that one write reserves at most. */

@@ -6,6 +6,8 @@
  * what reaches the caller as a `StoreError` is final.
  */
 
+import { StoreError } from "../base/errors.ts";
+
 /** What a store knows of an object without its bytes. */
 export interface ObjectInfo {
   /** The key, as it was written. */
@@ -101,4 +103,18 @@ export interface Store {
 /** A key as `Store` takes it: non-empty segments, none of them `.` or `..`. */
 export function isSafeKey(key: string): boolean {
   return key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}
+
+/** Reads an object; `undefined` if there is none. @throws {StoreError} for everything else */
+export async function findObject(
+  store: Store,
+  key: string,
+  options?: ReadOptions,
+): Promise<StoredObject | undefined> {
+  try {
+    return await store.read(key, options);
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === "not_found") return undefined;
+    throw error;
+  }
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Duplicate, findDuplicateId, hash53, type IdRow } from "./duplicate_id.ts";
+import { type Duplicate, findDuplicateId, hash53, type IdRow } from "./check_input.ts";
 
 function scanOf(ids: readonly string[], size: number): () => AsyncGenerator<IdRow[]> {
   return async function* () {
