@@ -101,7 +101,7 @@ function message({ stderr }: Ended): string {
   return lines.join("\n");
 }
 
-Deno.test("a run of one row takes at most 20 requests to the store, and two where nothing is left to do", async () => {
+Deno.test("a run of one row takes at most 20 requests to the store, and five where nothing is left to do", async () => {
   await using bench = await openBench(rows(1));
   const requests = () => bench.s3.requests.splice(0).map(({ method, key }) => `${method} ${key}`);
   requests();
