@@ -24,7 +24,7 @@ COPY dev/build/compile.ts dev/build/bundle.ts dev/build/plan.ts dev/build/
 ARG TARGETARCH
 ARG BUILD_COMMIT=""
 ARG BUILD_DATE=""
-RUN deno task compile --container \
+RUN deno run --config deno.json --allow-all dev/build/compile.ts --container \
       ${TARGETARCH:+--target "linux-$(echo "$TARGETARCH" | sed s/amd64/x64/)"}
 
 # The tag moves with Debian's security updates. For images that never change, pin it by the digest

@@ -252,11 +252,10 @@ Deno.test("--help explains the program, and behind a command the command", async
 });
 
 Deno.test("the run task may read every variable that the program knows, and write nowhere but .local", () => {
-  const command = config.tasks.run.command;
-  const allowed = /--allow-env=([^' ]+)/.exec(command)![1].split(",");
-  for (const { env } of Object.values(OPTIONS)) assert.ok(allowed.includes(env), env);
-  assert.match(command, / --allow-write=\.local /);
-  assert.doesNotMatch(command, /--allow-(all|run|ffi)|-A\b/);
+  const { env, write, ...others } = config.permissions.run;
+  for (const option of Object.values(OPTIONS)) assert.ok(env.includes(option.env), option.env);
+  assert.deepEqual(write, [".local"]);
+  assert.deepEqual(others, { net: true, read: true, sys: true });
 });
 
 Deno.test("--version prints the version", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type AwsState, type DoubleFault, startAwsDouble } from "../doubles/aws/server.ts";
+import { startAwsDouble } from "../doubles/aws/server.ts";
+import type { AwsState, DoubleFault } from "../doubles/aws/types.ts";
 import { TEST_API_KEY } from "../testing/program.ts";
 import { findAwsClient, setupFolder } from "./setup.ts";
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type AwsDouble, type AwsState, startAwsDouble } from "../doubles/aws/server.ts";
+import { type AwsDouble, startAwsDouble } from "../doubles/aws/server.ts";
+import type { AwsState } from "../doubles/aws/types.ts";
 import { TEST_API_KEY } from "../testing/program.ts";
 import {
   findAwsClient,

@@ -3,7 +3,6 @@
  * memory; where the machine lets it, under a CPU quota.
  */
 
-import config from "../../deno.json" with { type: "json" };
 import { epochMs } from "./tenant.ts";
 
 /** What to run. */
@@ -106,15 +105,6 @@ function lookWithPs(pid: number): { peakBytes: number; cpuSeconds: number } | un
   if (!time) return undefined;
   const cpuSeconds = time.split(/[:-]/).reduce((sum, part) => sum * 60 + Number(part), 0);
   return { peakBytes: Number(rss) * 1024, cpuSeconds };
-}
-
-/** The program as it is run: the executable that `PSEUDOLABEL_PROGRAM` names, or the checkout. */
-export function programCommand(args: readonly string[]): Pick<ChildOptions, "command" | "args"> {
-  const executable = Deno.env.get("PSEUDOLABEL_PROGRAM");
-  if (executable) return { command: executable, args };
-  const [, verb, ...flags] = config.tasks.run.command.split(" ")
-    .map((word) => word.replace(/^'|'$/g, ""));
-  return { command: Deno.execPath(), args: [verb, "--quiet", "--cached-only", ...flags, ...args] };
 }
 
 /** A group of processes that together get no more than a share of a CPU. Disposing removes it. */

@@ -6,6 +6,7 @@
 import { type ChildFigures, runChild } from "./child.ts";
 import { type Measure, megabytes } from "./figures.ts";
 import { type Bench, bySize } from "./run.ts";
+import { devCommand } from "../testing/program.ts";
 import { DATASET, type StepFigures, type StepOptions, TENANT, WORDS } from "./files_step.ts";
 
 /** Part 5. */
@@ -13,7 +14,7 @@ export async function measureFiles(bench: Bench): Promise<Measure[]> {
   const { servers, note } = bench;
   const rows = bySize(bench, 100_000, 5_000, 300);
   const batchSize = bySize(bench, 500, 500, 100);
-  const program = new URL("./files_step.ts", import.meta.url).href;
+  const program = new URL("./files_step.ts", import.meta.url);
   const folder = await Deno.makeTempDir();
   try {
     const { s3Url } = await servers.prepare(
@@ -22,10 +23,7 @@ export async function measureFiles(bench: Bench): Promise<Measure[]> {
     const run = async (step: StepOptions["step"]): Promise<ChildFigures & StepFigures> => {
       note(`${step}: ${rows} rows of ${WORDS} words`);
       const options: StepOptions = { step, rows, batchSize, folder, s3Url };
-      const figures = await runChild({
-        command: Deno.execPath(),
-        args: ["run", "-A", "--quiet", "--cached-only", program, JSON.stringify(options)],
-      });
+      const figures = await runChild(devCommand(program, JSON.stringify(options)));
       if (figures.code === 0) return { ...figures, ...JSON.parse(figures.stdout) };
       throw new Error(`The step ${step} ended with ${figures.code}: ${figures.stderr}`);
     };

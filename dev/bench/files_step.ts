@@ -5,7 +5,7 @@
  */
 
 import { BENCH_ACCESS_KEY } from "./servers.ts";
-import { seeded } from "../simulate/servers.ts";
+import { seeded } from "../testing/random.ts";
 import type { OutputRow } from "../../lib/dataset/row.ts";
 import { CheckpointKeys, defaultOutputKey } from "../../lib/state/keys.ts";
 import { joinParquet } from "../../lib/dataset/output_join.ts";

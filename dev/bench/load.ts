@@ -8,6 +8,7 @@ import { type Measure, megabytes, slope } from "./figures.ts";
 import type { LoopOptions } from "./loop.ts";
 import { type Bench, bySize, label, rawFigures } from "./run.ts";
 import type { Load } from "./tenant.ts";
+import { devCommand } from "../testing/program.ts";
 
 /** Images at a time, the program's and the loop's. */
 const CONCURRENCY = 32;
@@ -34,11 +35,8 @@ export async function measureOverhead(bench: Bench): Promise<Measure[]> {
     concurrency: CONCURRENCY,
   };
   bench.note(`${rows} images in a bare loop`);
-  const loop = new URL("./loop.ts", import.meta.url).href;
-  const theirs = await runChild({
-    command: Deno.execPath(),
-    args: ["run", "--quiet", "--cached-only", "--allow-all", loop, JSON.stringify(options)],
-  });
+  const loop = new URL("./loop.ts", import.meta.url);
+  const theirs = await runChild(devCommand(loop, JSON.stringify(options)));
   const { billed } = await bench.servers.report(bare.tenant, bare.dataset);
   await bench.servers.remove("overhead");
   if (theirs.code !== 0 || billed !== rows) {

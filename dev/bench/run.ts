@@ -3,7 +3,8 @@
  * measurement only if every row is in the output and every page was billed once.
  */
 
-import { type ChildFigures, type ChildOptions, programCommand, runChild } from "./child.ts";
+import { programCommand } from "../testing/program.ts";
+import { type ChildFigures, type ChildOptions, runChild } from "./child.ts";
 import { BENCH_ACCESS_KEY, type BenchServers, type Report } from "./servers.ts";
 import type { Load } from "./tenant.ts";
 

@@ -4,11 +4,13 @@
  * line of JSON, takes orders below `/control/`, and ends when its standard input does.
  */
 
-import { answer, type DoubleState } from "../doubles/s3/api.ts";
+import { answer } from "../doubles/s3/api.ts";
+import type { DoubleState } from "../doubles/s3/types.ts";
 import { type Books, type Load, Tenant } from "./tenant.ts";
 import { defaultOutputKey } from "../../lib/state/keys.ts";
 import { readFooter } from "../../lib/dataset/output_read.ts";
 import { memorySource } from "../../lib/parquet/source.ts";
+import { devCommand } from "../testing/program.ts";
 
 /** The only access key that is let in. */
 export const BENCH_ACCESS_KEY = "BENCHACCESSKEY";
@@ -42,8 +44,9 @@ export class BenchServers implements AsyncDisposable {
 
   /** Starts the process; it listens when the promise resolves. */
   static async start(): Promise<BenchServers> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--cached-only", "--allow-all", import.meta.url],
+    const { command, args } = devCommand(import.meta.url);
+    const child = new Deno.Command(command, {
+      args,
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",

@@ -4,14 +4,9 @@
  */
 
 import { encodeInput, fakeImage, inputRow } from "../testing/fixtures.ts";
-import {
-  type LimitSchedule,
-  lognormal,
-  type RateLimit,
-  rateLimit,
-  seeded,
-} from "../simulate/servers.ts";
-import type { DoubleObject } from "../doubles/s3/api.ts";
+import { type LimitSchedule, type RateLimit, rateLimit } from "../simulate/servers.ts";
+import { lognormal, seeded } from "../testing/random.ts";
+import type { DoubleObject } from "../doubles/s3/types.ts";
 import { errorAnswer, pageBody } from "../doubles/ocr/upstage_answer.ts";
 import { defaultInputKey } from "../../lib/state/keys.ts";
 

@@ -54,7 +54,8 @@ async function main(args: string[]): Promise<number> {
   const folder = await Deno.makeTempDir({ dir: `${ROOT}bin`, prefix: ".build-" });
   try {
     const entry = await bundle(folder, origin);
-    const flags = permissions(config.tasks.run.command, values.container ?? false);
+    const { tasks, permissions: sets } = config;
+    const flags = permissions(tasks.run.command, sets.run, values.container ?? false);
     if (values.all) return await compileAll(names, { entry, flags, folder, origin });
     const output = values.output ?? `${ROOT}bin/pseudolabel${suffix(names[0])}`;
     await compile(names[0], output, { entry, flags, folder, origin });

@@ -1,19 +1,36 @@
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
 import { bundle } from "./bundle.ts";
-import { compileArgs, originOf, permissions, targetOf, TARGETS } from "./plan.ts";
+import {
+  compileArgs,
+  originOf,
+  permissions,
+  type PermissionSet,
+  targetOf,
+  TARGETS,
+} from "./plan.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const RUN_TASK = config.tasks.run.command;
 
 Deno.test("an executable knows the variables of the run task, and may not write, start or load anything", () => {
-  const [laptop, container] = [permissions(RUN_TASK, false), permissions(RUN_TASK, true)];
+  const { run } = config.permissions;
+  const of = (set: PermissionSet, container = false) => permissions(RUN_TASK, set, container);
+  const [laptop, container] = [of(run), of(run, true)];
   assert.deepEqual(laptop.filter((flag) => !container.includes(flag)), ["--allow-read"]);
   for (const flag of container) assert.match(flag, /^--(no-prompt|v8-flags|allow-(net|sys|env)\b)/);
-  const env = container.find((flag) => flag.startsWith("--allow-env="))!;
-  assert.ok(RUN_TASK.includes(`'${env}'`));
-  assert.throws(() => permissions(`${RUN_TASK} --allow-run`, false), /new flag: --allow-run/);
-  assert.throws(() => permissions("deno run --allow-env main.ts", false), /new flag: --allow-env/);
+  assert.ok(container.includes(`--allow-env=${run.env.join(",")}`));
+  assert.ok(RUN_TASK.includes(` ${container.find((flag) => flag.startsWith("--v8-flags"))} `));
+  const wrong: PermissionSet[] = [
+    { run: true },
+    { ffi: ["x.so"] },
+    { env: true },
+    { net: ["example.org"] },
+  ];
+  for (const more of wrong) {
+    assert.throws(() => of({ ...run, ...more }), /permissions in deno.json have changed/);
+  }
+  assert.throws(() => permissions("deno run -P=run main.ts", run, false), /lost its --v8-flags/);
 });
 
 Deno.test("the compiler is told target, heap and permissions", () => {
@@ -118,9 +135,7 @@ Deno.test("without a base for the target there is one clear line and no executab
     const compile = async (...args: string[]) => {
       const { code, stderr } = await new Deno.Command(Deno.execPath(), {
         args: [
-          "run",
-          "--quiet",
-          "--allow-all",
+          ...["run", "--quiet", "--config", "deno.json", "--allow-all"],
           "dev/build/compile.ts",
           "--output",
           `${folder}/x`,

@@ -6,7 +6,7 @@
 #
 # It is built for x86_64, which Fargate runs anywhere. Log in to the registry before pushing.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 case ${1-} in
   build)

@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
+import { checkoutCommand } from "../testing/program.ts";
 import { dockerCommand, smoke } from "./image_smoke.ts";
-
-/** What `deno task run` runs, from this checkout. */
-function checkoutCommand(): string[] {
-  const [, ...words] = config.tasks.run.command.split(" ")
-    .map((word) => word.replace(/^'|'$/g, ""));
-  const main = new URL("../../main.ts", import.meta.url).pathname;
-  const flags = words.slice(1, -1);
-  return [Deno.execPath(), "run", "--quiet", "--cached-only", ...flags, main];
-}
 
 Deno.test("the smoke test passes for the program of this checkout", async () => {
   const lines: string[] = [];
-  await smoke(() => checkoutCommand(), (line) => lines.push(line));
+  const { command, args } = checkoutCommand([]);
+  await smoke(() => [command, ...args], (line) => lines.push(line));
   assert.equal(lines.length, 5, lines.join("\n"));
 });
 

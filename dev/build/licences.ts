@@ -84,7 +84,11 @@ export async function licensed(
   for (const [id, { name, version, localPath }] of Object.entries(info.npmPackages)) {
     const own = await manifest(localPath);
     if (!own) {
-      if (shipped.has(id)) throw new Error(`${id} is not in the cache: run deno task cache first`);
+      if (shipped.has(id)) {
+        throw new Error(
+          `${id} is not in the cache: run deno task --config dev/deno.json fetch first`,
+        );
+      }
       continue;
     }
     const licence = licenceOf(name, own);
@@ -155,10 +159,10 @@ export function renderLicences(packages: readonly Licensed[]): string {
     .join("\n");
 }
 
-/** What Deno knows of the program's packages. */
+/** What Deno knows of the packages of program, tests and tools. */
 export async function denoInfo(): Promise<DenoInfo> {
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json", new URL("../../main.ts", import.meta.url).pathname],
+    args: ["info", "--json", "--config", "dev/deno.json", "main.ts"],
     cwd: new URL("../../", import.meta.url).pathname,
   }).output();
   if (!success) throw new Error(new TextDecoder().decode(stderr).trim());

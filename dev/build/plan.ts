@@ -22,6 +22,9 @@ export interface Origin {
   readonly epoch: number;
 }
 
+/** A set of permissions as `deno.json` has it: all of a kind, or what is listed. */
+export type PermissionSet = Readonly<Record<string, boolean | readonly string[]>>;
+
 /**
  * The permissions and the heap's limits that an executable is born with, from those of `deno task
  * run`, so that both know the same variables. No permission lets it write, start a program or load a
@@ -32,20 +35,29 @@ export interface Origin {
  * here. A laptop's executable may read, everywhere, as `~/.aws` is somewhere else on each machine
  * and without it the SDK takes no profile, silently; a container gets its credentials by HTTP.
  *
- * @param runTask The command of `deno task run`.
+ * @param runTask The command of `deno task run`; its heap's limits are taken.
+ * @param set The permissions of `deno task run`.
+ * @throws {Error} if the set has more than is known here, or less of it
  */
-export function permissions(runTask: string, container: boolean): string[] {
-  const flags = runTask.split(" ").map((word) => word.replace(/^'|'$/g, ""))
-    .filter((word) => word.startsWith("--"));
-  const kept = flags.filter((flag) =>
-    /^(--no-prompt|--v8-flags=\S+|--allow-net|--allow-(sys(=\S+)?|env=\S+))$/.test(flag) ||
-    flag === "--allow-read" && !container
-  );
-  const dropped = flags.filter((flag) =>
-    !kept.includes(flag) && !/^--allow-(read|write)/.test(flag)
-  );
-  if (dropped.length > 0) throw new Error(`the run task has a new flag: ${dropped.join(" ")}`);
-  return kept;
+export function permissions(runTask: string, set: PermissionSet, container: boolean): string[] {
+  const { net, read, write, sys, env, ...others } = set;
+  const listed = Array.isArray(env) && Array.isArray(write);
+  if (Object.keys(others).length > 0 || !listed || net !== true || read !== true || sys !== true) {
+    throw new Error(
+      "the run task's permissions in deno.json have changed: say in dev/build/plan.ts which of them " +
+        "an executable gets",
+    );
+  }
+  const heap = runTask.split(" ").filter((flag) => flag.startsWith("--v8-flags="));
+  if (heap.length !== 1) throw new Error("the run task has lost its --v8-flags");
+  return [
+    ...heap,
+    "--no-prompt",
+    "--allow-net",
+    ...container ? [] : ["--allow-read"],
+    "--allow-sys",
+    `--allow-env=${env.join(",")}`,
+  ];
 }
 
 /** Arguments of the compiler for the bundle at `entry`. */

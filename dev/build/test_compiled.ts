@@ -12,17 +12,14 @@ async function main(): Promise<number> {
   try {
     const executable = `${folder}/pseudolabel`;
     const compile = [
-      "run",
-      "--allow-all",
-      "dev/build/compile.ts",
-      "--container",
-      "--output",
-      executable,
+      ...["run", "--config", "deno.json", "--allow-all", "dev/build/compile.ts"],
+      ...["--container", "--output", executable],
     ];
     if (!(await run(Deno.execPath(), compile)).success) return 1;
     const env = { PSEUDOLABEL_PROGRAM: executable, ...await rootfs(folder, executable) };
     const tests = ["main_test.ts", "dev/soak/soak_test.ts", "dev/build/rootfs_test.ts"];
-    return (await run(Deno.execPath(), ["test", "--allow-all", ...tests], {
+    const test = ["test", "--config", "dev/deno.json", "--allow-all", ...tests];
+    return (await run(Deno.execPath(), test, {
       ...env,
       ...await isOld(Deno.env.get("DENO_COMPILER")) ? { PSEUDOLABEL_OLD_BASE: "1" } : {},
     })).code;

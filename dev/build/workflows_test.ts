@@ -161,7 +161,7 @@ Deno.test("every task and every script that a step runs exists, and the script i
       assert.ok(Object.hasOwn(config.tasks, task), `${where}: deno task ${task}`);
       tasks.add(task);
     }
-    for (const [script] of run.matchAll(/(?<![\w/])(?:\.\/setup-aws\.sh|(?:dev|\.ci)\/[\w.]+)/g)) {
+    for (const [script] of run.matchAll(/(?<![\w/])(?:\.\/setup-aws\.sh|(?:dev|\.ci)\/[\w./]+)/g)) {
       const { mode } = await Deno.stat(new URL(script, ROOT));
       if (!script.endsWith(".ts")) assert.ok(mode! & 0o111, `${where}: ${script} is executable`);
     }
@@ -228,10 +228,13 @@ Deno.test("repository variables have names that GitHub takes and docs/RELEASING.
 
 Deno.test("dependabot looks after packages, actions and the image", async () => {
   const text = await Deno.readTextFile(new URL(".github/dependabot.yml", ROOT));
-  const { updates } = parse(text) as { updates: { "package-ecosystem": string }[] };
+  const { updates } = parse(text) as {
+    updates: { "package-ecosystem": string; directories?: string[] }[];
+  };
   assert.deepEqual(updates.map((one) => one["package-ecosystem"]), [
     "deno",
     "github-actions",
     "docker",
   ]);
+  assert.deepEqual(updates[0].directories, ["/", "/dev"]);
 });

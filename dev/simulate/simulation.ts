@@ -13,14 +13,8 @@ import {
   type Policy,
   type PolicyMaker,
 } from "./policies.ts";
-import {
-  allowed,
-  type LimitKind,
-  type LimitSchedule,
-  lognormal,
-  rateLimit,
-  seeded,
-} from "./servers.ts";
+import { allowed, type LimitKind, type LimitSchedule, rateLimit } from "./servers.ts";
+import { lognormal, seeded } from "../testing/random.ts";
 
 /** What is simulated; times are milliseconds. */
 export interface Scenario {

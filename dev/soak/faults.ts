@@ -3,24 +3,14 @@
  * program promises to survive, each rarely enough that no page fails for good.
  */
 
-import type { DoubleRequest, Fault } from "../doubles/s3/server.ts";
+import type { Fault } from "../doubles/s3/server.ts";
+import type { DoubleRequest } from "../doubles/s3/types.ts";
 import type { ReadPage } from "../testing/read_page.ts";
 import { type Answer, errorAnswer } from "../doubles/ocr/upstage_answer.ts";
 
 /** Share of API requests and of store requests that go wrong. */
 const API_SHARE = 0.08;
 const STORE_SHARE = 0.03;
-
-/** Uniform numbers in [0, 1) that depend on the seed alone (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A whole number in `[from, to]`. */
 export function between(random: () => number, from: number, to: number): number {

@@ -15,7 +15,8 @@ import {
   storedAnswers,
   storedPages,
 } from "./data.ts";
-import { between, seeded } from "./faults.ts";
+import { between } from "./faults.ts";
+import { seeded } from "../testing/random.ts";
 
 /** Options of {@linkcode killRounds}. */
 export interface KillOptions {

@@ -5,6 +5,7 @@ import { fakeAws, type Said, Text } from "./fake_aws.ts";
 import { LARGEST_DOWNLOAD } from "./job_report.ts";
 import { parseSubmission } from "./submission.ts";
 import { submitAndFollow } from "./main.ts";
+import { devCommand } from "../testing/program.ts";
 
 const PLACE = {
   AWS_REGION: "us-east-1",
@@ -308,12 +309,13 @@ Deno.test("--save keeps report and output, and leaves an output that is too larg
 Deno.test("the command itself prints one or two lines and the documented exit code", async () => {
   await using fake = await fakeAws({ "s3api head-object": [{ error: NOT_FOUND }] });
   const run = async (env: Record<string, string>) => {
-    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "--quiet", "--cached-only", "--allow-all"],
-        new URL("./main.ts", import.meta.url).pathname,
-        ...["--dataset-name", "demo"],
-      ],
+    const { command, args } = devCommand(
+      new URL("./main.ts", import.meta.url),
+      "--dataset-name",
+      "demo",
+    );
+    const { code, stdout, stderr } = await new Deno.Command(command, {
+      args,
       cwd: fake.path.split(":")[0],
       clearEnv: true,
       env: {

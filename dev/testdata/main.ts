@@ -11,19 +11,10 @@ import { dirname, join } from "node:path";
 import { drawReceipt, registerFonts } from "./draw.ts";
 import { receipts } from "./receipts.ts";
 import type { Truth } from "../doubles/ocr/score.ts";
+import { seeded } from "../testing/random.ts";
 
 /** Name of the data set. */
 const NAME = "sample_10";
-
-/** Random numbers from 0 up to 1 that depend on the seed only (mulberry32). */
-function seeded(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Writes the input data set; `filenames` in row order, the id being the name without its end. */
 async function writeParquet(path: string, filenames: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 /**
- * @module testing/program: runs the real program as a child process, for tests: from the checkout with the
- * very flags of `deno task run`, or the executable that `PSEUDOLABEL_PROGRAM` names.
+ * @module testing/program: runs the real program as a child process, for tests: from the checkout
+ * with the very flags, permissions and packages of `deno task run`, or the executable that
+ * `PSEUDOLABEL_PROGRAM` names. Also how tests and tools start files of their own.
  */
 
 import config from "../../deno.json" with { type: "json" };
@@ -36,6 +37,8 @@ export interface ProgramOptions {
 }
 
 const CHECKOUT = new URL("../../", import.meta.url).pathname;
+/** The configuration that knows the packages of tests and tools. */
+export const DEV_CONFIG: string = `${CHECKOUT}dev/deno.json`;
 /**
  * What Deno 2.4's base, with which executables are tested where no other can be had, says of the AWS
  * SDK's signatures. The Deno that releases are built with says nothing.
@@ -44,18 +47,45 @@ const HMAC_WARNING = /^\(node:\d+\) \[DEP0181\] .*crypto\.Hmac constructor is de
 /** No program may ever show this, wherever a test uses it as a key. */
 export const TEST_API_KEY = "up_test_key_that_must_not_leak_0123456789";
 
+/** A command and its arguments. */
+export interface Command {
+  readonly command: string;
+  readonly args: string[];
+}
+
+/**
+ * The program as it is run: the executable that `PSEUDOLABEL_PROGRAM` names, or what `deno task run`
+ * runs in a checkout, with what was fetched before.
+ */
+export function programCommand(args: readonly string[], checkout: string = CHECKOUT): Command {
+  const executable = Deno.env.get("PSEUDOLABEL_PROGRAM");
+  return executable ? { command: executable, args: [...args] } : checkoutCommand(args, checkout);
+}
+
+/** What `deno task run` runs in a checkout, wherever it is started, with what was fetched before. */
+export function checkoutCommand(args: readonly string[], checkout: string = CHECKOUT): Command {
+  const root = checkout.replace(/\/?$/, "/");
+  const [, verb, ...flags] = config.tasks.run.command.split(" ").slice(0, -1);
+  const own = ["--cached-only", "--config", `${root}deno.json`];
+  return { command: Deno.execPath(), args: [verb, ...own, ...flags, `${root}main.ts`, ...args] };
+}
+
+/** A file of `dev/` as a program of its own, with all rights and what was fetched before. */
+export function devCommand(file: string | URL, ...args: readonly string[]): Command {
+  const flags = ["--quiet", "--cached-only", "--config", DEV_CONFIG, "--allow-all"];
+  return { command: Deno.execPath(), args: ["run", ...flags, `${file}`, ...args] };
+}
+
 /** Starts the program. */
 export function startProgram(args: readonly string[], options: ProgramOptions = {}): Program {
   const { env = {}, checkout = CHECKOUT, timeoutMs = 60_000 } = options;
-  const executable = Deno.env.get("PSEUDOLABEL_PROGRAM");
-  const [, verb, ...flags] = config.tasks.run.command.split(" ")
-    .map((word) => word.replace(/^'|'$/g, ""));
+  const program = programCommand(args, checkout);
   const inherited = Object.fromEntries(
     ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"]
       .map((name) => [name, Deno.env.get(name) ?? ""]).filter(([, value]) => value !== ""),
   );
-  const child = new Deno.Command(executable ?? Deno.execPath(), {
-    args: [...(executable ? [] : [verb, "--quiet", "--cached-only", ...flags]), ...args],
+  const child = new Deno.Command(program.command, {
+    args: program.args,
     cwd: checkout,
     clearEnv: true,
     env: { ...inherited, NO_COLOR: "1", ...env },

@@ -5,6 +5,8 @@
  */
 import * as zlib from "node:zlib";
 import { ByteWriter, type ColumnSource, ParquetWriter } from "hyparquet-writer";
+// The footer of a joined file, which no writer of the library made; it has no export for that.
+// `parquet/deep_imports_test.ts` pins it to the version in which it was looked at.
 import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
 import type { OutputRow, RowMetadata } from "./row.ts";
 import type { RawStruct } from "../parquet/decode.ts";

@@ -60,7 +60,7 @@ for (const engine of ENGINES) {
     const { keyVariable } = engine;
     assert.ok(keyVariable === undefined || names.includes(keyVariable));
     const config = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
-    const allowed = /--allow-env=([\w,*]+)/.exec(config.tasks.run.command)![1].split(",");
+    const allowed: string[] = config.permissions.run.env;
     const may = (name: string) =>
       allowed.some((it) => it === name || (it.endsWith("*") && name.startsWith(it.slice(0, -1))));
     assert.deepEqual(names.filter((name) => !may(name)), []);

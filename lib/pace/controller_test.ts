@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { seeded } from "../../dev/simulate/servers.ts";
+import { seeded } from "../../dev/testing/random.ts";
 import {
   DEFAULT_PAUSE_MS,
   FIRST_IN_FLIGHT,

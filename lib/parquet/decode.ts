@@ -4,13 +4,22 @@
  * what the values mean by `dataset/input.ts` and `dataset/output_schema.ts`.
  */
 import { parquetMetadata, type ParquetParsers, parquetSchema } from "hyparquet";
+// The library reads a column of a row group at once; this program reads it page by page, so that
+// memory does not grow with the group. The parts for that are not among its exports and come from
+// its files; `deep_imports_test.ts` pins them to the version in which they were looked at.
+// Values and levels of one page to lists; columns of a struct or map to one.
 import { assembleLists, assembleNested } from "hyparquet/src/assemble.js";
+// A page's header, of which the library shows only what it makes of the page.
 import { parquetHeader } from "hyparquet/src/column.js";
+// Values of one page to what their column's type says; the texts' parsers are replaced one by one.
 import { convert, DEFAULT_PARSERS } from "hyparquet/src/convert.js";
+// Three of the encodings of a page's values, and the plain one below.
 import { deltaBinaryUnpack, deltaByteArray } from "hyparquet/src/delta.js";
 import { byteStreamSplit } from "hyparquet/src/encoding.js";
 import { readPlain } from "hyparquet/src/plain.js";
+// The levels of a column, which are needed before its first page is cut into rows.
 import { getMaxDefinitionLevel, getMaxRepetitionLevel, getTreePath } from "hyparquet/src/schema.js";
+// A footer as it lies in the file, fit to be written again; what the library makes of it is not.
 import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
 import { readRuns } from "./runs.ts";
 import type { RandomAccess } from "./source.ts";

@@ -3,13 +3,8 @@
  * and the versions in them. Objects as such are `dev/doubles/s3/server.ts`.
  */
 
-import {
-  type AwsOperation,
-  AwsRefusal,
-  type AwsRequest,
-  type AwsState,
-  type DoubleBucket,
-} from "./server.ts";
+import { AwsRefusal } from "./refusal.ts";
+import type { AwsOperation, AwsRequest, AwsState, DoubleBucket } from "./types.ts";
 import { escapeXml, tag, unescapeXml, xml } from "../s3/xml.ts";
 
 /** Query parameter → the name that operations on it have. */

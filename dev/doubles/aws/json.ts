@@ -3,7 +3,8 @@
  * JSON.
  */
 
-import { type AwsOperation, AwsRefusal, type AwsRequest, type AwsState } from "./server.ts";
+import { AwsRefusal } from "./refusal.ts";
+import type { AwsOperation, AwsRequest, AwsState } from "./types.ts";
 
 /** What a request to Secrets Manager asks for. */
 export function answerSecrets(state: AwsState, request: AwsRequest): AwsOperation {

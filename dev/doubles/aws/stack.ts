@@ -4,13 +4,8 @@
  * resources would be, nobody looks at.
  */
 
-import {
-  type AwsOperation,
-  AwsRefusal,
-  type AwsRequest,
-  type AwsState,
-  type DoubleStack,
-} from "./server.ts";
+import { AwsRefusal } from "./refusal.ts";
+import type { AwsOperation, AwsRequest, AwsState, DoubleStack } from "./types.ts";
 import { escapeXml, tag, xml } from "../s3/xml.ts";
 
 /** What a request with a form asks for. */

@@ -7,50 +7,11 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import type { DoubleRequest } from "./server.ts";
+import { checkWriteConditions, matches } from "./conditions.ts";
 import { list } from "./list.ts";
 import { completeUpload, createUpload, listParts, putPart } from "./multipart.ts";
+import type { DoubleObject, DoubleRequest, DoubleState } from "./types.ts";
 import { escapeXml, fail, ok, S3Fault, tag, unescapeXml, xml } from "./xml.ts";
-
-/** An object in memory. */
-export interface DoubleObject {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Without quotes. */
-  readonly etag: string;
-  readonly contentType: string;
-  readonly modified: Date;
-  /** User metadata by lower-case name, without `x-amz-meta-`. */
-  readonly metadata?: Readonly<Record<string, string>>;
-}
-
-/** A part of a multipart upload. */
-export interface DoublePart {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Without quotes. */
-  readonly etag: string;
-  /** CRC-32, base64. */
-  readonly sum: string;
-}
-
-/** A multipart upload under way. */
-export interface DoubleUpload {
-  readonly bucket: string;
-  readonly key: string;
-  readonly contentType: string;
-  /** Whether parts come with a CRC-32. */
-  readonly summed: boolean;
-  /** By part number. */
-  readonly parts: Map<number, DoublePart>;
-}
-
-/** Everything the server remembers. */
-export interface DoubleState {
-  readonly objects: Map<string, Map<string, DoubleObject>>;
-  readonly uploads: Map<string, DoubleUpload>;
-  readonly accessKeyId: string;
-  readonly pageSize: number;
-  readonly minPartSize: number;
-}
 
 const META = "x-amz-meta-";
 
@@ -191,21 +152,6 @@ function put(
   );
   objects.set(request.key, { bytes: body, etag, contentType, modified: new Date(), metadata });
   return ok({ etag: `"${etag}"` });
-}
-
-/** `If-None-Match: *` and `If-Match` of PutObject and CompleteMultipartUpload. */
-export function checkWriteConditions(request: DoubleRequest, present?: DoubleObject): void {
-  if (request.headers.get("if-none-match") === "*" && present !== undefined) {
-    throw new S3Fault(412, "PreconditionFailed");
-  }
-  const wanted = request.headers.get("if-match");
-  if (wanted === null) return;
-  if (present === undefined) throw new S3Fault(404, "NoSuchKey");
-  if (!matches(wanted, present.etag)) throw new S3Fault(412, "PreconditionFailed");
-}
-
-function matches(header: string, etag: string): boolean {
-  return header.split(",").some((t) => t.trim() === "*" || t.trim().replaceAll('"', "") === etag);
 }
 
 function deleteMany(objects: Map<string, DoubleObject>, body: Uint8Array): Response {

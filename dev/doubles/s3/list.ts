@@ -5,8 +5,7 @@
  * pages that may be shorter than was asked.
  */
 import { Buffer } from "node:buffer";
-import type { DoubleRequest } from "./server.ts";
-import type { DoubleObject, DoubleState } from "./api.ts";
+import type { DoubleObject, DoubleRequest, DoubleState } from "./types.ts";
 import { escapeXml, tag, xml } from "./xml.ts";
 
 /** ListObjectsV2: prefix, delimiter, start-after, continuation-token, max-keys, encoding-type. */

@@ -7,13 +7,8 @@
 import { Buffer } from "node:buffer";
 import { createHash, randomUUID } from "node:crypto";
 import { crc32 } from "node:zlib";
-import type { DoubleRequest } from "./server.ts";
-import {
-  checkWriteConditions,
-  type DoubleObject,
-  type DoubleState,
-  type DoubleUpload,
-} from "./api.ts";
+import { checkWriteConditions } from "./conditions.ts";
+import type { DoubleObject, DoubleRequest, DoubleState, DoubleUpload } from "./types.ts";
 import { escapeXml, ok, S3Fault, tag, unescapeXml, xml } from "./xml.ts";
 
 const CRC = "x-amz-checksum-crc32";

@@ -6,6 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import crypto from "node:crypto";
+import { devCommand } from "../../testing/program.ts";
 
 /** A running server on an empty folder. */
 export interface S3rver extends AsyncDisposable {
@@ -22,8 +23,9 @@ const BUCKET = "third-party";
 /** Starts the server; takes about a second. */
 export async function startS3rver(): Promise<S3rver> {
   const folder = await Deno.makeTempDir();
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-all", new URL(import.meta.url).pathname, folder],
+  const { command, args } = devCommand(import.meta.url, folder);
+  const child = new Deno.Command(command, {
+    args,
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

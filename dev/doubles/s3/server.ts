@@ -5,19 +5,8 @@
  * `dev/doubles/s3/api.ts`. It exists because no S3 server that installs everywhere knows conditional
  * writes, and because none of them loses a reply when asked to.
  */
-import { answer, type DoubleObject, type DoubleState, type DoubleUpload } from "./api.ts";
-
-/** What a fault hook sees of a request, before anything is done. */
-export interface DoubleRequest {
-  readonly method: string;
-  readonly bucket: string;
-  /** The decoded key; `""` for requests about a bucket. */
-  readonly key: string;
-  readonly query: URLSearchParams;
-  readonly headers: Headers;
-  /** Number of this request since the start, from 0. */
-  readonly index: number;
-}
+import { answer } from "./api.ts";
+import type { DoubleObject, DoubleRequest, DoubleState, DoubleUpload } from "./types.ts";
 
 /**
  * - `{ status, code }`: an S3 error instead of an answer, and nothing is done

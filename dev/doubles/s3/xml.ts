@@ -3,7 +3,7 @@
  *
  * Text in, `Response` out. S3's XML is flat enough for templates; nothing here knows an operation.
  */
-import type { DoubleRequest } from "./server.ts";
+import type { DoubleRequest } from "./types.ts";
 
 /** A refusal in S3's terms; `answer()` turns it into a response. */
 export class S3Fault extends Error {
