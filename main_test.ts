@@ -1,107 +1,28 @@
 import assert from "node:assert/strict";
 import config from "./deno.json" with { type: "json" };
-import { encodeInput, fakeImage, inputRow, queryRows, readFake } from "./dev/testing/fixtures.ts";
-import { type Ended, runProgram, startProgram, TEST_API_KEY } from "./dev/testing/program.ts";
-import { type S3Double, startS3Double } from "./dev/doubles/s3/server.ts";
+import {
+  ARGS,
+  BUCKET,
+  fill,
+  message,
+  openBench,
+  OUTPUT,
+  readAll,
+  rows,
+} from "./dev/doubles/stage.ts";
+import { fakeImage, queryRows, readFake } from "./dev/testing/fixtures.ts";
+import { runProgram, startProgram, TEST_API_KEY } from "./dev/testing/program.ts";
 import { startS3rver } from "./dev/doubles/s3/s3rver.ts";
 import { scoreWords } from "./dev/doubles/ocr/score.ts";
-import { startUpstageServer, type UpstageServer } from "./dev/doubles/ocr/upstage.ts";
-import { type Answer, errorAnswer } from "./dev/doubles/ocr/upstage_answer.ts";
-import type { InputRow } from "./lib/dataset/row.ts";
+import { startUpstageServer } from "./dev/doubles/ocr/upstage.ts";
+import { errorAnswer } from "./dev/doubles/ocr/upstage_answer.ts";
 import { generalHelp } from "./lib/cli/help.ts";
 import { OPTIONS } from "./lib/cli/options.ts";
 import { loadAll } from "./lib/commands/commands.ts";
 import { openS3 } from "./lib/store/s3.ts";
-import type { Store } from "./lib/store/store.ts";
 import { stopSignals } from "./main.ts";
 
-const BUCKET = "bench";
-const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
-const ARGS =
-  "--dataset-name demo --batch-size 4 --request-delay-ms 0 --concurrency 3 --lease-seconds 2".split(
-    " ",
-  );
-
-/** The real program beside an S3 server and an API server. */
-interface Bench extends AsyncDisposable {
-  readonly s3: S3Double;
-  readonly api: UpstageServer;
-  readonly store: Store;
-  readonly env: Record<string, string>;
-  run(args?: readonly string[], env?: Record<string, string>): Promise<Ended>;
-}
-
-async function openBench(
-  rows: readonly InputRow[],
-  answer: (document: { bytes: Uint8Array; index: number }) => Answer | Promise<Answer> = readAll,
-): Promise<Bench> {
-  const stack = new AsyncDisposableStack();
-  const s3 = stack.use(await startS3Double({ buckets: [BUCKET] }));
-  const api = stack.use(await startUpstageServer({ answer, apiKeys: [TEST_API_KEY] }));
-  const { accessKeyId, secretAccessKey } = s3;
-  const service = stack.use(
-    openS3({ endpoint: s3.url, credentials: { accessKeyId, secretAccessKey } }),
-  );
-  const store = service.bucket(BUCKET);
-  await fill(store, rows);
-  const env = {
-    S3_BUCKET: BUCKET,
-    AWS_ENDPOINT_URL_S3: s3.url,
-    AWS_ACCESS_KEY_ID: accessKeyId,
-    AWS_SECRET_ACCESS_KEY: secretAccessKey,
-    AWS_REGION: "us-east-1",
-    UPSTAGE_BASE_URL: api.url,
-    UPSTAGE_API_KEY: TEST_API_KEY,
-  };
-  return {
-    s3,
-    api,
-    store,
-    env,
-    run: (args = [], more = {}) => runProgram([...ARGS, ...args], { env: { ...env, ...more } }),
-    [Symbol.asyncDispose]: async () => {
-      // Wherever the key went, it did not go into an object.
-      for (const objects of s3.objects.values()) {
-        for (const { bytes } of objects.values()) {
-          assert.ok(
-            !new TextDecoder().decode(bytes).includes(TEST_API_KEY),
-            "the key is in an object",
-          );
-        }
-      }
-      await stack.disposeAsync();
-    },
-  };
-}
-
-async function fill(store: Store, rows: readonly InputRow[]): Promise<void> {
-  await store.write("data/processed/demo.parquet", await encodeInput(rows));
-  for (const row of rows) {
-    await store.write(row.image_path.replace(/^s3:\/\/[^/]+\//, ""), fakeImage(row.id));
-  }
-}
-
-function rows(n: number, bucket = BUCKET): InputRow[] {
-  return Array.from(
-    { length: n },
-    (_, i) => inputRow(i, { image_path: `s3://${bucket}/images/${i}.png` }),
-  );
-}
-
-function readAll({ bytes }: { bytes: Uint8Array }): Answer {
-  return { kind: "page", page: readFake(bytes) };
-}
-
-/** The one message that a failed program ends with. */
-function message({ stderr }: Ended): string {
-  const lines = stderr.trimEnd().split("\n").filter((line) => !line.startsWith("{"));
-  assert.ok(lines.length <= 2, `more than two lines:\n${stderr}`);
-  assert.match(lines[0] ?? "", /^pseudolabel: /, stderr);
-  assert.doesNotMatch(stderr, /\n\s+at /, "a stack trace");
-  return lines.join("\n");
-}
-
-Deno.test("a run of one row takes at most 20 requests to the store, and two where nothing is left to do", async () => {
+Deno.test("a run of one row takes at most 20 requests to the store, and five where nothing is left to do", async () => {
   await using bench = await openBench(rows(1));
   const requests = () => bench.s3.requests.splice(0).map(({ method, key }) => `${method} ${key}`);
   requests();

@@ -6,11 +6,11 @@
 
 import { BENCH_ACCESS_KEY } from "./servers.ts";
 import { seeded } from "../testing/random.ts";
-import type { OcrItem } from "../../lib/dataset/row.ts";
+import type { OutputRow } from "../../lib/dataset/row.ts";
 import { CheckpointKeys, defaultOutputKey } from "../../lib/state/keys.ts";
 import { joinParquet } from "../../lib/dataset/output_join.ts";
 import { openSource } from "../../lib/parquet/source.ts";
-import { encodeItems } from "../../lib/dataset/output_write.ts";
+import { encodeRows } from "../../lib/dataset/output_write.ts";
 import type { Store } from "../../lib/store/store.ts";
 import { openS3 } from "../../lib/store/s3.ts";
 
@@ -49,7 +49,7 @@ export interface StepFigures {
 }
 
 /** A row as an OCR leaves it: whole pixels, and texts out of a vocabulary of thousands. */
-function item(plain: OcrItem, random: () => number): OcrItem {
+function item(plain: OutputRow, random: () => number): OutputRow {
   const below = (end: number) => Math.floor(random() * end);
   return {
     ...plain,
@@ -66,14 +66,14 @@ function item(plain: OcrItem, random: () => number): OcrItem {
 }
 
 async function write(store: Store, options: StepOptions): Promise<StepFigures> {
-  const { okItem } = await import("../testing/any_item.ts"); // its packages are no other step's
+  const { okRow } = await import("../testing/any_row.ts"); // its packages are no other step's
   const random = seeded(1);
   let [ms, bytes] = [0, 0];
   for (let start = 0; start < options.rows; start += options.batchSize) {
     const size = Math.min(options.batchSize, options.rows - start);
-    const items = Array.from({ length: size }, (_, i) => item(okItem(start + i, WORDS), random));
+    const items = Array.from({ length: size }, (_, i) => item(okRow(start + i, WORDS), random));
     const begin = performance.now();
-    const file = await encodeItems(items, { keyValues: {} });
+    const file = await encodeRows(items, { keyValues: {} });
     ms += performance.now() - begin;
     bytes += file.length;
     const index = start / options.batchSize;

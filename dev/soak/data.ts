@@ -9,9 +9,9 @@ import { gunzipSync } from "node:zlib";
 import { isDeepStrictEqual } from "node:util";
 import { encodeInput, fakeImage, inputRow, readFake } from "../testing/fixtures.ts";
 import { type Answer, errorAnswer } from "../doubles/ocr/upstage_answer.ts";
-import type { InputRow, OcrItem } from "../../lib/dataset/row.ts";
+import type { InputRow, OutputRow } from "../../lib/dataset/row.ts";
 import { answerPrefix } from "../../lib/state/keys.ts";
-import { readItems } from "../../lib/dataset/output_read.ts";
+import { readRows } from "../../lib/dataset/output_read.ts";
 import { memorySource } from "../../lib/parquet/source.ts";
 
 /** The data set's name. */
@@ -84,10 +84,10 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 /** The rows of an output. */
-export async function itemsOf(objects: Objects): Promise<OcrItem[]> {
+export async function itemsOf(objects: Objects): Promise<OutputRow[]> {
   const bytes = objects.get(OUTPUT);
   if (!bytes) throw new Error(`there is no ${OUTPUT}`);
-  return await Array.fromAsync(readItems(memorySource(OUTPUT, bytes)));
+  return await Array.fromAsync(readRows(memorySource(OUTPUT, bytes)));
 }
 
 /** How the rows of an output differ from those of an undisturbed run. */
@@ -104,7 +104,10 @@ export interface Comparison {
  * Compares all columns of two outputs, but for when a row was made and in how many attempts, and
  * for the words of a failure.
  */
-export function compareItems(actual: readonly OcrItem[], expected: readonly OcrItem[]): Comparison {
+export function compareItems(
+  actual: readonly OutputRow[],
+  expected: readonly OutputRow[],
+): Comparison {
   const times = new Map<string, number>();
   for (const { id } of actual) times.set(id, (times.get(id) ?? 0) + 1);
   let wrong = Math.max(0, actual.length - expected.length);
@@ -119,7 +122,7 @@ export function compareItems(actual: readonly OcrItem[], expected: readonly OcrI
 }
 
 /** A row without what may differ from run to run. */
-export function comparable(item: OcrItem): unknown {
+export function comparable(item: OutputRow): unknown {
   const { attempts: _, processed_at: __, error_message, ...metadata } = item.metadata;
   return { ...item, metadata: { ...metadata, has_message: error_message !== null } };
 }

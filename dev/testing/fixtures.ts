@@ -5,8 +5,8 @@
 
 import { createHash } from "node:crypto";
 import { duckdb, quote } from "./duckdb.ts";
-import { encodeItems } from "../../lib/dataset/output_write.ts";
-import { type InputRow, type OcrItem, SCHEMA_VERSION } from "../../lib/dataset/row.ts";
+import { encodeRows } from "../../lib/dataset/output_write.ts";
+import { type InputRow, type OutputRow, SCHEMA_VERSION } from "../../lib/dataset/row.ts";
 import type { Reporter } from "../../lib/cli/reporter.ts";
 import type { ReadPage } from "./read_page.ts";
 
@@ -53,7 +53,7 @@ export function inputRow(index: number, change: Partial<InputRow> = {}): InputRo
  * the job reads. Of `metadata` only an `input_metadata` is filled.
  */
 export function encodeInput(rows: readonly InputRow[]): Promise<Uint8Array<ArrayBuffer>> {
-  const items = rows.map((row): OcrItem => ({
+  const items = rows.map((row): OutputRow => ({
     schema_version: SCHEMA_VERSION,
     id: row.id,
     split: row.split,
@@ -84,7 +84,7 @@ export function encodeInput(rows: readonly InputRow[]): Promise<Uint8Array<Array
       input_metadata: row.metadata,
     },
   }));
-  return encodeItems(items, { keyValues: {} });
+  return encodeRows(items, { keyValues: {} });
 }
 
 /** The rows of an SQL query as a Parquet file by DuckDB. @param options For example `CODEC zstd`. */

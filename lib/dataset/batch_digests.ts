@@ -4,7 +4,7 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
-import type { OcrItem } from "./row.ts";
+import type { OutputRow } from "./row.ts";
 
 /** Hashes rows batch by batch, in order. */
 export class BatchDigests {
@@ -19,8 +19,8 @@ export class BatchDigests {
   }
 
   /** Adds the next row. */
-  add(item: OcrItem): void {
-    this.#current.update(JSON.stringify(item) + "\n");
+  add(row: OutputRow): void {
+    this.#current.update(JSON.stringify(row) + "\n");
     if (++this.#rows % this.#batchSize === 0) this.#close();
   }
 
@@ -38,9 +38,9 @@ export class BatchDigests {
 
 /** The digest of one batch. */
 export async function batchDigest(
-  items: AsyncIterable<OcrItem> | Iterable<OcrItem>,
+  rows: AsyncIterable<OutputRow> | Iterable<OutputRow>,
 ): Promise<string> {
   const digests = new BatchDigests(Infinity);
-  for await (const item of items) digests.add(item);
+  for await (const row of rows) digests.add(row);
   return digests.finish()[0] ?? "";
 }

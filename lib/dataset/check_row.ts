@@ -2,7 +2,7 @@
  * @module dataset/check_row: what must hold of one output row by itself and beside its input row. Pure.
  */
 
-import type { InputRow, OcrItem } from "./row.ts";
+import type { InputRow, OutputRow } from "./row.ts";
 
 /** Something that is wrong. */
 export interface Finding {
@@ -23,14 +23,14 @@ export interface Finding {
 export const OUTSIDE_TOLERANCE = 0.01;
 
 /** Everything that is wrong with a row. */
-export function checkRow(row: InputRow, item: OcrItem): Finding[] {
+export function checkRow(row: InputRow, output: OutputRow): Finding[] {
   const findings: Finding[] = [];
   const wrong = (code: string, message: string) => findings.push({ code, message });
   for (const name of ["id", "split", "image_path", "image_filename"] as const) {
-    if (row[name] === item[name]) continue;
-    wrong("input_differs", `${name} is '${item[name]}', in the input '${row[name]}'`);
+    if (row[name] === output[name]) continue;
+    wrong("input_differs", `${name} is '${output[name]}', in the input '${row[name]}'`);
   }
-  const { metadata, polygons, texts, labels } = item;
+  const { metadata, polygons, texts, labels } = output;
   const lengths = [polygons, texts, labels, metadata.word_confidences].map((list) => list.length);
   if (new Set(lengths).size > 1) {
     wrong(

@@ -14,7 +14,7 @@ import {
 import fc from "fast-check";
 import polars from "nodejs-polars";
 import { Compression, Encoding, WriterPropertiesBuilder, WriterVersion } from "parquet-wasm";
-import { failedItem, okItem } from "../../dev/testing/any_item.ts";
+import { failedRow, okRow } from "../../dev/testing/any_row.ts";
 import {
   byDuckdb,
   withFile,
@@ -25,7 +25,7 @@ import { RunError } from "../base/errors.ts";
 import type { InputRow } from "./row.ts";
 import { type Input, openInput } from "./input.ts";
 import { memorySource, type RandomAccess } from "../parquet/source.ts";
-import { encodeItems } from "./output_write.ts";
+import { encodeRows } from "./output_write.ts";
 
 const NAME = "s3://bucket/in.parquet";
 
@@ -237,8 +237,8 @@ Deno.test("openInput() reads what polars writes", async () => {
 });
 
 Deno.test("openInput() reads the program's own output", async () => {
-  const items = [okItem(0), failedItem(1), okItem(2, 0)];
-  const rows = await readAll(await encodeItems(items, { keyValues: {}, rowGroupSize: 2 }));
+  const items = [okRow(0), failedRow(1), okRow(2, 0)];
+  const rows = await readAll(await encodeRows(items, { keyValues: {}, rowGroupSize: 2 }));
   for (const [index, { metadata, ...row }] of rows.entries()) {
     const { id, split, image_path, image_filename, width, height } = items[index];
     assert.deepEqual(row, { index, id, split, image_path, image_filename, width, height });

@@ -6,7 +6,7 @@
  */
 import { RunError } from "../base/errors.ts";
 import { type RawStruct, readMetadata, readRawFooter } from "../parquet/decode.ts";
-import { isItemSchema } from "./output_schema.ts";
+import { isOutputSchema } from "./output_schema.ts";
 import { ParquetError } from "../parquet/footer.ts";
 import { memorySource, type RandomAccess } from "../parquet/source.ts";
 import { encodeNothing, encodeThrift } from "./output_write.ts";
@@ -64,7 +64,7 @@ export async function* joinParquet(
 async function rowGroups(source: RandomAccess): Promise<{ groups: RawStruct[]; limit: number }> {
   try {
     const { schema, metadata_length } = await readMetadata(source);
-    if (!isItemSchema(schema)) {
+    if (!isOutputSchema(schema)) {
       throw new ParquetError("its columns are not those that this version writes");
     }
     const { field_4: groups } = await readRawFooter(source);

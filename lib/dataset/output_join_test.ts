@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { failedItem, okItem } from "../../dev/testing/any_item.ts";
+import { failedRow, okRow } from "../../dev/testing/any_row.ts";
 import {
   arrowTypes,
   byArrow,
@@ -10,16 +10,20 @@ import {
   writtenByDuckdb,
 } from "../../dev/testing/parquet_readers.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import type { OcrItem } from "./row.ts";
-import { readFooter, readItems } from "./output_read.ts";
+import type { OutputRow } from "./row.ts";
+import { readFooter, readRows } from "./output_read.ts";
 import { openInput } from "./input.ts";
 import { joinParquet } from "./output_join.ts";
 import { memorySource, type RandomAccess } from "../parquet/source.ts";
-import { encodeItems } from "./output_write.ts";
+import { encodeRows } from "./output_write.ts";
 
-async function encode(items: OcrItem[], rowGroupSize = 100, name = "part"): Promise<RandomAccess> {
+async function encode(
+  items: OutputRow[],
+  rowGroupSize = 100,
+  name = "part",
+): Promise<RandomAccess> {
   const options = { rowGroupSize, yieldToLoop: () => Promise.resolve() };
-  return memorySource(name, await encodeItems(items, { keyValues: { part: name }, ...options }));
+  return memorySource(name, await encodeRows(items, { keyValues: { part: name }, ...options }));
 }
 
 async function join(sources: RandomAccess[], keyValues: Record<string, string> = {}) {
@@ -27,18 +31,18 @@ async function join(sources: RandomAccess[], keyValues: Record<string, string> =
   return new Uint8Array(await new Blob(parts as BlobPart[]).arrayBuffer());
 }
 
-function read(bytes: Uint8Array): Promise<OcrItem[]> {
-  return Array.fromAsync(readItems(memorySource("joined", bytes)));
+function read(bytes: Uint8Array): Promise<OutputRow[]> {
+  return Array.fromAsync(readRows(memorySource("joined", bytes)));
 }
 
 Deno.test("joinParquet() keeps all rows in order, whatever the parts", async () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { maxLength: 6 });
   await fc.assert(
     fc.asyncProperty(sizes, fc.integer({ min: 1, max: 4 }), async (parts, rowGroupSize) => {
-      const items: OcrItem[] = [];
+      const items: OutputRow[] = [];
       const sources: RandomAccess[] = [];
       for (const size of parts) {
-        const part = Array.from({ length: size }, (_, index) => okItem(items.length + index));
+        const part = Array.from({ length: size }, (_, index) => okRow(items.length + index));
         items.push(...part);
         sources.push(await encode(part, rowGroupSize));
       }
@@ -55,9 +59,9 @@ Deno.test("joinParquet() keeps all rows in order, whatever the parts", async () 
 
 Deno.test("joinParquet() writes files that DuckDB, polars and Arrow read alike", async () => {
   const parts = [
-    Array.from({ length: 250 }, (_, index) => okItem(index)),
-    Array.from({ length: 5 }, (_, index) => failedItem(250 + index)),
-    Array.from({ length: 45 }, (_, index) => okItem(255 + index, index % 3)),
+    Array.from({ length: 250 }, (_, index) => okRow(index)),
+    Array.from({ length: 5 }, (_, index) => failedRow(250 + index)),
+    Array.from({ length: 45 }, (_, index) => okRow(255 + index, index % 3)),
   ];
   const one = await encode(parts[0]);
   const joined = await join([one, await encode(parts[1]), await encode(parts[2], 1)]);
@@ -79,7 +83,7 @@ Deno.test("joinParquet() of nothing is a file without rows that every reader tak
   for (const pairs of [[], [["dataset", "empty"]]]) {
     const keyValues = Object.fromEntries(pairs);
     const empty = await join([], keyValues);
-    const full = await join([await encode([okItem(0)])]);
+    const full = await join([await encode([okRow(0)])]);
     assert.deepEqual(await read(empty), []);
     assert.deepEqual((await readFooter(memorySource("empty", empty))).keyValues, keyValues);
     assert.deepEqual(await duckdbTypes(empty), await duckdbTypes(full));
@@ -93,7 +97,7 @@ Deno.test("joinParquet() of nothing is a file without rows that every reader tak
 
 Deno.test("joinParquet() counts row groups past one and two bytes", async () => {
   for (const groups of [14, 15, 127, 128, 300]) {
-    const items = Array.from({ length: groups }, (_, index) => okItem(index, 1));
+    const items = Array.from({ length: groups }, (_, index) => okRow(index, 1));
     const joined = await join([await encode(items, 1)]);
     assert.equal((await readFooter(memorySource("joined", joined))).rowGroups, groups);
     assert.equal(byArrow(joined).numRows, groups);
@@ -102,10 +106,10 @@ Deno.test("joinParquet() counts row groups past one and two bytes", async () => 
 
 Deno.test("joinParquet() keeps statistics as they are, cut ones too", async () => {
   const ids = ["가나다라마바사아자차카타파하", "z".repeat(40), "a", "\u{10ffff}".repeat(9)];
-  const items = ids.map((id, index) => ({ ...okItem(index), id }));
+  const items = ids.map((id, index) => ({ ...okRow(index), id }));
   const query = "SELECT path_in_schema, stats_min_value, stats_max_value, stats_null_count " +
     "FROM parquet_metadata(FILE) ORDER BY row_group_id, column_id";
-  const bytes = await encodeItems(items, { keyValues: {}, rowGroupSize: 1 });
+  const bytes = await encodeRows(items, { keyValues: {}, rowGroupSize: 1 });
   const before = await byDuckdb(bytes, query);
   assert.deepEqual(await byDuckdb(await join([memorySource("part", bytes)]), query), before);
   assert.equal(before.filter((row) => row.stats_min_value !== null).length >= ids.length, true);
@@ -120,7 +124,7 @@ Deno.test("joinParquet() keeps statistics as they are, cut ones too", async () =
 
 Deno.test("joinParquet() holds one row group at a time and does not run ahead", async () => {
   let opened = 0;
-  const part = await encode(Array.from({ length: 4 }, (_, index) => okItem(index)), 1);
+  const part = await encode(Array.from({ length: 4 }, (_, index) => okRow(index)), 1);
   const largest = part.byteLength / 4;
   const sources = function* () {
     for (let index = 0; index < 50; index++) {
@@ -140,7 +144,7 @@ Deno.test("joinParquet() holds one row group at a time and does not run ahead", 
 });
 
 Deno.test("joinParquet() refuses a source that is damaged or has other columns, by name", async () => {
-  const good = await encode([okItem(0)]);
+  const good = await encode([okRow(0)]);
   const bytes = new Uint8Array(await good.slice(0));
   const cut = Uint8Array.from([...bytes.subarray(0, 4), ...bytes.subarray(200)]);
   const other = await writtenByDuckdb("SELECT 'a' AS id, 'b' AS image_path");

@@ -3,11 +3,11 @@
  * error is a plain one: to a caller that checks a stored file, any throw means "damaged".
  */
 import { RunError } from "../base/errors.ts";
-import type { ItemMetadata, OcrItem } from "./row.ts";
+import type { OutputRow, RowMetadata } from "./row.ts";
 import { readMetadata, schemaTree } from "../parquet/decode.ts";
 import { checkGroups } from "./input_columns.ts";
 import { readBatches } from "../parquet/rows.ts";
-import { isItemSchema } from "./output_schema.ts";
+import { isOutputSchema } from "./output_schema.ts";
 import type { RandomAccess } from "../parquet/source.ts";
 import { ParquetError } from "../parquet/footer.ts";
 import type { FileMetaData } from "../parquet/types.ts";
@@ -40,7 +40,7 @@ export async function readFooter(source: RandomAccess): Promise<Footer> {
     rows: Number(metadata.num_rows),
     rowGroups: metadata.row_groups.length,
     keyValues: Object.fromEntries(pairs.map(({ key, value }) => [key, value ?? ""])),
-    matchesSchema: isItemSchema(metadata.schema),
+    matchesSchema: isOutputSchema(metadata.schema),
   };
 }
 
@@ -50,9 +50,9 @@ export async function readFooter(source: RandomAccess): Promise<Footer> {
  * @throws {Error} naming the object, if it is damaged or has other columns
  * @throws {StoreError} what the source throws
  */
-export async function* readItems(source: RandomAccess): AsyncGenerator<OcrItem> {
+export async function* readRows(source: RandomAccess): AsyncGenerator<OutputRow> {
   const metadata = await readOwn(source);
-  if (!isItemSchema(metadata.schema)) {
+  if (!isOutputSchema(metadata.schema)) {
     throw new Error(`${source.name}: its columns are not those that this version writes`);
   }
   const tree = schemaTree(metadata);
@@ -62,7 +62,7 @@ export async function* readItems(source: RandomAccess): AsyncGenerator<OcrItem> 
     checkGroups(source.name, metadata, columns);
     for await (const batch of readBatches({ source, metadata, tree }, columns, [all], BATCH)) {
       for (let at = 0; at < batch.count; at++) {
-        yield toItem(Object.fromEntries(Array.from(batch.values, ([name, of]) => [name, of[at]])));
+        yield toRow(Object.fromEntries(Array.from(batch.values, ([name, of]) => [name, of[at]])));
       }
     }
   } catch (cause) {
@@ -82,14 +82,14 @@ async function readOwn(source: RandomAccess): Promise<FileMetaData> {
 }
 
 /** The schema has been compared, so the types are known; the writer puts no nulls into lists. */
-function toItem(row: Record<string, unknown>): OcrItem {
-  const item = fromParquet(row) as OcrItem & { metadata: ItemMetadata };
+function toRow(read: Record<string, unknown>): OutputRow {
+  const row = fromParquet(read) as OutputRow & { metadata: RowMetadata };
   return {
-    ...item,
-    polygons: item.polygons ?? [],
-    texts: item.texts ?? [],
-    labels: item.labels ?? [],
-    metadata: { ...item.metadata, word_confidences: item.metadata.word_confidences ?? [] },
+    ...row,
+    polygons: row.polygons ?? [],
+    texts: row.texts ?? [],
+    labels: row.labels ?? [],
+    metadata: { ...row.metadata, word_confidences: row.metadata.word_confidences ?? [] },
   };
 }
 

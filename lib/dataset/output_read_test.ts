@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
-import { okItem } from "../../dev/testing/any_item.ts";
+import { okRow } from "../../dev/testing/any_row.ts";
 import { writtenByDuckdb } from "../../dev/testing/parquet_readers.ts";
 import { StoreError } from "../base/errors.ts";
-import { readFooter, readItems } from "./output_read.ts";
+import { readFooter, readRows } from "./output_read.ts";
 import { memorySource } from "../parquet/source.ts";
-import { encodeItems } from "./output_write.ts";
+import { encodeRows } from "./output_write.ts";
 
-const ITEMS = Array.from({ length: 25 }, (_, index) => okItem(index));
+const ITEMS = Array.from({ length: 25 }, (_, index) => okRow(index));
 
-Deno.test("readFooter() tells what encodeItems() wrote", async () => {
+Deno.test("readFooter() tells what encodeRows() wrote", async () => {
   const keyValues = { "pseudolabel.batch": "7", sha: "가".repeat(1000) };
-  const bytes = await encodeItems(ITEMS, { keyValues, rowGroupSize: 10 });
+  const bytes = await encodeRows(ITEMS, { keyValues, rowGroupSize: 10 });
   assert.deepEqual(await readFooter(memorySource("memory", bytes)), {
     rows: 25,
     rowGroups: 3,
@@ -21,7 +21,7 @@ Deno.test("readFooter() tells what encodeItems() wrote", async () => {
 
 Deno.test("readFooter() takes two reads for a footer of more than 512 KB", async () => {
   const keyValues = { long: "x".repeat(700_000) };
-  const bytes = await encodeItems([okItem(0)], { keyValues });
+  const bytes = await encodeRows([okRow(0)], { keyValues });
   assert.deepEqual((await readFooter(memorySource("memory", bytes))).keyValues, keyValues);
 });
 
@@ -31,25 +31,25 @@ Deno.test("readFooter() tells a file of other columns", async () => {
   assert.deepEqual({ rows, matchesSchema }, { rows: 3, matchesSchema: false });
 });
 
-Deno.test("readFooter() and readItems() throw on every truncation, and name the object", async () => {
-  const bytes = await encodeItems([okItem(0)], { keyValues: {} });
+Deno.test("readFooter() and readRows() throw on every truncation, and name the object", async () => {
+  const bytes = await encodeRows([okRow(0)], { keyValues: {} });
   for (let length = 0; length < bytes.length; length++) {
     const source = memorySource("s3://b/part", bytes.subarray(0, length));
     await assert.rejects(readFooter(source), /^Error: s3:\/\/b\/part: it/);
-    await assert.rejects(Array.fromAsync(readItems(source)), /^Error: s3:\/\/b\/part: it/);
+    await assert.rejects(Array.fromAsync(readRows(source)), /^Error: s3:\/\/b\/part: it/);
   }
 });
 
-Deno.test("readItems() throws on damage inside and on other columns, and names the object", async () => {
-  const bytes = await encodeItems(ITEMS, { keyValues: {} });
+Deno.test("readRows() throws on damage inside and on other columns, and names the object", async () => {
+  const bytes = await encodeRows(ITEMS, { keyValues: {} });
   bytes.fill(0xff, 40, 80);
   await assert.rejects(
-    Array.fromAsync(readItems(memorySource("s3://b/part", bytes))),
+    Array.fromAsync(readRows(memorySource("s3://b/part", bytes))),
     /^Error: s3:\/\/b\/part is damaged: column "/,
   );
   const other = await writtenByDuckdb("SELECT 'a' AS id");
   await assert.rejects(
-    Array.fromAsync(readItems(memorySource("s3://b/part", other))),
+    Array.fromAsync(readRows(memorySource("s3://b/part", other))),
     /^Error: s3:\/\/b\/part: its columns are not those/,
   );
 });

@@ -5,7 +5,7 @@
  * have the same columns as any other, or the batches could not be joined. Everything is optional
  * and lists have the three levels `list`/`element`, as Arrow writes them.
  */
-import type { OcrItem } from "./row.ts";
+import type { OutputRow } from "./row.ts";
 import type { SchemaElement } from "../parquet/types.ts";
 
 function string(name: string): SchemaElement[] {
@@ -51,7 +51,7 @@ function struct(name: string, fields: SchemaElement[][]): SchemaElement[] {
 }
 
 /** The columns of the output, in the order in which they lie in the file. */
-export const ITEM_COLUMNS = [
+export const OUTPUT_COLUMNS = [
   "schema_version",
   "id",
   "split",
@@ -63,9 +63,9 @@ export const ITEM_COLUMNS = [
   "texts",
   "labels",
   "metadata",
-] as const satisfies readonly (keyof OcrItem)[];
+] as const satisfies readonly (keyof OutputRow)[];
 
-const COLUMNS: Record<keyof OcrItem, SchemaElement[]> = {
+const COLUMNS: Record<keyof OutputRow, SchemaElement[]> = {
   schema_version: string("schema_version"),
   id: string("id"),
   split: string("split"),
@@ -99,14 +99,14 @@ const COLUMNS: Record<keyof OcrItem, SchemaElement[]> = {
 
 /** The schema of every file the program writes. */
 export const ITEM_SCHEMA: readonly SchemaElement[] = [
-  { name: "schema", num_children: ITEM_COLUMNS.length, repetition_type: "REQUIRED" },
-  ...ITEM_COLUMNS.flatMap((name) => COLUMNS[name]),
+  { name: "schema", num_children: OUTPUT_COLUMNS.length, repetition_type: "REQUIRED" },
+  ...OUTPUT_COLUMNS.flatMap((name) => COLUMNS[name]),
 ];
 
 const MARK = mark(ITEM_SCHEMA);
 
 /** Whether a file's schema is {@linkcode ITEM_SCHEMA}, down to the annotations. */
-export function isItemSchema(schema: readonly SchemaElement[]): boolean {
+export function isOutputSchema(schema: readonly SchemaElement[]): boolean {
   return mark(schema) === MARK;
 }
 

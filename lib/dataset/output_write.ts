@@ -8,14 +8,14 @@ import { ByteWriter, type ColumnSource, ParquetWriter } from "hyparquet-writer";
 // The footer of a joined file, which no writer of the library made; it has no export for that.
 // `parquet/deep_imports_test.ts` pins it to the version in which it was looked at.
 import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
-import type { ItemMetadata, OcrItem } from "./row.ts";
+import type { OutputRow, RowMetadata } from "./row.ts";
 import type { RawStruct } from "../parquet/decode.ts";
-import { ITEM_COLUMNS, ITEM_SCHEMA } from "./output_schema.ts";
+import { ITEM_SCHEMA, OUTPUT_COLUMNS } from "./output_schema.ts";
 
 /** The schema in the writer's own type. */
 const SCHEMA = [...ITEM_SCHEMA] as ParquetWriter["schema"];
 
-/** Options of {@linkcode ItemEncoder}. */
+/** Options of {@linkcode RowEncoder}. */
 export interface EncodeOptions {
   /** Rows in a row group at most, at least 1; many words end it sooner. @default 500 */
   readonly rowGroupSize?: number;
@@ -42,12 +42,12 @@ const CREATED_BY = "pseudolabel";
  * are held. Equal rows give equal bytes. A negative zero in a polygon may come back as zero, and a
  * lone surrogate in a text as U+FFFD.
  */
-export class ItemEncoder {
+export class RowEncoder {
   readonly #size: number;
   readonly #yieldToLoop: () => Promise<void>;
   readonly #bytes = new ByteWriter(1 << 16);
   readonly #writer: ParquetWriter;
-  #group: OcrItem[] = [];
+  #group: OutputRow[] = [];
   #words = 0;
 
   /** Nothing is encoded yet. @throws {RangeError} if `rowGroupSize` is less than 1 */
@@ -77,14 +77,14 @@ export class ItemEncoder {
    * @throws {RangeError} if the lists of the row differ in length, or a number that has to be whole
    * is not
    */
-  async add(item: OcrItem): Promise<void> {
-    checkLengths(item);
-    const words = item.texts.length;
+  async add(row: OutputRow): Promise<void> {
+    checkLengths(row);
+    const words = row.texts.length;
     const group = this.#group;
     if (
       group.length === this.#size || (group.length > 0 && this.#words + words > GROUP_WORDS)
     ) await this.#flush();
-    this.#group.push(item);
+    this.#group.push(row);
     this.#words += words;
   }
 
@@ -114,16 +114,16 @@ export class ItemEncoder {
   }
 }
 
-/** Encodes at least one row as a whole Parquet file, see {@linkcode ItemEncoder}. */
-export async function encodeItems(
-  items: readonly OcrItem[],
+/** Encodes at least one row as a whole Parquet file, see {@linkcode RowEncoder}. */
+export async function encodeRows(
+  rows: readonly OutputRow[],
   { keyValues, ...options }: EncodeOptions & {
     /** Key-value pairs for the footer; may be empty. */
     readonly keyValues: Readonly<Record<string, string>>;
   },
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const encoder = new ItemEncoder(options);
-  for (const item of items) await encoder.add(item);
+  const encoder = new RowEncoder(options);
+  for (const row of rows) await encoder.add(row);
   return await encoder.finish(keyValues);
 }
 
@@ -152,7 +152,7 @@ export function encodeThrift(struct: RawStruct): Uint8Array<ArrayBuffer> {
  * a group need not be encoded in one go.
  */
 function joinColumns(writer: ParquetWriter, rows: number): void {
-  const groups = writer.row_groups.splice(-ITEM_COLUMNS.length);
+  const groups = writer.row_groups.splice(-OUTPUT_COLUMNS.length);
   const sum = (sizes: (bigint | undefined)[]) => sizes.reduce<bigint>((a, b) => a + (b ?? 0n), 0n);
   writer.row_groups.push({
     columns: groups.flatMap((group) => group.columns),
@@ -164,17 +164,17 @@ function joinColumns(writer: ParquetWriter, rows: number): void {
 }
 
 /** One getter per column, so that none can be missing; their order is that of the schema. */
-const GETTERS: { readonly [Name in keyof OcrItem]: (item: OcrItem) => unknown } = {
-  schema_version: (item) => item.schema_version,
-  id: (item) => item.id,
-  split: (item) => item.split,
-  image_path: (item) => item.image_path,
-  image_filename: (item) => item.image_filename,
-  width: (item) => whole(item.width),
-  height: (item) => whole(item.height),
-  polygons: (item) => item.polygons,
-  texts: (item) => item.texts,
-  labels: (item) => item.labels,
+const GETTERS: { readonly [Name in keyof OutputRow]: (row: OutputRow) => unknown } = {
+  schema_version: (row) => row.schema_version,
+  id: (row) => row.id,
+  split: (row) => row.split,
+  image_path: (row) => row.image_path,
+  image_filename: (row) => row.image_filename,
+  width: (row) => whole(row.width),
+  height: (row) => whole(row.height),
+  polygons: (row) => row.polygons,
+  texts: (row) => row.texts,
+  labels: (row) => row.labels,
   metadata: ({ metadata }) => ({
     ...metadata,
     attempts: whole(metadata.attempts),
@@ -182,17 +182,17 @@ const GETTERS: { readonly [Name in keyof OcrItem]: (item: OcrItem) => unknown } 
     api_width: whole(metadata.api_width),
     api_height: whole(metadata.api_height),
     billed_pages: whole(metadata.billed_pages),
-  } satisfies Record<keyof ItemMetadata, unknown>),
+  } satisfies Record<keyof RowMetadata, unknown>),
 };
 
 /** Statistics pay only where a query filters; on all 27 leaves they would double the footer. */
-const WITH_STATISTICS: ReadonlySet<keyof OcrItem> = new Set(["id", "split", "image_path"]);
+const WITH_STATISTICS: ReadonlySet<keyof OutputRow> = new Set(["id", "split", "image_path"]);
 
-function columns(items: readonly OcrItem[]): ColumnSource[] {
+function columns(rows: readonly OutputRow[]): ColumnSource[] {
   // The writer checks neither the number nor the order of columns; a wrong one corrupts the file.
-  return ITEM_COLUMNS.map((name) => ({
+  return OUTPUT_COLUMNS.map((name) => ({
     name,
-    data: items.map(GETTERS[name]),
+    data: rows.map(GETTERS[name]),
     statistics: WITH_STATISTICS.has(name),
     offsetIndex: false,
   }));
@@ -203,12 +203,12 @@ function whole(value: number | null): bigint | null {
   return value === null ? null : BigInt(value);
 }
 
-function checkLengths(item: OcrItem): void {
-  const { polygons, texts, labels, metadata } = item;
+function checkLengths(row: OutputRow): void {
+  const { polygons, texts, labels, metadata } = row;
   const lengths = [polygons, texts, labels, metadata.word_confidences].map((list) => list.length);
   if (lengths.some((length) => length !== lengths[0])) {
     throw new RangeError(
-      `Cannot encode row "${item.id}" as its polygons, texts, labels and confidences differ in ` +
+      `Cannot encode row "${row.id}" as its polygons, texts, labels and confidences differ in ` +
         `number: ${lengths.join(", ")}`,
     );
   }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { anyItem, failedItem, okItem } from "../../dev/testing/any_item.ts";
+import { anyRow, failedRow, okRow } from "../../dev/testing/any_row.ts";
 import {
   arrowTypes,
   byArrow,
@@ -8,10 +8,10 @@ import {
   byPolars,
   duckdbTypes,
 } from "../../dev/testing/parquet_readers.ts";
-import type { OcrItem } from "./row.ts";
-import { readItems } from "./output_read.ts";
+import type { OutputRow } from "./row.ts";
+import { readRows } from "./output_read.ts";
 import { memorySource } from "../parquet/source.ts";
-import { encodeItems, ItemEncoder } from "./output_write.ts";
+import { encodeRows, RowEncoder } from "./output_write.ts";
 
 const METADATA_DUCKDB = 'STRUCT("source" VARCHAR, engine VARCHAR, model_version VARCHAR, ' +
   "status VARCHAR, error_code VARCHAR, error_message VARCHAR, attempts BIGINT, " +
@@ -25,17 +25,17 @@ const METADATA_ARROW = "Struct<{source:Utf8, engine:Utf8, model_version:Utf8, st
   "api_height:Int64, billed_pages:Int64, response_key:Utf8, " +
   "processed_at:Timestamp<MILLISECOND, UTC>, input_metadata:Utf8}>";
 
-function read(bytes: Uint8Array): Promise<OcrItem[]> {
-  return Array.fromAsync(readItems(memorySource("memory", bytes)));
+function read(bytes: Uint8Array): Promise<OutputRow[]> {
+  return Array.fromAsync(readRows(memorySource("memory", bytes)));
 }
 
-Deno.test("encodeItems() and readItems() give back any rows", async () => {
+Deno.test("encodeRows() and readRows() give back any rows", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(anyItem, { minLength: 1, maxLength: 6 }),
+      fc.array(anyRow, { minLength: 1, maxLength: 6 }),
       fc.integer({ min: 1, max: 4 }),
       async (items, rowGroupSize) => {
-        const bytes = await encodeItems(items, {
+        const bytes = await encodeRows(items, {
           keyValues: {},
           rowGroupSize,
           yieldToLoop: () => Promise.resolve(),
@@ -47,33 +47,34 @@ Deno.test("encodeItems() and readItems() give back any rows", async () => {
   );
 });
 
-Deno.test("encodeItems() gives back pages of hundreds of words", async () => {
-  const items = [okItem(0, 700), okItem(1, 0), okItem(2, 900)];
-  assert.deepEqual(await read(await encodeItems(items, { keyValues: {} })), items);
+Deno.test("encodeRows() gives back pages of hundreds of words", async () => {
+  const items = [okRow(0, 700), okRow(1, 0), okRow(2, 900)];
+  assert.deepEqual(await read(await encodeRows(items, { keyValues: {} })), items);
 });
 
-Deno.test("encodeItems() and readItems() keep a byte order mark at the start of a text", async () => {
-  const items = [{ ...okItem(0, 1), id: "\u{feff}id", texts: ["\u{feff}"] }];
-  assert.deepEqual(await read(await encodeItems(items, { keyValues: {} })), items);
+Deno.test("encodeRows() and readRows() keep a byte order mark at the start of a text", async () => {
+  const items = [{ ...okRow(0, 1), id: "\u{feff}id", texts: ["\u{feff}"] }];
+  assert.deepEqual(await read(await encodeRows(items, { keyValues: {} })), items);
 });
 
-Deno.test("encodeItems() gives equal bytes for equal rows", async () => {
-  const items = Array.from({ length: 30 }, (_, index) => okItem(index));
-  const encode = (list: OcrItem[]) => encodeItems(list, { keyValues: { a: "b" }, rowGroupSize: 9 });
+Deno.test("encodeRows() gives equal bytes for equal rows", async () => {
+  const items = Array.from({ length: 30 }, (_, index) => okRow(index));
+  const encode = (list: OutputRow[]) =>
+    encodeRows(list, { keyValues: { a: "b" }, rowGroupSize: 9 });
   const [first, second] = [await encode(items), await encode(structuredClone(items))];
   assert.deepEqual(first, second);
-  assert.notDeepEqual(first, await encode([...items.slice(1), okItem(77)]));
+  assert.notDeepEqual(first, await encode([...items.slice(1), okRow(77)]));
 });
 
 for (
   const [what, items] of [
-    ["rows with words", [okItem(0), okItem(1, 0), failedItem(2)]],
-    ["only rows without words", [okItem(0, 0), okItem(1, 0)]],
-    ["only failed rows", [failedItem(0), failedItem(1), failedItem(2)]],
+    ["rows with words", [okRow(0), okRow(1, 0), failedRow(2)]],
+    ["only rows without words", [okRow(0, 0), okRow(1, 0)]],
+    ["only failed rows", [failedRow(0), failedRow(1), failedRow(2)]],
   ] as const
 ) {
-  Deno.test(`encodeItems() gives every reader the same types: ${what}`, async () => {
-    const bytes = await encodeItems(items, { keyValues: { run: "1" } });
+  Deno.test(`encodeRows() gives every reader the same types: ${what}`, async () => {
+    const bytes = await encodeRows(items, { keyValues: { run: "1" } });
     assert.deepEqual(await duckdbTypes(bytes), {
       schema_version: "VARCHAR",
       id: "VARCHAR",
@@ -113,15 +114,15 @@ for (
   });
 }
 
-Deno.test("encodeItems() gives DuckDB, polars and Arrow the values that went in", async () => {
+Deno.test("encodeRows() gives DuckDB, polars and Arrow the values that went in", async () => {
   // A mark at the very start of a text is kept as well, but the JavaScript clients of these drop it.
   const odd = ["", "a\u{feff}mark", "줄\n바꿈", "\0", 'quote " \\ back', "𠀋🧾", "e\u0301"];
-  const items = odd.map((text, index): OcrItem => {
-    const item = okItem(index, 2);
+  const items = odd.map((text, index): OutputRow => {
+    const item = okRow(index, 2);
     return { ...item, id: `${index}${text}`, texts: [text, `${text}${text}`] };
   });
-  items.push(failedItem(99));
-  const bytes = await encodeItems(items, { keyValues: {}, rowGroupSize: 3 });
+  items.push(failedRow(99));
+  const bytes = await encodeRows(items, { keyValues: {}, rowGroupSize: 3 });
   const plain = JSON.parse(JSON.stringify(
     items.map(({ id, width, polygons, texts, metadata }) => ({
       id,
@@ -169,30 +170,30 @@ Deno.test("encodeItems() gives DuckDB, polars and Arrow the values that went in"
   assert.deepEqual(arrow, plain);
 });
 
-Deno.test("encodeItems() lets the loop run before each slow column of each row group", async () => {
+Deno.test("encodeRows() lets the loop run before each slow column of each row group", async () => {
   let turns = 0;
-  const items = Array.from({ length: 10 }, (_, index) => okItem(index));
+  const items = Array.from({ length: 10 }, (_, index) => okRow(index));
   const yieldToLoop = () => Promise.resolve(void turns++);
-  await encodeItems(items, { keyValues: {}, rowGroupSize: 3, yieldToLoop });
+  await encodeRows(items, { keyValues: {}, rowGroupSize: 3, yieldToLoop });
   assert.equal(turns, 4 * 3);
 });
 
-Deno.test("ItemEncoder encodes a row group as soon as it is full, not at the end", async () => {
+Deno.test("RowEncoder encodes a row group as soon as it is full, not at the end", async () => {
   let turns = 0;
-  const encoder = new ItemEncoder({ yieldToLoop: () => Promise.resolve(void turns++) });
+  const encoder = new RowEncoder({ yieldToLoop: () => Promise.resolve(void turns++) });
   const groups: number[] = [];
   for (let index = 0; index < 31; index++) {
-    await encoder.add(okItem(index, 400));
+    await encoder.add(okRow(index, 400));
     groups.push(turns / 3);
   }
   // 15 rows of 400 words fill a group.
   assert.deepEqual(groups, groups.map((_, index) => Math.floor(index / 15)));
 });
 
-Deno.test("encodeItems() ends a row group at 500 rows or 6,000 words, so that none takes long to encode", async () => {
+Deno.test("encodeRows() ends a row group at 500 rows or 6,000 words, so that none takes long to encode", async () => {
   const groups = async (words: number[]) => {
-    const items = words.map((count, index) => okItem(index, count));
-    const bytes = await encodeItems(items, { keyValues: {} });
+    const items = words.map((count, index) => okRow(index, count));
+    const bytes = await encodeRows(items, { keyValues: {} });
     const rows = await byDuckdb(
       bytes,
       "SELECT DISTINCT row_group_id AS id, row_group_num_rows::INTEGER AS rows " +
@@ -204,10 +205,10 @@ Deno.test("encodeItems() ends a row group at 500 rows or 6,000 words, so that no
   assert.deepEqual(await groups([5_999, 1, 1, 7_000, 1, 0, 6_000]), [2, 1, 1, 2, 1]);
 });
 
-Deno.test("encodeItems() refuses what would be a damaged file, and names the row", async () => {
-  const encode = (items: OcrItem[], rowGroupSize?: number) =>
-    encodeItems(items, { keyValues: {}, rowGroupSize });
-  const item = okItem(7);
+Deno.test("encodeRows() refuses what would be a damaged file, and names the row", async () => {
+  const encode = (items: OutputRow[], rowGroupSize?: number) =>
+    encodeRows(items, { keyValues: {}, rowGroupSize });
+  const item = okRow(7);
   await assert.rejects(encode([]), /no rows/);
   await assert.rejects(encode([item], 0), /rowGroupSize must be >= 1/);
   await assert.rejects(encode([{ ...item, texts: ["one"] }]), /"row-7".*3, 1, 3, 3/);

@@ -35,7 +35,7 @@ export type Polygon = number[][];
 export type RowStatus = "ok" | "empty" | "failed";
 
 /** Where a row's labels come from: one constant schema, whatever happened to the row. */
-export interface ItemMetadata {
+export interface RowMetadata {
   /** Who made the labels: always `pseudolabel`. */
   readonly source: string;
   /** Name of the engine. */
@@ -73,7 +73,7 @@ export interface ItemMetadata {
 }
 
 /** One output row. `polygons`, `texts`, `labels` and `word_confidences` have one length. */
-export interface OcrItem {
+export interface OutputRow {
   /** {@linkcode SCHEMA_VERSION}. */
   readonly schema_version: string;
   /** From the input, unchanged. */
@@ -95,5 +95,5 @@ export interface OcrItem {
   /** One per word, always `text`. */
   readonly labels: readonly string[];
   /** Where all this comes from. */
-  readonly metadata: ItemMetadata;
+  readonly metadata: RowMetadata;
 }

@@ -3,7 +3,7 @@
  */
 
 import type { CheckpointFooter } from "../state/documents.ts";
-import type { OcrItem } from "../dataset/row.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import type { BatchWork } from "./open_batch.ts";
 import type { Settings } from "../base/settings.ts";
 
@@ -20,7 +20,7 @@ export function planRun(
   retry: Settings["retryFailed"],
 ): BatchWork[] {
   const wanted = (code: string) => retry?.codes === "all" || retry?.codes.includes(code) || false;
-  const redo = ({ metadata: { error_code: code } }: OcrItem) => code !== null && wanted(code);
+  const redo = ({ metadata: { error_code: code } }: OutputRow) => code !== null && wanted(code);
   const work: BatchWork[] = [];
   for (let index = 0; index < batches; index++) {
     const footer = done.get(index);

@@ -13,9 +13,9 @@ import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/up
 import { errorAnswer } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import type { InputRow, OcrItem } from "../dataset/row.ts";
+import type { InputRow, OutputRow } from "../dataset/row.ts";
 import { settingsOf } from "../../dev/testing/settings.ts";
-import { readItems } from "../dataset/output_read.ts";
+import { readRows } from "../dataset/output_read.ts";
 import { memorySource } from "../parquet/source.ts";
 import type { Reporter } from "../cli/reporter.ts";
 import { run, type RunSummary } from "./job.ts";
@@ -78,9 +78,9 @@ class Bench implements AsyncDisposable {
     });
   }
 
-  async output(): Promise<OcrItem[]> {
+  async output(): Promise<OutputRow[]> {
     return await Array.fromAsync(
-      readItems(memorySource("output", this.store.objects.get(OUTPUT)!)),
+      readRows(memorySource("output", this.store.objects.get(OUTPUT)!)),
     );
   }
 
@@ -335,7 +335,7 @@ Deno.test("run() stores an answer before it uses it, and a batch only when it is
   for (let batch = 0; batch < 3; batch++) {
     const key = `checkpoints/demo/batch_00000${batch}.parquet`;
     const before = writes.slice(0, writes.indexOf(key));
-    const items = readItems(memorySource(key, bench.store.objects.get(key)!));
+    const items = readRows(memorySource(key, bench.store.objects.get(key)!));
     for await (const { metadata } of items) assert.ok(before.includes(metadata.response_key!));
   }
 });

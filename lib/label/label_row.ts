@@ -41,8 +41,8 @@ export async function labelRow(row: InputRow, labeling: Labeling): Promise<Label
   const loaded = await images.load(row.image_path, halt.signal);
   try {
     const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
-    const item = outputRow(row, engine.name, loaded, obtained, clock.now());
-    return { item, paidBy: obtained?.paidBy ?? null };
+    const output = outputRow(row, engine.name, loaded, obtained, clock.now());
+    return { output, paidBy: obtained?.paidBy ?? null };
   } finally {
     loaded.release();
   }

@@ -227,11 +227,11 @@ Deno.test("labelRow() holds the image while its answer is under way, and no long
     return readAll(asked);
   });
   bench.store.put("images/0.png", bytes.slice());
-  const { item, paidBy } = await labelRow(inputRow(0), bench.labeling);
-  assert.deepEqual(item.texts, readFake(bytes).words.map((word) => word.text));
+  const { output, paidBy } = await labelRow(inputRow(0), bench.labeling);
+  assert.deepEqual(output.texts, readFake(bytes).words.map((word) => word.text));
   assert.deepEqual(paidBy, { ...PAYER, row_id: "row-0" });
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  assert.deepEqual([item.metadata.image_sha256, item.metadata.image_bytes], [sha256, 300]);
+  assert.deepEqual([output.metadata.image_sha256, output.metadata.image_bytes], [sha256, 300]);
   assert.equal(bench.memory.used, 0);
 
   const ends = new Bench(() => ({ kind: "refused", message: "HTTP 401" }));
@@ -242,6 +242,6 @@ Deno.test("labelRow() holds the image while its answer is under way, and no long
 
 Deno.test("labelRow() asks nobody for an image that can't be had", async () => {
   const bench = new Bench(() => assert.fail("asked"));
-  const { item, paidBy } = await labelRow(inputRow(0), bench.labeling);
-  assert.deepEqual([item.metadata.error_code, paidBy], ["image_not_found", null]);
+  const { output, paidBy } = await labelRow(inputRow(0), bench.labeling);
+  assert.deepEqual([output.metadata.error_code, paidBy], ["image_not_found", null]);
 });

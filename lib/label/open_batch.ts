@@ -6,9 +6,9 @@
 
 import type { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Spent } from "../state/documents.ts";
-import type { OcrItem } from "../dataset/row.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import { nothingSpent } from "../state/ledger.ts";
-import { ItemEncoder } from "../dataset/output_write.ts";
+import { RowEncoder } from "../dataset/output_write.ts";
 import { countRow, noRows } from "../state/row_counts.ts";
 
 /** What is to be done about a batch. */
@@ -18,7 +18,7 @@ export interface BatchWork {
   /** Set for a finished batch of which some rows are made anew; the others stay as they are. */
   readonly revise?: {
     /** Whether this row is made anew. */
-    readonly redo: (item: OcrItem) => boolean;
+    readonly redo: (output: OutputRow) => boolean;
     /** How many rows that is. */
     readonly rows: number;
     /** What the batch has cost before. */
@@ -34,12 +34,12 @@ export class OpenBatch {
   readonly close: () => void;
   readonly #index: number;
   readonly #start: number;
-  readonly #redo: ((item: OcrItem) => boolean) | undefined;
+  readonly #redo: ((output: OutputRow) => boolean) | undefined;
   /** What the rows were, where the batch is revised; let go of as they are put. */
-  readonly #previous: (OcrItem | undefined)[];
+  readonly #previous: (OutputRow | undefined)[];
   /** Rows that are made and not encoded yet, by position. */
-  readonly #made: (OcrItem | undefined)[];
-  readonly #rows = new ItemEncoder();
+  readonly #made: (OutputRow | undefined)[];
+  readonly #rows = new RowEncoder();
   readonly #counts = noRows();
   /** Rows that have to be made. */
   #missing: number;
@@ -57,16 +57,16 @@ export class OpenBatch {
   constructor(
     { index, revise }: BatchWork,
     [start, end]: readonly [start: number, end: number],
-    previous: readonly OcrItem[] | undefined,
+    previous: readonly OutputRow[] | undefined,
     close: () => void,
   ) {
     this.#index = index;
     this.#start = start;
     this.#redo = revise?.redo;
     this.#previous = [...previous ?? []];
-    this.#made = previous?.map((item) => revise!.redo(item) ? undefined : item) ??
+    this.#made = previous?.map((output) => revise!.redo(output) ? undefined : output) ??
       new Array(end - start).fill(undefined);
-    this.#missing = this.#made.filter((item) => item === undefined).length;
+    this.#missing = this.#made.filter((output) => output === undefined).length;
     this.spent = structuredClone(revise?.spent ?? nothingSpent());
     this.close = close;
   }
@@ -83,7 +83,7 @@ export class OpenBatch {
   }
 
   /** What a row was, where the batch is revised. @param row Position in the input; not put yet. */
-  previous(row: number): OcrItem | undefined {
+  previous(row: number): OutputRow | undefined {
     return this.#previous[row - this.#start];
   }
 
@@ -93,9 +93,9 @@ export class OpenBatch {
    * @returns Whether it was the last one that was missing.
    * @throws {RangeError} if a row can't be encoded
    */
-  async put(row: number, item: OcrItem): Promise<boolean> {
+  async put(row: number, output: OutputRow): Promise<boolean> {
     const at = row - this.#start;
-    this.#made[at] = item;
+    this.#made[at] = output;
     this.#previous[at] = undefined;
     const last = --this.#missing === 0;
     for (let next; (next = this.#made[this.#next]) !== undefined; this.#next++) {

@@ -4,7 +4,7 @@
 
 import type { Parsed } from "../base/json.ts";
 import type { Failure } from "../dataset/failure.ts";
-import { type InputRow, type ItemMetadata, type OcrItem, SCHEMA_VERSION } from "../dataset/row.ts";
+import { type InputRow, type OutputRow, type RowMetadata, SCHEMA_VERSION } from "../dataset/row.ts";
 import type { Answer, AnswerPage, Engine } from "../engine/engine.ts";
 import type { PaidBy, StoredAnswer } from "../state/documents.ts";
 import type { LoadedImage } from "./images.ts";
@@ -17,7 +17,7 @@ export const SOURCE = "pseudolabel";
 /** A row that is made. */
 export interface LabeledRow {
   /** The row. */
-  readonly item: OcrItem;
+  readonly output: OutputRow;
   /** For whom its answer was paid; null where none is stored. */
   readonly paidBy: PaidBy | null;
 }
@@ -70,11 +70,11 @@ export function outputRow(
   loaded: Pick<LoadedImage, "failure" | "sha256" | "size">,
   obtained: Omit<Obtained, "paidBy"> | undefined,
   now: number,
-): OcrItem {
+): OutputRow {
   const answer = obtained?.answer;
   const [page, failure] = onePage(answer?.pages, loaded.failure ?? obtained?.failure);
   const words = page?.words ?? [];
-  const metadata: ItemMetadata = {
+  const metadata: RowMetadata = {
     source: SOURCE,
     engine,
     model_version: answer?.modelVersion ?? null,

@@ -68,8 +68,8 @@ Deno.test("outputRow() joins row and answer without a loss", () => {
 Deno.test("outputRow() takes the size from the answer only where the input has none", () => {
   const size = (width: number | null, height: number | null, answered = true) => {
     const row = inputRow(0, { width, height });
-    const item = outputRow(row, "e", IMAGE, answered ? obtained(page()) : undefined, NOW);
-    return [item.width, item.height];
+    const output = outputRow(row, "e", IMAGE, answered ? obtained(page()) : undefined, NOW);
+    return [output.width, output.height];
   };
   assert.deepEqual(size(0, null), [300, 100]);
   assert.deepEqual(size(640, 0), [640, 100]);
@@ -85,8 +85,8 @@ Deno.test("outputRow() calls a page without words empty, not failed", () => {
 Deno.test("outputRow() makes a failed row of an image that can't be had", () => {
   const failure = { code: "image_denied", message: "403" } as const;
   const loaded = { failure, sha256: null, size: null };
-  const { metadata, ...item } = outputRow(inputRow(0), "e", loaded, undefined, NOW);
-  assert.deepEqual([item.polygons, item.texts, item.labels], [[], [], []]);
+  const { metadata, ...output } = outputRow(inputRow(0), "e", loaded, undefined, NOW);
+  assert.deepEqual([output.polygons, output.texts, output.labels], [[], [], []]);
   assert.deepEqual(
     [metadata.status, metadata.error_code, metadata.error_message, metadata.attempts],
     ["failed", "image_denied", "403", 0],

@@ -7,7 +7,7 @@
 import { Budget } from "../base/budget.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest } from "../state/documents.ts";
-import type { InputRow, OcrItem } from "../dataset/row.ts";
+import type { InputRow, OutputRow } from "../dataset/row.ts";
 import type { LabeledRow } from "./output_row.ts";
 import { addRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
@@ -33,7 +33,7 @@ export interface PipelineOptions {
   /** Where finished batches go. */
   readonly checkpoints: Checkpoints;
   /** Makes a row; `previous` is what it was, in a batch that is revised. */
-  readonly make: (row: InputRow, previous: OcrItem | undefined) => Promise<LabeledRow>;
+  readonly make: (row: InputRow, previous: OutputRow | undefined) => Promise<LabeledRow>;
   /** Whether what the rows cost is added up; rows made anew from stored answers cost nothing. */
   readonly countSpent: boolean;
   /** Room for rows in progress: requests in flight and images fetched ahead. */
@@ -65,15 +65,15 @@ export async function workOnBatches(
     async ({ row, batch, release }) => {
       // An error must stop the others before it surfaces, or they would go on paying.
       try {
-        const { item, paidBy } = await make(row, batch.previous(row.index));
-        countRow(tally.rows, item);
-        if (countSpent) addRow(batch.spent, manifest, item, paidBy);
-        const { error_code: code, error_message: message } = item.metadata;
+        const { output, paidBy } = await make(row, batch.previous(row.index));
+        countRow(tally.rows, output);
+        if (countSpent) addRow(batch.spent, manifest, output, paidBy);
+        const { error_code: code, error_message: message } = output.metadata;
         if (code !== null) {
           const { index, id, image_path: imagePath } = row;
           watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
         }
-        if (!await batch.put(row.index, item)) return;
+        if (!await batch.put(row.index, output)) return;
         onSaved(await batch.save(checkpoints));
         batch.close();
       } catch (error) {
@@ -110,7 +110,7 @@ async function* rowsOf(
       at++;
       // A batch that is revised is held whole, with what its rows were: dense pages take 200 MB.
       const close = await room.acquire(work[at].revise ? atOnce : 1, halt.signal);
-      const previous = work[at].revise && await checkpoints.items(work[at].index);
+      const previous = work[at].revise && await checkpoints.rows(work[at].index);
       batch = new OpenBatch(work[at], ranges[at], previous, close);
       if (batch.complete) close(); // nothing in it to make anew
     }

@@ -5,7 +5,7 @@
  */
 
 import type { Engine } from "../engine/engine.ts";
-import type { InputRow, OcrItem } from "../dataset/row.ts";
+import type { InputRow, OutputRow } from "../dataset/row.ts";
 import { type LabeledRow, outputRow, readAnswer } from "./output_row.ts";
 import type { AnswerStore } from "../state/answer_store.ts";
 
@@ -21,14 +21,14 @@ export type Restored = (LabeledRow & { readonly problem?: undefined }) | {
  */
 export async function restoreRow(
   row: InputRow,
-  previous: OcrItem,
+  previous: OutputRow,
   engine: Engine,
   answers: AnswerStore,
   signal: AbortSignal,
 ): Promise<Restored> {
   const { metadata } = previous;
   const { image_sha256: sha256, image_bytes: size, response_key: answerKey } = metadata;
-  if (sha256 === null || answerKey === null) return { item: previous, paidBy: null };
+  if (sha256 === null || answerKey === null) return { output: previous, paidBy: null };
   if (answerKey !== answers.key(sha256)) {
     return { problem: `response_key '${answerKey}' is not that of the image's content` };
   }
@@ -38,6 +38,6 @@ export async function restoreRow(
     return { problem: `stored answer ${answerKey} is damaged: ${found.problem}` };
   }
   const obtained = readAnswer(engine, found.value, answerKey);
-  const item = outputRow(row, engine.name, { sha256, size }, obtained, 0);
-  return { item, paidBy: obtained.paidBy };
+  const output = outputRow(row, engine.name, { sha256, size }, obtained, 0);
+  return { output, paidBy: obtained.paidBy };
 }

@@ -1,30 +1,30 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { inputRow } from "../../dev/testing/fixtures.ts";
-import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
+import type { OutputRow, RowMetadata } from "../dataset/row.ts";
 import { outputRow } from "./output_row.ts";
 import { addCounts, countRow, noRows } from "../state/row_counts.ts";
 import { Tally } from "./tally.ts";
 
-function item(change: Partial<ItemMetadata> = {}, size: Partial<OcrItem> = {}): OcrItem {
+function output(change: Partial<RowMetadata> = {}, size: Partial<OutputRow> = {}): OutputRow {
   const made = outputRow(inputRow(0), "e", { sha256: null, size: null }, undefined, 0);
   return { ...made, ...size, metadata: { ...made.metadata, ...change } };
 }
 
 const items = fc.array(fc.constantFrom(
-  item({ status: "ok" }),
-  item({ status: "empty" }),
-  item({ status: "failed", error_code: "api_rejected" }),
-  item({ status: "failed", error_code: "image_empty" }),
-  item({ status: "ok", api_width: 10, api_height: 20 }, { width: 11, height: 20 }),
+  output({ status: "ok" }),
+  output({ status: "empty" }),
+  output({ status: "failed", error_code: "api_rejected" }),
+  output({ status: "failed", error_code: "image_empty" }),
+  output({ status: "ok", api_width: 10, api_height: 20 }, { width: 11, height: 20 }),
 ));
 
 Deno.test("countRow() counts each row once, failures by their code", () => {
   const counts = noRows();
-  countRow(counts, item({ status: "ok" }));
-  countRow(counts, item({ status: "empty" }));
+  countRow(counts, output({ status: "ok" }));
+  countRow(counts, output({ status: "empty" }));
   for (const error_code of ["api_rejected", "image_empty", "api_rejected"]) {
-    countRow(counts, item({ status: "failed", error_code }));
+    countRow(counts, output({ status: "failed", error_code }));
   }
   assert.deepEqual(counts, {
     rows: 5,
@@ -39,7 +39,7 @@ Deno.test("countRow() counts each row once, failures by their code", () => {
 Deno.test("countRow() notes where the input's size differs from what the API saw", () => {
   const mismatches = (width: number | null, height: number | null, api: number | null) => {
     const counts = noRows();
-    countRow(counts, item({ api_width: api, api_height: api }, { width, height }));
+    countRow(counts, output({ api_width: api, api_height: api }, { width, height }));
     return counts.size_mismatches;
   };
   assert.equal(mismatches(10, 10, 10), 0);
@@ -52,7 +52,7 @@ Deno.test("countRow() notes where the input's size differs from what the API saw
 
 Deno.test("addCounts() of parts is the count of the whole, and changes only its first argument", () => {
   fc.assert(fc.property(items, items, (some, others) => {
-    const count = (list: OcrItem[]) => {
+    const count = (list: OutputRow[]) => {
       const counts = noRows();
       for (const one of list) countRow(counts, one);
       return counts;
@@ -75,6 +75,6 @@ Deno.test("Tally.finished() counts pages by attempts, without holes", () => {
 Deno.test("Tally.done counts rows of earlier processes too", () => {
   const tally = new Tally();
   tally.doneBefore = 40;
-  countRow(tally.rows, item());
+  countRow(tally.rows, output());
   assert.equal(tally.done, 41);
 });

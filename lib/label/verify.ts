@@ -10,11 +10,11 @@ import type { Ledger, RowCounts, Spent } from "../state/documents.ts";
 import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { findInput } from "../dataset/check_input.ts";
-import { type InputRow, type OcrItem } from "../dataset/row.ts";
+import { type InputRow, type OutputRow } from "../dataset/row.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { addRow, addSpent, nothingSpent, readLedger } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
-import { readItems } from "../dataset/output_read.ts";
+import { readRows } from "../dataset/output_read.ts";
 import { openInput } from "../dataset/input.ts";
 import { openSource } from "../parquet/source.ts";
 import { AnswerStore } from "../state/answer_store.ts";
@@ -82,43 +82,43 @@ export async function verify(
   const digests = new BatchDigests(manifest.batch_size);
   let answers = 0;
 
-  const check = async (row: InputRow, item: OcrItem) => {
-    const problems = checkRow(row, item);
-    const restored = await restoreRow(row, item, engine, responses, stop);
+  const check = async (row: InputRow, output: OutputRow) => {
+    const problems = checkRow(row, output);
+    const restored = await restoreRow(row, output, engine, responses, stop);
     if (restored.problem !== undefined) {
       problems.push({ code: "answer", message: restored.problem });
-    } else if (!isDeepStrictEqual(restored.item, item)) {
-      problems.push({ code: "row_differs", message: difference(restored.item, item) });
+    } else if (!isDeepStrictEqual(restored.output, output)) {
+      problems.push({ code: "row_differs", message: difference(restored.output, output) });
     }
-    if (item.metadata.response_key !== null) answers++;
+    if (output.metadata.response_key !== null) answers++;
     return { problems, paidBy: restored.problem === undefined ? restored.paidBy : null };
   };
-  const chunk: { row: InputRow; item: OcrItem }[] = [];
+  const chunk: { row: InputRow; output: OutputRow }[] = [];
   const flush = async () => {
-    const checked = await Promise.all(chunk.map(({ row, item }) => check(row, item)));
+    const checked = await Promise.all(chunk.map(({ row, output }) => check(row, output)));
     checked.forEach(({ problems, paidBy }, i) => {
-      const { row, item } = chunk[i];
+      const { row, output } = chunk[i];
       for (const problem of problems) found({ ...problem, row: row.index, id: row.id });
-      addRow(spent, manifest, item, paidBy);
+      addRow(spent, manifest, output, paidBy);
     });
     chunk.length = 0;
   };
-  const output = readItems(openSource(store, outputInfo, { signal: stop }));
+  const outputRows = readRows(openSource(store, outputInfo, { signal: stop }));
   let damaged = false;
   const onDamage = (message: string) => {
     damaged = true;
     found({ code: "output", message });
   };
-  for await (const item of untilDamaged(output, onDamage)) {
+  for await (const output of untilDamaged(outputRows, onDamage)) {
     stop.throwIfAborted();
-    countRow(counts, item);
-    digests.add(item);
+    countRow(counts, output);
+    digests.add(output);
     const next = await inputRows.next();
     if (next.done) {
-      found({ code: "row_invented", message: "the input has no such row", id: item.id });
+      found({ code: "row_invented", message: "the input has no such row", id: output.id });
       continue;
     }
-    chunk.push({ row: next.value, item });
+    chunk.push({ row: next.value, output });
     if (chunk.length === ROWS_AT_ONCE) await flush();
   }
   await flush();
@@ -139,7 +139,7 @@ export async function verify(
     batches.done++;
     addSpent(batches.spent, footer.spent);
     // Its rows are those of the output, or a later --retry-failed would bring others into it.
-    const digest = await checkpoints.items(index).then(batchDigest, (error) => {
+    const digest = await checkpoints.rows(index).then(batchDigest, (error) => {
       if (error instanceof StoreError) throw error;
       return "";
     });
@@ -157,11 +157,11 @@ export async function verify(
 
 /** The rows up to where the file is damaged; a store that fails says nothing about the file. */
 async function* untilDamaged(
-  items: AsyncIterable<OcrItem>,
+  rows: AsyncIterable<OutputRow>,
   onDamage: (message: string) => void,
-): AsyncGenerator<OcrItem> {
+): AsyncGenerator<OutputRow> {
   try {
-    yield* items;
+    yield* rows;
   } catch (error) {
     if (error instanceof StoreError || error instanceof RunError) throw error;
     onDamage((error as Error).message);

@@ -17,11 +17,11 @@ import { encodeInput, SILENT_REPORTER } from "../../dev/testing/fixtures.ts";
 import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
 import { systemClock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import type { ItemMetadata, OcrItem } from "../dataset/row.ts";
+import type { OutputRow, RowMetadata } from "../dataset/row.ts";
 import { CHECKPOINT_FOOTER_KEY } from "../state/documents.ts";
-import { readFooter, readItems } from "../dataset/output_read.ts";
+import { readFooter, readRows } from "../dataset/output_read.ts";
 import { memorySource } from "../parquet/source.ts";
-import { encodeItems } from "../dataset/output_write.ts";
+import { encodeRows } from "../dataset/output_write.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import type { Finding } from "../dataset/check_row.ts";
 import { run } from "./job.ts";
@@ -73,9 +73,9 @@ async function findingsIn(
 /** The finished data set, with one thing wrong. */
 class Tampered {
   readonly store = new MemoryStore();
-  readonly items: OcrItem[];
+  readonly items: OutputRow[];
 
-  constructor(store: MemoryStore, items: readonly OcrItem[]) {
+  constructor(store: MemoryStore, items: readonly OutputRow[]) {
     for (const [key, bytes] of store.objects) this.store.put(key, bytes.slice());
     this.items = [...items];
   }
@@ -90,12 +90,12 @@ class Tampered {
   }
 
   /** Writes the output anew with other rows. */
-  async output(items: readonly OcrItem[]): Promise<void> {
-    this.store.put(OUTPUT, await encodeItems(items, { keyValues: {} }));
+  async output(items: readonly OutputRow[]): Promise<void> {
+    this.store.put(OUTPUT, await encodeRows(items, { keyValues: {} }));
   }
 
   /** Writes the output anew with one row changed. */
-  async row(i: number, change: Partial<OcrItem>, metadata: Partial<ItemMetadata> = {}) {
+  async row(i: number, change: Partial<OutputRow>, metadata: Partial<RowMetadata> = {}) {
     const item = this.items[i];
     await this.output(
       this.items.with(i, { ...item, ...change, metadata: { ...item.metadata, ...metadata } }),
@@ -130,14 +130,14 @@ class Tampered {
   /** Writes a checkpoint anew. */
   async checkpoint(
     index: number,
-    change: (items: OcrItem[]) => OcrItem[],
+    change: (items: OutputRow[]) => OutputRow[],
   ): Promise<void> {
     const key = `${CHECKPOINTS}batch_00000${index}.parquet`;
     const source = memorySource(key, this.store.objects.get(key)!);
     const footer = (await readFooter(source)).keyValues[CHECKPOINT_FOOTER_KEY];
-    const items = change(await Array.fromAsync(readItems(source)));
+    const items = change(await Array.fromAsync(readRows(source)));
     const keyValues = { [CHECKPOINT_FOOTER_KEY]: footer };
-    this.store.put(key, await encodeItems(items, { keyValues }));
+    this.store.put(key, await encodeRows(items, { keyValues }));
   }
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { StoreError } from "../base/errors.ts";
-import type { OcrItem } from "../dataset/row.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import {
   CHECKPOINT_FOOTER_KEY,
   type CheckpointFooter,
@@ -15,9 +15,9 @@ import {
 } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
 import type { CheckpointKeys } from "./keys.ts";
-import { readFooter, readItems } from "../dataset/output_read.ts";
+import { readFooter, readRows } from "../dataset/output_read.ts";
 import { openSource, type RandomAccess } from "../parquet/source.ts";
-import type { ItemEncoder } from "../dataset/output_write.ts";
+import type { RowEncoder } from "../dataset/output_write.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 
@@ -135,8 +135,8 @@ export class Checkpoints {
   }
 
   /** The rows of batch `index`, which must be done. */
-  async items(index: number): Promise<OcrItem[]> {
-    return await Array.fromAsync(readItems(await this.#source(index)));
+  async rows(index: number): Promise<OutputRow[]> {
+    return await Array.fromAsync(readRows(await this.#source(index)));
   }
 
   /**
@@ -148,7 +148,7 @@ export class Checkpoints {
    */
   async save(
     index: number,
-    rows: ItemEncoder,
+    rows: RowEncoder,
     counts: RowCounts,
     spent: Spent,
   ): Promise<CheckpointFooter> {

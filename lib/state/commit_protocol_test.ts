@@ -21,7 +21,7 @@ import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/up
 import { systemClock } from "../base/clock.ts";
 import { settingsOf } from "../../dev/testing/settings.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import type { OcrItem } from "../dataset/row.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import type { ReadOptions, Store, WriteOptions } from "../store/store.ts";
 import { run } from "../label/job.ts";
 import { Tally } from "../label/tally.ts";
@@ -160,7 +160,7 @@ class Life {
   }
 
   /** Checks that everything is as if nothing had ever happened. */
-  async check(expected: readonly OcrItem[]): Promise<void> {
+  async check(expected: readonly OutputRow[]): Promise<void> {
     const { objects } = this.store;
     const items = await itemsOf(objects);
     assert.deepEqual(items.map(comparable), expected.map(comparable));
@@ -182,7 +182,7 @@ class Life {
 /** A data set with a twin and a missing image, an API, and what an undisturbed run makes of it. */
 async function openLives(count: number): Promise<
   & {
-    readonly expected: readonly OcrItem[];
+    readonly expected: readonly OutputRow[];
     readonly undisturbed: Life;
     begin(): Life;
   }

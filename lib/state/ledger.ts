@@ -5,7 +5,7 @@
  */
 
 import { StoreError } from "../base/errors.ts";
-import type { OcrItem } from "../dataset/row.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import type { Store } from "../store/store.ts";
 import {
   type CheckpointFooter,
@@ -34,15 +34,15 @@ export function nothingSpent(): Spent {
 export function addRow(
   spent: Spent,
   { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
-  item: OcrItem,
+  row: OutputRow,
   paidBy: PaidBy | null,
 ): void {
-  const { attempts, billed_pages } = item.metadata;
+  const { attempts, billed_pages } = row.metadata;
   if (paidBy === null) {
     spent.failed_attempts += attempts;
     return;
   }
-  const own = paidBy.dataset === dataset && paidBy.row_id === item.id;
+  const own = paidBy.dataset === dataset && paidBy.row_id === row.id;
   if (!own || paidBy.run_id !== run_id) spent.answers_reused++;
   if (!own) return;
   const entry = spent.runs[paidBy.run_id] ??= { answers: 0, billed_pages: 0, attempts: 0 };

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import type { Manifest, Spent } from "./documents.ts";
 import { StoreError } from "../base/errors.ts";
-import type { OcrItem } from "../dataset/row.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import {
   addRow,
   addSpent,
@@ -21,8 +21,8 @@ const MANIFEST = {
   model: "ocr",
 } as Manifest;
 
-function item(id: string, billed_pages: number | null, attempts = 1): OcrItem {
-  return { id, metadata: { billed_pages, attempts } } as OcrItem;
+function item(id: string, billed_pages: number | null, attempts = 1): OutputRow {
+  return { id, metadata: { billed_pages, attempts } } as OutputRow;
 }
 
 function paidBy(row_id: string, run_id = "run-2", dataset = "demo") {

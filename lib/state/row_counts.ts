@@ -2,7 +2,7 @@
  * @module state/row_counts: rows counted by how they ended.
  */
 
-import type { OcrItem } from "../dataset/row.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import type { RowCounts } from "./documents.ts";
 
 /** Counts of rows, all zero. */
@@ -11,12 +11,12 @@ export function noRows(): RowCounts {
 }
 
 /** Adds one row to `counts`. */
-export function countRow(counts: RowCounts, item: OcrItem): void {
-  const { status, error_code, api_width, api_height } = item.metadata;
+export function countRow(counts: RowCounts, row: OutputRow): void {
+  const { status, error_code, api_width, api_height } = row.metadata;
   counts.rows++;
   counts[status]++;
   if (error_code !== null) counts.failures[error_code] = (counts.failures[error_code] ?? 0) + 1;
-  if (api_width !== null && (item.width !== api_width || item.height !== api_height)) {
+  if (api_width !== null && (row.width !== api_width || row.height !== api_height)) {
     counts.size_mismatches++;
   }
 }

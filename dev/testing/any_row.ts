@@ -1,11 +1,11 @@
 /**
- * @module testing/any_item: output rows for tests, fixed ones and arbitrary ones.
+ * @module testing/any_row: output rows for tests, fixed ones and arbitrary ones.
  */
 import fc from "fast-check";
-import { type OcrItem, SCHEMA_VERSION } from "../../lib/dataset/row.ts";
+import { type OutputRow, SCHEMA_VERSION } from "../../lib/dataset/row.ts";
 
 /** A row that was read, with `words` words. */
-export function okItem(index: number, words = 3): OcrItem {
+export function okRow(index: number, words = 3): OutputRow {
   const each = Array.from({ length: words }, (_, word) => word);
   return {
     schema_version: SCHEMA_VERSION,
@@ -44,8 +44,8 @@ export function okItem(index: number, words = 3): OcrItem {
 }
 
 /** A row that could not be read: as much null or empty as can be. */
-export function failedItem(index: number): OcrItem {
-  const item = okItem(index, 0);
+export function failedRow(index: number): OutputRow {
+  const item = okRow(index, 0);
   return {
     ...item,
     split: null,
@@ -80,7 +80,7 @@ const polygon = fc.array(fc.array(number, { maxLength: 3 }), { maxLength: 5 });
 const word = fc.record({ polygon, text, label: text, confidence: maybe(number) });
 
 /** Any row that the types allow, in well-formed Unicode. */
-export const anyItem: fc.Arbitrary<OcrItem> = fc.record({
+export const anyRow: fc.Arbitrary<OutputRow> = fc.record({
   words: fc.array(word, { maxLength: 4 }),
   flat: fc.record({
     schema_version: text,
