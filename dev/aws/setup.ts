@@ -67,7 +67,7 @@ export async function setupFolder(
   client: string,
 ): Promise<SetupFolder> {
   const path = await Deno.makeTempDir({ prefix: "setup_aws_" });
-  await Deno.mkdir(`${path}/dev`);
+  await Deno.mkdir(`${path}/dev/aws`, { recursive: true });
   await Deno.mkdir(`${path}/bin`);
   for (const file of FILES) await Deno.copyFile(ROOT + file, `${path}/${file}`);
   // Older clients know no variable that names an endpoint, so a wrapper adds the option.
