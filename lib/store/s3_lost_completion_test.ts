@@ -48,3 +48,23 @@ Deno.test("an upload that is gone at its end is not mistaken for the object that
 
 Deno.test("an upload that is gone at its end is not mistaken for a later object of another length", () =>
   upload(undefined, SIZE - 1));
+
+Deno.test("an upload whose last part is refused says so, and completes nothing", async () => {
+  await using server = await startS3Double({ buckets: ["images"], minPartSize: 1 });
+  using s3 = openS3({
+    endpoint: server.url,
+    region: "us-east-1",
+    credentials: server,
+    partSize: 5,
+  });
+  server.fault = ({ query }) =>
+    query.get("partNumber") === "3" ? { status: 403, code: "AccessDenied" } : undefined;
+  async function* parts() {
+    yield await Promise.resolve(patterned(SIZE));
+  }
+  const store = s3.bucket("images");
+  await rejectsWith("denied", "s3://images/x", store.writeParts("x", parts()));
+  // Creating the upload is the one POST.
+  assert.equal(server.requests.filter(({ method }) => method === "POST").length, 1);
+  assert.equal(server.uploads.size, 0);
+});

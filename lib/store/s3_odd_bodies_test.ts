@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { patterned, rejectsWith } from "../../dev/testing/store_conformance.ts";
 import type { S3Api } from "./s3_client.ts";
+import { openS3 } from "./s3.ts";
 import { readObject } from "./s3_read.ts";
 import type { ReadOptions } from "./store.ts";
 
@@ -92,4 +93,24 @@ Deno.test("the limit is for the object, also where a range of it is read", async
   const part = { body: OBJECT.slice(0, 2), range: "bytes 0-1/10" };
   const reading = read({ range: { start: 0, end: 2 }, maxBytes: 9 }, part);
   await rejectsWith("too_large", "s3://images/x", reading);
+});
+
+Deno.test("a listing that is cut short without saying how to go on is no listing", async () => {
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen() {} },
+    () =>
+      new Response(
+        "<ListBucketResult><IsTruncated>true</IsTruncated><Contents><Key>a</Key><Size>1</Size>" +
+          "<ETag>e</ETag></Contents></ListBucketResult>",
+        { headers: { "content-type": "application/xml" } },
+      ),
+  );
+  using s3 = openS3({
+    endpoint: `http://127.0.0.1:${server.addr.port}`,
+    region: "us-east-1",
+    credentials: { accessKeyId: "a", secretAccessKey: "b" },
+  });
+  const listing = Array.fromAsync(s3.bucket("images").list("a"));
+  const error = await rejectsWith("unsupported", "s3://images/a", listing);
+  assert.match(error.message, /cut the listing short/);
 });
