@@ -190,7 +190,7 @@ function checkBills(
     const booked = ledger?.runs[runId];
     for (const name of ["billed_pages", "answers", "attempts"] as const) {
       const message = `run ${runId}: the stored answers ${words[name](run[name])}, the `;
-      const off = shown && inCheckpoints && batches[name] !== run[name];
+      const off = shown?.known && inCheckpoints && batches[name] !== run[name];
       if (off) {
         found({ code: "ledger", message: `${root}: ${message}checkpoints ${batches[name]}` });
       }
