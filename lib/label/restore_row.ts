@@ -23,7 +23,7 @@ export async function restoreRow(
   row: InputRow,
   previous: OutputRow,
   engine: Engine,
-  answers: AnswerStore,
+  answers: Pick<AnswerStore, "key" | "find">,
   signal: AbortSignal,
 ): Promise<Restored> {
   const { metadata } = previous;

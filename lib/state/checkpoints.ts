@@ -99,22 +99,30 @@ export class Checkpoints {
     return done;
   }
 
-  /** Like {@linkcode survey}, but changes nothing: what each batch object holds, or its problem. */
+  /**
+   * Like {@linkcode survey}, but changes nothing: what each batch object holds, or its problem. One
+   * that is no batch of this run, by its number or its name, is a problem, too.
+   */
   async *inspect(): AsyncGenerator<
-    & { index: number }
+    & { key: string }
     & (
-      | { footer: CheckpointFooter; problem?: undefined }
-      | { footer?: undefined; problem: string }
+      | { index: number; footer: CheckpointFooter; problem?: undefined }
+      | { index?: undefined; footer?: undefined; problem: string }
     )
   > {
-    for await (const info of this.#store.list(this.#keys.root)) {
-      const index = this.#keys.batchIndex(info.key);
-      if (index === undefined || index >= this.batches) continue;
+    for await (const { key, ...info } of this.#store.list(this.#keys.root)) {
+      const index = this.#keys.batchIndex(key);
+      if (index === undefined && !key.startsWith(`${this.#keys.root}batch_`)) continue;
+      if (index === undefined || index >= this.batches) {
+        yield { key, problem: `it is none of the run's ${this.batches} batches` };
+        continue;
+      }
       try {
-        yield { index, footer: await this.#check(index, openSource(this.#store, info)) };
+        const source = openSource(this.#store, { key, ...info });
+        yield { key, index, footer: await this.#check(index, source) };
       } catch (error) {
         if (error instanceof StoreError && error.kind !== "not_found") throw error;
-        yield { index, problem: (error as Error).message };
+        yield { key, problem: (error as Error).message };
       }
     }
   }
