@@ -82,6 +82,17 @@ export async function storeConformance(
     }
   });
 
+  await step(
+    "read() tells an object's age by the store's clock, where asked and known",
+    async () => {
+      await store.write("age", text("new"));
+      assert.equal((await store.read("age")).ageMs, undefined);
+      const { ageMs = 0, bytes } = await store.read("age", { age: true });
+      assert.deepEqual(bytes, text("new"));
+      assert.ok(ageMs >= 0 && ageMs < 60_000, `${ageMs} ms`);
+    },
+  );
+
   await step("write() takes a view into a larger buffer", async () => {
     const view = patterned(100).subarray(10, 20);
     await store.write("round/view", view);

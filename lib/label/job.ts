@@ -19,7 +19,7 @@ import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/docu
 import { bookBatches, findResult, finish } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
-import { totalOf } from "../state/ledger.ts";
+import { readLedger, totalOf } from "../state/ledger.ts";
 import { describeRun, findManifest, readManifest, settleManifest } from "../state/manifest.ts";
 import { guardWrites } from "../store/guarded.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
@@ -113,12 +113,15 @@ export async function run(job: Job): Promise<RunSummary> {
   const checkpoints = new Checkpoints(guarded, keys, manifest);
   const done = await surveyBatches(checkpoints, watcher);
   const work = planRun(checkpoints.batches, done, retryFailed);
-  tally.doneBefore = totalOf(done.values()).counts.rows - rowsRedone(work);
+  const before = totalOf(done.values());
+  tally.doneBefore = before.counts.rows - rowsRedone(work);
   watcher.start({ ...startFacts(job, manifest), resumed });
   if (work.length === 0) {
     const result = await findResult(store, keys, manifest, outputKey);
     if (result) return summary(result, true);
   }
+  // Books that can't be kept are found before anything is paid.
+  if (checkpoints.others.has(keys.ledger)) await readLedger(store, keys.ledger);
   // Rows that change make the mark untrue before they make the output so.
   if (work.some(({ revise }) => revise)) await guarded.remove(keys.result);
 
@@ -126,6 +129,7 @@ export async function run(job: Job): Promise<RunSummary> {
     const engine = findEngine(manifest.engine)!;
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
+      billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
       rowsToLabel: tally.total - tally.doneBefore,
       connection: job.connection!,
       note: watcher.note,
@@ -133,7 +137,8 @@ export async function run(job: Job): Promise<RunSummary> {
     await workOnBatches(work, {
       ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
       make: (row) => labelRow(row, labeling),
-      countSpent: true,
+      payerOf: async ({ metadata: { image_sha256: sha256 } }) =>
+        (sha256 && (await labeling.answers.find(sha256, halt.signal))?.value?.paid_by) || null,
       rows: labeling.rows,
       onSaved: (footer) => done.set(footer.batch, footer),
     });

@@ -27,6 +27,8 @@ export interface LabelingOptions {
   readonly manifest: Manifest;
   /** Whether it was begun before. */
   readonly resumed: boolean;
+  /** Pages that the run was billed as far as its finished batches tell. */
+  readonly billedBefore: number;
   /** Rows that are going to be labelled. */
   readonly rowsToLabel: number;
   /** How to ask. */
@@ -55,7 +57,12 @@ export interface LabelingOptions {
   readonly giveUp: AbortSignal;
 }
 
-/** Gets ready to label. @throws {StoreError} if what was spent so far can't be read */
+/**
+ * Gets ready to label.
+ *
+ * @throws {RunError} `conflict` if what was spent so far is not in a form that this version reads
+ * @throws {StoreError} if the store fails
+ */
 export async function openLabeling(
   options: LabelingOptions,
 ): Promise<Labeling & AsyncDisposable> {
@@ -71,6 +78,7 @@ export async function openLabeling(
     limit,
     likely: options.rowsToLabel,
     isNew: !options.resumed,
+    billed: options.billedBefore,
   });
   const key = rateKey(engine.name, model);
   const pace = await openPace({ settings, engine, store, key, note, clock, random });

@@ -30,6 +30,8 @@ export interface BatchWork {
 export class OpenBatch {
   /** What its rows have cost so far. */
   readonly spent: Spent;
+  /** Whether `spent` has what the rows were in it, and so must lose it as they are made anew. */
+  readonly countedBefore: boolean;
   /** Makes room for another batch. */
   readonly close: () => void;
   readonly #index: number;
@@ -67,7 +69,8 @@ export class OpenBatch {
     this.#made = previous?.map((output) => revise!.redo(output) ? undefined : output) ??
       new Array(end - start).fill(undefined);
     this.#missing = this.#made.filter((output) => output === undefined).length;
-    this.spent = structuredClone(revise?.spent ?? nothingSpent());
+    this.countedBefore = this.#missing < this.#made.length;
+    this.spent = this.countedBefore ? structuredClone(revise!.spent) : nothingSpent();
     this.close = close;
   }
 

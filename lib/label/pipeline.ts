@@ -6,10 +6,10 @@
 
 import { Budget } from "../base/budget.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
-import type { CheckpointFooter, Manifest } from "../state/documents.ts";
+import type { CheckpointFooter, Manifest, PaidBy } from "../state/documents.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
 import type { LabeledRow } from "./output_row.ts";
-import { addRow } from "../state/ledger.ts";
+import { addRow, takeOutRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
 import type { Input } from "../dataset/input.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
@@ -34,8 +34,11 @@ export interface PipelineOptions {
   readonly checkpoints: Checkpoints;
   /** Makes a row; `previous` is what it was, in a batch that is revised. */
   readonly make: (row: InputRow, previous: OutputRow | undefined) => Promise<LabeledRow>;
-  /** Whether what the rows cost is added up; rows made anew from stored answers cost nothing. */
-  readonly countSpent: boolean;
+  /**
+   * For whom the stored answer was paid that a row was made from before; null if that can't be told.
+   * Asked only where other rows of the batch stay as they are.
+   */
+  readonly payerOf: (previous: OutputRow) => Promise<PaidBy | null>;
   /** Room for rows in progress: requests in flight and images fetched ahead. */
   readonly rows: Budget;
   /** Told of each batch that is saved. */
@@ -58,16 +61,23 @@ export async function workOnBatches(
   work: readonly BatchWork[],
   options: PipelineOptions,
 ): Promise<void> {
-  const { manifest, checkpoints, make, countSpent, onSaved, tally, watcher, halt } = options;
+  const { manifest, checkpoints, make, payerOf, onSaved, tally, watcher, halt } = options;
   await forEachConcurrent(
     rowsOf(work, options),
     HANDS,
     async ({ row, batch, release }) => {
       // An error must stop the others before it surfaces, or they would go on paying.
       try {
-        const { output, paidBy } = await make(row, batch.previous(row.index));
+        const previous = batch.previous(row.index);
+        const counted = batch.countedBefore ? previous : undefined;
+        // Before the row is made: that may put another answer in the place of the stored one.
+        const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
+        const { output, paidBy } = await make(row, previous);
         countRow(tally.rows, output);
-        if (countSpent) addRow(batch.spent, manifest, output, paidBy);
+        if (counted) {
+          takeOutRow(batch.spent, manifest, counted, isPaid(counted) ? payer ?? paidBy : null);
+        }
+        addRow(batch.spent, manifest, output, paidBy);
         const { error_code: code, error_message: message } = output.metadata;
         if (code !== null) {
           const { index, id, image_path: imagePath } = row;
@@ -84,6 +94,11 @@ export async function workOnBatches(
     },
   );
   halt.signal.throwIfAborted();
+}
+
+/** Whether a row was counted as made from a stored answer, which somebody paid. */
+function isPaid({ metadata }: OutputRow): boolean {
+  return metadata.response_key !== null && metadata.billed_pages !== null;
 }
 
 /** A row to make. */

@@ -63,7 +63,7 @@ export async function rebuild(job: Job): Promise<RunSummary> {
       if (restored.problem === undefined) return restored;
       throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
     },
-    countSpent: false,
+    payerOf: () => Promise.resolve(null),
     rows: new Budget(ROWS_AHEAD),
     onSaved: (footer) => done.set(footer.batch, footer),
   });

@@ -33,10 +33,10 @@ class FolderStore implements Store {
   }
 
   read(key: string, options: ReadOptions = {}): Promise<StoredObject> {
-    const { signal, range, ifMatch, maxBytes, admit } = options;
+    const { signal, range, ifMatch, maxBytes, admit, age } = options;
     return this.#run("read", key, signal, async (path, url) => {
       using file = await this.#open(path, url);
-      const { size } = await file.stat();
+      const { size, mtime } = await file.stat();
       if (maxBytes !== undefined && size > maxBytes) {
         throw new StoreError(
           "too_large",
@@ -55,8 +55,25 @@ class FolderStore implements Store {
       if (bytes.length < end - start) {
         throw new StoreError("unavailable", `Cannot read ${url}: it was cut while being read`);
       }
-      return { key, size, etag, bytes };
+      return age
+        ? { key, size, etag, bytes, ageMs: await this.#ageOf(mtime) }
+        : { key, size, etag, bytes };
     });
+  }
+
+  /** How long ago that was by the clock that files get their times from, another machine's maybe. */
+  async #ageOf(mtime: Date | null): Promise<number | undefined> {
+    const probe = `${this.#root}/${TEMPORARY}/${crypto.randomUUID()}`;
+    try {
+      await Deno.mkdir(`${this.#root}/${TEMPORARY}`, { recursive: true });
+      await Deno.writeFile(probe, new Uint8Array(1), { createNew: true });
+      const now = (await Deno.stat(probe)).mtime;
+      return now && mtime ? Math.max(0, now.getTime() - mtime.getTime()) : undefined;
+    } catch {
+      return undefined; // a folder that can only be read
+    } finally {
+      await Deno.remove(probe).catch(() => {});
+    }
   }
 
   async stat(

@@ -74,9 +74,31 @@ export function createS3(options: S3Options): S3Api {
       // The images may lie in buckets of another region than the output.
       : { followRegionRedirects: true }),
   };
-  if (!custom || options.region !== undefined) return new S3(config);
+  if (!custom || options.region !== undefined) return keepingDates(new S3(config));
   // Other servers ignore the region, but signing needs one: a client made only to ask the SDK's
   // own chain for it, since that chain cannot be given a last resort.
   const chain = new S3(config);
-  return new S3({ ...config, region: () => chain.config.region().catch(() => "us-east-1") });
+  return keepingDates(
+    new S3({ ...config, region: () => chain.config.region().catch(() => "us-east-1") }),
+  );
+}
+
+/** When each answer was made, by the server's clock. */
+const dates = new WeakMap<object, Date>();
+
+/** The server's time when it made this answer; `undefined` if it didn't say. */
+export function serverDate(output: object): Date | undefined {
+  return dates.get(output);
+}
+
+/** The SDK gives an answer's `Last-Modified`, but not the `Date` to compare it with. */
+function keepingDates(s3: S3): S3 {
+  s3.middlewareStack.add((next) => async (args) => {
+    const result = await next(args);
+    const { headers } = result.response as { headers?: Record<string, string> };
+    const date = new Date(headers?.date ?? NaN);
+    if (result.output && !Number.isNaN(date.getTime())) dates.set(result.output, date);
+    return result;
+  }, { step: "deserialize", priority: "high", name: "keepDate" });
+  return s3;
 }

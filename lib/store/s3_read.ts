@@ -8,7 +8,7 @@ import type { Readable } from "node:stream";
 import { StoreError } from "../base/errors.ts";
 import { fromCaller } from "./caller_errors.ts";
 import type { ReadOptions, StoredObject } from "./store.ts";
-import type { S3Api } from "./s3_client.ts";
+import { type S3Api, serverDate } from "./s3_client.ts";
 
 /** Where to read, and how patiently. */
 export interface S3Source {
@@ -88,7 +88,11 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
           throw new BrokenBody(`the server sent ${got.ContentRange} instead of the range`);
         }
       }
-      return { key: Key, size: total, etag: (got.ETag ?? "").replaceAll('"', ""), bytes };
+      const etag = (got.ETag ?? "").replaceAll('"', "");
+      if (!options.age) return { key: Key, size: total, etag, bytes };
+      const [asked, written] = [serverDate(got)?.getTime(), got.LastModified?.getTime()];
+      const ageMs = asked && written ? Math.max(0, asked - written) : undefined;
+      return { key: Key, size: total, etag, bytes, ageMs };
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof BrokenBody)) throw error;

@@ -25,6 +25,11 @@ export interface StoredObject extends ObjectInfo {
    * of the whole object.
    */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /**
+   * How long ago it was written, by the store's own clock, to about a second, in milliseconds; where
+   * it was asked for, and the store says so.
+   */
+  readonly ageMs?: number;
 }
 
 /** Options of {@linkcode Store.read}. */
@@ -35,6 +40,8 @@ export interface ReadOptions {
   readonly range?: { readonly start: number; readonly end: number };
   /** Read only this version; another one is `StoreError("precondition")`. */
   readonly ifMatch?: string;
+  /** Also find out how old it is, if the store tells. @default false */
+  readonly age?: boolean;
   /** A longer object is `StoreError("too_large")`, raised before its body is transferred. */
   readonly maxBytes?: number;
   /**
