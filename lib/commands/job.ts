@@ -39,7 +39,8 @@ export async function runJob(
   if (services.greeting) print(`${services.greeting}\n`);
 
   const tally = new Tally();
-  const common = { tally, write: printError, clock };
+  const pricePerPage = services.pricePerPage ?? settings.pricePerPage;
+  const common = { tally, write: printError, clock, pricePerPage };
   using reporter = terminal ? barReporter({ ...common, ...terminal }) : jsonReporter(common);
   let stoppedBy: string | undefined;
   let said = false;
@@ -62,7 +63,7 @@ export async function runJob(
   });
   try {
     const summary = await work({
-      settings: { ...settings, pricePerPage: services.pricePerPage ?? settings.pricePerPage },
+      settings: { ...settings, pricePerPage },
       ...services,
       clock,
       random: Math.random,

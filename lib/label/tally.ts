@@ -70,6 +70,11 @@ export class Tally {
     this.finishedByAttempt[attempts]++;
   }
 
+  /** Pages that are through with the API, with an answer or without. */
+  get asked(): number {
+    return this.finishedByAttempt.reduce((sum, pages) => sum + pages, 0);
+  }
+
   /** Rows done, by this process or before. */
   get done(): number {
     return this.doneBefore + this.rows.rows;
