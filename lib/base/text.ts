@@ -19,12 +19,12 @@ const UNPRINTABLE_IN_LINES = new RegExp(
 
 /** A text as one line: white space as one space, what can't be printed as U+FFFD. @param max Characters. */
 export function oneLine(text = "", max = 200): string {
-  return shortened(text.replace(/\s+/g, " ").replace(UNPRINTABLE, "\ufffd"), max);
+  return shortened(unsigned(text).replace(/\s+/g, " ").replace(UNPRINTABLE, "\ufffd"), max);
 }
 
 /** A text as one line that shows what is in it: `a\nb`, `\x1b[2J`. @param max Characters. */
 export function escaped(text: string, max = 200): string {
-  return shortened(text, max).replace(UNPRINTABLE, escape);
+  return shortened(unsigned(text), max).replace(UNPRINTABLE, escape);
 }
 
 /** The same in quotes, for ids, keys and values in a sentence. @param max Characters. */
@@ -39,13 +39,47 @@ export function quoted(text: string, max = 200): string {
  * @param max Characters.
  */
 export function printable(message: string, max = 4_000): string {
-  return shortened(message, max).trimEnd().replace(UNPRINTABLE_IN_LINES, escape)
+  return shortened(unsigned(message), max).trimEnd().replace(UNPRINTABLE_IN_LINES, escape)
     .replace(/\n */g, "\n  ");
 }
 
 /** A value as one line of JSON without anything that a terminal could take for an order. */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replace(UNPRINTABLE, unicode);
+}
+
+/**
+ * Whether a text may be, or hold, a key: a word that begins like one, or is long and mixed as only
+ * made-up ones are. Such a value in the wrong place is not repeated; at worst a name isn't.
+ */
+export function mayBeKey(text: string): boolean {
+  return text.split(/[^A-Za-z0-9+/=_-]+/).some((word) =>
+    /^-*[A-Za-z]{2,5}[-_](?=.*\d)[A-Za-z0-9_-]{16,}$/.test(word) ||
+    /(^|[^A-Za-z0-9])A[KS]IA[A-Z0-9]{12,}/.test(word) ||
+    /[A-Z]/.test(word) && /[a-z]/.test(word) && /\d/.test(word) &&
+      /[A-Za-z0-9+=]{20,}/.test(word) ||
+    /^[A-Za-z0-9+/]{40}$/.test(word) && /[A-Z]/.test(word)
+  );
+}
+
+/** A value in quotes, or in its place that it isn't repeated. */
+export function shown(text: string): string {
+  return mayBeKey(text) ? "'[looks like a key: not repeated]'" : quoted(text);
+}
+
+/** The name or ARN of a secret for a message; a key that stands in its place is not repeated. */
+export function secretName(id: string): string {
+  return mayBeKey(id.replace(/^arn:[^:]*:secretsmanager:[^:]*:\d+:secret:/, ""))
+    ? "[the name looks like a key: not repeated]"
+    : escaped(id);
+}
+
+/** URLs that were signed let whoever reads them in. */
+function unsigned(text: string): string {
+  return text.replace(
+    /([?&](?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|sig|AWSAccessKeyId|token)=)[^&\s'"]+/gi,
+    "$1…",
+  );
 }
 
 /** Cut where no character is broken, and marked as cut. */

@@ -10,6 +10,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import type { Store, WriteOptions } from "../store/store.ts";
 import { type FoundDocument, readDocument, writeDocument } from "./document.ts";
 import { type LeaseDocument, leaseDocument } from "./documents.ts";
@@ -148,7 +149,7 @@ function whoHolds({ value: document }: FoundLease, url: string, now: number): st
   if (!document) return `${url} is not in a form that this version reads, but may be in use`;
   const { owner, acquired_at, renewed_at } = document;
   const age = Math.max(0, Math.round((now - Date.parse(renewed_at)) / 1_000));
-  return `${owner}, since ${acquired_at}, last sign of life ${age} s ago (${url})`;
+  return `${escaped(owner)}, since ${acquired_at}, last sign of life ${age} s ago (${url})`;
 }
 
 class HeldLease implements Lease {
