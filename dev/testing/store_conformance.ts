@@ -6,6 +6,7 @@
  */
 import assert from "node:assert/strict";
 import { StoreError, type StoreErrorKind } from "../../lib/base/errors.ts";
+import { escaped } from "../../lib/base/text.ts";
 import type { Store } from "../../lib/store/store.ts";
 import type { ConditionalWrites } from "./conditional_writes.ts";
 
@@ -43,7 +44,7 @@ export async function rejectsWith(
   }
   assert.ok(error instanceof StoreError, `expected StoreError(${kind}), got ${error}`);
   assert.equal(error.kind, kind, error.message);
-  assert.ok(error.message.includes(url), `${error.message} does not name ${url}`);
+  assert.ok(error.message.includes(escaped(url, 5_000)), `${error.message} does not name ${url}`);
   assert.ok(error.message.split("\n").length <= 2, error.message);
   return error;
 }

@@ -6,6 +6,8 @@
  * to the user, {@linkcode explain} says.
  */
 
+import { escaped } from "./text.ts";
+
 /** One way in which the program ends. */
 export interface Exit {
   /** The process's exit code. */
@@ -105,7 +107,7 @@ export class StoreError extends Error {
    * @param message Names the object as a URL and says what happened; never a secret.
    */
   constructor(kind: StoreErrorKind, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(escaped(message, 2_000), options); // keys and servers' words may hold anything
     this.kind = kind;
   }
 }

@@ -177,7 +177,8 @@ for (const name of NAMES) {
     for (const value of bad) {
       const fromFlag = refusal([...base(name), `--${spec.flag}=${value}`]);
       assert.ok(fromFlag.startsWith(`--${spec.flag} must be `), fromFlag);
-      assert.ok(fromFlag.includes(`'${value}'`), fromFlag);
+      const start = value.length > 200 ? `'${value.slice(0, 190)}` : `'${value}'`;
+      assert.ok(fromFlag.includes(start) && fromFlag.length < 500, fromFlag);
       const fromEnv = refusal(base(name), { [spec.env]: value });
       assert.ok(fromEnv.startsWith(`${spec.env} must be `), fromEnv);
     }

@@ -103,6 +103,11 @@ export interface Connection {
    * @throws The signal's reason, when `signal` aborts.
    */
   send(image: ImageFile, model: string, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Whom it asks: what was learnt of one server says nothing of another. Absent where there is only
+   * one.
+   */
+  readonly server?: string;
   /** What to check when the API refuses everything, as in "check …, then run again". */
   readonly advice: string;
 }
@@ -123,6 +128,8 @@ export interface Engine {
   readonly environment: readonly EnvironmentVariable[];
   /** The variable with its key; where that is set, nobody wants the local profile. */
   readonly keyVariable: string | undefined;
+  /** Whether a text holds what is clearly one of its keys: somebody gave it in the wrong place. */
+  readonly looksLikeKey: (text: string) => boolean;
   /** What it takes, of those that `engine/media_type.ts` recognises. */
   readonly mediaTypes: ReadonlySet<string>;
   /** The largest file it takes, bytes. */

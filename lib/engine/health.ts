@@ -31,6 +31,8 @@ export interface HealthOptions {
   readonly clock: Clock;
   /** Told of the beginning and the end of an outage. */
   readonly note: (message: string) => void;
+  /** Told since when the API is down (milliseconds since the epoch), and when that is over. */
+  readonly down?: (since: number | undefined) => void;
 }
 
 /** An outage; a probe carries the one it probes. */
@@ -128,6 +130,7 @@ export class Health {
     this.#failing.clear();
     if (!this.#outage) return;
     this.#outage = undefined;
+    this.#options.down?.(undefined);
     const seconds = Math.round((this.#options.clock.now() - this.#failingSince) / 1_000);
     this.#options.note(`the API answers again after ${seconds} s: going on`);
   }
@@ -149,6 +152,7 @@ export class Health {
     }
     if (this.#failing.size < OUTAGE_PAGES) return;
     this.#outage = { nextProbe: now + FIRST_PROBE_MS, waitMs: FIRST_PROBE_MS, probing: false };
+    this.#options.down?.(this.#failingSince);
     note(
       `the API fails on every page (${message}): pausing, with a probe now and then, for up to ` +
         minutes(maxOutageMs),

@@ -9,6 +9,7 @@
 import type { ApiKey } from "./api_key.ts";
 import type { Outcome } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
+import { oneLine } from "../base/text.ts";
 import { PROGRAM } from "../base/version.ts";
 
 /** No answer for one file is that long; a longer one is not read on. Bytes. */
@@ -155,8 +156,7 @@ async function exchange(
 /** One short line without control characters and without the key, whatever the server echoed. */
 function clean(message: string, key: string): string {
   // deno-lint-ignore no-control-regex
-  const line = message.replaceAll(key, "[key]").replace(/[\x00-\x1f\x7f\s]+/g, " ").trim();
-  return line.length > 300 ? `${line.slice(0, 299)}…` : line;
+  return oneLine(message.replaceAll(key, "[key]").replace(/[\x00-\x1f\x7f\s]+/g, " ").trim(), 300);
 }
 
 /** The body as text; `undefined` if it is longer than {@linkcode MAX_ANSWER_BYTES}. */

@@ -45,6 +45,7 @@ export const upstageOcr: Engine = {
     },
   ],
   keyVariable: KEY,
+  looksLikeKey,
   mediaTypes: new Set([jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx]),
   maxBytes: 52_428_800,
 
@@ -52,10 +53,11 @@ export const upstageOcr: Engine = {
     const baseUrl = options.baseUrl ?? apiAddress(ADDRESS, options.env[ADDRESS] || DEFAULT_ADDRESS);
     const key = await apiKey(options, {
       variable: KEY,
-      looksLikeKey: (text) => /^up_[A-Za-z0-9]{20,}$/.test(text),
+      looksLikeKey,
     });
     const client = new HttpClient({ key, timeoutMs: TIMEOUT_MS, note: options.note });
     return {
+      server: options.baseUrl === undefined ? baseUrl : "local profile",
       advice: `the API key, its credit and ${ADDRESS}`,
       send: (image, model, signal) =>
         client.post(
@@ -94,6 +96,10 @@ export const upstageOcr: Engine = {
 
   billedPages,
 };
+
+function looksLikeKey(text: string): boolean {
+  return /(^|[^A-Za-z0-9])up_[A-Za-z0-9]{20,}/.test(text);
+}
 
 function form(image: ImageFile, model: string): FormData {
   const form = new FormData();

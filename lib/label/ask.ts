@@ -90,6 +90,7 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         // as a better parser may read what was paid for.
         if (read.problem === undefined || unreadable || tries > maxRetries) {
           asked = { answered: { ...outcome, read }, ...end };
+          tally.unsaved++; // until it is stored
         }
         unreadable = true;
       } else if (outcome.kind === "rejected" || tries > maxRetries) {
@@ -121,7 +122,7 @@ async function sendInTurn(
     pages = 0;
     halt.signal.throwIfAborted();
     tally.requests++;
-    const outcome = await connection.send(image, model, giveUp);
+    const outcome = await counted(tally, () => connection.send(image, model, giveUp));
     if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
     tally.billedPages += pages;
     if (outcome.kind === "throttled") tally.throttled++;
@@ -136,6 +137,19 @@ async function sendInTurn(
   } finally {
     if (pages !== undefined) spending.settle(pages);
     permit?.done({ kind: "failed" });
+  }
+}
+
+/** Counts a request while it is in flight, and if nothing comes back. */
+async function counted(tally: Tally, send: () => Promise<Outcome>): Promise<Outcome> {
+  tally.inFlight++;
+  try {
+    return await send();
+  } catch (error) {
+    tally.abandoned++;
+    throw error;
+  } finally {
+    tally.inFlight--;
   }
 }
 

@@ -8,7 +8,8 @@ import type { Engine, ImageFile } from "../engine/engine.ts";
 import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
-import { mediaType } from "../engine/media_type.ts";
+import { escaped } from "../base/text.ts";
+import { mediaType, otherType } from "../engine/media_type.ts";
 
 /** A row's image, or why it can't be had. */
 export interface LoadedImage {
@@ -54,7 +55,8 @@ export class ImageLoader {
    */
   async load(path: string, signal: AbortSignal): Promise<LoadedImage> {
     const location = locateImage(path, this.#source);
-    if (!location) throw new RunError("input", `image_path is not usable: ${path}`);
+    const shownPath = escaped(path, 1_100); // the longest address there is
+    if (!location) throw new RunError("input", `image_path is not usable: ${shownPath}`);
     let size: number | null = null;
     let release = () => {};
     const failed = (code: FailureCode, message: string, sha256: string | null = null) => {
@@ -71,13 +73,17 @@ export class ImageLoader {
         },
       });
       const sha256 = hex(await crypto.subtle.digest("SHA-256", bytes));
-      if (bytes.byteLength === 0) return failed("image_empty", `${path} is empty`, sha256);
+      if (bytes.byteLength === 0) return failed("image_empty", `${shownPath} is empty`, sha256);
       const type = mediaType(bytes);
       if (!type) {
-        return failed("image_unsupported", `${path} is no image or document by content`, sha256);
+        const other = otherType(bytes);
+        const what = other
+          ? `${other.name}, which ${this.#engine.name} does not take; ${other.advice}`
+          : "no image or document by content";
+        return failed("image_unsupported", `${shownPath} is ${what}`, sha256);
       }
       if (!this.#engine.mediaTypes.has(type.type)) {
-        const what = `${path} is ${type.type}, which ${this.#engine.name} does not take`;
+        const what = `${shownPath} is ${type.type}, which ${this.#engine.name} does not take`;
         return failed("image_unsupported", what, sha256);
       }
       return {
@@ -96,7 +102,9 @@ export class ImageLoader {
       if (!(error instanceof StoreError)) throw error;
       const code = FAILURE_OF[error.kind];
       if (code) return failed(code, error.message);
-      throw new RunError("store", `cannot read image ${path}: ${error.message}`, { cause: error });
+      throw new RunError("store", `cannot read image ${shownPath}: ${error.message}`, {
+        cause: error,
+      });
     }
   }
 }

@@ -105,7 +105,7 @@ async function keep(
   attempts: number,
   image: ImageFile,
   rowId: string,
-  { engine, answers, clock, payer, halt }: Labeling,
+  { engine, answers, clock, payer, halt, tally }: Labeling,
 ): Promise<Obtained> {
   const envelope = {
     image_sha256: image.sha256,
@@ -118,6 +118,7 @@ async function keep(
   const key = answers.key(image.sha256);
   try {
     await answers.save(envelope, text);
+    tally.unsaved--;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     // Going on would pay for more answers that can't be kept.

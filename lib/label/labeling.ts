@@ -81,7 +81,13 @@ export async function openLabeling(
     billed: options.billedBefore,
   });
   const key = rateKey(engine.name, model);
-  const pace = await openPace({ settings, engine, store, key, note, clock, random });
+  const pace = await openPace({
+    ...{ settings, engine, store, key, note, clock, random },
+    server: connection.server,
+  });
+  const down = (since: number | undefined) => {
+    tally.paused = since === undefined ? undefined : { what: "the API is down", since };
+  };
   return {
     ...{ engine, model, tally, clock, random, maxRetries },
     images: new ImageLoader(options.images, new Budget(settings.memoryBudget), engine),
@@ -93,7 +99,7 @@ export async function openLabeling(
     unsaved: pace.unsaved,
     rows: pace.rows,
     spending,
-    health: new Health({ model, advice: connection.advice, maxOutageMs, clock, note }),
+    health: new Health({ model, advice: connection.advice, maxOutageMs, clock, note, down }),
     halt: options.halt,
     giveUp: options.giveUp,
     async [Symbol.asyncDispose]() {

@@ -5,6 +5,7 @@
 
 import { Budget } from "../base/budget.ts";
 import { RunError } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import { findEngine } from "../engine/engines.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
@@ -61,7 +62,7 @@ export async function rebuild(job: Job): Promise<RunSummary> {
     async make(row, previous) {
       const restored = await restoreRow(row, previous!, engine, answers, halt.signal);
       if (restored.problem === undefined) return restored;
-      throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
+      throw new RunError("unsound", `row ${row.index} (${escaped(row.id)}): ${restored.problem}`);
     },
     payerOf: () => Promise.resolve(null),
     rows: new Budget(ROWS_AHEAD),

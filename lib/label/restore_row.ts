@@ -4,6 +4,7 @@
  * its answer says.
  */
 
+import { quoted } from "../base/text.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
 import { type LabeledRow, outputRow, readAnswer } from "./output_row.ts";
@@ -30,7 +31,7 @@ export async function restoreRow(
   const { image_sha256: sha256, image_bytes: size, response_key: answerKey } = metadata;
   if (sha256 === null || answerKey === null) return { output: previous, paidBy: null };
   if (answerKey !== answers.key(sha256)) {
-    return { problem: `response_key '${answerKey}' is not that of the image's content` };
+    return { problem: `response_key ${quoted(answerKey)} is not that of the image's content` };
   }
   const found = await answers.find(sha256, signal);
   if (!found) return { problem: `stored answer ${answerKey} is missing` };

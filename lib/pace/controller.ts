@@ -196,8 +196,9 @@ export class RateController {
     }
     this.#pausedUntil = Math.max(this.#pausedUntil, pause + jitter);
     this.#fresh = true;
-    const seconds = (Math.max(0, this.#pausedUntil - now) / 1_000).toFixed(1);
-    return { at: now, from, to: this.rate, reason: `${reason}; pausing ${seconds} s` };
+    const pauseMs = Math.max(0, this.#pausedUntil - now);
+    const seconds = (pauseMs / 1_000).toFixed(1);
+    return { at: now, from, to: this.rate, reason: `${reason}; pausing ${seconds} s`, pauseMs };
   }
 
   #startsBefore(time: number): number {

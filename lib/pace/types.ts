@@ -25,6 +25,8 @@ export interface RateChange {
   readonly to: number;
   /** Why. */
   readonly reason: string;
+  /** Nobody asks for so long, milliseconds; absent where no pause was set. */
+  readonly pauseMs?: number;
 }
 
 /** A request that started: hand it back with its outcome. */

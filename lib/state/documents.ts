@@ -196,7 +196,9 @@ export const leaseDocument = z.object({
 export type LeaseDocument = z.infer<typeof leaseDocument>;
 
 /** What was learnt about a model's rate limit. */
-export const learntRate: Schema<LearntRate> = z.object({
+export const learntRate: Schema<LearntRate & { readonly server?: string }> = z.object({
+  /** Whom it was learnt of; absent in older documents. */
+  server: z.string().optional(),
   rate: finite.positive(),
   ceiling: finite.positive().nullable(),
   latency_ms: finite.positive().nullable(),

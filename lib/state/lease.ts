@@ -12,6 +12,7 @@
 
 import { type Clock, Stopwatch } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import type { Store, WriteOptions } from "../store/store.ts";
 import { type FoundDocument, readDocument, writeDocument } from "./document.ts";
 import { type LeaseDocument, leaseDocument } from "./documents.ts";
@@ -154,7 +155,7 @@ function whoHolds({ value: document, ageMs }: FoundLease, url: string, now: numb
   if (!document) return `${url} is not in a form that this version reads, but may be in use`;
   const { owner, acquired_at, renewed_at } = document;
   const age = Math.max(0, Math.round((ageMs ?? now - Date.parse(renewed_at)) / 1_000));
-  return `${owner}, since ${acquired_at}, last sign of life ${age} s ago (${url})`;
+  return `${escaped(owner)}, since ${acquired_at}, last sign of life ${age} s ago (${url})`;
 }
 
 class HeldLease implements Lease {

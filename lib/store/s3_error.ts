@@ -49,7 +49,7 @@ function describe(
   // HEAD answers carry no body, so the SDK makes names up for them.
   const answer = /^(Unknown|UnknownError|Error|\d+)?$/.test(code)
     ? `${status}`
-    : `${status} ${code}`;
+    : `${status} ${oneLine(code, 100)}`;
   const is = (kind: StoreErrorKind, hint: string) => ({ kind, state: `${answer}; ${hint}` });
 
   if (/^(ExpiredToken|ExpiredTokenException|InvalidToken|TokenRefreshRequired)$/.test(code)) {
@@ -105,7 +105,7 @@ function withoutAnswer(error: SdkError): { kind: StoreErrorKind; state: string }
   if (error.message === "Region is missing") {
     return { kind: "credentials", state: "no region is known, set AWS_REGION" };
   }
-  const what = [error.code, oneLine(error.message)].filter((text) => text).join(" ");
+  const what = [oneLine(error.code, 100), oneLine(error.message)].filter((text) => text).join(" ");
   return { kind: "unavailable", state: `${what}; ${afterAttempts(error)}` };
 }
 
