@@ -11,6 +11,7 @@ import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { findInput } from "../dataset/check_input.ts";
 import { type InputRow, type OutputRow } from "../dataset/row.ts";
+import { outputBytes } from "../dataset/row_bytes.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { addRow, addSpent, nothingSpent, readLedger } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
@@ -27,6 +28,8 @@ import { countRow, noRows } from "../state/row_counts.ts";
 
 /** Rows whose stored answers are read at once. */
 const ROWS_AT_ONCE = 32;
+/** Memory of the rows among them, bytes; a single row may take more. */
+const BYTES_AT_ONCE = 16 << 20;
 
 /** What a verification came to. */
 export interface Verified {
@@ -94,6 +97,7 @@ export async function verify(
     return { problems, paidBy: restored.problem === undefined ? restored.paidBy : null };
   };
   const chunk: { row: InputRow; output: OutputRow }[] = [];
+  let chunkBytes = 0;
   const flush = async () => {
     const checked = await Promise.all(chunk.map(({ row, output }) => check(row, output)));
     checked.forEach(({ problems, paidBy }, i) => {
@@ -101,7 +105,7 @@ export async function verify(
       for (const problem of problems) found({ ...problem, row: row.index, id: row.id });
       addRow(spent, manifest, output, paidBy);
     });
-    chunk.length = 0;
+    chunk.length = chunkBytes = 0;
   };
   const outputRows = readRows(openSource(store, outputInfo, { signal: stop }));
   let damaged = false;
@@ -119,7 +123,8 @@ export async function verify(
       continue;
     }
     chunk.push({ row: next.value, output });
-    if (chunk.length === ROWS_AT_ONCE) await flush();
+    chunkBytes += outputBytes(output);
+    if (chunk.length === ROWS_AT_ONCE || chunkBytes > BYTES_AT_ONCE) await flush();
   }
   await flush();
   for await (const row of inputRows) {
@@ -139,7 +144,7 @@ export async function verify(
     batches.done++;
     addSpent(batches.spent, footer.spent);
     // Its rows are those of the output, or a later --retry-failed would bring others into it.
-    const digest = await checkpoints.rows(index).then(batchDigest, (error) => {
+    const digest = await batchDigest(checkpoints.rows(index)).catch((error) => {
       if (error instanceof StoreError) throw error;
       return "";
     });
