@@ -11,6 +11,7 @@ import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { findInput } from "../dataset/check_input.ts";
 import { type InputRow, type OutputRow } from "../dataset/row.ts";
+import { outputBytes } from "../dataset/row_bytes.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { addRow, nothingSpent } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
@@ -38,6 +39,8 @@ import { countRow, noRows } from "../state/row_counts.ts";
 
 /** Rows whose stored answers are read at once. */
 const ROWS_AT_ONCE = 32;
+/** Memory of the rows among them, bytes; a single row may take more. */
+const BYTES_AT_ONCE = 16 << 20;
 
 /** What a verification came to. */
 export interface Verified {
@@ -148,6 +151,7 @@ export async function verify(
     }
   };
   const chunk: { row: InputRow; output: OutputRow; batch: Shown }[] = [];
+  let chunkBytes = 0;
   const flush = async () => {
     const checked = await Promise.all(chunk.map(({ row, output }) => check(row, output)));
     checked.forEach(({ problems, paidBy }, i) => {
@@ -158,7 +162,7 @@ export async function verify(
         addRow(shown.spent, manifest, output, paidBy ?? null);
       }
     });
-    chunk.length = 0;
+    chunk.length = chunkBytes = 0;
   };
   const outputUrl = `${store.url}/${outputInfo.key}`;
   const footer = await readable(readFooter(openSource(store, outputInfo, { signal: stop })));
@@ -180,7 +184,8 @@ export async function verify(
       continue;
     }
     chunk.push({ row: next.value, output, batch });
-    if (chunk.length === ROWS_AT_ONCE) await flush();
+    chunkBytes += outputBytes(output);
+    if (chunk.length === ROWS_AT_ONCE || chunkBytes > BYTES_AT_ONCE) await flush();
   }
   await flush();
   for await (const row of inputRows) {
@@ -200,7 +205,7 @@ export async function verify(
     }
     footers.push(footer);
     // Its rows are those of the output, or a later --retry-failed would bring others into it.
-    const digest = await readable(checkpoints.rows(index).then(batchDigest));
+    const digest = await readable(batchDigest(checkpoints.rows(index)));
     if (damaged) continue;
     if (digest === inOutput[index]) {
       checkCheckpointFooter(url, footer, batches[index] ?? showing(), found);
