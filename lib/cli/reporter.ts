@@ -41,6 +41,7 @@ function progress(tally: Tally, rate: RateMeter, clock: Clock): {
   readonly throttled: number;
   readonly rows_per_s: number;
   readonly eta_s: number | null;
+  readonly store_down_since?: string;
 } {
   rate.observe(clock.now(), tally.done);
   const perSecond = rate.perSecond;
@@ -54,6 +55,9 @@ function progress(tally: Tally, rate: RateMeter, clock: Clock): {
     throttled: tally.throttled,
     rows_per_s: Math.round(perSecond * 100) / 100,
     eta_s: perSecond > 0 ? Math.round((tally.total - tally.done) / perSecond) : null,
+    ...(tally.storeDownSince === undefined
+      ? {}
+      : { store_down_since: new Date(tally.storeDownSince).toISOString() }),
   };
 }
 
@@ -131,11 +135,17 @@ export function renderBar(
     readonly pages_billed: number;
     readonly rows_per_s: number;
     readonly eta_s: number | null;
+    readonly store_down_since?: string;
   },
   columns: number,
 ): string {
   const share = now.total > 0 ? now.done / now.total : 1;
-  const eta = now.done >= now.total ? "done" : `ETA ${duration(now.eta_s)}`;
+  const paused = now.store_down_since?.slice(11, 19);
+  const eta = paused !== undefined
+    ? `paused: the store is down since ${paused} UTC`
+    : now.done >= now.total
+    ? "done"
+    : `ETA ${duration(now.eta_s)}`;
   const figures = ` ${now.done}/${now.total} (${Math.floor(share * 100)} %)` +
     ` · ${now.rows_per_s.toFixed(1)} rows/s · ${eta}` +
     ` · ${now.failed} failed · ${now.pages_billed} pages billed`;

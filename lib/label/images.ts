@@ -5,7 +5,7 @@
 
 import type { Budget } from "../base/budget.ts";
 import type { Engine, ImageFile } from "../engine/engine.ts";
-import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
+import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { mediaType } from "../engine/media_type.ts";
@@ -29,6 +29,10 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
   no_bucket: "image_not_found",
   denied: "image_denied",
   too_large: "image_too_large",
+  archived: "image_archived",
+  refused: "image_unreadable",
+  precondition: "image_unreadable",
+  unsupported: "image_unreadable",
 };
 
 /** What an engine takes. */
@@ -96,7 +100,7 @@ export class ImageLoader {
       if (!(error instanceof StoreError)) throw error;
       const code = FAILURE_OF[error.kind];
       if (code) return failed(code, error.message);
-      throw new RunError("store", `cannot read image ${path}: ${error.message}`, { cause: error });
+      throw endedByStore(error, `cannot read image ${path}`);
     }
   }
 }

@@ -48,6 +48,8 @@ export class Tally {
   billedPages = 0;
   /** Rows whose answer was already there. */
   reused = 0;
+  /** Since when the store is down and waited for, milliseconds since the epoch. */
+  storeDownSince: number | undefined;
   /** Pages by the number of attempts they took: `[n]` after n attempts. */
   readonly finishedByAttempt: number[] = [];
 

@@ -85,7 +85,7 @@ class S3Bucket implements Store {
   ): Promise<ObjectInfo> {
     const { signal, onlyIf } = options;
     const action = this.#action("write", key, "s3:PutObject", onlyIf !== undefined);
-    const id = onlyIf === undefined ? undefined : crypto.randomUUID();
+    const id = onlyIf === undefined ? undefined : options.id ?? crypto.randomUUID();
     const input = {
       Bucket: this.#bucket,
       Key: key,

@@ -56,6 +56,12 @@ export interface WriteOptions {
    * ignore it (old S3 servers do, silently), so a caller that depends on it must probe first.
    */
   readonly onlyIf?: "absent" | { readonly etag: string };
+  /**
+   * Names a conditional write over several calls: one that finds the object of an earlier call with
+   * the same id, whose reply was lost, has succeeded. A store without user metadata may ignore it.
+   * @default one of its own for each call
+   */
+  readonly id?: string;
 }
 
 /**
