@@ -60,7 +60,7 @@ export class ImageLoader {
     const location = locateImage(path, this.#source);
     if (!location) throw new RunError("input", `image_path is not usable: ${path}`);
     let size: number | null = null;
-    let release = () => {};
+    let release: (keep?: number) => void = () => {};
     const failed = (code: FailureCode, message: string, sha256: string | null = null) => {
       release();
       return { failure: { code, message }, sha256, size, release: () => {} };
@@ -74,6 +74,8 @@ export class ImageLoader {
           release = await this.#memory.acquire(length, signal);
         },
       });
+      size = bytes.byteLength;
+      release(size); // a store that doesn't tell the length was given room for the longest
       const sha256 = hex(await crypto.subtle.digest("SHA-256", bytes));
       if (bytes.byteLength === 0) return failed("image_empty", `${path} is empty`, sha256);
       const type = mediaType(bytes);

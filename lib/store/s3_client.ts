@@ -37,6 +37,8 @@ export interface S3Options {
    * lets go and asks again once admitted. @default 1,000
    */
   readonly holdMs?: number;
+  /** The profile that the environment names, for messages. */
+  readonly profile?: string;
   /** For tests; else the default chain: environment, profile, container or instance role. */
   readonly credentials?: S3Credentials | (() => Promise<S3Credentials>);
 }

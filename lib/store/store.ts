@@ -38,8 +38,8 @@ export interface ReadOptions {
   /** A longer object is `StoreError("too_large")`, raised before its body is transferred. */
   readonly maxBytes?: number;
   /**
-   * Called once with the object's length in bytes before the body is transferred (a retried read
-   * does not call it again); the body waits for it. This is how a memory budget holds back images.
+   * Called once with the object's length in bytes, or with the most it may be where the store doesn't
+   * tell, before the body is transferred (a retried read does not call it again); the body waits. This is how a memory budget holds back images.
    */
   readonly admit?: (size: number) => Promise<void>;
 }
