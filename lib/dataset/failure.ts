@@ -7,6 +7,8 @@
 export const FAILURE_CODES = {
   image_not_found: "the image object, or its bucket, does not exist",
   image_denied: "the credentials may not read the image object",
+  image_archived: "the image object must be restored from an archive before it can be read",
+  image_unreadable: "the store refuses or fails to give the image object, and gives others",
   image_empty: "the image object has no bytes",
   image_too_large: "the image is larger than the API accepts",
   image_unsupported: "the bytes are not of a type the API accepts",

@@ -5,7 +5,7 @@
 
 import type { Budget } from "../base/budget.ts";
 import type { Engine, ImageFile } from "../engine/engine.ts";
-import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
+import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
@@ -30,6 +30,10 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
   no_bucket: "image_not_found",
   denied: "image_denied",
   too_large: "image_too_large",
+  archived: "image_archived",
+  refused: "image_unreadable",
+  precondition: "image_unreadable",
+  unsupported: "image_unreadable",
 };
 
 /** What an engine takes. */
@@ -58,7 +62,7 @@ export class ImageLoader {
     const shownPath = escaped(path, 1_100); // the longest address there is
     if (!location) throw new RunError("input", `image_path is not usable: ${shownPath}`);
     let size: number | null = null;
-    let release = () => {};
+    let release: (keep?: number) => void = () => {};
     const failed = (code: FailureCode, message: string, sha256: string | null = null) => {
       release();
       return { failure: { code, message }, sha256, size, release: () => {} };
@@ -72,6 +76,8 @@ export class ImageLoader {
           release = await this.#memory.acquire(length, signal);
         },
       });
+      size = bytes.byteLength;
+      release(size); // a store that doesn't tell the length was given room for the longest
       const sha256 = hex(await crypto.subtle.digest("SHA-256", bytes));
       if (bytes.byteLength === 0) return failed("image_empty", `${shownPath} is empty`, sha256);
       const type = mediaType(bytes);
@@ -102,9 +108,7 @@ export class ImageLoader {
       if (!(error instanceof StoreError)) throw error;
       const code = FAILURE_OF[error.kind];
       if (code) return failed(code, error.message);
-      throw new RunError("store", `cannot read image ${shownPath}: ${error.message}`, {
-        cause: error,
-      });
+      throw endedByStore(error, `cannot read image ${shownPath}`);
     }
   }
 }

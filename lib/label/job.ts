@@ -22,6 +22,7 @@ import { acquireLease } from "../state/lease.ts";
 import { readLedger, totalOf } from "../state/ledger.ts";
 import { describeRun, findManifest, readManifest, settleManifest } from "../state/manifest.ts";
 import { guardWrites } from "../store/guarded.ts";
+import { Patience } from "../store/patient.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 import { planRun, rowsRedone } from "./batch_work.ts";
 import { openLabeling } from "./labeling.ts";
@@ -83,7 +84,8 @@ export interface Job {
  * @throws {RunError} with the exit code and a message for the user
  * @throws {StoreError} when the store fails
  */
-export async function run(job: Job): Promise<RunSummary> {
+export async function run(given: Job): Promise<RunSummary> {
+  const job = waitForStores(given);
   const { settings, store, clock, tally, watcher } = job;
   const { start, retryFailed, outputKey } = settings;
   const { keys, input, info, summary } = await openDataset(job);
@@ -149,7 +151,44 @@ export async function run(job: Job): Promise<RunSummary> {
   }
   halt.signal.throwIfAborted();
 
-  return summary(await finish(guarded, keys, checkpoints, done, outputKey, clock, halt.signal));
+  // An upload whose parts are gone is made again as a whole.
+  return summary(
+    await job.patience.repeat(
+      job.bare,
+      halt.signal,
+      () => finish(guarded, keys, checkpoints, done, outputKey, clock, halt.signal),
+    ),
+  );
+}
+
+/** A job whose stores wait out an outage. */
+export interface PatientJob extends Job {
+  /** Knows whether the stores are up. */
+  readonly patience: Patience;
+  /** The store that doesn't wait: a lease is renewed in time or lost. */
+  readonly bare: Store;
+}
+
+/** The job with stores that wait out an outage, up to `--max-outage-minutes` or the grace of a signal. */
+export function waitForStores(job: Job): PatientJob {
+  const { settings: { maxOutageMs }, store: bare, images, clock, random, giveUp, tally } = job;
+  const patience = new Patience({
+    ...{ maxOutageMs, clock, random, giveUp },
+    note: (message) => job.watcher.note(message),
+    onChange(since) {
+      tally.paused = since === undefined ? undefined : { what: "the store is down", since };
+    },
+  });
+  const { local, bucket } = images;
+  return {
+    ...job,
+    ...{ patience, bare },
+    store: patience.wrap(bare),
+    images: {
+      local: local && patience.wrap(local),
+      bucket: bucket && ((name) => patience.wrap(bucket(name))),
+    },
+  };
 }
 
 /** A data set that is looked at, and nothing changed. */
@@ -192,8 +231,12 @@ export interface Held extends AsyncDisposable {
 }
 
 /** Takes the lease. @param isNew Whether nothing has run here yet, as far as known. */
-export async function holdDataset(job: Job, keys: CheckpointKeys, isNew: boolean): Promise<Held> {
-  const { settings, store, clock, owner, newRunId: holder, stop, watcher: { note } } = job;
+export async function holdDataset(
+  job: PatientJob,
+  keys: CheckpointKeys,
+  isNew: boolean,
+): Promise<Held> {
+  const { settings, bare: store, clock, owner, newRunId: holder, stop, watcher: { note } } = job;
   const ttlMs = settings.leaseMs;
   const key = keys.lease;
   const lease = await acquireLease({
@@ -202,7 +245,8 @@ export async function holdDataset(job: Job, keys: CheckpointKeys, isNew: boolean
   });
   const halt = followSignals(stop, lease.lost);
   return {
-    guarded: guardWrites(store, () => lease.check()),
+    // Outside, so that the lease is looked at before every try.
+    guarded: job.patience.wrap(guardWrites(store, () => lease.check())),
     halt,
     async [Symbol.asyncDispose]() {
       halt[Symbol.dispose]();

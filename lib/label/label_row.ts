@@ -5,7 +5,7 @@
  */
 
 import type { Budget } from "../base/budget.ts";
-import { RunError, StoreError } from "../base/errors.ts";
+import { endedByStore, StoreError } from "../base/errors.ts";
 import type { FailureCode } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
 import type { ImageFile } from "../engine/engine.ts";
@@ -122,8 +122,7 @@ async function keep(
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     // Going on would pay for more answers that can't be kept.
-    const message = `cannot store the paid answer ${key}: ${error.message}`;
-    const ending = new RunError("store", message, { cause: error });
+    const ending = endedByStore(error, `cannot store the paid answer ${key}`);
     halt.abort(ending);
     throw ending;
   }

@@ -12,10 +12,12 @@ import { ImageLoader } from "./images.ts";
 import { type ImageSource } from "../dataset/image_location.ts";
 import { type CheckpointKeys, rateKey } from "../state/keys.ts";
 import type { Labeling } from "./label_row.ts";
+import type { Limiter } from "../pace/limiter.ts";
 import { openPace } from "./pace.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import type { Settings } from "../base/settings.ts";
 import { SpendGuard } from "../state/spending.ts";
+import type { Patience } from "../store/patient.ts";
 import type { Store } from "../store/store.ts";
 import type { Tally } from "./tally.ts";
 
@@ -37,6 +39,8 @@ export interface LabelingOptions {
   readonly store: Store;
   /** Where state of the run goes, while the lease is held. */
   readonly guarded: Store;
+  /** Knows whether the stores are up; while they aren't, nothing is asked. */
+  readonly patience: Pick<Patience, "up" | "down">;
   /** Names of the state. */
   readonly keys: CheckpointKeys;
   /** Where images may lie. */
@@ -95,7 +99,7 @@ export async function openLabeling(
     payer: { dataset, run_id },
     underWay: new Map(),
     connection,
-    limiter: pace.limiter,
+    limiter: whileUp(pace.limiter, options.patience),
     unsaved: pace.unsaved,
     rows: pace.rows,
     spending,
@@ -105,6 +109,23 @@ export async function openLabeling(
     async [Symbol.asyncDispose]() {
       await spending[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Turns that are given only while the store is up: what is paid must be stored. */
+function whileUp(
+  limiter: Pick<Limiter, "turn">,
+  patience: LabelingOptions["patience"],
+): Pick<Limiter, "turn"> {
+  return {
+    async turn(signal) {
+      for (;;) {
+        if (patience.down) await patience.up(signal);
+        const permit = await limiter.turn(signal);
+        if (!patience.down) return permit;
+        permit.done({ kind: "failed" }); // the outage began while this one waited for its turn
+      }
     },
   };
 }

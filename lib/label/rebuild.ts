@@ -19,6 +19,7 @@ import {
   type RunSummary,
   startFacts,
   surveyBatches,
+  waitForStores,
 } from "./job.ts";
 import { ROWS_AHEAD } from "./pace.ts";
 import { workOnBatches } from "./pipeline.ts";
@@ -31,7 +32,8 @@ import { restoreRow } from "./restore_row.ts";
  *   damaged
  * @throws {StoreError} when the store fails
  */
-export async function rebuild(job: Job): Promise<RunSummary> {
+export async function rebuild(given: Job): Promise<RunSummary> {
+  const job = waitForStores(given);
   const { settings, store, clock, tally, watcher } = job;
   const { keys, input, info, summary } = await openDataset(job);
   const was = await readManifest(store, keys.manifest);
@@ -70,7 +72,11 @@ export async function rebuild(job: Job): Promise<RunSummary> {
   });
   await bookBatches(guarded, keys, checkpoints, done, clock.now());
   return summary(
-    await finish(guarded, keys, checkpoints, done, settings.outputKey, clock, halt.signal),
+    await job.patience.repeat(
+      job.bare,
+      halt.signal,
+      () => finish(guarded, keys, checkpoints, done, settings.outputKey, clock, halt.signal),
+    ),
   );
 }
 

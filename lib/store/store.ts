@@ -45,8 +45,8 @@ export interface ReadOptions {
   /** A longer object is `StoreError("too_large")`, raised before its body is transferred. */
   readonly maxBytes?: number;
   /**
-   * Called once with the object's length in bytes before the body is transferred (a retried read
-   * does not call it again); the body waits for it. This is how a memory budget holds back images.
+   * Called once with the object's length in bytes, or with the most it may be where the store doesn't
+   * tell, before the body is transferred (a retried read does not call it again); the body waits. This is how a memory budget holds back images.
    */
   readonly admit?: (size: number) => Promise<void>;
 }
@@ -63,6 +63,12 @@ export interface WriteOptions {
    * ignore it (old S3 servers do, silently), so a caller that depends on it must probe first.
    */
   readonly onlyIf?: "absent" | { readonly etag: string };
+  /**
+   * Names a conditional write over several calls: one that finds the object of an earlier call with
+   * the same id, whose reply was lost, has succeeded. A store without user metadata may ignore it.
+   * @default one of its own for each call
+   */
+  readonly id?: string;
 }
 
 /**
