@@ -24,6 +24,7 @@ import { describeRun, findManifest, readManifest, settleManifest } from "../stat
 import { guardWrites } from "../store/guarded.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 import { planRun, rowsRedone } from "./batch_work.ts";
+import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { openLabeling } from "./labeling.ts";
 import { labelRow } from "./label_row.ts";
 import { workOnBatches } from "./pipeline.ts";
@@ -126,6 +127,11 @@ export async function run(job: Job): Promise<RunSummary> {
     const engine = findEngine(manifest.engine)!;
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
+      ...{ done, rowsDone: (index) => checkpoints.eachRow(index) },
+      async *sampleImages() {
+        const ranges = spread(work.map(({ index }) => checkpoints.rowsOf(index)), IMAGES_TRIED);
+        for await (const { image_path } of input.read(ranges)) yield image_path;
+      },
       rowsToLabel: tally.total - tally.doneBefore,
       connection: job.connection!,
       note: watcher.note,

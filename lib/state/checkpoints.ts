@@ -139,6 +139,11 @@ export class Checkpoints {
     return await Array.fromAsync(readRows(await this.#source(index)));
   }
 
+  /** The rows of batch `index`, which must be done, one after another. */
+  async *eachRow(index: number): AsyncGenerator<OutputRow> {
+    yield* readRows(await this.#source(index));
+  }
+
   /**
    * Writes batch `index` whole.
    *
