@@ -67,8 +67,8 @@ export interface AskOptions {
   readonly giveUp: AbortSignal;
 }
 
-/** What became of one request of a page. */
-export type Sent = Exclude<Outcome, { kind: "throttled" | "renewed" }> & {
+/** What became of one request of a page; `throttled` only when there is no patience left. */
+export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
   /** The latest request that had started when its outcome was known. */
   readonly number: number;
 };
@@ -101,7 +101,8 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       const final = sent.kind !== "retryable" || tries > maxRetries;
       if (final && await isPagesOwn(image, sent, options)) {
         tally.finished(attempts);
-        const code = sent.kind === "retryable" ? "api_unavailable" : "api_rejected";
+        const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
+        const code = unavailable ? "api_unavailable" : "api_rejected";
         const failure = { code, message: sent.message } as const;
         return { failure, attempts, [Symbol.dispose]: () => {} };
       }
@@ -219,11 +220,14 @@ async function sendInTurn(
     if (outcome.kind === "rejected" || outcome.kind === "refused") await health.recall();
     const number = health.latest; // of two that are sent together the second may arrive first
     const fatal = health.judge(outcome, image.sha256, pass);
-    if (fatal) throw fatal; // what ends the run aborts it before the next request gets its turn
+    // A page that is throttled whenever it comes is not everybody, as one that works can show.
+    const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
+      health.patientUntil(outcome.until ?? 0) !== undefined && await known?.find(halt.signal);
+    if (fatal && !alone) throw fatal; // what ends the run aborts it before the next gets its turn
     permit.done(paceOutcome(outcome, health, asksKnown || fresh));
     if (asksKnown) known?.asked(outcome, pages);
-    if (asksKnown && !control) return undefined;
-    if (outcome.kind === "throttled" || outcome.kind === "renewed") return undefined;
+    if (asksKnown && !control || outcome.kind === "renewed") return undefined;
+    if (outcome.kind === "throttled" && !alone) return undefined;
     return { ...outcome, number };
   } catch (error) {
     if (pass) health.cancel(pass);

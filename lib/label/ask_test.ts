@@ -429,6 +429,29 @@ Deno.test("ask() ends the run at once when it is told to wait longer than it has
   }
 });
 
+Deno.test("ask() fails a page that is throttled for ever while one that works is answered", async () => {
+  const poisoned = images(5)[4].bytes.join();
+  const throttled = (bench: Bench): Outcome => {
+    return { kind: "throttled", until: bench.clock.now() + 5_000, message: "HTTP 429" };
+  };
+  const bench: Bench = new Bench(
+    (request) => request.bytes.join() === poisoned ? throttled(bench) : answered(request),
+    { slots: 1, known: true },
+  );
+  for (const [i, result] of (await bench.all(images(5))).entries()) {
+    assert.ok(result.status === "fulfilled", bench.halt.signal.reason?.message);
+    assert.equal(result.value.code, i === 4 ? "api_unavailable" : undefined);
+  }
+  assert.equal(bench.controlled, 1);
+  const everybody: Bench = new Bench(
+    (request) => request.index < 2 ? answered(request) : throttled(everybody),
+    { slots: 2, known: true },
+  );
+  await everybody.all(images(5));
+  assert.equal(everybody.halt.signal.reason?.exit, "again");
+  assert.match(everybody.halt.signal.reason.message, /throttled every request for 3 minutes/);
+});
+
 Deno.test("ask() does not sleep on one page's word where others are answered", async () => {
   const poisoned = images(9)[4].bytes.join();
   const bench: Bench = new Bench(
@@ -449,7 +472,7 @@ Deno.test("ask() lets a request in flight end when the run does", async () => {
   const release = Promise.withResolvers<void>();
   const bench = new Bench(async (request) => {
     if (request.index === 0) return await release.promise.then(() => answered(request));
-    setTimeout(release.resolve, 0);
+    if (request.index === 1) setTimeout(release.resolve, 0);
     return REFUSED;
   }, { slots: 2 });
   const results = await bench.all(images(4));

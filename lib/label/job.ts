@@ -130,7 +130,13 @@ export async function run(job: Job): Promise<RunSummary> {
       ...{ done, rowsDone: (index) => checkpoints.eachRow(index) },
       async *sampleImages() {
         const ranges = spread(work.map(({ index }) => checkpoints.rowsOf(index)), IMAGES_TRIED);
-        for await (const { image_path } of input.read(ranges)) yield image_path;
+        const picked = new Set(ranges.map(([row]) => row));
+        for await (const rows of input.scan()) { // ids and paths only
+          for (const { index, image_path } of rows) {
+            if (picked.delete(index)) yield image_path;
+          }
+          if (picked.size === 0) return;
+        }
       },
       rowsToLabel: tally.total - tally.doneBefore,
       connection: job.connection!,
