@@ -18,7 +18,6 @@ export function between(random: () => number, from: number, to: number): number 
 }
 
 const VENDOR = "x-upstage-ratelimit-retry-after-requests";
-const json = { "content-type": "application/json" };
 
 function throttle(headers: Record<string, string>): Answer {
   return errorAnswer(429, "too_many_requests", "slow down", headers);
@@ -30,7 +29,6 @@ const API_FAULTS: readonly ((page: ReadPage) => Answer)[] = [
   () => throttle({ "retry-after": "1" }),
   () => throttle({ [VENDOR]: `${Math.ceil(Date.now() / 1_000)}` }),
   () => throttle({ [VENDOR]: `${Math.floor(Date.now() / 1_000) - 30}` }),
-  () => throttle({ [VENDOR]: `${Math.floor(Date.now() / 1_000) + 86_400}` }),
   () => errorAnswer(500, "internal_server_error", "try again"),
   () => ({ kind: "http", status: 500, body: "" }),
   () => errorAnswer(503, "service_unavailable", "try again"),
@@ -41,26 +39,13 @@ const API_FAULTS: readonly ((page: ReadPage) => Answer)[] = [
   () => ({ kind: "http", status: 200, body: "<html>Maintenance</html>" }),
 ];
 
-/** 200 with JSON of the wrong form: a second one would be kept, so every page gets one at most. */
-const WRONG_FORM: Answer = {
-  kind: "http",
-  status: 200,
-  headers: json,
-  body: JSON.stringify({ numBilledPages: 1, pages: [{ id: 0, words: "none" }] }),
-};
-
 /** Makes an API misbehave: what it answers instead of a page; `undefined` where it works. */
 export function apiFaults(
   random: () => number,
 ): (sha: string, page: ReadPage) => Answer | undefined {
-  const malformed = new Set<string>();
-  return (sha, page) => {
+  return (_sha, page) => {
     if (random() >= API_SHARE) return undefined;
-    const n = between(random, 0, API_FAULTS.length);
-    if (n < API_FAULTS.length) return API_FAULTS[n](page);
-    if (malformed.has(sha)) return undefined;
-    malformed.add(sha);
-    return WRONG_FORM;
+    return API_FAULTS[between(random, 0, API_FAULTS.length - 1)](page);
   };
 }
 

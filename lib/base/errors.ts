@@ -24,7 +24,7 @@ export const EXITS = {
   },
   internal: { code: 1, meaning: "a defect of the program" },
   usage: { code: 2, meaning: "the command line or the environment is wrong" },
-  input: { code: 3, meaning: "the input data set is missing or unusable" },
+  input: { code: 3, meaning: "the input data set, or every image of it, is missing or unusable" },
   store: { code: 4, meaning: "the object store refuses or fails" },
   api: {
     code: 5,

@@ -76,6 +76,7 @@ export function readSettings(values: OptionValues): Settings {
     retryFailed,
     ...spendingLimit(values, price),
     maxOutageMs: values.number(OPTIONS.maxOutageMinutes, 0, 1_440, "any")! * 60_000,
+    noGuard: values.flag(OPTIONS.noGuard),
     leaseMs: values.number(OPTIONS.leaseSeconds, 1, 3_600, "whole")! * 1_000,
   };
 }

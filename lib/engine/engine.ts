@@ -56,15 +56,18 @@ export interface Answer {
 export type Outcome =
   /** A whole answer; `text` is JSON as it came, `body` the same parsed. */
   | { readonly kind: "answered"; readonly text: string; readonly body: unknown }
-  /** Trying this page again may help. */
-  | { readonly kind: "retryable"; readonly message: string }
+  /** Trying this page again may help, not before `until` (ms since the epoch) if there is one. */
+  | { readonly kind: "retryable"; readonly until?: number; readonly message: string }
   /** Too fast: nobody should ask before `until` (ms since the epoch), where the API names a time. */
   | { readonly kind: "throttled"; readonly until: number | undefined; readonly message: string }
   /** This page will never work; others may. */
   | { readonly kind: "rejected"; readonly message: string }
   /** The key was refused, which is not billed, and there is another one now: ask again. */
   | { readonly kind: "renewed"; readonly message: string }
-  /** No page will work until somebody changes something: key, credit, address. */
+  /**
+   * As where key, credit or address is wrong. If so, no page will work until somebody changes it;
+   * but something on the way to the API may also refuse a single page like that.
+   */
   | { readonly kind: "refused"; readonly message: string };
 
 /** An environment variable that an engine reads. */

@@ -79,15 +79,16 @@ export class HttpClient {
   ): Promise<Outcome> {
     const { key, timeoutMs } = this.#options;
     const sent = this.#keyToSend();
+    const { look } = key;
     const reply = await exchange(request(sent), timeoutMs, signal);
     const verdict = "kind" in reply ? reply : judge(reply);
     if (verdict.kind === "answered") {
-      key.accepted(sent);
+      key.accepted(sent, look);
       return verdict;
     }
     const message = clean(verdict.message, sent);
     if (verdict.kind !== "key_refused") {
-      if (verdict.kind === "rejected") key.accepted(sent);
+      if (verdict.kind === "rejected") key.accepted(sent, look);
       return { ...verdict, message };
     }
     const renewal = await key.renew(sent, signal).catch((error) => {

@@ -24,6 +24,24 @@ const RETRY_HEADERS = [
   "x-upstage-ratelimit-retry-after-requests",
   "x-upstage-ratelimit-retry-after-tokens",
 ];
+/** Payment, address, method, proxy: statuses that no page gets by what it holds. */
+const REFUSALS: ReadonlySet<number> = new Set([402, 404, 405, 407, 410]);
+/**
+ * A used-up credit is documented under no status of its own, so its codes count too; exactly these,
+ * as any other code is the page's: `page_quota_exceeded`, `credit_card_not_supported`.
+ */
+const CREDIT_CODES: ReadonlySet<string> = new Set([
+  "insufficient_credit",
+  "insufficient_credits",
+  "insufficient_balance",
+  "insufficient_funds",
+  "insufficient_quota",
+  "quota_exceeded",
+  "credit_exhausted",
+  "payment_required",
+  "billing_not_active",
+  "billing_hard_limit_reached",
+]);
 
 /** Upstage Document OCR. */
 export const upstageOcr: Engine = {
@@ -114,14 +132,12 @@ function judge({ status, headers, text }: HttpReply, now: number): Verdict {
   const error = parseJsonAs(apiErrorBody, text).value;
   const said = error ? [error.code, error.message].filter(Boolean).join(": ") : "no error body";
   const message = `HTTP ${status}, ${said}`;
-  if (status === 429) {
-    return { kind: "throttled", until: retryAt(headers, now, RETRY_HEADERS), message };
-  }
-  if (status === 408 || status >= 500) return { kind: "retryable", message };
+  const until = retryAt(headers, now, RETRY_HEADERS);
+  if (status === 429) return { kind: "throttled", until, message };
+  if (status === 408 || status >= 500) return { kind: "retryable", until, message };
   if (status === 401 || status === 403) return { kind: "key_refused", message };
-  // A used-up credit is documented under no status of its own, so its code counts too.
-  const credit = /credit|balance|billing|quota/i.test(error?.code ?? "");
-  const refused = [402, 404, 405].includes(status) || status < 400 || credit;
+  const refused = REFUSALS.has(status) || status < 400 ||
+    CREDIT_CODES.has((error?.code ?? "").toLowerCase());
   return { kind: refused ? "refused" : "rejected", message };
 }
 

@@ -25,6 +25,7 @@ import { guardWrites } from "../store/guarded.ts";
 import { Patience } from "../store/patient.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 import { planRun, rowsRedone } from "./batch_work.ts";
+import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { openLabeling } from "./labeling.ts";
 import { labelRow } from "./label_row.ts";
 import { workOnBatches } from "./pipeline.ts";
@@ -132,6 +133,17 @@ export async function run(given: Job): Promise<RunSummary> {
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
       billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
+      ...{ done, rowsDone: (index) => checkpoints.eachRow(index) },
+      async *sampleImages() {
+        const ranges = spread(work.map(({ index }) => checkpoints.rowsOf(index)), IMAGES_TRIED);
+        const picked = new Set(ranges.map(([row]) => row));
+        for await (const rows of input.scan()) { // ids and paths only
+          for (const { index, image_path } of rows) {
+            if (picked.delete(index)) yield image_path;
+          }
+          if (picked.size === 0) return;
+        }
+      },
       rowsToLabel: tally.total - tally.doneBefore,
       connection: job.connection!,
       note: watcher.note,

@@ -12,15 +12,21 @@ import type { ImageFile } from "../engine/engine.ts";
 import type { AnswerStore } from "../state/answer_store.ts";
 import type { PaidBy } from "../state/documents.ts";
 import { type Answered, ask, type AskOptions } from "./ask.ts";
+import type { ImageGuard } from "./image_guard.ts";
 import type { ImageLoader } from "./images.ts";
 import { type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
+import type { ReadableGuard } from "./readable_guard.ts";
 
 /** What rows are labelled with. */
 export interface Labeling extends AskOptions {
   /** Reads images. */
   readonly images: Pick<ImageLoader, "load">;
+  /** Ends a run none of whose images is there. @default every row is made */
+  readonly imageGuard?: Pick<ImageGuard, "judge">;
   /** Keeps answers. */
   readonly answers: AnswerStore;
+  /** Ends a run whose answers can't be read. @default every row is made */
+  readonly readableGuard?: Pick<ReadableGuard, "judge">;
   /** Data set and run that answers are paid for. */
   readonly payer: Omit<PaidBy, "row_id">;
   /** What becomes of images whose answers are being looked for, by SHA-256. */
@@ -40,6 +46,7 @@ export async function labelRow(row: InputRow, labeling: Labeling): Promise<Label
   const { engine, images, clock, halt } = labeling;
   const loaded = await images.load(row.image_path, halt.signal);
   try {
+    await labeling.imageGuard?.judge(loaded, halt.signal);
     const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
     const output = outputRow(row, engine.name, loaded, obtained, clock.now());
     return { output, paidBy: obtained?.paidBy ?? null };
@@ -75,7 +82,7 @@ export async function obtain(
 }
 
 async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): Promise<Obtained> {
-  const { engine, answers, tally, clock, halt } = labeling;
+  const { engine, answers, health, known, readableGuard, tally, clock, halt } = labeling;
   const answerKey = answers.key(image.sha256);
   const failed = (code: FailureCode, message: string, attempts = 0): Obtained => ({
     failure: { code, message },
@@ -89,8 +96,15 @@ async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): P
     return { ...failed("response_unreadable", message), answerKey };
   }
   if (found) {
-    const obtained = readAnswer(engine, found.value, answerKey);
-    if (obtained.answer) tally.reused++;
+    const read = engine.parse(found.value.body);
+    const obtained = readAnswer(engine, found.value, answerKey, read);
+    if (obtained.answer) {
+      tally.reused++;
+      // The model has answered: what is rejected or refused now is so for another reason.
+      health.knows();
+      if (obtained.billedPages === 1) known?.remember(image);
+    }
+    await readableGuard?.judge(read, answerKey, false);
     return obtained;
   }
   using asked = await ask(image, labeling);
@@ -105,7 +119,7 @@ async function keep(
   attempts: number,
   image: ImageFile,
   rowId: string,
-  { engine, answers, clock, payer, halt, tally }: Labeling,
+  { engine, answers, readableGuard, clock, payer, halt, tally }: Labeling,
 ): Promise<Obtained> {
   const envelope = {
     image_sha256: image.sha256,
@@ -126,5 +140,6 @@ async function keep(
     halt.abort(ending);
     throw ending;
   }
+  await readableGuard?.judge(read, key, true);
   return readAnswer(engine, { ...envelope, body }, key, read);
 }

@@ -5,15 +5,20 @@
 
 import { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Manifest } from "../state/documents.ts";
+import type { CheckpointFooter, Manifest } from "../state/documents.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import type { Connection, Engine } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
+import { askKnownPage } from "./ask.ts";
+import { ImageGuard } from "./image_guard.ts";
 import { ImageLoader } from "./images.ts";
 import { type ImageSource } from "../dataset/image_location.ts";
 import { type CheckpointKeys, rateKey } from "../state/keys.ts";
+import { KnownPage } from "./known_page.ts";
 import type { Labeling } from "./label_row.ts";
 import type { Limiter } from "../pace/limiter.ts";
 import { openPace } from "./pace.ts";
+import { ReadableGuard } from "./readable_guard.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import type { Settings } from "../base/settings.ts";
 import { SpendGuard } from "../state/spending.ts";
@@ -31,6 +36,12 @@ export interface LabelingOptions {
   readonly resumed: boolean;
   /** Pages that the run was billed as far as its finished batches tell. */
   readonly billedBefore: number;
+  /** Footers of the batches that are done. */
+  readonly done: ReadonlyMap<number, CheckpointFooter>;
+  /** Rows of a batch that is done. */
+  readonly rowsDone: (index: number) => AsyncIterable<OutputRow>;
+  /** Paths of some images that the run is going to read, from all over it. */
+  readonly sampleImages: () => AsyncIterable<string>;
   /** Rows that are going to be labelled. */
   readonly rowsToLabel: number;
   /** How to ask. */
@@ -73,7 +84,7 @@ export async function openLabeling(
   const { settings, manifest, engine, store, guarded, keys, tally, note, clock, random } = options;
   const { connection } = options;
   const { dataset, run_id, model } = manifest;
-  const { maxPages, limit, maxOutageMs, maxRetries } = settings;
+  const { maxPages, limit, maxOutageMs, maxRetries, noGuard } = settings;
   const spending = await SpendGuard.open({
     store: guarded,
     key: keys.spending,
@@ -92,20 +103,55 @@ export async function openLabeling(
   const down = (since: number | undefined) => {
     tally.paused = since === undefined ? undefined : { what: "the API is down", since };
   };
-  return {
-    ...{ engine, model, tally, clock, random, maxRetries },
+  // What earlier processes of the run have shown.
+  const done = [...options.done.values()].map(({ batch, counts }) => ({ batch, ...counts }));
+  const answered = done.filter(({ ok, empty }) => ok + empty > 0);
+  const readable = answered.length > 0;
+  const imagesRead = done.some(({ rows, failures }) =>
+    rows > (failures.image_not_found ?? 0) + (failures.image_denied ?? 0)
+  );
+  const answers = new AnswerStore(store, engine.name, model);
+  const everAnswered = () => answers.any(options.halt.signal);
+  const health = new Health({
+    ...{ model, advice: connection.advice, maxOutageMs, clock, note, everAnswered, noGuard, down },
+  });
+  if (readable) health.knows();
+  const known = new KnownPage({
+    images: options.images,
+    engine,
+    note,
+    async *rows() {
+      for (const { batch } of answered) yield* options.rowsDone(batch);
+    },
+  });
+  const labeling: Labeling = {
+    ...{ engine, model, tally, clock, random, maxRetries, answers, health, known, connection },
     images: new ImageLoader(options.images, new Budget(settings.memoryBudget), engine),
-    answers: new AnswerStore(store, engine.name, model),
+    imageGuard: new ImageGuard({
+      known: noGuard || imagesRead,
+      sample: options.sampleImages,
+      images: options.images,
+    }),
+    readableGuard: new ReadableGuard({
+      noGuard,
+      known: readable,
+      async readsKnownPage() {
+        const sent = await askKnownPage(labeling);
+        if (sent?.kind !== "answered") return undefined;
+        return engine.parse(sent.body).problem === undefined;
+      },
+    }),
     payer: { dataset, run_id },
     underWay: new Map(),
-    connection,
     limiter: whileUp(pace.limiter, options.patience),
     unsaved: pace.unsaved,
     rows: pace.rows,
     spending,
-    health: new Health({ model, advice: connection.advice, maxOutageMs, clock, note, down }),
     halt: options.halt,
     giveUp: options.giveUp,
+  };
+  return {
+    ...labeling,
     async [Symbol.asyncDispose]() {
       await spending[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();

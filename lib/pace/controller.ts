@@ -140,7 +140,7 @@ export class RateController {
    */
   finished(start: Start, outcome: RequestOutcome, now: number): RateChange | undefined {
     if (outcome.kind === "throttled") return this.#throttled(start, outcome.until, now);
-    if (outcome.kind === "failed") return;
+    if (outcome.kind === "failed") return this.#paused(outcome.until, now);
     this.#answers++;
     this.#latency += (now - start.at - this.#latency) / Math.min(this.#answers, LATENCY_ANSWERS);
     if (start.burst === this.#burst) this.#pauseMs = DEFAULT_PAUSE_MS;
@@ -169,6 +169,15 @@ export class RateController {
       latency_ms: this.#answers > 0 ? this.#latency : null,
       at: now,
     };
+  }
+
+  /** A server that fails may say when it will work again; that says nothing about the rate. */
+  #paused(until: number | undefined, now: number): RateChange | undefined {
+    if (until === undefined || until <= Math.max(now, this.#pausedUntil)) return;
+    this.#pausedUntil = until;
+    const seconds = ((until - now) / 1_000).toFixed(1);
+    const reason = `the API asks for a pause; pausing ${seconds} s`;
+    return { at: now, from: this.rate, to: this.rate, reason };
   }
 
   #throttled(start: Start, until: number | undefined, now: number): RateChange | undefined {

@@ -4,8 +4,9 @@
  */
 
 import * as zlib from "node:zlib";
+import { StoreError } from "../base/errors.ts";
 import { findObject, type Store } from "../store/store.ts";
-import { answerKey } from "./keys.ts";
+import { answerKey, answerPrefix } from "./keys.ts";
 import { type StoredAnswer, storedAnswer } from "./documents.ts";
 import { type Parsed, parseJsonAs } from "../base/json.ts";
 
@@ -48,6 +49,17 @@ export class AnswerStore {
       return { problem: "it is the answer for another image" };
     }
     return parsed;
+  }
+
+  /** Whether any answer of this engine and model is stored; a store that can't say has none. */
+  async any(signal?: AbortSignal): Promise<boolean> {
+    try {
+      const prefix = answerPrefix(this.#engine, this.#model);
+      for await (const _ of this.#store.list(prefix, { signal })) return true;
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.kind !== "denied") throw error;
+    }
+    return false;
   }
 
   /**

@@ -115,3 +115,18 @@ Deno.test("AnswerStore keeps models and engines apart", async () => {
     assert.equal(await new AnswerStore(store, engine, model).find(SHA), undefined);
   }
 });
+
+Deno.test("AnswerStore.any() finds an answer of this model, whatever the image; no rights are none", async () => {
+  const [answers, store] = open();
+  await new AnswerStore(store, "upstage-ocr", "ocr-2").save(ENVELOPE, "{}");
+  assert.equal(await answers.any(), false);
+  await answers.save(ENVELOPE, "{}");
+  assert.equal(await answers.any(), true);
+  for (const [kind, outcome] of [["denied", false], ["unavailable", undefined]] as const) {
+    store.before = (operation) => {
+      if (operation === "list") throw new StoreError(kind, "list");
+    };
+    if (outcome === undefined) await assert.rejects(answers.any(), { kind });
+    else assert.equal(await answers.any(), outcome);
+  }
+});
