@@ -93,7 +93,9 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         }
         unreadable = true;
       } else if (outcome.kind === "rejected" || tries > maxRetries) {
-        const code = outcome.kind === "rejected" ? "api_rejected" : "api_unavailable";
+        const code = outcome.kind === "rejected"
+          ? "api_rejected"
+          : outcome.code ?? "api_unavailable";
         asked = { failure: { code, message: outcome.message }, ...end };
       }
     } finally {
