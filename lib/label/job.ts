@@ -127,6 +127,7 @@ export async function run(job: Job): Promise<RunSummary> {
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
       rowsToLabel: tally.total - tally.doneBefore,
+      conditional: held.conditional,
       connection: job.connection!,
       note: watcher.note,
     });
@@ -184,6 +185,8 @@ export interface Held extends AsyncDisposable {
   readonly guarded: Store;
   /** Aborted by whatever ends the job, the loss of the lease among it. */
   readonly halt: Halt;
+  /** Whether the store has conditional writes, as far as known by now. */
+  readonly conditional: () => boolean;
 }
 
 /** Takes the lease. @param isNew Whether nothing has run here yet, as far as known. */
@@ -199,6 +202,7 @@ export async function holdDataset(job: Job, keys: CheckpointKeys, isNew: boolean
   return {
     guarded: guardWrites(store, () => lease.check()),
     halt,
+    conditional: () => lease.held,
     async [Symbol.asyncDispose]() {
       halt[Symbol.dispose]();
       await lease[Symbol.asyncDispose]();

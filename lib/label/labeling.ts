@@ -13,7 +13,9 @@ import { type ImageSource } from "../dataset/image_location.ts";
 import { type CheckpointKeys, rateKey } from "../state/keys.ts";
 import type { Labeling } from "./label_row.ts";
 import { openPace } from "./pace.ts";
+import { Remarks } from "./remarks.ts";
 import { AnswerStore } from "../state/answer_store.ts";
+import { Claims } from "../state/claims.ts";
 import type { Settings } from "../base/settings.ts";
 import { SpendGuard } from "../state/spending.ts";
 import type { Store } from "../store/store.ts";
@@ -53,6 +55,12 @@ export interface LabelingOptions {
   readonly halt: AbortController;
   /** Requests in flight are given up once it aborts. */
   readonly giveUp: AbortSignal;
+  /** A name for this process. */
+  readonly newRunId: string;
+  /** Who runs this, for people. */
+  readonly owner: string;
+  /** Whether the store has conditional writes, as far as known by now. */
+  readonly conditional: () => boolean;
 }
 
 /** Gets ready to label. @throws {StoreError} if what was spent so far can't be read */
@@ -74,7 +82,19 @@ export async function openLabeling(
   });
   const key = rateKey(engine.name, model);
   const pace = await openPace({ settings, engine, store, key, note, clock, random });
+  const claims = new Claims({
+    ...{ store, keys, engine: engine.name, model, owner: options.owner, clock, note },
+    holder: options.newRunId,
+    leaseMs: settings.leaseMs,
+    conditional: options.conditional,
+    stop: options.halt.signal,
+  });
+  const remarks = new Remarks(note);
+  const { retryFailed } = settings;
   return {
+    ...{ claims, remarks, askedInVain: new Set<string>() },
+    // Only where the user names the code: an answer that can't be read has been paid for.
+    askAgain: new Set(retryFailed && retryFailed.codes !== "all" ? retryFailed.codes : []),
     ...{ engine, model, tally, clock, random, maxRetries },
     images: new ImageLoader(options.images, new Budget(settings.memoryBudget), engine),
     answers: new AnswerStore(store, engine.name, model),
@@ -89,6 +109,8 @@ export async function openLabeling(
     halt: options.halt,
     giveUp: options.giveUp,
     async [Symbol.asyncDispose]() {
+      remarks.end();
+      await claims[Symbol.asyncDispose]();
       await spending[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();
     },

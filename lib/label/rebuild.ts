@@ -61,7 +61,10 @@ export async function rebuild(job: Job): Promise<RunSummary> {
     async make(row, previous) {
       const restored = await restoreRow(row, previous!, engine, answers, halt.signal);
       if (restored.problem === undefined) return restored;
-      throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
+      const advice = restored.lost
+        ? "; --fresh makes all rows anew and pays for this one again, for no other"
+        : "";
+      throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}${advice}`);
     },
     countSpent: false,
     rows: new Budget(ROWS_AHEAD),

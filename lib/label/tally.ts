@@ -46,6 +46,8 @@ export class Tally {
   retries = 0;
   /** Pages that the answers of this process billed. */
   billedPages = 0;
+  /** Of these, pages for which an answer was stored that could not be used, or by somebody else. */
+  paidAgain = 0;
   /** Rows whose answer was already there. */
   reused = 0;
   /** Pages by the number of attempts they took: `[n]` after n attempts. */
