@@ -128,6 +128,7 @@ export async function run(job: Job): Promise<RunSummary> {
       ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
       rowsToLabel: tally.total - tally.doneBefore,
       conditional: held.conditional,
+      check: held.check,
       connection: job.connection!,
       note: watcher.note,
     });
@@ -187,6 +188,8 @@ export interface Held extends AsyncDisposable {
   readonly halt: Halt;
   /** Whether the store has conditional writes, as far as known by now. */
   readonly conditional: () => boolean;
+  /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
+  readonly check: () => void;
 }
 
 /** Takes the lease. @param isNew Whether nothing has run here yet, as far as known. */
@@ -201,6 +204,7 @@ export async function holdDataset(job: Job, keys: CheckpointKeys, isNew: boolean
   const halt = followSignals(stop, lease.lost);
   return {
     guarded: guardWrites(store, () => lease.check()),
+    check: () => lease.check(),
     halt,
     conditional: () => lease.held,
     async [Symbol.asyncDispose]() {

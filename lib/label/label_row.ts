@@ -92,7 +92,7 @@ async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): P
   const { claims, clock } = labeling;
   let looked = await lookUp(image, labeling);
   if (looked.obtained) return looked.obtained;
-  await using _claim = await claims.take(image.sha256, async () => {
+  using _claim = await claims.take(image.sha256, async () => {
     looked = await lookUp(image, labeling);
     return looked.obtained !== undefined;
   });

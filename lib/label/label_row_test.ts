@@ -68,9 +68,7 @@ class Bench {
       limiter: { turn: () => Promise.resolve({ done: () => {} }) },
       unsaved: new Budget(10),
       rows: new Budget(10),
-      claims: {
-        take: () => Promise.resolve({ [Symbol.asyncDispose]: async () => {} }),
-      },
+      claims: { take: () => Promise.resolve({ [Symbol.dispose]: () => {} }) },
       askAgain: new Set(),
       askedInVain: new Set(),
       remarks: {

@@ -61,6 +61,8 @@ export interface LabelingOptions {
   readonly owner: string;
   /** Whether the store has conditional writes, as far as known by now. */
   readonly conditional: () => boolean;
+  /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
+  readonly check: () => void;
 }
 
 /** Gets ready to label. @throws {StoreError} if what was spent so far can't be read */
@@ -100,7 +102,13 @@ export async function openLabeling(
     answers: new AnswerStore(store, engine.name, model),
     payer: { dataset, run_id },
     underWay: new Map(),
-    connection,
+    connection: {
+      // After a stall another run may be at work: what it asks for must not be asked for again.
+      async send(image, model, signal) {
+        options.check();
+        return await connection.send(image, model, signal);
+      },
+    },
     limiter: pace.limiter,
     unsaved: pace.unsaved,
     rows: pace.rows,

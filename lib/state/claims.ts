@@ -36,6 +36,8 @@ const REGROUP_MS = 60_000;
 const CLOCK_MARGIN_MS = 600_000;
 /** First and longest wait between two looks at another's claim, milliseconds. */
 const POLL_MS = [200, 2_000] as const;
+/** The end waits so long for claims to be removed, milliseconds. */
+const END_MS = 2_000;
 /** Objects that are looked at, or claimed, at once. */
 const AT_ONCE = 16;
 /** So often a claim that is over may be in the way; then the store can't replace it. */
@@ -84,6 +86,7 @@ export class Claims implements AsyncDisposable {
   /** Leases of others as they were last seen, by key. */
   readonly #leases = new Map<string, { readonly etag: string; readonly since: number }>();
   readonly #over = new AbortController();
+  readonly #removing = new Set<Promise<unknown>>();
   #opening: Promise<void> | undefined;
   #watching: Promise<void> | undefined;
   #together = false;
@@ -105,25 +108,29 @@ export class Claims implements AsyncDisposable {
    * @returns The claim; disposing it lets others ask.
    * @throws The reason of `stop`; {@linkcode StoreError} when the store fails
    */
-  async take(sha256: string, look: () => Promise<boolean>): Promise<AsyncDisposable> {
+  async take(sha256: string, look: () => Promise<boolean>): Promise<Disposable> {
     await (this.#opening ??= this.#open());
     const held: Held = { sha256 };
     this.#held.set(sha256, held);
     try {
       if (this.#together && this.#active) await this.#claim(held, look);
     } catch (error) {
-      await this.#release(held);
+      this.#release(held);
       throw error;
     }
-    return { [Symbol.asyncDispose]: () => this.#release(held) };
+    return { [Symbol.dispose]: () => this.#release(held) };
   }
 
   /** Gives up what is claimed. Never rejects. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over.abort();
-    await this.#opening?.catch(() => {});
-    await this.#watching;
-    for (const held of [...this.#held.values()]) await this.#release(held);
+    for (const held of [...this.#held.values()]) this.#release(held);
+    const ended = Promise.all([this.#opening?.catch(() => {}), this.#watching, ...this.#removing]);
+    // A store that doesn't answer must not hold up the end.
+    const patience = new AbortController();
+    const late = this.#options.clock.sleep(END_MS, patience.signal).catch(() => {});
+    await Promise.race([ended, late]);
+    patience.abort();
   }
 
   get #active(): boolean {
@@ -235,7 +242,7 @@ export class Claims implements AsyncDisposable {
 
   /** Waits until another's claim is gone, or takes it over when it is over. */
   async #waitFor(held: Held): Promise<void> {
-    const { clock, store, engine, model, holder, stop } = this.#options;
+    const { clock, store, keys, engine, model, holder, stop } = this.#options;
     const key = claimKey(engine, model, held.sha256);
     let seen: { readonly etag: string; readonly since: number } | undefined;
     let vain = 0;
@@ -251,7 +258,9 @@ export class Claims implements AsyncDisposable {
       if (seen?.etag !== found.etag) seen = { etag: found.etag, since: now };
       const { ttl_ms = CLAIM_MS, renewed_at } = found.value ?? {};
       const stamp = renewed_at === undefined ? now : Date.parse(renewed_at);
-      if (now - seen.since > ttl_ms || now - stamp > ttl_ms + CLOCK_MARGIN_MS) {
+      // Who held our lease before us works no more, or must not.
+      const ours = found.value?.lease === keys.lease;
+      if (ours || now - seen.since > ttl_ms || now - stamp > ttl_ms + CLOCK_MARGIN_MS) {
         if (await this.#create(held, found.etag)) return;
         if (++vain >= VAIN_TRIES) return await store.remove(key); // it can't be replaced here
       }
@@ -268,14 +277,15 @@ export class Claims implements AsyncDisposable {
     if (etag === undefined) return false;
     held.etag = etag;
     held.renewedAt = now;
-    if (!this.#held.has(held.sha256)) await this.#release(held); // it was given up meanwhile
+    if (this.#held.get(held.sha256) !== held) this.#release(held); // it was given up meanwhile
     return true;
   }
 
   async #write(held: Held, onlyIf: WriteOptions["onlyIf"]): Promise<string | undefined> {
-    const { store, engine, model, holder, owner, clock } = this.#options;
+    const { store, keys, engine, model, holder, owner, clock } = this.#options;
     const document: ClaimDocument = {
       format: "pseudolabel-claim/1",
+      lease: keys.lease,
       holder,
       owner,
       ttl_ms: CLAIM_MS,
@@ -306,15 +316,17 @@ export class Claims implements AsyncDisposable {
     }
   }
 
-  /** Never rejects: what can't be removed runs out by itself. */
-  async #release(held: Held): Promise<void> {
+  /** Nobody waits for the removal but the end; what can't be removed runs out by itself. */
+  #release(held: Held): void {
     const { store, engine, model, clock } = this.#options;
     if (this.#held.get(held.sha256) === held) this.#held.delete(held.sha256);
     const { renewedAt } = held;
     held.renewedAt = undefined;
     // One that was not renewed in time may be another's by now.
     if (renewedAt === undefined || clock.now() - renewedAt > CLAIM_MS / 2) return;
-    await store.remove(claimKey(engine, model, held.sha256)).catch(() => {});
+    const removing: Promise<unknown> = store.remove(claimKey(engine, model, held.sha256))
+      .catch(() => {}).finally(() => this.#removing.delete(removing));
+    this.#removing.add(removing);
   }
 
   /** Goes on without claims where the store doesn't allow them. */

@@ -200,6 +200,8 @@ export type LeaseDocument = z.infer<typeof leaseDocument>;
 /** Who is asking for an image just now. */
 export const claimDocument = z.object({
   format: z.literal("pseudolabel-claim/1"),
+  /** Key of the lease that the process holds. */
+  lease: z.string(),
   /** The process, for programs. */
   holder: z.string(),
   /** The process, for people. */
