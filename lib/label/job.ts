@@ -186,8 +186,8 @@ export interface Held extends AsyncDisposable {
   readonly guarded: Store;
   /** Aborted by whatever ends the job, the loss of the lease among it. */
   readonly halt: Halt;
-  /** Whether the store has conditional writes, as far as known by now. */
-  readonly conditional: () => boolean;
+  /** Whether the store has conditional writes, as far as the lease has shown. */
+  readonly conditional: boolean;
   /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
   readonly check: () => void;
 }
@@ -206,7 +206,7 @@ export async function holdDataset(job: Job, keys: CheckpointKeys, isNew: boolean
     guarded: guardWrites(store, () => lease.check()),
     check: () => lease.check(),
     halt,
-    conditional: () => lease.held,
+    conditional: lease.held,
     async [Symbol.asyncDispose]() {
       halt[Symbol.dispose]();
       await lease[Symbol.asyncDispose]();

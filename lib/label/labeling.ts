@@ -59,8 +59,8 @@ export interface LabelingOptions {
   readonly newRunId: string;
   /** Who runs this, for people. */
   readonly owner: string;
-  /** Whether the store has conditional writes, as far as known by now. */
-  readonly conditional: () => boolean;
+  /** Whether the store has conditional writes, as far as the lease has shown. */
+  readonly conditional: boolean;
   /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
   readonly check: () => void;
 }

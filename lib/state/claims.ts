@@ -21,6 +21,7 @@ import {
   type ClaimDocument,
   claimDocument,
   leaseDocument,
+  manifest,
   type MeetingDocument,
   meetingDocument,
 } from "./documents.ts";
@@ -61,8 +62,8 @@ export interface ClaimsOptions {
   readonly owner: string;
   /** How long the own lease lasts without being renewed, milliseconds. */
   readonly leaseMs: number;
-  /** Whether the store has conditional writes, as far as known by now. */
-  readonly conditional: () => boolean;
+  /** Whether the store has conditional writes, so that a claim is one's own. */
+  readonly conditional: boolean;
   /** Time. */
   readonly clock: Clock;
   /** Told when another run is met. */
@@ -134,7 +135,7 @@ export class Claims implements AsyncDisposable {
   }
 
   get #active(): boolean {
-    return !this.#off && this.#options.conditional();
+    return !this.#off && this.#options.conditional;
   }
 
   async #open(): Promise<void> {
@@ -209,23 +210,33 @@ export class Claims implements AsyncDisposable {
 
   /** Who else holds a lease of a data set, in words. */
   async #others(): Promise<string[]> {
-    const { store, keys, clock } = this.#options;
+    const { store, keys, engine, model, clock } = this.#options;
     const others: string[] = [];
     const look = async ({ key }: { key: string }) => {
-      const lease = CheckpointKeys.leaseIn(key);
-      if (!key.endsWith("/") || lease === keys.lease) return;
-      const found = await readDocument(store, lease, leaseDocument);
+      const other = new CheckpointKeys(keys.prefix, key.slice(keys.prefix.length, -1));
+      if (!key.endsWith("/") || other.root === keys.root) return;
+      const found = await readDocument(store, other.lease, leaseDocument);
       if (!found?.value || found.value.released) return;
       const { owner, ttl_ms, renewed_at } = found.value;
       const now = clock.now();
-      const seen = this.#leases.get(lease);
-      if (seen?.etag !== found.etag) this.#leases.set(lease, { etag: found.etag, since: now });
-      else if (now - seen.since > ttl_ms) return;
+      const seen = this.#leases.get(other.lease);
+      if (seen?.etag !== found.etag) {
+        this.#leases.set(other.lease, { etag: found.etag, since: now });
+      } else if (now - seen.since > ttl_ms) return;
       if (now - Date.parse(renewed_at) > 2 * ttl_ms + CLOCK_MARGIN_MS) return;
-      others.push(`${owner} (${store.url}/${lease})`);
+      // What another model has answered is no answer here.
+      const run = (await readDocument(store, other.manifest, manifest))?.value;
+      if (run && (run.engine !== engine || run.model !== model)) return;
+      others.push(`${owner} (${store.url}/${other.lease})`);
     };
+    const lookIfAllowed = (folder: { key: string }) =>
+      look(folder).catch((error) => {
+        // One that can't be read for good is nobody that could be asked to wait.
+        const passing = error instanceof StoreError && error.kind !== "unavailable";
+        if (!passing) throw error;
+      });
     await this.#tolerate(() =>
-      forEachConcurrent(store.list(keys.prefix, { shallow: true }), AT_ONCE, look)
+      forEachConcurrent(store.list(keys.prefix, { shallow: true }), AT_ONCE, lookIfAllowed)
     );
     return others;
   }

@@ -29,7 +29,7 @@ class World {
     const claims = new Claims({
       ...{ store, keys, engine: "engine", model: "model", owner: holder, holder, clock, note },
       leaseMs: LEASE_MS,
-      conditional: () => conditional,
+      conditional,
       stop: stop.signal,
     });
     return { lease, claims, stop };
@@ -138,6 +138,30 @@ Deno.test("Claims of the data set's own earlier process are over at once", async
   assert.equal(await world.clock.run(world.ask(a.claims, 1_000)), "asked");
   assert.ok(world.clock.now() - begin < CLAIM_MS / 2);
   await world.clock.run(end(a, other));
+});
+
+Deno.test("Claims know nobody in a run of another model, or in one that died long ago", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const text = JSON.stringify({
+    ...{ format: "pseudolabel-manifest/1", run_id: "r", dataset: "a", engine: "engine" },
+    ...{ model: "another", batch_size: 1, schema_version: "v1.0", batch_job_id: null },
+    ...{ created_at: "2026-11-01T00:00:00.000Z", created_by: "x" },
+    input: { url: "s3://x", etag: "e", bytes: 1, rows: 1 },
+  });
+  world.store.put("checkpoints/a/manifest.json", text);
+  const lease = JSON.parse(
+    new TextDecoder().decode(world.store.objects.get("checkpoints/a/lease.json")),
+  );
+  const renewed_at = new Date(world.clock.now() - 3_600_000).toISOString();
+  world.store.put("checkpoints/dead/lease.json", JSON.stringify({ ...lease, renewed_at }));
+  world.store.put("checkpoints/odd/lease.json", "no lease");
+  const b = await world.run("b");
+  const begin = world.clock.now();
+  assert.equal(await world.clock.run(world.ask(b.claims, 1_000)), "asked");
+  assert.equal(world.clock.now() - begin, 1_000);
+  assert.ok(!world.store.writes.some((key) => key.startsWith("claims/")));
+  await world.clock.run(end(a, b));
 });
 
 Deno.test("Claims are renewed while a page takes long, and end with the run", async () => {

@@ -99,11 +99,6 @@ export class CheckpointKeys {
     return `${this.root}set_aside/batch_${String(index).padStart(6, "0")}.${mark}.parquet`;
   }
 
-  /** The lease of the data set whose folder this is, should it be one. */
-  static leaseIn(folder: string): string {
-    return `${folder}lease.json`;
-  }
-
   /** The batch that a key names; `undefined` for any other key. */
   batchIndex(key: string): number | undefined {
     if (!key.startsWith(this.root)) return undefined;
