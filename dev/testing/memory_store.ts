@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { StoreError } from "../../lib/base/errors.ts";
 import type {
+  ListOptions,
   ObjectInfo,
   ReadOptions,
   Store,
@@ -98,11 +99,16 @@ export class MemoryStore implements Store {
   }
 
   /** @inheritdoc */
-  async *list(prefix: string): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, { shallow }: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     await this.before("list", prefix);
+    const folders = new Set<string>();
     for (const key of [...this.objects.keys()]) {
-      if (key.startsWith(prefix) && this.objects.has(key)) yield this.#info(key)!;
+      if (!key.startsWith(prefix) || !this.objects.has(key)) continue;
+      const slash = shallow ? key.indexOf("/", prefix.length) : -1;
+      if (slash < 0) yield this.#info(key)!;
+      else folders.add(key.slice(0, slash + 1));
     }
+    for (const key of folders) yield { key, size: 0, etag: "" };
   }
 
   /** @inheritdoc */

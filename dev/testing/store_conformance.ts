@@ -241,6 +241,23 @@ export async function storeConformance(
     assert.deepEqual(one, await store.stat(names[7]));
   });
 
+  await step("list() may stop at the next slash: folders are single entries then", async () => {
+    for (const name of ["a/1", "a/b/2", "a/b/3", "a/c/d/4", "ab/5"]) {
+      await store.write(`shallow/${name}`, new Uint8Array([1]));
+    }
+    const shallow = async (prefix: string) =>
+      (await Array.fromAsync(store.list(prefix, { shallow: true }))).map(({ key }) => key).sort();
+    assert.deepEqual(await shallow("shallow/a/"), [
+      "shallow/a/1",
+      "shallow/a/b/",
+      "shallow/a/c/",
+    ]);
+    assert.deepEqual(await shallow("shallow/"), ["shallow/a/", "shallow/ab/"]);
+    for (const name of ["a/1", "a/b/2", "a/b/3", "a/c/d/4", "ab/5"]) {
+      await store.remove(`shallow/${name}`);
+    }
+  });
+
   await step("list() takes any string as a prefix", async () => {
     for (const key of ["a/x/1", "a/x/2", "a/x2/1", "a/x2.png", "b/x"]) {
       await store.write(key, text(key));

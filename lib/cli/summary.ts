@@ -20,6 +20,7 @@ export function summaryFacts(summary: RunSummary): Record<string, unknown> {
   return {
     ...counts,
     pages_billed: tally.billedPages,
+    ...tally.paidAgain > 0 ? { pages_paid_again: tally.paidAgain } : {},
     pages_billed_in_all: totalBilled(summary.spent),
     cost_in_all: Math.round(totalBilled(summary.spent) * summary.pricePerPage * 1e6) / 1e6,
     answers_reused: tally.reused,
@@ -45,6 +46,9 @@ export function renderSummary(summary: RunSummary): string {
       .sort(([a], [b]) => a < b ? -1 : 1)
       .map(([code, n]): [string, string] => [`    ${code}`, `${n}`]),
     ["pages billed now", pages(tally.billedPages, summary.pricePerPage)],
+    ...tally.paidAgain > 0
+      ? [["  of these paid again", `${tally.paidAgain}`] satisfies [string, string]]
+      : [],
     ["pages billed in all", pages(totalBilled(summary.spent), summary.pricePerPage)],
     ["answers reused", `${tally.reused}`],
     ["requests", requestsLine(tally)],

@@ -14,8 +14,10 @@ export const FAILURE_CODES = {
   image_unsupported: "the bytes are not of a type the API accepts",
   api_rejected: "the API rejected this page for good",
   api_unavailable: "the API failed on this page at every attempt",
+  api_error: "the API answered with an error under status 200 at every attempt",
   invalid_answer: "the API's answer does not have the promised form (it is kept for diagnosis)",
-  response_unreadable: "the stored answer is damaged; remove it to pay for the page again",
+  response_unreadable:
+    "the stored answer is of a newer version, or too long to be one; it was left alone",
   multiple_pages: "the document has several pages, but a row describes one image",
 } as const;
 

@@ -9,6 +9,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Parsed } from "../base/json.ts";
 import type { Environment } from "../base/settings.ts";
+import type { FailureCode } from "../dataset/failure.ts";
 import type { Polygon } from "../dataset/row.ts";
 import type { MediaType } from "./media_type.ts";
 
@@ -50,14 +51,27 @@ export interface Answer {
   readonly modelVersion: string | null;
   /** One at least. */
   readonly pages: readonly [AnswerPage, ...AnswerPage[]];
+  /**
+   * In what it differs from the documented form and was understood all the same, each kind once, as
+   * in "confidence above 1 taken for 1"; absent where it doesn't.
+   */
+  readonly drift?: readonly string[];
 }
 
 /** What became of a request. */
 export type Outcome =
   /** A whole answer; `text` is JSON as it came, `body` the same parsed. */
   | { readonly kind: "answered"; readonly text: string; readonly body: unknown }
-  /** Trying this page again may help, not before `until` (ms since the epoch) if there is one. */
-  | { readonly kind: "retryable"; readonly until?: number; readonly message: string }
+  /**
+   * Trying this page again may help, not before `until` (ms since the epoch) if there is one. `code`
+   * is what a row fails with that gets nothing else, where that is not `api_unavailable`.
+   */
+  | {
+    readonly kind: "retryable";
+    readonly until?: number;
+    readonly message: string;
+    readonly code?: FailureCode;
+  }
   /** Too fast: nobody should ask before `until` (ms since the epoch), where the API names a time. */
   | { readonly kind: "throttled"; readonly until: number | undefined; readonly message: string }
   /** This page will never work; others may. */
@@ -144,7 +158,10 @@ export interface Engine {
    *   `readSecret` throws
    */
   connect(options: ConnectOptions): Promise<Connection>;
-  /** Reads the JSON of an answer; an unexpected form is a problem in words, never an exception. */
+  /**
+   * Reads the JSON of an answer; an unexpected form is a problem in words, never an exception. What
+   * is read is handed through `engine/sound_answer.ts`.
+   */
   parse(body: unknown): Parsed<Answer>;
   /** Pages that an answer cost, also one that can't be read: what it states, else at least 1. */
   billedPages(body: unknown): number;

@@ -84,7 +84,7 @@ export class HttpClient {
     const verdict = "kind" in reply ? reply : judge(reply);
     if (verdict.kind === "answered") {
       key.accepted(sent, look);
-      return verdict;
+      return withoutKey(verdict, sent);
     }
     const message = clean(verdict.message, sent);
     if (verdict.kind !== "key_refused") {
@@ -158,6 +158,37 @@ async function exchange(
 function clean(message: string, key: string): string {
   // deno-lint-ignore no-control-regex
   return oneLine(message.replaceAll(key, "[key]").replace(/[\x00-\x1f\x7f\s]+/g, " ").trim(), 300);
+}
+
+/** No key is as short; what is shorter may as well be a word on the page. */
+const MIN_KEY_LENGTH = 16;
+/** A character of a key, which some serialisers escape. */
+const ESCAPED = /\\(?:u00[2-7]|\/)/i;
+
+type Answered = Outcome & { readonly kind: "answered" };
+
+/** The same answer without the key, should the server have echoed it: what comes back is stored. */
+function withoutKey(answered: Answered, key: string): Outcome {
+  const { text, body } = answered;
+  if (key.length < MIN_KEY_LENGTH) return answered;
+  // Strings that hold the key as it is, or escaped; nothing else of an answer is parsed twice.
+  const written = JSON.stringify(key).slice(1, -1);
+  if (!text.includes(written) && !ESCAPED.test(text)) return answered;
+  let found = false;
+  const clean = (told: string) => {
+    found ||= told.includes(key);
+    return told.replaceAll(key, "[key]");
+  };
+  try {
+    const cleaned = JSON.stringify(body, (_, value) => {
+      if (typeof value === "string") return clean(value);
+      if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+      return Object.fromEntries(Object.entries(value).map(([name, of]) => [clean(name), of]));
+    });
+    return found ? { kind: "answered", text: cleaned, body: JSON.parse(cleaned) } : answered;
+  } catch {
+    return { kind: "retryable", message: "200 with a body that is nested too deeply" };
+  }
 }
 
 /** The body as text; `undefined` if it is longer than {@linkcode MAX_ANSWER_BYTES}. */

@@ -176,6 +176,27 @@ Deno.test("upstageOcr.connect().send() keeps a message to one short line", async
   assert.ok(message.endsWith("…"));
 });
 
+Deno.test("upstageOcr.connect().send() takes an error under status 200 for a failed attempt of its own kind", async () => {
+  const errors: [body: string, said: RegExp][] = [
+    [`{"code": "internal", "message": "oh"}`, /internal: oh$/],
+    [`{"error": {"code": 500, "message": "oh"}}`, /500: oh$/],
+    [`{"error": {"code": "busy"}}`, /, busy$/],
+    [`{"error": "upstream timed out"}`, /, upstream timed out$/],
+    [`{"message": "oh", "pages": null}`, /, oh$/],
+  ];
+  for (const [body, message] of errors) {
+    const outcome = await outcomeOf({ kind: "http", status: 200, body });
+    assert.ok(outcome.kind === "retryable", body);
+    assert.equal(outcome.code, "api_error");
+    assert.match(outcome.message, /^HTTP 200 with an error instead of an answer, /);
+    assert.match(outcome.message, message);
+  }
+  // A page may talk of errors, and an answer of an unknown form is an answer.
+  for (const body of [`{"message": "a", "pages": []}`, "{}", "[]", "null", "7"]) {
+    assert.equal((await outcomeOf({ kind: "http", status: 200, body })).kind, "answered");
+  }
+});
+
 Deno.test("upstageOcr.connect().send() reads no secret for what is not the key's fault", async () => {
   let reads = 0;
   const env = { AWS_SECRET_ARN: "s" };

@@ -103,7 +103,8 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       if (final && await isPagesOwn(image, sent, options)) {
         tally.finished(attempts);
         const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
-        const code = unavailable ? "api_unavailable" : "api_rejected";
+        const own = sent.kind === "retryable" ? sent.code : undefined;
+        const code = own ?? (unavailable ? "api_unavailable" : "api_rejected");
         const failure = { code, message: sent.message } as const;
         return { failure, attempts, [Symbol.dispose]: () => {} };
       }

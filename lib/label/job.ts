@@ -145,6 +145,8 @@ export async function run(given: Job): Promise<RunSummary> {
         }
       },
       rowsToLabel: tally.total - tally.doneBefore,
+      conditional: held.conditional,
+      check: held.check,
       connection: job.connection!,
       note: watcher.note,
     });
@@ -240,6 +242,10 @@ export interface Held extends AsyncDisposable {
   readonly guarded: Store;
   /** Aborted by whatever ends the job, the loss of the lease among it. */
   readonly halt: Halt;
+  /** Whether the store has conditional writes, as far as the lease has shown. */
+  readonly conditional: boolean;
+  /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
+  readonly check: () => void;
 }
 
 /** Takes the lease. @param isNew Whether nothing has run here yet, as far as known. */
@@ -259,7 +265,9 @@ export async function holdDataset(
   return {
     // Outside, so that the lease is looked at before every try.
     guarded: job.patience.wrap(guardWrites(store, () => lease.check())),
+    check: () => lease.check(),
     halt,
+    conditional: lease.held,
     async [Symbol.asyncDispose]() {
       halt[Symbol.dispose]();
       await lease[Symbol.asyncDispose]();

@@ -19,7 +19,9 @@ import type { Labeling } from "./label_row.ts";
 import type { Limiter } from "../pace/limiter.ts";
 import { openPace } from "./pace.ts";
 import { ReadableGuard } from "./readable_guard.ts";
+import { Remarks } from "./remarks.ts";
 import { AnswerStore } from "../state/answer_store.ts";
+import { Claims } from "../state/claims.ts";
 import type { Settings } from "../base/settings.ts";
 import { SpendGuard } from "../state/spending.ts";
 import type { Patience } from "../store/patient.ts";
@@ -70,6 +72,14 @@ export interface LabelingOptions {
   readonly halt: AbortController;
   /** Requests in flight are given up once it aborts. */
   readonly giveUp: AbortSignal;
+  /** A name for this process. */
+  readonly newRunId: string;
+  /** Who runs this, for people. */
+  readonly owner: string;
+  /** Whether the store has conditional writes, as far as the lease has shown. */
+  readonly conditional: boolean;
+  /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
+  readonly check: () => void;
 }
 
 /**
@@ -124,8 +134,20 @@ export async function openLabeling(
       for (const { batch } of answered) yield* options.rowsDone(batch);
     },
   });
+  const claims = new Claims({
+    ...{ store, keys, engine: engine.name, model, owner: options.owner, clock, note },
+    holder: options.newRunId,
+    leaseMs: settings.leaseMs,
+    conditional: options.conditional,
+    stop: options.halt.signal,
+  });
+  const remarks = new Remarks(note);
+  const { retryFailed } = settings;
   const labeling: Labeling = {
-    ...{ engine, model, tally, clock, random, maxRetries, answers, health, known, connection },
+    ...{ engine, model, tally, clock, random, maxRetries, answers, health, known },
+    ...{ claims, remarks, askedInVain: new Set<string>() },
+    // Only where the user names the code: an answer that can't be read has been paid for.
+    askAgain: new Set(retryFailed && retryFailed.codes !== "all" ? retryFailed.codes : []),
     images: new ImageLoader(options.images, new Budget(settings.memoryBudget), engine),
     imageGuard: new ImageGuard({
       known: noGuard || imagesRead,
@@ -143,6 +165,13 @@ export async function openLabeling(
     }),
     payer: { dataset, run_id },
     underWay: new Map(),
+    connection: {
+      // After a stall another run may be at work: what it asks for must not be asked for again.
+      async send(image, model, signal) {
+        options.check();
+        return await connection.send(image, model, signal);
+      },
+    },
     limiter: whileUp(pace.limiter, options.patience),
     unsaved: pace.unsaved,
     rows: pace.rows,
@@ -153,6 +182,8 @@ export async function openLabeling(
   return {
     ...labeling,
     async [Symbol.asyncDispose]() {
+      remarks.end();
+      await claims[Symbol.asyncDispose]();
       await spending[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();
     },

@@ -64,7 +64,13 @@ export async function rebuild(given: Job): Promise<RunSummary> {
     async make(row, previous) {
       const restored = await restoreRow(row, previous!, engine, answers, halt.signal);
       if (restored.problem === undefined) return restored;
-      throw new RunError("unsound", `row ${row.index} (${escaped(row.id)}): ${restored.problem}`);
+      const advice = restored.lost
+        ? "; --fresh makes all rows anew and pays for this one again, for no other"
+        : "";
+      throw new RunError(
+        "unsound",
+        `row ${row.index} (${escaped(row.id)}): ${restored.problem}${advice}`,
+      );
     },
     payerOf: () => Promise.resolve(null),
     rows: new Budget(ROWS_AHEAD),

@@ -14,6 +14,8 @@ import type { AnswerStore } from "../state/answer_store.ts";
 export type Restored = (LabeledRow & { readonly problem?: undefined }) | {
   /** In words. */
   readonly problem: string;
+  /** Whether the answer is lost, so that the page would have to be paid for again. */
+  readonly lost?: boolean;
 };
 
 /**
@@ -34,9 +36,10 @@ export async function restoreRow(
     return { problem: `response_key ${quoted(answerKey)} is not that of the image's content` };
   }
   const found = await answers.find(sha256, signal);
-  if (!found) return { problem: `stored answer ${answerKey} is missing` };
+  if (!found) return { problem: `stored answer ${answerKey} is missing`, lost: true };
   if (found.problem !== undefined) {
-    return { problem: `stored answer ${answerKey} is damaged: ${found.problem}` };
+    const problem = `stored answer ${answerKey} is damaged: ${found.problem}`;
+    return { problem, lost: !found.keep };
   }
   const obtained = readAnswer(engine, found.value, answerKey);
   const output = outputRow(row, engine.name, { sha256, size }, obtained, 0);

@@ -46,6 +46,8 @@ export class Tally {
   retries = 0;
   /** Pages that the answers of this process billed. */
   billedPages = 0;
+  /** Of these, pages for which an answer was stored that could not be used, or by somebody else. */
+  paidAgain = 0;
   /** Rows whose answer was already there. */
   reused = 0;
   /** Requests that were sent and have not come back yet. */

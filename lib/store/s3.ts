@@ -6,7 +6,14 @@
  */
 import { StoreError } from "../base/errors.ts";
 import { FromCaller } from "./caller_errors.ts";
-import type { ObjectInfo, ReadOptions, Store, StoredObject, WriteOptions } from "./store.ts";
+import type {
+  ListOptions,
+  ObjectInfo,
+  ReadOptions,
+  Store,
+  StoredObject,
+  WriteOptions,
+} from "./store.ts";
 import { createS3, DEFAULT_MAX_ATTEMPTS, type S3Api, type S3Options } from "./s3_client.ts";
 import { httpStatus, type S3Action, toStoreError } from "./s3_error.ts";
 import { readObject, sizeByReading, versionMark } from "./s3_read.ts";
@@ -135,7 +142,7 @@ class S3Bucket implements Store {
 
   async *list(
     prefix: string,
-    options: { signal?: AbortSignal } = {},
+    options: ListOptions = {},
   ): AsyncIterable<ObjectInfo> {
     const action = this.#action("list", prefix, "s3:ListBucket");
     let token: string | undefined;
@@ -144,10 +151,14 @@ class S3Bucket implements Store {
         this.#s3.listObjectsV2({
           Bucket: this.#bucket,
           Prefix: prefix,
+          Delimiter: options.shallow ? "/" : undefined,
           ContinuationToken: token,
         }, { abortSignal: options.signal }));
       for (const { Key, Size, ETag } of page.Contents ?? []) {
         yield { key: Key!, size: Size ?? 0, etag: versionMark(ETag) };
+      }
+      for (const { Prefix } of page.CommonPrefixes ?? []) {
+        yield { key: Prefix!, size: 0, etag: "" };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
       if (page.IsTruncated && token === undefined) {

@@ -71,6 +71,18 @@ export interface WriteOptions {
   readonly id?: string;
 }
 
+/** Options of {@linkcode Store.list}. */
+export interface ListOptions {
+  /** Cancels the operation; the signal's reason is thrown. */
+  readonly signal?: AbortSignal;
+  /**
+   * Lists no deeper than the next `/` behind the prefix: what lies below one is a single entry, whose
+   * key ends with the slash, of size 0 and without an etag. A folder may list an empty one, too.
+   * @default false
+   */
+  readonly shallow?: boolean;
+}
+
 /**
  * Object storage under one root (a bucket, a folder). Every method is safe to call concurrently.
  *
@@ -107,7 +119,7 @@ export interface Store {
   ): Promise<ObjectInfo>;
 
   /** All objects whose key starts with `prefix` (any string), each once, in no promised order. */
-  list(prefix: string, options?: { signal?: AbortSignal }): AsyncIterable<ObjectInfo>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
 
   /** Removes an object; one that is absent already is no error. */
   remove(key: string, options?: { signal?: AbortSignal }): Promise<void>;
