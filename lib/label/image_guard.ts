@@ -29,6 +29,9 @@ export interface ImageGuardOptions {
 export class ImageGuard {
   readonly #options: ImageGuardOptions;
   #known: boolean;
+  /** Images that are being loaded, and when one of them is done. */
+  #loading = 0;
+  #changed = Promise.withResolvers<void>();
   #looking: Promise<void> | undefined;
 
   /** Looks at nothing yet. @param options What to judge by. */
@@ -38,43 +41,63 @@ export class ImageGuard {
   }
 
   /**
-   * Takes note of an image before its row is made of it.
+   * Loads an image, and judges the run by it before a row is made of it. One that can't be read
+   * waits for those that are being loaded beside it, which may show already that images are there.
    *
    * @throws {RunError} `input` if no image of the run can be read, as far as looked
    * @throws {StoreError} if the store fails
    */
-  async judge({ failure }: Pick<LoadedImage, "failure">, signal: AbortSignal): Promise<void> {
-    if (!failure || !GONE_CODES.has(failure.code)) this.#known = true;
-    if (this.#known) return;
-    await (this.#looking ??= this.#look(failure!.message, signal));
+  async watch(load: Promise<LoadedImage>, signal: AbortSignal): Promise<LoadedImage> {
+    this.#loading++;
+    let loaded: LoadedImage;
+    try {
+      loaded = await load;
+      if (!loaded.failure || !GONE_CODES.has(loaded.failure.code)) this.#known = true;
+    } finally {
+      this.#loading--;
+      this.#changed.resolve();
+      this.#changed = Promise.withResolvers();
+    }
+    while (!this.#known && this.#loading > 0) await this.#changed.promise;
+    if (this.#known) return loaded;
+    signal.throwIfAborted();
+    await (this.#looking ??= this.#look(signal));
+    return loaded;
   }
 
-  async #look(message: string, signal: AbortSignal): Promise<void> {
+  async #look(signal: AbortSignal): Promise<void> {
     let tried = 0;
+    let first = "";
     for await (const path of this.#options.sample()) {
-      const location = locateImage(path, this.#options.images);
-      if (location && await isThere(location, signal)) this.#known = true;
+      const problem = await whyMissing(path, this.#options.images, signal);
+      if (problem === undefined) this.#known = true;
       if (this.#known) return; // or another row was read meanwhile
-      tried++;
+      if (tried++ === 0) first = problem!;
     }
     if (tried === 0) return;
     throw new RunError(
       "input",
-      `none of ${tried} images can be read: ${message}; check image_path and the rights to read ` +
-        "what it names, then run again, or fail such rows and go on with --no-guard; no row was " +
-        "marked as failed",
+      `none of ${tried} images can be read, beginning with the first: ${first}; check image_path ` +
+        "and the rights to read what it names, then run again, or fail such rows and go on with " +
+        "--no-guard; no row was marked as failed",
     );
   }
 }
 
-async function isThere(
-  { store, key }: NonNullable<ReturnType<typeof locateImage>>,
+/** Why an image isn't there for this run; `undefined` if it is. */
+async function whyMissing(
+  path: string,
+  images: ImageSource,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<string | undefined> {
+  const location = locateImage(path, images);
+  if (!location) return `${path} is no place for an image`;
+  const { store, key } = location;
   try {
-    return await store.stat(key, { signal }) !== undefined;
+    if (await store.stat(key, { signal })) return undefined;
+    return `${store.url}/${key} does not exist`;
   } catch (error) {
-    if (error instanceof StoreError && GONE.has(error.kind)) return false;
+    if (error instanceof StoreError && GONE.has(error.kind)) return error.message;
     throw error;
   }
 }

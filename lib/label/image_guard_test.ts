@@ -2,11 +2,17 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { type RunError, StoreError } from "../base/errors.ts";
+import type { LoadedImage } from "./images.ts";
 import { ImageGuard, spread } from "./image_guard.ts";
 
 const NEVER = new AbortController().signal;
+const RELEASE = { sha256: null, size: null, release: () => {} };
 const MISSING = { failure: { code: "image_not_found", message: "404 s3://b/0.png" } } as const;
 const DENIED = { failure: { code: "image_denied", message: "403 s3://b/0.png" } } as const;
+
+function watch(guard: ImageGuard, loaded: Pick<LoadedImage, "failure">): Promise<LoadedImage> {
+  return guard.watch(Promise.resolve({ ...RELEASE, ...loaded }), NEVER);
+}
 
 function make(paths: readonly string[], known = false) {
   const store = new MemoryStore();
@@ -27,12 +33,15 @@ function make(paths: readonly string[], known = false) {
 Deno.test("ImageGuard ends a run none of whose images is there, whoever asks, after one look", async () => {
   for (const failed of [MISSING, DENIED]) {
     const { guard, looked } = make(["0.png", "1.png"]);
-    const ends = await Promise.allSettled([1, 2, 3].map(() => guard.judge(failed, NEVER)));
+    const ends = await Promise.allSettled([1, 2, 3].map(() => watch(guard, failed)));
     for (const end of ends) {
       assert.ok(end.status === "rejected");
       const { exit, message } = end.reason as RunError;
       assert.equal(exit, "input");
-      assert.match(message, /none of 2 images .*s3:\/\/b\/0\.png.*--no-guard.*no row was marked/);
+      assert.match(
+        message,
+        /none of 2 images .*first: s3:.*\/0\.png does not exist; .*--no-guard.*no row was marked/,
+      );
     }
     assert.deepEqual(looked, ["0.png", "1.png"]);
   }
@@ -41,7 +50,7 @@ Deno.test("ImageGuard ends a run none of whose images is there, whoever asks, af
 Deno.test("ImageGuard goes on where one image is there, and looks no further", async () => {
   const { guard, store, looked } = make(["0.png", "1.png", "2.png"]);
   store.put("1.png", "something");
-  for (let n = 0; n < 3; n++) await guard.judge(MISSING, NEVER);
+  for (let n = 0; n < 3; n++) await watch(guard, MISSING);
   assert.deepEqual(looked, ["0.png", "1.png"]);
 });
 
@@ -50,12 +59,28 @@ Deno.test("ImageGuard looks at nothing once an image was read, or one was bad in
     const first of [{}, { failure: { code: "image_unsupported", message: "GIF" } } as const]
   ) {
     const { guard, looked } = make(["0.png"]);
-    await guard.judge(first, NEVER);
-    await guard.judge(MISSING, NEVER);
+    await watch(guard, first);
+    await watch(guard, MISSING);
     assert.deepEqual(looked, []);
   }
   const { guard } = make(["0.png"], true);
-  await guard.judge(MISSING, NEVER);
+  await watch(guard, MISSING);
+});
+
+Deno.test("ImageGuard waits for images that are being loaded before it looks around", async () => {
+  const { guard, looked } = make(["0.png"]);
+  const slow = Promise.withResolvers<LoadedImage>();
+  const loading = guard.watch(slow.promise, NEVER);
+  const missing = watch(guard, MISSING);
+  slow.resolve(RELEASE);
+  await Promise.all([loading, missing]);
+  assert.deepEqual(looked, []);
+  // One that can't be loaded at all shows nothing, and leaves nobody waiting.
+  const other = make(["0.png"]);
+  const failing = other.guard.watch(Promise.reject(new Error("the store failed")), NEVER);
+  const ends = await Promise.allSettled([failing, watch(other.guard, MISSING)]);
+  assert.deepEqual(ends.map(({ status }) => status), ["rejected", "rejected"]);
+  assert.deepEqual(other.looked, ["0.png"]);
 });
 
 Deno.test("ImageGuard takes a store that fails for a store that fails", async () => {
@@ -63,7 +88,7 @@ Deno.test("ImageGuard takes a store that fails for a store that fails", async ()
   store.before = () => {
     throw new StoreError("unavailable", "503");
   };
-  await assert.rejects(guard.judge(MISSING, NEVER), { name: "StoreError", kind: "unavailable" });
+  await assert.rejects(watch(guard, MISSING), { name: "StoreError", kind: "unavailable" });
 });
 
 Deno.test("spread() picks rows of the ranges, in order, evenly and no more than there are", () => {

@@ -28,7 +28,7 @@ export interface Labeling extends AskOptions {
   /** Reads images. */
   readonly images: Pick<ImageLoader, "load">;
   /** Ends a run none of whose images is there. @default every row is made */
-  readonly imageGuard?: Pick<ImageGuard, "judge">;
+  readonly imageGuard?: Pick<ImageGuard, "watch">;
   /** Keeps answers. */
   readonly answers: AnswerStore;
   /** Ends a run whose answers can't be read. @default every row is made */
@@ -57,10 +57,10 @@ export interface Labeling extends AskOptions {
  * @throws {StoreError} when an answer cannot be found or stored for sure
  */
 export async function labelRow(row: InputRow, labeling: Labeling): Promise<LabeledRow> {
-  const { engine, images, clock, halt } = labeling;
-  const loaded = await images.load(row.image_path, halt.signal);
+  const { engine, images, imageGuard, clock, halt } = labeling;
+  const loading = images.load(row.image_path, halt.signal);
+  const loaded = await (imageGuard?.watch(loading, halt.signal) ?? loading);
   try {
-    await labeling.imageGuard?.judge(loaded, halt.signal);
     const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
     const output = outputRow(row, engine.name, loaded, obtained, clock.now());
     return { output, paidBy: obtained?.paidBy ?? null };
