@@ -6,7 +6,14 @@
 import { EXIT, explain } from "./lib/base/errors.ts";
 import { printable } from "./lib/base/text.ts";
 import type { Build } from "./lib/base/version.ts";
-import { GRACE_MS, LAST_MS, type Leaving, SAME_WISH_MS, stopReason } from "./lib/cli/stopping.ts";
+import {
+  GRACE_MS,
+  LAST_MS,
+  type Leaving,
+  SAME_WISH_MS,
+  stoppingNote,
+  stopReason,
+} from "./lib/cli/stopping.ts";
 
 /** A pipe that takes nothing just now, as its reader is slow, is waited for so long; milliseconds. */
 const BUSY_MS = 1_000;
@@ -121,7 +128,8 @@ class StopSignals implements Disposable {
     }
     this.#first = { name, at: performance.now() };
     const reason = stopReason(name);
-    this.leaving?.stopping(name);
+    if (this.leaving) this.leaving.stopping(name);
+    else printError(`pseudolabel: ${stoppingNote(name, { inFlight: 0, unsaved: 0 })}\n`);
     this.#stop.abort(reason);
     this.#timers.push(
       setTimeout(() => this.#giveUp.abort(reason), GRACE_MS),

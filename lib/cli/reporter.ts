@@ -143,7 +143,8 @@ export function barReporter(
   const meter = new ProgressMeter(options);
   let timer: ReturnType<typeof setInterval> | undefined;
   const clear = "\r\x1b[K";
-  const draw = () => write(clear + renderBar(meter.read(), columns()));
+  // The terminal writes ^C behind it, which must not begin another line.
+  const draw = () => write(clear + renderBar(meter.read(), columns() - 2));
   // What comes from outside is one line without orders to the terminal.
   const above = (text: string) => {
     write(`${timer === undefined ? "" : clear}${escaped(text, 2_000)}\n`);

@@ -182,13 +182,23 @@ Deno.test("barReporter() lets no order to the terminal through, wherever it come
   const hostile = String.fromCharCode(...controls) + "\u202e\u2028\ufeff";
   reporter.note(`note ${hostile} end`);
   reporter.failure({ ...FAILURE, id: `id ${hostile} end`, message: `said ${hostile} end` });
-  bench.tally.paused = { what: `the ${hostile} is down`, since: 0 };
+  bench.tally.paused = { what: "the \x1b[2J\n\x9b is down", since: 0 };
   bench.pass(250);
   reporter.end({});
+  assert.ok(bench.written.some((text) => text.includes("is down since")));
   const texts = bench.written.map((text) => text.replace(CLEAR, "").replace(/\n$/, ""));
   assert.equal(texts.filter((text) => text.includes(" end")).length, 2);
   // deno-lint-ignore no-control-regex
   for (const text of texts) assert.doesNotMatch(text, /[\x00-\x1f\x7f-\x9f\u202e\u2028\ufeff]/);
+});
+
+Deno.test("barReporter() shortens ids and messages that would fill the screen", () => {
+  using bench = new Bench();
+  using reporter = barReporter({ ...bench.options, columns: () => 80 });
+  reporter.failure({ ...FAILURE, id: "9".repeat(70_000), message: "no such page" });
+  assert.match(bench.written[0], /^row 7 \(9{199}…\) failed: image_empty: no such page\n$/);
+  reporter.note("x".repeat(70_000));
+  assert.equal(bench.written[1].length, 2_001);
 });
 
 Deno.test("barReporter() clears the whole line before each picture, note and failure", () => {

@@ -112,6 +112,26 @@ Deno.test("answers that could not be stored before the end are counted in the la
   assert.equal(bench.api.billedPages, 12 + lost);
 });
 
+Deno.test("verify says, too, that it is ending, also while a store hangs", async () => {
+  await using bench = await openBench(rows(2));
+  assert.equal((await bench.run()).code, 0);
+  const asked = Promise.withResolvers<void>();
+  bench.s3.fault = ({ key }) => {
+    if (!key.startsWith("responses/")) return undefined;
+    asked.resolve();
+    return { delayUntil: new Promise(() => {}) };
+  };
+  const program = startProgram([...ARGS, "verify"], { env: bench.env });
+  await asked.promise;
+  program.kill("SIGINT");
+  const ended = await program.ended;
+  assert.equal(ended.code, 75, ended.stderr);
+  assert.match(
+    message(ended),
+    /^pseudolabel: SIGINT: .*, ending; 24 s in all at most\. To end at once: Ctrl-C again.*\npseudolabel: stopped by SIGINT; run the same command again/,
+  );
+});
+
 const compiled = Deno.env.has("PSEUDOLABEL_PROGRAM");
 const missing = compiled ? "this is an executable, without tasks" : await noTerminals();
 if (missing) console.log(`skipped: signals in a terminal, as ${missing}`);

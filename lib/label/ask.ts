@@ -215,7 +215,7 @@ async function sendInTurn(
     halt.signal.throwIfAborted();
     tally.requests++;
     health.begin(pass);
-    const outcome = await counted(tally, () => connection.send(image, model, giveUp));
+    const outcome = await counted(tally, giveUp, () => connection.send(image, model, giveUp));
     if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
     tally.billedPages += pages;
     if (outcome.kind === "throttled") tally.throttled++;
@@ -241,13 +241,17 @@ async function sendInTurn(
   }
 }
 
-/** Counts a request while it is in flight, and if nothing comes back. */
-async function counted(tally: Tally, send: () => Promise<Outcome>): Promise<Outcome> {
+/** Counts a request while it is in flight, and if it is given up. */
+async function counted(
+  tally: Tally,
+  giveUp: AbortSignal,
+  send: () => Promise<Outcome>,
+): Promise<Outcome> {
   tally.inFlight++;
   try {
     return await send();
   } catch (error) {
-    tally.abandoned++;
+    if (giveUp.aborted) tally.abandoned++;
     throw error;
   } finally {
     tally.inFlight--;

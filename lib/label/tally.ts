@@ -52,7 +52,7 @@ export class Tally {
   reused = 0;
   /** Requests that were sent and have not come back yet. */
   inFlight = 0;
-  /** Requests that were given up, or broke off in the end, without an answer. */
+  /** Requests that were given up without an answer. */
   abandoned = 0;
   /** Answers that arrived and are not stored yet; what remains in the end is lost. */
   unsaved = 0;
