@@ -7,13 +7,12 @@ import { isDeepStrictEqual } from "node:util";
 import { batchDigest, BatchDigests } from "../dataset/batch_digests.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { Ledger, RowCounts, Spent } from "../state/documents.ts";
-import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { findInput } from "../dataset/check_input.ts";
 import { type InputRow, type OutputRow } from "../dataset/row.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { addRow, addSpent, nothingSpent, readLedger } from "../state/ledger.ts";
-import { readManifest } from "../state/manifest.ts";
+import { engineOf, readManifest } from "../state/manifest.ts";
 import { readRows } from "../dataset/output_read.ts";
 import { openInput } from "../dataset/input.ts";
 import { openSource } from "../parquet/source.ts";
@@ -75,7 +74,7 @@ export async function verify(
   }
   const input = await openInput(openSource(store, info, { signal: stop }));
   const inputRows = input.read([[0, input.rows]]);
-  const engine = findEngine(manifest.engine)!;
+  const engine = engineOf(manifest, `${store.url}/${keys.root}`);
   const responses = new AnswerStore(store, engine.name, manifest.model);
   const counts = noRows();
   const spent = nothingSpent();

@@ -138,6 +138,7 @@ class Life {
     args.push("--batch-size", `${process.batchSize ?? 3}`, "--concurrency", `${concurrency}`);
     if (fresh) args.push("--fresh");
     const clock = { now: () => systemClock.now() + later, sleep: systemClock.sleep };
+    this.store.clock = clock.now;
     const error = await run({
       settings: settingsOf(args),
       owner: "a test",
