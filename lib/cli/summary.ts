@@ -55,7 +55,7 @@ export function renderSummary(summary: RunSummary): string {
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   const table = lines.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
-  if (summary.alreadyComplete) table.unshift("Nothing to do: the output is complete already.");
+  if (summary.alreadyComplete) table.unshift(nothingToDo(counts));
   if (counts.size_mismatches > 0) {
     table.push(
       `Note: in ${counts.size_mismatches} rows the input's width and height differ from what the ` +
@@ -63,6 +63,14 @@ export function renderSummary(summary: RunSummary): string {
     );
   }
   return table.join("\n") + "\n";
+}
+
+function nothingToDo({ failed }: RowCounts): string {
+  const failures = failed > 0
+    ? `--retry-failed makes its ${failed} failed row${failed === 1 ? "" : "s"} anew, `
+    : "";
+  return `Nothing to do: the output is complete already (${failures}--fresh makes all of it anew; what was ` +
+    "paid for is reused).";
 }
 
 function pages(n: number, price: number): string {
