@@ -72,7 +72,7 @@ export async function openInput(source: RandomAccess): Promise<Input> {
     throw new RunError(
       "input",
       `${source.name} cannot be used as input: ${cause.message}.\n` +
-        "Point --input at a Parquet data set.",
+        "Name a Parquet object with --input-s3-key.",
       { cause },
     );
   });

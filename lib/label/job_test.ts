@@ -267,7 +267,7 @@ Deno.test("run() refuses checkpoints of another run and names both values and th
   assert.match(other.message, /batch size was '4', now '3'/);
   assert.match(other.message, /--fresh/);
   bench.store.put("data/processed/demo.parquet", await encodeInput(rows(5)));
-  assert.match((await failure(bench.run())).message, /input ETag was '\w+', now '\w+'/);
+  assert.match((await failure(bench.run())).message, /input was replaced: 6 rows then, 5 now/);
   const requests = bench.server.requests;
   await bench.run("--batch-size 3 --fresh");
   assert.equal(bench.server.requests, requests);
@@ -380,6 +380,30 @@ Deno.test("run() --retry-failed makes failed rows anew and leaves the others as 
   }
   assert.equal((await bench.run("--retry-failed")).counts.failed, 0);
   assert.equal(bench.server.requests, requests + 3);
+});
+
+Deno.test("run() takes the mark away before rows change, so that a run cut short then is no finished one", async () => {
+  for (const args of ["--retry-failed", "rebuild"]) {
+    await using bench = await Bench.open(rows(9));
+    bench.store.objects.delete("images/4.png");
+    await bench.run();
+    bench.store.put("images/4.png", fakeImage("images/4.png"));
+    let saved = 0;
+    bench.store.before = (operation, key) => {
+      if (operation === "write" && key.includes("/batch_")) {
+        saved++;
+        assert.ok(!bench.store.objects.has("checkpoints/demo/result.json"), "the mark is there");
+      }
+      if (operation === "writeParts") throw new StoreError("denied", "403 for the output");
+    };
+    await assert.rejects(bench.run(args), StoreError);
+    assert.ok(saved > 0);
+    bench.store.before = () => {};
+    const { alreadyComplete, counts } = await bench.run();
+    assert.equal(alreadyComplete, false);
+    const failed = (await bench.output()).filter(({ metadata }) => metadata.status === "failed");
+    assert.deepEqual([counts.failed, failed.length], args === "rebuild" ? [1, 1] : [0, 0]);
+  }
 });
 
 Deno.test("run() rebuild makes checkpoints and output anew from stored answers, without a request", async () => {
