@@ -103,6 +103,7 @@ export async function run(given: Job): Promise<RunSummary> {
   const { guarded, halt } = held;
   const { manifest, resumed } = await settleManifest(guarded, keys, wanted, start, {
     absent: !known && start !== "fresh",
+    clock,
     async beforeNew() {
       await checkRows(input, `${store.url}/${info.key}`, job.images, job.stop);
       if (start === "fresh") await bookEarlierRun(guarded, keys, clock);

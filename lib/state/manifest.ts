@@ -2,7 +2,7 @@
  * @module state/manifest: what a run is, and whether the checkpoints that lie there belong to it.
  */
 
-import type { Clock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { PROGRAM } from "../base/version.ts";
 import { SCHEMA_VERSION } from "../dataset/row.ts";
@@ -11,6 +11,11 @@ import { readDocument, writeDocument } from "./document.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { Settings, StartMode } from "../base/settings.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
+
+/** A manifest that can neither be created nor read so often won't ever be. */
+const VAIN_TRIES = 6;
+/** Wait before the second try, milliseconds; it doubles each time. */
+const FIRST_PAUSE_MS = 100;
 
 /**
  * The manifest that a run would begin with.
@@ -72,7 +77,12 @@ export async function settleManifest(
   keys: CheckpointKeys,
   wanted: Manifest,
   start: StartMode,
-  options: { readonly beforeNew: () => Promise<void>; readonly absent?: boolean },
+  options: {
+    readonly beforeNew: () => Promise<void>;
+    readonly absent?: boolean;
+    readonly clock?: Clock;
+  },
+  tries = 1,
 ): Promise<Settled> {
   const found = options.absent ? undefined : await findManifest(store, keys, wanted, start);
   if (found) return { manifest: found, resumed: found.run_id !== wanted.run_id };
@@ -84,7 +94,23 @@ export async function settleManifest(
   } catch (error) {
     if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
     // Somebody was faster; if it is the same run, take it up.
-    return await settleManifest(store, keys, wanted, "auto", { ...options, absent: false });
+    if (tries >= VAIN_TRIES) {
+      throw new RunError(
+        "again",
+        `cannot create ${store.url}/${keys.manifest}: the store says that it exists, and that it ` +
+          "doesn't; run again later",
+        { cause: error },
+      );
+    }
+    await (options.clock ?? systemClock).sleep(FIRST_PAUSE_MS * 2 ** (tries - 1));
+    return await settleManifest(
+      store,
+      keys,
+      wanted,
+      "auto",
+      { ...options, absent: false, beforeNew: () => Promise.resolve() },
+      tries + 1,
+    );
   }
   return { manifest: wanted, resumed: false };
 }

@@ -149,13 +149,14 @@ class S3Bucket implements Store {
       for (const { Key, Size, ETag } of page.Contents ?? []) {
         yield { key: Key!, size: Size ?? 0, etag: versionMark(ETag) };
       }
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-      if (page.IsTruncated && token === undefined) {
+      const next = page.IsTruncated ? page.NextContinuationToken : undefined;
+      if (page.IsTruncated && (next === undefined || next === token)) {
         throw new StoreError(
           "unsupported",
           `Cannot list ${action.url}: the server cut the listing short without saying how to go on`,
         );
       }
+      token = next;
     } while (token !== undefined);
   }
 
