@@ -272,6 +272,7 @@ Deno.test("a store without conditional writes is said to be so, and the run goes
   assert.equal(lease.held, false);
   lease.check();
   assert.match(notes[0], /no conditional writes.*make sure there is only one/);
+  assert.match(notes[0], /ignores conditional creates/);
 });
 
 Deno.test("acquireLease() ends its waiting when it is stopped", async () => {
@@ -496,6 +497,7 @@ Deno.test("a store that refuses a right ETag is found out at the first renewals,
   lease.check();
   assert.equal(lease.lost.aborted, false);
   assert.match(notes[0], /no conditional writes.*make sure there is only one/);
+  assert.match(notes[0], /refuses all conditional replaces/);
   await lease[Symbol.asyncDispose]();
   // Whoever finds it there learns the same at once.
   const next = await clock.run(acquire("b"));

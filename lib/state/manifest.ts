@@ -113,7 +113,7 @@ export async function settleManifest(
       keys,
       wanted,
       "auto",
-      { ...options, absent: false },
+      { ...options, absent: false, beforeNew: () => Promise.resolve() },
       tries + 1,
     );
   }
