@@ -12,6 +12,9 @@ import { ParquetError } from "./footer.ts";
 import type { ByteReader, PageHeader, Values } from "./types.ts";
 import { openValues, type ValueStream } from "./values.ts";
 
+/** Memory of a decoded value beside the bytes of a text, about: on its own, and in lists. */
+const [FLAT_VALUE, NESTED_VALUE] = [16, 64];
+
 /** Whether the numbers in a header are numbers, none of them negative: damage turns up here first. */
 export function isSound(header: PageHeader): boolean {
   const { data_page_header_v2: v2 } = header;
@@ -121,6 +124,30 @@ export class Page {
       this.#leaf.assemble(rows, definition, repetition, values);
     }
     this.#level = end;
+  }
+
+  /**
+   * How many of up to `count` rows that begin in this page take about `bytes` or less once they are
+   * decoded; one that takes more passes alone. Nothing is taken.
+   */
+  fitting(count: number, bytes: number): number {
+    const { flat, maxDefinition } = this.#leaf;
+    const lengths = this.#values.lengths?.();
+    if (flat && lengths === undefined) return Math.min(count, this.#levels - this.#level);
+    const each = flat ? FLAT_VALUE : NESTED_VALUE;
+    let rows = 0;
+    let used = 0;
+    for (let at = this.#level; at < this.#levels; at++) {
+      if (this.#repetition.length === 0 || this.#repetition[at] === 0) {
+        if (rows === count) break;
+        rows++;
+      }
+      used += each;
+      const defined = maxDefinition === 0 || this.#definition[at] === maxDefinition;
+      if (lengths !== undefined && defined) used += lengths();
+      if (used > bytes && rows > 1) return rows - 1;
+    }
+    return rows;
   }
 
   /** The level after `count` rows more, and how many rows begin before it. */

@@ -31,8 +31,11 @@ export interface RowBatch {
   readonly values: ReadonlyMap<string, readonly unknown[]>;
 }
 
+/** Memory that one leaf of a batch may take, bytes, about; a row that takes more is a batch. */
+const LEAF_BYTES = 2 << 20;
+
 /**
- * Reads the rows of `ranges` in order, in batches of at most `size` that never span two ranges or
+ * Reads the rows of `ranges` in order, in batches of at most `size`, or of few bytes, that never span two ranges or
  * row groups. A row group that no range touches costs nothing. `ranges` are sorted.
  *
  * @param columns Columns at the top of the schema, by name.
@@ -55,8 +58,9 @@ export async function* readBatches(
     while (next < wanted.length && wanted[next][0] < groupEnd) {
       const [start, end] = wanted[next];
       for (let from = Math.max(start, groupStart); from < Math.min(end, groupEnd); from = at) {
-        const count = Math.min(size, end - from, groupEnd - from);
-        const leaves = await takeAll(cursors, from - at, count);
+        for (const cursor of cursors.values()) cursor.skip(from - at);
+        const count = await fitting(cursors, Math.min(size, end - from, groupEnd - from));
+        const leaves = await takeAll(cursors, count);
         at = from + count;
         const join = ([name, column]: [string, SchemaTree]) =>
           [name, assembled(file.source, column, leaves)] as const;
@@ -87,24 +91,32 @@ function openCursors(
   return cursors;
 }
 
-/** Skips and takes rows of all leaves at once, so that their requests run side by side. */
+/** How many of the next `count` rows fit into {@linkcode LEAF_BYTES} by every leaf, at least 1. */
+async function fitting(cursors: ReadonlyMap<string, ColumnCursor>, count: number): Promise<number> {
+  const counts = await allSettled(
+    Array.from(cursors.values(), (cursor) => cursor.fitting(count, LEAF_BYTES)),
+  );
+  return Math.min(count, ...counts);
+}
+
+/** Takes rows of all leaves at once, so that their requests run side by side. */
 async function takeAll(
   cursors: ReadonlyMap<string, ColumnCursor>,
-  skip: number,
   count: number,
 ): Promise<Map<string, unknown[]>> {
-  const taken = await Promise.allSettled(
-    Array.from(cursors, async ([path, cursor]) => {
-      cursor.skip(skip);
-      return [path, await cursor.take(count)] as const;
-    }),
+  return new Map(
+    await allSettled(
+      Array.from(cursors, async ([path, cursor]) => [path, await cursor.take(count)] as const),
+    ),
   );
-  const values = new Map<string, unknown[]>();
-  for (const each of taken) {
+}
+
+/** All values, or the first error once nothing is under way any more. */
+async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  return (await Promise.allSettled(promises)).map((each) => {
     if (each.status === "rejected") throw each.reason;
-    values.set(...each.value);
-  }
-  return values;
+    return each.value;
+  });
 }
 
 function assembled(
