@@ -139,7 +139,7 @@ export class ColumnCursor {
     const rows = this.#rowsOf(header);
     if (rows !== undefined && rows <= this.#skip) {
       this.#skip -= rows;
-    } else {
+    } else if (data?.num_values !== 0) {
       await this.#fetch(length + size);
       const from = this.#at - this.#start + length;
       const bytes = this.#bytes.subarray(from, from + size);

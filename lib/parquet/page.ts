@@ -181,6 +181,8 @@ function levels(reader: ByteReader, max: number, count: number, length?: number)
 }
 
 function decompress(codec: string, bytes: Uint8Array, length: number): Uint8Array {
+  // Nothing may be stored as nothing, which no codec takes for its own.
+  if (length === 0) return new Uint8Array(0);
   const page = codec === "UNCOMPRESSED" ? bytes : DECOMPRESSORS[codec](bytes, length);
   if (page.length === length) return page;
   throw new ParquetError(`it holds ${page.length} bytes instead of ${length}`);

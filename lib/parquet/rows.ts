@@ -6,7 +6,7 @@ import { RunError } from "../base/errors.ts";
 import { assemble } from "./decode.ts";
 import { ColumnCursor } from "./column.ts";
 import type { RandomAccess } from "./source.ts";
-import { type FileMetaData, type RowGroup, type SchemaTree, typeName } from "./types.ts";
+import { type FileMetaData, joinPath, type RowGroup, type SchemaTree, typeName } from "./types.ts";
 
 /** Consecutive rows, `[start, end)`. */
 export type RowRange = readonly [start: number, end: number];
@@ -19,6 +19,8 @@ export interface OpenFile {
   readonly metadata: FileMetaData;
   /** Its schema. */
   readonly tree: SchemaTree;
+  /** Columns whose values become text where a number or a Date would cut them. @default none */
+  readonly exact?: ReadonlySet<string>;
 }
 
 /** Consecutive rows, column by column. */
@@ -53,6 +55,8 @@ export async function* readBatches(
   let next = 0;
   for (const group of file.metadata.row_groups) {
     const groupEnd = groupStart + Number(group.num_rows);
+    // A group without rows need not have pages, nor say where they would be.
+    if (groupEnd === groupStart) continue;
     const cursors = openCursors(file, group, columns);
     let at = groupStart;
     while (next < wanted.length && wanted[next][0] < groupEnd) {
@@ -75,7 +79,7 @@ export async function* readBatches(
 
 /** One cursor for each leaf of the columns, by path. */
 function openCursors(
-  { source, tree }: OpenFile,
+  { source, tree, exact }: OpenFile,
   group: RowGroup,
   columns: ReadonlyMap<string, SchemaTree>,
 ): Map<string, ColumnCursor> {
@@ -85,8 +89,12 @@ function openCursors(
     if (chunk === undefined || column === undefined || !columns.has(column)) continue;
     // A flat column without an annotation is text by what it is for. An id must come back as it
     // was, so there bad text is an error; inside metadata it is the input's own affair.
-    const options = { utf8: chunk.path_in_schema.length === 1, fatal: column !== "metadata" };
-    cursors.set(chunk.path_in_schema.join("."), new ColumnCursor(source, tree, chunk, options));
+    const options = {
+      utf8: chunk.path_in_schema.length === 1,
+      fatal: column !== "metadata",
+      exact: exact?.has(column) ?? false,
+    };
+    cursors.set(joinPath(chunk.path_in_schema), new ColumnCursor(source, tree, chunk, options));
   }
   return cursors;
 }
@@ -125,10 +133,11 @@ function assembled(
   leaves: ReadonlyMap<string, unknown[]>,
 ): unknown[] {
   const name = column.element.name;
-  if (column.children.length === 0) return leaves.get(name) ?? [];
-  const own = Array.from(leaves).filter(([path]) => path.startsWith(`${name}.`));
+  const own = joinPath([name]);
+  if (column.children.length === 0) return leaves.get(own) ?? [];
+  const below = Array.from(leaves).filter(([path]) => path.startsWith(`${own}.`));
   try {
-    return assemble(column, new Map(own));
+    return assemble(column, new Map(below));
   } catch (cause) {
     throw new RunError(
       "input",
