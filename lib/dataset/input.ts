@@ -79,7 +79,7 @@ export async function openInput(source: RandomAccess): Promise<Input> {
   const columns = pickColumns(source.name, tree);
   checkGroups(source.name, metadata, columns);
   const rows = Number(metadata.num_rows);
-  const file = { source, metadata, tree };
+  const file = { source, metadata, tree, exact: new Set(["metadata"]) };
   const keys = new Map(
     Array.from(columns).filter(([name]) => KEY_COLUMNS.some((key) => key === name)),
   );

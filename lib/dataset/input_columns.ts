@@ -72,6 +72,7 @@ export function checkGroups(
   const leaves = metadata.schema.filter((element) => element.type !== undefined).length;
   for (const group of metadata.row_groups) {
     rows += Number(group.num_rows);
+    if (Number(group.num_rows) === 0) continue; // nothing of it is read
     if (group.columns.length !== leaves) {
       throw damaged(
         name,
@@ -160,7 +161,8 @@ export function toWhole(value: unknown): number | null {
 
 /**
  * A decoded value of any shape as JSON text. A string that is JSON already is taken as it is. Whole
- * numbers of more than 53 bits become strings, dates ISO 8601, bytes base64, NaN and infinities null.
+ * numbers of more than 53 bits become strings, dates ISO 8601, bytes base64, NaN and infinities null;
+ * decimals, times and intervals are text already where they have to be (`parquet/exact.ts`).
  */
 export function toJsonText(value: unknown): string {
   if (typeof value === "string" && isJson(value)) return value;
