@@ -74,8 +74,8 @@ function nothingToDo({ failed }: RowCounts): string {
   const failures = failed > 0
     ? `--retry-failed makes its ${failed} failed row${failed === 1 ? "" : "s"} anew, `
     : "";
-  return `Nothing to do: the output is complete already (${failures}--fresh makes all of it anew; what was ` +
-    "paid for is reused).";
+  return `Nothing to do: the output is complete already. (${failures}--fresh makes all of it anew; ` +
+    "what was paid for is reused.)";
 }
 
 function pages(n: number, price: number): string {

@@ -66,7 +66,7 @@ Deno.test("a folder of parts, a URL or a folder for a key, and no rows each say 
   await bench.store.write(INPUT, new TextEncoder().encode("no parquet, but of some length"));
   const other = await bench.run();
   assert.equal(other.code, 3, other.stderr);
-  assert.match(message(other), /\nName a Parquet object with --input-s3-key/);
+  assert.match(message(other), /\n {2}Name a Parquet object with --input-s3-key/);
 
   await bench.store.write(INPUT, await inputWith("1 AS width", 0));
   const empty = await bench.run();
@@ -80,7 +80,7 @@ Deno.test("a run with nothing left to do says how to do what one may have meant"
   const whole = await bench.run();
   assert.match(
     whole.stdout,
-    /^Nothing to do: .* \(--fresh makes all of it anew; what was paid for is reused\)/,
+    /^Nothing to do: .* \(--fresh makes all of it anew; what was paid for is reused\.\)/,
   );
   await bench.store.remove("images/1.png");
   assert.equal((await bench.run(["--fresh", "--max-failure-rate", "1"])).code, 0);

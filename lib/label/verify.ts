@@ -231,7 +231,7 @@ function showing(): Shown {
 /** What a row without a stored answer must be, but for what became of its page and when. */
 function unanswered(row: InputRow, { metadata }: OutputRow, engine: Engine): OutputRow {
   const { error_code: code, error_message: message, attempts, processed_at: at } = metadata;
-  const failure = { code: code as FailureCode, message: message! };
+  const failure = { code: code as FailureCode, message: message ?? "" };
   const image = { failure, sha256: metadata.image_sha256, size: metadata.image_bytes };
   const obtained = { answerKey: null, billedPages: null, attempts, at };
   return outputRow(row, engine.name, image, obtained, 0);

@@ -150,7 +150,7 @@ function answer(key: string): Document {
 
 /** What docs/RELIABILITY.md says is not proven. `+` is a value that is raised. */
 const UNPROVEN: readonly RegExp[] = [
-  /^manifest\.json (created_at|created_by|batch_job_id)$/,
+  /^manifest\.json (created_at|created_by|batch_job_id|output)$/,
   /^result\.json finished_at$/,
   /^ledger\.json runs\.[^.]+\.updated_at$/,
   /^ledger\.json runs\.[^.]+\.(answers|billed_pages|attempts|answers_reused) \+$/,

@@ -83,7 +83,7 @@ Deno.test("a batch is believed if it is this run's, in its place, whole and of t
     ],
     "a footer that counts other rows": [
       await batch(ROWS, footerOf(ROWS, { counts: { ...counts, rows: 3 } })),
-      /holds 4 rows of 4/,
+      /its footer counts 3 rows, it holds 4/,
     ],
     "a footer that is none": [await batch(ROWS, "{}"), /its footer is foreign/],
     "of another layout": [await foreign(), /columns are not those of this version/],

@@ -37,10 +37,10 @@ export async function writeDocument(
   store: Store,
   key: string,
   document: object,
-  options: Pick<WriteOptions, "onlyIf"> & { readonly oneLine?: boolean } = {},
+  options: Pick<WriteOptions, "onlyIf" | "failing"> & { readonly oneLine?: boolean } = {},
 ): Promise<ObjectInfo> {
   const text = JSON.stringify(document, null, options.oneLine ? undefined : 2) + "\n";
-  const { onlyIf } = options;
+  const { onlyIf, failing } = options;
   const bytes = new TextEncoder().encode(text);
-  return await store.write(key, bytes, { contentType: "application/json", onlyIf });
+  return await store.write(key, bytes, { contentType: "application/json", onlyIf, failing });
 }

@@ -99,7 +99,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   };
   const prove = async (etag: string): Promise<Lease> => {
     const { hold, onlyIf } = tried!;
-    const refused = await writeLease(store, key, hold.document, onlyIf) === undefined;
+    const refused = await writeLease(store, key, hold.document, onlyIf, true) === undefined;
     return refused
       ? new HeldLease(options, hold, etag, onlyIf !== "absent")
       : withoutLease(options, onlyIf, "ignores");
@@ -261,7 +261,7 @@ class HeldLease implements Lease {
         this.#renewed = sent;
         this.#sent.clear();
         if (!released && !this.#proven) {
-          this.#proven = await writeLease(store, key, document, onlyIf) === undefined;
+          this.#proven = await writeLease(store, key, document, onlyIf, true) === undefined;
           if (!this.#proven) this.#letGo("ignores");
         }
         return true;
@@ -363,9 +363,10 @@ async function writeLease(
   key: string,
   document: LeaseDocument,
   onlyIf: Condition,
+  failing = false,
 ): Promise<string | undefined> {
   try {
-    return (await writeDocument(store, key, document, { onlyIf })).etag;
+    return (await writeDocument(store, key, document, { onlyIf, failing })).etag;
   } catch (error) {
     if (error instanceof StoreError && error.kind === "precondition") return undefined;
     throw error;

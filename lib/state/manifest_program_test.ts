@@ -35,7 +35,10 @@ Deno.test("an option that nobody gave is the manifest's, one that was given must
   assert.equal(first.code, 8, first.stderr);
   const other = await runProgram([...small, "--batch-size", "5"], options);
   assert.equal(other.code, 7, other.stderr);
-  assert.match(message(other), /batch size was '4', now '5'\.\nGive --batch-size 4 to continue/);
+  assert.match(
+    message(other),
+    /batch size was '4', now '5'\.\n {2}Give --batch-size 4 to continue/,
+  );
   assert.doesNotMatch(message(other), /model/);
   const second = await runProgram(small, options);
   assert.equal(second.code, 0, second.stderr);
@@ -53,7 +56,10 @@ Deno.test("a run of an engine that this version doesn't have is said to be so, w
   const text = JSON.stringify({ ...manifest, engine: "newer", created_by: "pseudolabel/9.0.0" });
   await bench.store.write(MANIFEST, new TextEncoder().encode(text));
   await bench.store.remove("checkpoints/demo/result.json");
-  for (const command of ["run", "rebuild", "verify"]) {
+  const verified = await bench.run(["verify"]);
+  assert.equal(verified.code, 9, verified.stderr);
+  assert.match(verified.stdout, /"manifest".*this version knows no engine 'newer'/);
+  for (const command of ["run", "rebuild"]) {
     const ended = await bench.run([command]);
     assert.equal(ended.code, 7, ended.stderr);
     assert.match(

@@ -105,9 +105,8 @@ class S3Bucket implements Store {
       // We may have lost to ourselves: a first try arrived, but its reply did not. How often it
       // was tried doesn't tell (Deno's HTTP client repeats on a stale connection by itself), and
       // equal bytes would let two claimants of one name both win; so each write carries an id.
-      if (id === undefined || !(error instanceof StoreError && error.kind === "precondition")) {
-        throw error;
-      }
+      const lost = error instanceof StoreError && error.kind === "precondition";
+      if (id === undefined || options.failing || !lost) throw error;
       const head = () =>
         this.#s3.headObject({ Bucket: this.#bucket, Key: key }, { abortSignal: signal });
       const there = await this.#run(action, signal, head).catch(() => undefined);

@@ -64,6 +64,11 @@ export interface WriteOptions {
    */
   readonly onlyIf?: "absent" | { readonly etag: string };
   /**
+   * Whether the condition is expected to fail: then nobody asks whether an earlier try of this very
+   * write has made it fail, which saves a request. @default false
+   */
+  readonly failing?: boolean;
+  /**
    * Names a conditional write over several calls: one that finds the object of an earlier call with
    * the same id, whose reply was lost, has succeeded. A store without user metadata may ignore it.
    * @default one of its own for each call
