@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { type Measure, renderMarkdown, renderText } from "./figures.ts";
+import { measureDense } from "./dense.ts";
 import { measureFiles } from "./files.ts";
 import { measureMemory, measureOverhead } from "./load.ts";
 import { measureStartUp, measureTask } from "./process_costs.ts";
@@ -24,13 +25,15 @@ const HELP = `deno task bench [--quick] [--only 1,4] [--markdown] [--json FILE]
                  5  writing and joining Parquet beside DuckDB
                  6  time from start to first request
                  7  CPU per image in a quarter of a vCPU
+                 8  memory where rows are heavy: dense pages, long metadata, long ids;
+                    only where it is named
   --markdown   the table as Markdown
   --json FILE  all figures there, else as the last line of the output
 
 PSEUDOLABEL_PROGRAM names an executable to measure instead of this checkout.
 `;
 
-const PARTS = [1, 2, 3, 4, 5, 6, 7];
+const PARTS = [1, 2, 3, 4, 5, 6, 7, 8];
 
 /** A full benchmark takes so long at most. */
 const MOST_SECONDS = 590;
@@ -42,6 +45,7 @@ export async function measure(bench: Bench, parts: ReadonlySet<number>): Promise
   if (parts.has(5)) measures.push(...await measureFiles(bench));
   if (parts.has(6)) measures.push(...await measureStartUp(bench));
   if (parts.has(7)) measures.push(...await measureTask(bench));
+  if (parts.has(8)) measures.push(...await measureDense(bench));
   if (parts.has(4)) measures.push(...await measureMemory(bench));
   return measures.sort((a, b) => a.part - b.part);
 }
@@ -73,10 +77,10 @@ async function main(args: string[]): Promise<number> {
   }
   const { quick, only } = values;
   const parts = only === undefined
-    ? new Set(PARTS.filter((part) => !quick || part !== 7))
+    ? new Set(PARTS.filter((part) => part !== 8 && (!quick || part !== 7)))
     : parseParts(only);
   if (!parts) {
-    console.error(`bench: --only takes numbers from 1 to 7 and commas: it is '${only}'`);
+    console.error(`bench: --only takes numbers from 1 to 8 and commas: it is '${only}'`);
     return 2;
   }
   const begin = performance.now();

@@ -36,6 +36,8 @@ export interface ProgramOptions {
   readonly checkout?: string;
   /** It is killed after so long, milliseconds. @default 60,000 */
   readonly timeoutMs?: number;
+  /** Its heap in MB; an executable keeps its own. @default that of `deno task run` */
+  readonly heapMb?: number;
 }
 
 const CHECKOUT = new URL("../../", import.meta.url).pathname;
@@ -80,14 +82,18 @@ export function devCommand(file: string | URL, ...args: readonly string[]): Comm
 
 /** Starts the program. */
 export function startProgram(args: readonly string[], options: ProgramOptions = {}): Program {
-  const { env = {}, checkout = CHECKOUT, timeoutMs = 60_000 } = options;
+  const { env = {}, checkout = CHECKOUT, timeoutMs = 60_000, heapMb } = options;
   const program = programCommand(args, checkout);
+  const heap = /--max-old-space-size=\d+/;
+  const flags = heapMb === undefined
+    ? program.args
+    : program.args.map((arg) => arg.replace(heap, `--max-old-space-size=${heapMb}`));
   const inherited = Object.fromEntries(
     ["PATH", "HOME", "DENO_DIR", "XDG_CACHE_HOME", "TMPDIR"]
       .map((name) => [name, Deno.env.get(name) ?? ""]).filter(([, value]) => value !== ""),
   );
   const child = new Deno.Command(program.command, {
-    args: program.args,
+    args: flags,
     cwd: checkout,
     clearEnv: true,
     env: { ...inherited, NO_COLOR: "1", ...env },

@@ -132,6 +132,7 @@ export class ColumnCursor {
     const size = header.compressed_page_size;
     const next = this.#at + length + size;
     if (next > this.#end) throw this.#damaged("has a page that runs past its end");
+    this.#page?.release();
     this.#page = undefined;
     const data = header.data_page_header ?? header.data_page_header_v2;
     this.#seen += data?.num_values ?? 0;

@@ -35,6 +35,9 @@ import {
   type Values,
 } from "./types.ts";
 
+// Without WebAssembly, whose memory comes on top of what it makes.
+export { snappyUncompress } from "hyparquet";
+
 // The library's types are narrower than ours by their unions of names; what it produced itself is
 // handed back to it by a cast.
 type Footer = ReturnType<typeof parquetMetadata>;
@@ -128,6 +131,8 @@ export class Leaf {
   readonly maxRepetition: number;
   /** Whether the column lies at the top of the schema and is no list: one value or null per row. */
   readonly flat: boolean;
+  /** Whether converted values are copies, so that the page's bytes can go once they are taken. */
+  readonly copies: boolean;
   readonly #path: Tree[];
   readonly #decoder: Decoder;
   readonly #exact: ((values: Values) => Values) | undefined;
@@ -158,6 +163,9 @@ export class Leaf {
     this.#exact = options.exact && !variant
       ? exactConversion(element as SchemaElement, text, options.utf8)
       : undefined;
+    const isText = element.converted_type === "UTF8" || element.logical_type?.type === "STRING";
+    this.copies = !variant && element.type === "BYTE_ARRAY" &&
+      (this.#exact !== undefined || isText || options.utf8);
   }
 
   /** Decodes `count` values in one of the encodings other than a dictionary's, not yet converted. */

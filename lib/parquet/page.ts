@@ -15,6 +15,9 @@ import { openValues, type ValueStream } from "./values.ts";
 /** Memory of a decoded value beside the bytes of a text, about: on its own, and in lists. */
 const [FLAT_VALUE, NESTED_VALUE] = [16, 64];
 
+/** From so many bytes on a page's memory is given back by hand. */
+const MUCH = 4 << 20;
+
 /** Whether the numbers in a header are numbers, none of them negative: damage turns up here first. */
 export function isSound(header: PageHeader): boolean {
   const { data_page_header_v2: v2 } = header;
@@ -46,6 +49,8 @@ export class Page {
   readonly #definition: Uint8Array;
   readonly #repetition: Uint8Array;
   readonly #values: ValueStream;
+  /** Bytes that were made for this page alone. */
+  readonly #own: Uint8Array | undefined;
   /** There are as many levels as values, nulls and empty lists included; those before are done. */
   readonly #levels: number;
   #level = 0;
@@ -69,6 +74,7 @@ export class Page {
     if (data === undefined) throw new ParquetError(`a page of type ${header.type} without header`);
     this.#levels = data.num_values;
     let reader: ByteReader;
+    let page: Uint8Array;
     if (v2 !== undefined) {
       const { repetition_levels_byte_length: first, definition_levels_byte_length: second } = v2;
       reader = readerOf(bytes);
@@ -77,12 +83,15 @@ export class Page {
       this.#definition = levels(reader, leaf.maxDefinition, this.#levels, second);
       const rest = bytes.subarray(first + second);
       const length = header.uncompressed_page_size - first - second;
-      reader = readerOf(v2.is_compressed === false ? rest : decompress(codec, rest, length));
+      page = v2.is_compressed === false ? rest : decompress(codec, rest, length);
+      reader = readerOf(page);
     } else {
-      reader = readerOf(decompress(codec, bytes, header.uncompressed_page_size));
+      page = decompress(codec, bytes, header.uncompressed_page_size);
+      reader = readerOf(page);
       this.#repetition = levels(reader, leaf.maxRepetition, this.#levels);
       this.#definition = levels(reader, leaf.maxDefinition, this.#levels);
     }
+    this.#own = page.buffer === bytes.buffer ? undefined : page;
     this.#values = openValues(
       leaf,
       reader,
@@ -95,6 +104,13 @@ export class Page {
   /** Whether all rows have been skipped or taken. */
   get done(): boolean {
     return this.#level >= this.#levels;
+  }
+
+  /** Gives its memory back at once where it is much; the collector would keep some pages first. */
+  release(): void {
+    const { buffer } = this.#own ?? {};
+    const much = buffer instanceof ArrayBuffer && buffer.byteLength > MUCH;
+    if (much && this.#leaf.copies && !buffer.detached) buffer.transfer(0);
   }
 
   /** Passes over up to `count` rows that begin in this page; tells how many it were. */
