@@ -44,8 +44,8 @@ const BUCKET = "bench";
 
 /** Longest time that the API takes over a page, milliseconds. */
 const LATENCY_MS = 12;
-/** A second signal comes at most so long after the first one, milliseconds. */
-const DOUBLED_MS = 300;
+/** A second signal comes at most so long after the first one, milliseconds; mostly at once. */
+const DOUBLED_MS = 1_500;
 /** An outage that outlasts a signal by more than this excuses what couldn't be stored, milliseconds. */
 const GRACE_MS = 10_000;
 /** A process stands still for so long at most, milliseconds. */
@@ -106,6 +106,8 @@ export interface RunOptions {
   readonly skew?: number;
   /** By how much that of its rival is, should there be one. */
   readonly rivalSkew?: number;
+  /** What happens to that one. @default nothing */
+  readonly rivalPlan?: Plan;
 }
 
 /** How a process ended. */
@@ -125,6 +127,7 @@ interface Runner extends Asker {
   readonly plan: Map<number, Deed>;
   readonly rival: PromiseWithResolvers<RunEnd | undefined>;
   readonly rivalSkew: number | undefined;
+  readonly rivalPlan: Plan | undefined;
   requests: number;
   /** Images whose answers it has stored, in order. */
   readonly saved: string[];
@@ -171,6 +174,8 @@ export class SoakBench implements AsyncDisposable {
   /** What of a killed process is to be looked at when the next one of its data set is heard of. */
   readonly #toSettle = new Map<string, Runner[]>();
   #outage: { readonly until: number; readonly fault: StoreFault } | undefined;
+  /** How long the store will be gone from the next paid page on, milliseconds. */
+  #outageAhead: number | undefined;
   #calm = false;
 
   private constructor(options: SoakBenchOptions, s3: S3Double, api: UpstageServer) {
@@ -233,10 +238,18 @@ export class SoakBench implements AsyncDisposable {
       .map(({ blamed }) => blamed.size);
   }
 
+  /** Says so if a killed process, or one that stood still, had more pages unsaved than it may. */
+  checkUnsaved(): void {
+    for (const { name, blamed } of this.#runners.values()) {
+      if (blamed.size <= 2 * this.#options.concurrency) continue;
+      this.violate("too much was unsaved at a kill", `${blamed.size} pages of ${name}`);
+    }
+  }
+
   /** From now on nothing misbehaves but what always does. */
   calm(): void {
     this.#calm = true;
-    this.#outage = undefined;
+    this.#outage = this.#outageAhead = undefined;
   }
 
   /** Ends all that is running, as it has taken too long. */
@@ -246,7 +259,7 @@ export class SoakBench implements AsyncDisposable {
 
   /** Runs the program once, and a rival if its plan says so. */
   async run(options: RunOptions = {}): Promise<RunEnd> {
-    const { dataset = DATASET, plan = new Map(), args = [], skew, rivalSkew } = options;
+    const { dataset = DATASET, plan = new Map(), args = [], skew, rivalSkew, rivalPlan } = options;
     const { accessKeyId, secretAccessKey, url } = this.#s3;
     const name = `${dataset}-${this.#runners.size + 1}`;
     if (skew) this.counts.skewedProcesses++;
@@ -266,7 +279,7 @@ export class SoakBench implements AsyncDisposable {
       timeoutMs: 600_000,
     });
     const runner: Runner = {
-      ...{ name, dataset, program, plan: new Map(plan), rivalSkew },
+      ...{ name, dataset, program, plan: new Map(plan), rivalSkew, rivalPlan },
       ...{ fate: "alive", blamed: new Set(), failedInRow: 0, poisoned: 0 },
       ...{ requests: 0, saved: [], signalledAt: undefined, resume: undefined, ended: false },
       rival: Promise.withResolvers(),
@@ -314,13 +327,10 @@ export class SoakBench implements AsyncDisposable {
       case "signal":
         this.#signalTwice(runner, deed.signal);
         return undefined;
-      case "outage": {
-        const until = performance.now() + deed.ms;
-        this.#outage = { until, fault: oneOf(this.#options.random, OUTAGES) };
-        this.counts.outages++;
-        this.counts.outageSeconds += deed.ms / 1_000;
+      case "outage":
+        if (this.#options.random() < 0.5) this.#beginOutage(deed.ms);
+        else this.#outageAhead = deed.ms;
         return undefined;
-      }
       case "stall":
         this.#stall(runner);
         return undefined;
@@ -330,6 +340,14 @@ export class SoakBench implements AsyncDisposable {
       case undefined:
         return undefined;
     }
+  }
+
+  #beginOutage(ms: number): void {
+    this.#outageAhead = undefined;
+    const until = performance.now() + ms;
+    this.#outage = { until, fault: oneOf(this.#options.random, OUTAGES) };
+    this.counts.outages++;
+    this.counts.outageSeconds += ms / 1_000;
   }
 
   #kill(runner: Runner): boolean {
@@ -353,7 +371,9 @@ export class SoakBench implements AsyncDisposable {
     runner.signalledAt = performance.now();
     this.counts.signals++;
     send();
-    setTimeout(send, between(this.#options.random, 0, DOUBLED_MS));
+    // Not both in one go: a signal that is not yet delivered absorbs its like.
+    const { random } = this.#options;
+    setTimeout(send, random() < 0.3 ? between(random, 0, DOUBLED_MS) : between(random, 1, 10));
   }
 
   #stall(runner: Runner): void {
@@ -375,8 +395,8 @@ export class SoakBench implements AsyncDisposable {
 
   #startRival(runner: Runner): void {
     this.counts.rivals++;
-    const { dataset, rivalSkew: skew } = runner;
-    const rival = this.run({ dataset, skew });
+    const { dataset, rivalSkew: skew, rivalPlan: plan } = runner;
+    const rival = this.run({ dataset, skew, plan });
     const { name } = [...this.#runners.values()].at(-1)!;
     this.#rivals.set(name, runner);
     rival.finally(() => runner.resume?.()).then(runner.rival.resolve, runner.rival.reject);
@@ -386,16 +406,12 @@ export class SoakBench implements AsyncDisposable {
   #settle({ dataset }: Runner): void {
     const earlier = this.#toSettle.get(dataset) ?? [];
     this.#toSettle.set(dataset, []);
-    const { faults, random, concurrency } = this.#options;
+    const { faults, random } = this.#options;
     const own = new Set([...this.#runners.values()].filter((other) => other.dataset === dataset));
     const [reserved, billed] = [reservedPages(this.objects, dataset), this.books.billedTo(own)];
     if (earlier.length > 0 && reserved < billed) {
       const most = `${reserved} pages were reserved before ${billed} were billed`;
       this.violate(`pages of ${dataset} were billed and not reserved`, most);
-    }
-    for (const { name, blamed } of this.#runners.values()) {
-      if (blamed.size <= 2 * concurrency) continue;
-      this.violate("too much was unsaved at a kill", `${blamed.size} pages of ${name}`);
     }
     if (!faults.has("torn") || this.#calm) return;
     for (const runner of earlier) {
@@ -488,6 +504,7 @@ export class SoakBench implements AsyncDisposable {
     const wrong = this.#calm ? undefined : this.#apiFault(good.page);
     if (wrong) return this.#fail(ask, wrong, false);
     this.books.bill(ask);
+    if (this.#outageAhead !== undefined) this.#beginOutage(this.#outageAhead);
     if (drift === "none") return good;
     const { page, body } = drifted(image, good.page);
     if (drift === "clean") return { kind: "page", page };

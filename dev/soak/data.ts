@@ -64,12 +64,13 @@ export async function soakData(count: number, bucket?: string): Promise<SoakData
   return { rows, objects, needed };
 }
 
-/** A second data set over the same images, in the opposite order: its input, and its rows. */
-export async function twinOf(
+/** The input of a second data set over the same images. @param reversed Whether the last come first. */
+export async function twinInput(
   { rows }: SoakData,
-): Promise<{ readonly rows: readonly InputRow[]; readonly input: Uint8Array<ArrayBuffer> }> {
-  const mirrored = rows.toReversed().map((row, index) => ({ ...row, index, id: `twin-${index}` }));
-  return { rows: mirrored, input: await encodeInput(mirrored) };
+  reversed: boolean,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const ordered = reversed ? rows.toReversed() : rows;
+  return await encodeInput(ordered.map((row, index) => ({ ...row, index, id: `twin-${index}` })));
 }
 
 function contentOf(index: number): Uint8Array<ArrayBuffer> | undefined {

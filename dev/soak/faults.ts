@@ -135,21 +135,24 @@ const POISON: readonly Answer[] = [
 const ALIKE = 6;
 
 /**
- * Chooses pages that never get an answer: up to four that fail, of one kind, and six that are
- * rejected alike; of a small data set fewer.
+ * Chooses pages that never get an answer: up to four that fail in one way, and in half of the rounds
+ * six that are rejected alike, each side by side; of a small data set fewer.
  *
- * @param pages SHA-256 of what can be read, the first ones left out.
+ * @param pages SHA-256 of what can be read in the order of rows, the first ones left out.
  */
 export function poison(random: () => number, pages: readonly string[]): Map<string, Answer> {
   const chosen = new Map<string, Answer>();
-  const most = Math.floor(pages.length / 4);
   const choose = (count: number, answer: Answer) => {
-    for (let n = 0; n < Math.min(count, most); n++) chosen.set(oneOf(random, pages), answer);
+    const last = Math.max(0, pages.length - count);
+    // What comes last is soon all that is left to ask for.
+    const first = random() < 0.5 ? last : between(random, 0, last);
+    const most = Math.min(count, Math.floor(pages.length / 4));
+    for (const page of pages.slice(first, first + most)) chosen.set(page, answer);
   };
-  choose(between(random, 1, 4), oneOf(random, POISON));
   if (random() < 0.5) {
     choose(ALIKE, errorAnswer(400, "invalid_request_body", "this page has no text layer"));
   }
+  choose(between(random, 1, 4), oneOf(random, POISON));
   return chosen;
 }
 

@@ -20,7 +20,7 @@ import {
   storedAnswers,
   storedPages,
   TWIN,
-  twinOf,
+  twinInput,
 } from "./data.ts";
 import {
   between,
@@ -124,7 +124,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const random = seeded(options.seed);
   const on = new Set(options.faults);
   const data = await soakData(options.rows, "bench");
-  const twin = on.has("twin") ? await twinOf(data) : undefined;
+  const twin = on.has("twin") ? await twinInput(data, random() < 0.3) : undefined;
   const datasets = twin ? [DATASET, TWIN] : [DATASET];
   const candidates = data.rows.slice(SOUND_ROWS).map(({ index }) =>
     data.objects.get(`images/${index}.png`)
@@ -147,7 +147,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   ].flat();
   const common = {
     data: { ...data, needed },
-    more: twin && new Map([[defaultInputKey(TWIN), twin.input]]),
+    more: twin && new Map([[defaultInputKey(TWIN), twin]]),
     ...{ args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
     clocks: on.has("clocks") ? await clockLibrary() : undefined,
   };
@@ -184,7 +184,10 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
       }
       const skew = common.clocks && random() < 0.5 ? oneOf(random, SKEWS) : undefined;
       const rivalSkew = common.clocks ? oneOf(random, SKEWS) : undefined;
-      const end = await bench.run({ dataset, plan: plans.next(), skew, rivalSkew });
+      const end = await bench.run({
+        ...{ dataset, plan: plans.next(), skew, rivalSkew },
+        rivalPlan: plans.end(),
+      });
       if (end.rival) processes++;
       checkEnd(bench, end, end.rival !== undefined);
       if (end.rival) checkEnd(bench, end.rival, true);
@@ -220,6 +223,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   if (rows.lost + rows.doubled + rows.wrong > 0) {
     bench.violate("rows differ", JSON.stringify(rows));
   }
+  bench.checkUnsaved();
   const { objects, books } = bench;
   const pagesBilled = bench.billedPages - bench.billedByFaults;
   const paidAgainFor = { ...books.again };
@@ -328,20 +332,27 @@ class Planner {
     private readonly lanes: number,
   ) {}
 
-  next(): Plan {
+  /** Of a process that is started beside another one: how it ends. */
+  end(): Map<number, Deed> {
     const { random, on, bench } = this;
     const { kills, signals } = bench.counts;
     const left = Math.ceil((this.options.kills - kills - signals) / this.lanes);
+    if (left <= 0) return new Map();
     // A page is four requests; beginning and end are some thirty. So the kills are spread over all.
-    const most = Math.max(30, Math.ceil(8 * bench.missing / Math.max(1, left)));
-    const plan = new Map<number, Deed>();
-    const end = between(random, 1, most);
-    if (left > 0) {
-      const signal = oneOf<Deno.Signal>(random, ["SIGINT", "SIGTERM"]);
-      const isSignal = on.has("signals") && random() < 0.5;
-      plan.set(end, isSignal ? { kind: "signal", signal } : { kind: "kill" });
-    }
-    const before = () => between(random, 1, left > 0 ? end : most);
+    const most = Math.max(30, Math.ceil(8 * bench.missing / left));
+    const signal = oneOf<Deno.Signal>(random, ["SIGINT", "SIGTERM"]);
+    const isSignal = on.has("signals") && random() < 0.5;
+    return new Map([
+      [between(random, 1, most), isSignal ? { kind: "signal", signal } : { kind: "kill" }],
+    ]);
+  }
+
+  /** Of a process of its own. */
+  next(): Plan {
+    const { random, on } = this;
+    const plan = this.end();
+    const [end = 100] = plan.keys();
+    const before = () => between(random, 1, end);
     if (on.has("outages") && this.#outages < ROUND_OUTAGES && random() < 0.3) {
       this.#outages++;
       const isLong = random() < LONG_OUTAGES;
