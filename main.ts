@@ -3,13 +3,20 @@
  * What to do with them is up to `commands/commands.ts`.
  */
 
-import { EXIT, explain, RunError } from "./lib/base/errors.ts";
+import { EXIT, explain } from "./lib/base/errors.ts";
+import { printable } from "./lib/base/text.ts";
 import type { Build } from "./lib/base/version.ts";
+import {
+  GRACE_MS,
+  LAST_MS,
+  type Leaving,
+  SAME_WISH_MS,
+  stoppingNote,
+  stopReason,
+} from "./lib/cli/stopping.ts";
 
-/** Requests in flight at the first signal get this long; Batch kills 30 s after SIGTERM. */
-const GRACE_MS = 20_000;
-/** Then the process ends, whatever still hangs. */
-const LAST_MS = 24_000;
+/** A pipe that takes nothing just now, as its reader is slow, is waited for so long; milliseconds. */
+const BUSY_MS = 1_000;
 
 /** The whole program but its exit, whose code it returns; `build` is what an executable tells. */
 export async function main(args: readonly string[], build?: Build): Promise<number> {
@@ -21,11 +28,10 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
       variable: (name) => Deno.env.get(name),
       print,
       printError,
-      terminal: Deno.stderr.isTerminal()
-        ? { columns: () => Deno.consoleSize().columns }
-        : undefined,
+      terminal: Deno.stderr.isTerminal() ? { columns } : undefined,
       stop: signals.stop,
       giveUp: signals.giveUp,
+      onSignal: (leaving) => signals.leaving = leaving,
       pid: Deno.pid,
       hostname: () => Deno.hostname(),
       standalone: Deno.build.standalone,
@@ -34,26 +40,50 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
     return EXIT[exit];
   } catch (error) {
     const [exit, message] = explain(error);
-    printError(`pseudolabel: ${message}\n`);
+    printError(`pseudolabel: ${printable(message)}\n`);
     return EXIT[exit];
   }
 }
 
 function print(text: string): void {
-  writeAll(Deno.stdout, text);
+  const problem = writeAll(Deno.stdout, text);
+  if (problem === undefined || problem instanceof Deno.errors.BrokenPipe) return; // `… | head`
+  printError(`pseudolabel: cannot write to standard output: ${printable(problem.message)}\n`);
 }
 
+/** Whoever reads this may go away, or their disk be full: no reason to end what is being paid for. */
 function printError(text: string): void {
   writeAll(Deno.stderr, text);
 }
 
-/** Synchronous, so that nothing is lost when the process ends right after. */
-function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+/**
+ * Writes all of a text, synchronously, so that nothing is lost when the process ends right after.
+ *
+ * @returns What went wrong, if anything did: a full disk, a reader that is gone.
+ */
+function writeAll(
+  stream: { writeSync(bytes: Uint8Array): number },
+  text: string,
+): Error | undefined {
   let bytes = new TextEncoder().encode(text);
+  const deadline = performance.now() + BUSY_MS;
+  while (bytes.length > 0) {
+    try {
+      bytes = bytes.subarray(stream.writeSync(bytes));
+    } catch (error) {
+      const busy = error instanceof Deno.errors.WouldBlock && performance.now() < deadline;
+      if (!busy) return error as Error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+/** Columns of the terminal; 80 where it tells none, or is gone. */
+function columns(): number {
   try {
-    while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error; // `… | head` is no failure
+    return Deno.consoleSize().columns || 80;
+  } catch {
+    return 80;
   }
 }
 
@@ -62,12 +92,18 @@ export function stopSignals(os: typeof Deno.build.os): readonly Deno.Signal[] {
   return os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT"];
 }
 
-/** The first of these signals stops the run in good order, the second one at once. */
+/**
+ * The first of these signals stops the run in good order, another one at once. One of the same kind
+ * right after it is the same wish: a task runner passes on what reached the program already.
+ */
 class StopSignals implements Disposable {
+  /** Says what a signal means for the work that is under way; absent while there is none. */
+  leaving: Leaving | undefined;
   readonly #stop = new AbortController();
   readonly #giveUp = new AbortController();
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
   readonly #handlers: [Deno.Signal, () => void][];
+  #first: { readonly name: Deno.Signal; readonly at: number } | undefined;
 
   constructor() {
     this.#handlers = stopSignals(Deno.build.os).map((name) => [name, () => this.#on(name)]);
@@ -85,20 +121,26 @@ class StopSignals implements Disposable {
   }
 
   #on(name: Deno.Signal): void {
-    if (this.#stop.signal.aborted) Deno.exit(EXIT.again);
-    const reason = new RunError(
-      "again",
-      `stopped by ${name}; every answer that arrived is stored: ` +
-        "run the same command again and it continues",
-    );
+    const first = this.#first;
+    if (first !== undefined) {
+      if (name === first.name && performance.now() - first.at < SAME_WISH_MS) return;
+      return this.#leave(name, "asked again");
+    }
+    this.#first = { name, at: performance.now() };
+    const reason = stopReason(name);
+    if (this.leaving) this.leaving.stopping(name);
+    else printError(`pseudolabel: ${stoppingNote(name, { inFlight: 0, unsaved: 0 })}\n`);
     this.#stop.abort(reason);
     this.#timers.push(
       setTimeout(() => this.#giveUp.abort(reason), GRACE_MS),
-      setTimeout(() => {
-        printError(`pseudolabel: ${reason.message}\n`);
-        Deno.exit(EXIT.again);
-      }, LAST_MS),
+      setTimeout(() => this.#leave(name, "out of time"), LAST_MS),
     );
+  }
+
+  #leave(name: Deno.Signal, why: Parameters<Leaving["leaving"]>[1]): void {
+    if (this.leaving) this.leaving.leaving(name, why);
+    else printError(`pseudolabel: ${stopReason(name).message}\n`);
+    Deno.exit(EXIT.again);
   }
 
   [Symbol.dispose](): void {

@@ -38,12 +38,15 @@ roles. About five minutes. Safe to run again; options that are not given keep wh
 
   --region REGION         default: AWS_REGION, config.env, the profile's region
   --name NAME             prefix of everything (default: pseudolabel)
-  --bucket BUCKET         default: NAME-ACCOUNT-REGION; made if it does not exist
+  --bucket BUCKET         default: NAME-ACCOUNT-REGION; made if it does not exist. One that this
+                          script did not make is used only if it is named here, keeps its own
+                          rules and encryption, and is never removed
   --images-bucket BUCKET  another bucket with images, read only; repeatable; none takes all away
   --vpc VPC               default: the default VPC; without one a small network is made
   --subnets ID,ID         ones from which the internet is reached (default: the VPC's public ones)
   --max-vcpus N           of all running jobs together (default: 4; a job has 0.25)
-  --new-key               replace the API key: from UPSTAGE_API_KEY, standard input or the terminal
+  --new-key               replace the API key: from UPSTAGE_API_KEY, standard input or the terminal;
+                          also in a secret that this script did not make
   --github OWNER/REPO     a role for its workflows, without long-lived keys; none takes it away
   --github-ref REF        the one ref that may use it (default: refs/heads/main)
   --dry-run               change nothing; say what would be done
@@ -51,7 +54,8 @@ roles. About five minutes. Safe to run again; options that are not given keep wh
                           environment; prints its ARN
   --image URI             image of the job definition (default: the one in use, at first the
                           repository's :latest)
-  --destroy               remove everything after asking; a bucket only if it is empty
+  --destroy               remove everything after asking, but nothing that this script did not make;
+                          a bucket only if it is empty
   --delete-data           with --destroy: also a bucket with data in it
   --help
 END
@@ -140,6 +144,14 @@ read_config() {
   done < "$root/config.env"
 }
 
+# Whatever lies in its place must not be found out when everything is made.
+check_config() {
+  [[ -f $root/config.env || (! -e $root/config.env && ! -L $root/config.env) ]] ||
+    die "$root/config.env is no file: move it away, the result is written there"
+  if [[ -e $root/config.env ]]; then [[ -w $root/config.env ]]; else [[ -w $root ]]; fi ||
+    die "$root/config.env can't be written: the result goes there"
+}
+
 write_config() {
   local key
   for key in "${CONFIG[@]}"; do printf '%s=%s\n' "$key" "${!key-}"; done > "$scratch/config.env"
@@ -176,6 +188,7 @@ default_bucket=$name-$account-$region
 secret=$name/upstage-api-key
 secret_arn=""
 read_stack
+given_bucket=$bucket
 bucket=${bucket:-${stack_bucket:-$default_bucket}}
 
 if [[ $mode == destroy ]]; then
@@ -185,9 +198,11 @@ if [[ $mode == destroy ]]; then
 fi
 
 # What can go wrong for want of the right option comes first, before anything is made.
+check_config
 settle_stack
 choose_network
 look_up_secret
+look_up_bucket
 keep_bucket
 keep_secret
 deploy_stack

@@ -2,69 +2,112 @@
 # shellcheck disable=SC2154,SC2034 # variables are set and used by setup-aws.sh
 #
 # What must outlive everything else: the bucket with the data and the paid answers, and the secret
-# with the API key. Both are made if they are missing, then given their settings. Sourced by
-# setup-aws.sh.
+# with the API key. Both are made if they are missing, then given their settings. One that was not
+# made here is used only when an option names it, keeps what its owner set, and is never removed.
+# Sourced by setup-aws.sh.
 
 # Bucket policy statement and lifecycle rules by which their maker is known.
 readonly TLS_SID=PseudolabelTlsOnly RULE_ID=pseudolabel-tidy
 readonly MADE_BY=setup-aws.sh
 
-keep_bucket() {
-  local ours=false marked=false
-  if lookup '\(404\)|\(403\)|\(301\)' "look up bucket $bucket" s3api head-bucket --bucket "$bucket"; then
+# Looks the bucket up, so that nothing is made before it is known to be usable, and sets
+# $bucket_origin: new, marked (made here), bare (made here by a run that broke off right after, or as
+# good as that: nothing lies in it and nothing was set), or foreign.
+look_up_bucket() {
+  # Names of buckets are not the account's own: somebody else may have taken this one.
+  if lookup '\(404\)|\(403\)|\(301\)' "look up bucket $bucket" s3api head-bucket \
+    --bucket "$bucket" --expected-bucket-owner "$account"; then
     call "ask where bucket $bucket lies" s3api get-bucket-location --bucket "$bucket" \
       --query "LocationConstraint || 'us-east-1'" --output text
     [[ $answer == "$region" ]] ||
       die "bucket $bucket lies in $answer, not in $region: give --region $answer or another --bucket"
     say "bucket $bucket is there"
-    # One with other tags is somebody's, whatever its name: marking it would replace them.
-    if made_here "$bucket"; then ours=true; else [[ -z $answer ]] || marked=true; fi
-    ! $ours || marked=true
+    bucket_origin=foreign
+    if made_here "$bucket"; then
+      bucket_origin=marked
+    elif [[ -z $answer && $bucket == "$default_bucket" ]] && is_bare "$bucket"; then
+      bucket_origin=bare
+    fi
   elif grep -q '(403)' "$scratch/error"; then
     die "bucket $bucket belongs to another account, or this login may not use it: give another --bucket"
   elif grep -q '(301)' "$scratch/error"; then
     die "bucket $bucket lies in another region than $region: give its --region or another --bucket"
   else
-    ours=true
+    bucket_origin=new
+  fi
+  [[ $bucket_origin == foreign ]] || return 0
+  # What an earlier run was told is in the stack.
+  [[ -n $given_bucket || $bucket == "$stack_bucket" ]] ||
+    die "bucket $bucket was not made by this script: give --bucket $bucket to use it all the same, or another --bucket"
+  refuse_public_bucket
+}
+
+keep_bucket() {
+  if [[ $bucket_origin == new ]]; then
     local place=()
     # The one region that must not be named.
     [[ $region == us-east-1 ]] ||
       place=(--create-bucket-configuration "LocationConstraint=$region")
     change "create bucket $bucket" s3api create-bucket --bucket "$bucket" ${place[@]+"${place[@]}"}
   fi
-  # A run that broke off right after creating the bucket left no mark; its own name tells.
-  [[ $bucket != "$default_bucket" ]] || ours=true
-  if $ours && ! $marked; then
+  if [[ $bucket_origin == new || $bucket_origin == bare ]]; then
     change "mark bucket $bucket as made here" s3api put-bucket-tagging --bucket "$bucket" \
       --tagging "TagSet=[{Key=made-by,Value=$MADE_BY},{Key=project,Value=$name}]"
   fi
-  bucket_settings "$ours"
+  bucket_settings
 }
 
-# Whether the bucket was made by this script; $answer is empty if it has no tags at all.
+# Whether the bucket was made by this script, for this name; $answer is empty if it has no tags at all.
 made_here() {
-  lookup NoSuchTagSet "read the tags of bucket $1" s3api get-bucket-tagging --bucket "$1" \
-    --query "TagSet[?Key=='made-by'].Value | [0]" --output text && [[ $answer == "$MADE_BY" ]]
+  lookup NoSuchTagSet "read the tags of bucket $1" s3api get-bucket-tagging --bucket "$1" --query \
+    "[TagSet[?Key=='made-by'].Value | [0], TagSet[?Key=='project'].Value | [0]]" --output text &&
+    [[ $answer == "$MADE_BY"$'\t'"$name" || $answer == "$MADE_BY"$'\tNone' ]]
+}
+
+# Whether a bucket is as it was when it was created: empty, and never versioned.
+is_bare() {
+  count_versions "$1"
+  [[ $answer == 0 ]] || return 1
+  call "ask whether bucket $1 is versioned" s3api get-bucket-versioning --bucket "$1" \
+    --query Status --output text
+  [[ $answer == None ]]
+}
+
+# Sets $answer to 0 if nothing lies in the bucket, no old version either.
+count_versions() {
+  call "look into bucket $1" s3api list-object-versions --bucket "$1" --max-keys 1 \
+    --no-paginate --query 'length([Versions, DeleteMarkers][])' --output text
+}
+
+# The settings would close a bucket that is public by intent, by its policy or by its ACL.
+refuse_public_bucket() {
+  local public=false
+  if lookup NoSuchBucketPolicy "ask whether bucket $bucket is public" s3api \
+    get-bucket-policy-status --bucket "$bucket" --query PolicyStatus.IsPublic --output text &&
+    [[ $answer == True ]]; then
+    public=true
+  fi
+  call "read the ACL of bucket $bucket" s3api get-bucket-acl --bucket "$bucket" \
+    --query 'Grants[].Grantee.URI' --output text
+  [[ $answer != */global/* ]] || public=true
+  ! $public || die "bucket $bucket is public, and this would close it: give another --bucket"
 }
 
 # Versioned, encrypted, private, TLS only, without remains of aborted uploads. A policy or lifecycle
 # of somebody else is never overwritten.
 bucket_settings() {
-  local ours=$1 resource=arn:$partition:s3:::$bucket
-  if ! $ours && lookup NoSuchBucketPolicy "ask whether bucket $bucket is public" s3api \
-    get-bucket-policy-status --bucket "$bucket" --query PolicyStatus.IsPublic --output text &&
-    [[ $answer == True ]]; then
-    die "bucket $bucket is public, and this would close it: give another --bucket"
-  fi
+  local resource=arn:$partition:s3:::$bucket
   change "block public access to bucket $bucket" s3api put-public-access-block \
     --bucket "$bucket" --public-access-block-configuration \
     BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
   change "turn versioning on" s3api put-bucket-versioning --bucket "$bucket" \
     --versioning-configuration Status=Enabled
-  # S3 encrypts every bucket; somebody's may be set to a key of their own.
-  ! $ours || change "turn encryption on" s3api put-bucket-encryption --bucket "$bucket" \
-    --server-side-encryption-configuration \
-    '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
+  # S3 encrypts every bucket; one may have been set to a key of somebody's own since it was made.
+  if [[ $bucket_origin != foreign ]] && ! own_encryption; then
+    change "turn encryption on" s3api put-bucket-encryption --bucket "$bucket" \
+      --server-side-encryption-configuration \
+      '{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}'
+  fi
   if ! lookup NoSuchBucket \
     "read the policy of bucket $bucket" s3api get-bucket-policy --bucket "$bucket" --output text ||
     [[ $answer == *"$TLS_SID"* ]]; then
@@ -99,14 +142,25 @@ bucket_settings() {
   fi
 }
 
+# Whether the bucket is encrypted with something else than what is set here.
+own_encryption() {
+  lookup 'ServerSideEncryptionConfigurationNotFound|NoSuchConfiguration|NoSuchBucket' \
+    "read the encryption of bucket $bucket" s3api get-bucket-encryption --bucket "$bucket" \
+    --query 'ServerSideEncryptionConfiguration.Rules[].ApplyServerSideEncryptionByDefault.SSEAlgorithm' \
+    --output text && [[ $answer != AES256 ]]
+}
+
 # Looks the secret up and gets hold of the key if one is needed, so that nothing is made without it.
 look_up_secret() {
+  local project
   secret_deleted=None secret_versions=0
   if lookup ResourceNotFoundException "look up secret $secret" secretsmanager describe-secret \
-    --secret-id "$secret" --output text \
-    --query "[ARN, DeletedDate, length(VersionIdsToStages || \`{}\`)]"; then
-    read -r secret_arn secret_deleted secret_versions <<< "$answer"
+    --secret-id "$secret" --output text --query "[ARN, DeletedDate, \
+      length(VersionIdsToStages || \`{}\`), Tags[?Key=='project'].Value | [0]]"; then
+    read -r secret_arn secret_deleted secret_versions project <<< "$answer"
     say "secret $secret is there"
+    [[ $project == "$name" ]] || $new_key || [[ -z $api_key && $secret_deleted == None ]] ||
+      die "secret $secret was not made by this script: --new-key stores the API key in it all the same; without UPSTAGE_API_KEY it is used as it is; or give another --name"
   fi
   if [[ $secret_versions == 0 ]] || $new_key; then read_key; fi
   check_key
@@ -147,6 +201,9 @@ read_key() {
 
 check_key() {
   local LC_ALL=C
+  # What the program refuses (lib/engine/access.ts) is refused here, before it is stored.
   [[ $api_key =~ ^[[:graph:]]*$ ]] ||
     die "the API key has spaces or special characters: give the key alone, on one line"
+  [[ $api_key != *[\"\']* ]] || die "the API key has quotes: give the key alone, without them"
+  [[ $api_key != "{"* ]] || die "the API key begins with a brace: give the key alone"
 }

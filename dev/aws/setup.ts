@@ -19,6 +19,9 @@ const FILES = [
   "dev/aws/teardown.sh",
 ];
 
+/** The script is killed after so long; it takes some twenty calls of about a second each. */
+const MOST_MS = 180_000;
+
 /** How the script ended. */
 export interface SetupEnded {
   readonly code: number;
@@ -105,7 +108,8 @@ export async function setupFolder(
       // The script may end without reading it.
       await writer.write(new TextEncoder().encode(stdin)).catch(() => {});
       await writer.close().catch(() => {});
-      const { code, stdout, stderr } = await child.output();
+      const watchdog = setTimeout(() => child.kill("SIGKILL"), MOST_MS);
+      const { code, stdout, stderr } = await child.output().finally(() => clearTimeout(watchdog));
       const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
       return { code, stdout: out, stderr: err };
     },

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { startAwsDouble } from "../doubles/aws/server.ts";
 import type { AwsState, DoubleFault } from "../doubles/aws/types.ts";
 import { TEST_API_KEY } from "../testing/program.ts";
-import { findAwsClient, setupFolder } from "./setup.ts";
+import { findAwsClient, type SetupFolder, setupFolder } from "./setup.ts";
 
 const CLIENT = findAwsClient();
 const BUCKET = "pseudolabel-123456789012-us-east-1";
@@ -17,6 +17,10 @@ interface Failure {
   readonly endpoint?: string;
   /** The client is taken away. */
   readonly withoutClient?: boolean;
+  /** Changes the folder before the script runs in it. */
+  readonly prepare?: (folder: SetupFolder) => Promise<void>;
+  /** Nothing may have been changed by then. */
+  readonly untouched?: true;
   /** The one line that the script ends with, without its name. */
   readonly says: RegExp;
 }
@@ -27,6 +31,24 @@ const denied = (action: string): DoubleFault => ({
   message:
     `User: arn:aws:iam::123456789012:user/somebody is not authorized to perform: ${action} on resource: x`,
 });
+
+function buckets(
+  name: string,
+  settings: Record<string, string>,
+  rest: { versions?: string[]; owner?: string } = {},
+): Partial<AwsState> {
+  const { versions = [], owner } = rest;
+  const bucket = { region: "us-east-1", settings: new Map(Object.entries(settings)), owner };
+  return { buckets: new Map([[name, { ...bucket, versions: new Set(versions) }]]) };
+}
+
+const THEIR_TAGS = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
+const NOT_MADE_HERE =
+  /bucket \S+ was not made by this script: give --bucket \S+ to use it all the same, or another --bucket$/;
+const PUBLIC_ACL = "<AccessControlPolicy><AccessControlList><Grant><Grantee " +
+  'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="Group">' +
+  "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee>" +
+  "<Permission>READ</Permission></Grant></AccessControlList></AccessControlPolicy>";
 
 const FAILURES: Readonly<Record<string, Failure>> = {
   "the aws client is missing": {
@@ -110,6 +132,82 @@ const FAILURES: Readonly<Record<string, Failure>> = {
     stdin: `${TEST_API_KEY}\nand more`,
     says: /the API key has spaces or special characters: give the key alone, on one line$/,
   },
+  "a bucket of the default name has somebody's tags": {
+    state: buckets(BUCKET, { tagging: THEIR_TAGS }),
+    says: NOT_MADE_HERE,
+    untouched: true,
+  },
+  "a bucket of the default name has no tags, and something in it": {
+    state: buckets(BUCKET, {}, { versions: ["theirs"] }),
+    says: NOT_MADE_HERE,
+    untouched: true,
+  },
+  "an empty bucket of the default name was given settings": {
+    state: buckets(BUCKET, {
+      versioning: "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>",
+    }),
+    says: NOT_MADE_HERE,
+    untouched: true,
+  },
+  "a bucket of the default name was made for another set-up": {
+    state: buckets(BUCKET, {
+      tagging: THEIR_TAGS.replace("a<", "made-by<").replace("b<", "setup-aws.sh<").replace(
+        "</TagSet>",
+        "<Tag><Key>project</Key><Value>other</Value></Tag></TagSet>",
+      ),
+    }),
+    says: NOT_MADE_HERE,
+    untouched: true,
+  },
+  "a bucket of the default name lies in another account that lets everybody in": {
+    state: buckets(BUCKET, {}, { owner: "999999999999" }),
+    says: /belongs to another account, or this login may not use it: give another --bucket$/,
+    untouched: true,
+  },
+  "the bucket is public by its access control list": {
+    args: "--region us-east-1 --bucket website",
+    state: buckets("website", { acl: PUBLIC_ACL }),
+    says: /bucket website is public, and this would close it: give another --bucket$/,
+    untouched: true,
+  },
+  "the stack is somebody else's": {
+    state: {
+      stacks: new Map([["pseudolabel", {
+        status: "CREATE_COMPLETE",
+        parameters: { Theirs: "x" },
+        template: "",
+      }]]),
+    },
+    says:
+      /stack pseudolabel is there already and was not made by this script: give another --name$/,
+    untouched: true,
+  },
+  "the secret is somebody else's": {
+    state: {
+      secrets: new Map([["pseudolabel/upstage-api-key", {
+        value: "theirs",
+        deleted: false,
+        tags: {},
+      }]]),
+    },
+    says: /secret \S+ was not made by this script: --new-key stores the API key in it all the same/,
+    untouched: true,
+  },
+  "the key has quotes": {
+    stdin: `"${TEST_API_KEY}"\n`,
+    says: /the API key has quotes: give the key alone, without them$/,
+    untouched: true,
+  },
+  "the key is half of a JSON text": {
+    stdin: `{${TEST_API_KEY}\n`,
+    says: /the API key begins with a brace: give the key alone$/,
+    untouched: true,
+  },
+  "config.env is a folder": {
+    prepare: (folder) => Deno.mkdir(`${folder.path}/config.env`),
+    says: /\/config\.env is no file: move it away, the result is written there$/,
+    untouched: true,
+  },
   "the subnets do not exist": {
     args: "--region us-east-1 --subnets subnet-0a,subnet-9f",
     says: /there are no such subnets in us-east-1: subnet-0a,subnet-9f$/,
@@ -122,6 +220,7 @@ async function fails(name: string, failure: Failure): Promise<void> {
     faults: new Map(failure.fault ? [failure.fault] : []),
   });
   await using folder = await setupFolder({ url: failure.endpoint ?? aws.url }, CLIENT!);
+  await failure.prepare?.(folder);
   if (failure.withoutClient) {
     await Deno.remove(`${folder.path}/bin/aws`);
     for (const tool of ["dirname", "mktemp", "rm"]) {
@@ -143,6 +242,8 @@ async function fails(name: string, failure: Failure): Promise<void> {
   assert.ok(stderr.endsWith(`${errors[0]}\n`), `${name}: more after the error`);
   assert.ok(!stderr.includes(TEST_API_KEY), name);
   assert.equal(await folder.config(), undefined, name);
+  const changes = aws.calls.filter((call) => !/:(Get|List|Describe|Head)/.test(call));
+  if (failure.untouched) assert.deepEqual(changes, [], name);
 }
 
 for (const [name, failure] of Object.entries(FAILURES)) {

@@ -16,6 +16,10 @@ read_stack() {
   # The one that may be empty comes last.
   read -r stack_status stack_bucket stack_provider stack_github <<< "$answer"
   [[ $stack_bucket != None ]] || stack_bucket=""
+  # Deploying over somebody's stack would remove what is in it. One that was only announced has no
+  # parameters yet, and nothing in it.
+  [[ -n $stack_bucket || $stack_status == REVIEW_IN_PROGRESS ]] ||
+    die "stack $name is there already and was not made by this script: give another --name"
 }
 
 # Waits while somebody changes the stack, half an hour at most.

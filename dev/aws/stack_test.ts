@@ -217,6 +217,19 @@ Deno.test("other buckets with images may be read and not written", async () => {
   assert.ok(!allows(job, "s3:GetObject", "arn:aws:s3:::images-c/where.png"));
 });
 
+Deno.test("roles that a service takes on are taken on for this account alone", async () => {
+  const trusts = Object.entries(workOut(await template(), FULL, KNOWN))
+    .filter(([, { Type }]) => Type === "AWS::IAM::Role")
+    .map(([name, { Properties }]) =>
+      [name, JSON.stringify(Properties!.AssumeRolePolicyDocument)] as const
+    )
+    .filter(([, trust]) => trust.includes('"Service"'));
+  assert.deepEqual(trusts.map(([name]) => name).sort(), ["ExecutionRole", "JobRole"]);
+  for (const [name, trust] of trusts) {
+    assert.match(trust, /"aws:SourceAccount":"123456789012"/, name);
+  }
+});
+
 Deno.test("only the one ref of the one repository may use the GitHub role", async () => {
   const trust = (given: Record<string, string>) =>
     template().then((whole) => workOut(whole, { ...FULL, ...given }, KNOWN).GithubRole.Properties!)

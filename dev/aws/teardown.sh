@@ -2,17 +2,18 @@
 # shellcheck disable=SC2154 # the variables are set by setup-aws.sh
 #
 # Removes what setup-aws.sh made, after asking: job definition, stack, secret, bucket. What is gone
-# already is passed over. A bucket with anything in it stays unless --delete-data was given; one
-# that was not made here stays in any case. Sourced by setup-aws.sh.
+# already is passed over. A bucket with anything in it stays unless --delete-data was given; a bucket
+# or a secret that was not made here stays in any case. Sourced by setup-aws.sh.
 
 tear_down() {
-  local bucket_fate wanted=$name typed=""
+  local bucket_fate secret_fate wanted=$name typed=""
   judge_bucket
+  judge_secret
   say "This removes from account $account, region $region:"
   say "  stack $name: job queue, compute environments, roles, logs, image repository with its images,"
   say "    and the network if it was made here; running jobs are ended"
   say "  job definition $name, all revisions"
-  say "  secret $secret, which can be restored for 7 days"
+  [[ $secret_fate != remove ]] || say "  secret $secret, which can be restored for 7 days"
   case $bucket_fate in
     remove) say "  bucket $bucket, which is empty" ;;
     empty)
@@ -22,6 +23,7 @@ tear_down() {
     full) say "It leaves bucket $bucket, which is not empty (--delete-data removes that as well)." ;;
     foreign) say "It leaves bucket $bucket, which was not made by this script." ;;
   esac
+  [[ $secret_fate != foreign ]] || say "It leaves secret $secret, which was not made by this script."
   if ! $dry_run; then
     printf 'Type %s to go on: ' "$wanted" >&2
     IFS= read -r typed || true
@@ -29,8 +31,7 @@ tear_down() {
   fi
   remove_job_definitions
   remove_stack
-  if lookup 'ResourceNotFoundException' "look up secret $secret" secretsmanager describe-secret \
-    --secret-id "$secret" --query DeletedDate --output text && [[ $answer == None ]]; then
+  if [[ $secret_fate == remove ]]; then
     change "remove secret $secret" secretsmanager delete-secret --secret-id "$secret" \
       --recovery-window-in-days 7
   fi
@@ -38,24 +39,37 @@ tear_down() {
   if [[ $bucket_fate == empty || $bucket_fate == remove ]]; then
     change "remove bucket $bucket" s3api delete-bucket --bucket "$bucket"
   fi
-  $dry_run || rm -f "$root/config.env"
+  if [[ -f $root/config.env ]] && ! $dry_run; then rm -f "$root/config.env"; fi
 }
 
 # Sets $bucket_fate: none (or not ours), foreign, remove (empty), full, or empty (to be emptied, then removed).
 judge_bucket() {
-  if ! lookup '\(40[34]\)|\(301\)' "look up bucket $bucket" s3api head-bucket --bucket "$bucket"; then
+  if ! lookup '\(40[34]\)|\(301\)' "look up bucket $bucket" s3api head-bucket \
+    --bucket "$bucket" --expected-bucket-owner "$account"; then
     bucket_fate=none
   elif ! made_here "$bucket"; then
     bucket_fate=foreign
   else
-    call "look into bucket $bucket" s3api list-object-versions --bucket "$bucket" --max-keys 1 \
-      --no-paginate --query 'length([Versions, DeleteMarkers][])' --output text
+    count_versions "$bucket"
     bucket_fate=remove
     if [[ $answer != 0 ]]; then
       bucket_fate=full
       if $delete_data; then bucket_fate=empty; fi
     fi
   fi
+}
+
+# Sets $secret_fate: none (or waiting for its deletion already), foreign, or remove.
+judge_secret() {
+  local deleted project
+  secret_fate=none
+  lookup 'ResourceNotFoundException' "look up secret $secret" secretsmanager describe-secret \
+    --secret-id "$secret" --query "[DeletedDate, Tags[?Key=='project'].Value | [0]]" \
+    --output text || return 0
+  read -r deleted project <<< "$answer"
+  [[ $deleted == None ]] || return 0
+  secret_fate=foreign
+  [[ $project != "$name" ]] || secret_fate=remove
 }
 
 remove_job_definitions() {

@@ -22,6 +22,12 @@ export interface Load {
   readonly imageBytes: number;
   /** Words in each answer. */
   readonly words: number;
+  /** Length of each row's metadata, a JSON text, in bytes. @default it has none */
+  readonly metadataBytes?: number;
+  /** Length of each row's id and image path, in bytes. @default as short as they get */
+  readonly keyBytes?: number;
+  /** How long the first page takes, milliseconds. @default as long as the others */
+  readonly firstMs?: number;
   /**
    * Requests per second, in fixed windows of a second that begin with the clock's; from so many
    * milliseconds after the first request on. All in the API's time. @default no limit
@@ -89,17 +95,20 @@ export class Tenant {
 
   /** Puts the data set into the bucket and starts new books. */
   async prepare(load: Load): Promise<void> {
-    const { tenant, dataset, rows, imageBytes, words } = load;
+    const { tenant, dataset, rows, imageBytes, words, metadataBytes, keyBytes = 0 } = load;
     this.#load = load;
     this.#answer = new TextEncoder().encode(JSON.stringify(pageBody(benchPage(words))));
     this.#limit = undefined;
     this.#random = seeded(1);
     this.books = emptyBooks();
     this.objects.imageBytes.set(dataset, imageBytes);
-    const path = (i: number) => `s3://${tenant}/images/${dataset}/${i}.png`;
-    const bytes = await encodeInput(
-      Array.from({ length: rows }, (_, i) => inputRow(i, { image_path: path(i) })),
-    );
+    const long = "long-".repeat(Math.ceil(keyBytes / 5));
+    const bytes = await encodeInput(Array.from({ length: rows }, (_, i) =>
+      inputRow(i, {
+        ...(keyBytes ? { id: `${i}-${long}` } : {}),
+        image_path: `s3://${tenant}/images/${dataset}/${keyBytes ? `${long}-` : ""}${i}.png`,
+        metadata: metadataBytes ? benchMetadata(i, metadataBytes) : null,
+      })));
     this.objects.set(defaultInputKey(dataset), {
       bytes,
       etag: `input-${dataset}`,
@@ -117,7 +126,7 @@ export class Tenant {
   /** Answers a request to the API, whose body has arrived. */
   async post(): Promise<Response> {
     const { books } = this; // of the run that asks
-    const { scale = 1, medianMs } = this.#load!;
+    const { scale = 1, medianMs, firstMs } = this.#load!;
     const now = epochMs();
     if (books.requests++ === 0) books.firstAt = now;
     const until = this.#refusedUntil(now * scale);
@@ -133,7 +142,8 @@ export class Tenant {
     }
     books.lastStartAt = now;
     books.billed++;
-    if (medianMs) await sleep(lognormal(this.#random, medianMs, LATENCY_SIGMA) / scale);
+    if (firstMs && books.billed === 1) await sleep(firstMs);
+    else if (medianMs) await sleep(lognormal(this.#random, medianMs, LATENCY_SIGMA) / scale);
     books.lastAnswerAt = epochMs();
     return new Response(this.#answer, { headers: { "content-type": "application/json" } });
   }
@@ -154,10 +164,18 @@ export function benchPage(words: number) {
   const each = Array.from({ length: words }, (_, i) => {
     const [x, y] = [40 + 90 * (i % 10), 60 + 30 * Math.floor(i / 10)];
     const vertices = [{ x, y }, { x: x + 80, y }, { x: x + 80, y: y + 22 }, { x, y: y + 22 }];
-    return { text: `단어-${i}`, confidence: 0.9 + i / 1_000, vertices };
+    return { text: `단어-${i}`, confidence: 0.9 + i % 100 / 1_000, vertices };
   });
   const text = each.map((word) => word.text).join(" ");
-  return { width: 1_000, height: 1_400, confidence: 0.97, text, words: each };
+  const height = Math.max(1_400, 120 + 3 * words);
+  return { width: 1_000, height, confidence: 0.97, text, words: each };
+}
+
+/** A JSON text of about so many bytes, another one for each row. */
+function benchMetadata(index: number, bytes: number): string {
+  const random = seeded(index + 1);
+  const part = () => Math.floor(random() * 2 ** 32).toString(16).padStart(8, "0");
+  return JSON.stringify({ index, parts: Array.from({ length: Math.ceil(bytes / 11) }, part) });
 }
 
 function emptyBooks(): Books {

@@ -58,7 +58,6 @@ const API_FAULTS: readonly ((page: ReadPage) => Answer)[] = [
   () => throttle({ "retry-after": "1" }),
   () => throttle({ [VENDOR]: `${Math.ceil(Date.now() / 1_000)}` }),
   () => throttle({ [VENDOR]: `${Math.floor(Date.now() / 1_000) - 30}` }),
-  () => throttle({ [VENDOR]: `${Math.floor(Date.now() / 1_000) + 86_400}` }),
   () => errorAnswer(500, "internal_server_error", "try again"),
   () => ({ kind: "http", status: 500, body: "" }),
   () => errorAnswer(503, "service_unavailable", "try again"),

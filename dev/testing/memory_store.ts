@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { StoreError } from "../../lib/base/errors.ts";
 import type {
+  ListOptions,
   ObjectInfo,
   ReadOptions,
   Store,
@@ -22,6 +23,10 @@ export class MemoryStore implements Store {
   readonly url: string;
   /** The objects by key. */
   readonly objects = new Map<string, Uint8Array<ArrayBuffer>>();
+  /** The store's own clock; without one it doesn't say how old objects are. */
+  clock: (() => number) | undefined;
+  /** When objects were written, by that clock. */
+  readonly #written = new Map<string, number>();
   /** Keys written, in order. */
   readonly writes: string[] = [];
   /** Called before every operation; what it throws is what the caller gets. */
@@ -34,6 +39,7 @@ export class MemoryStore implements Store {
 
   /** Puts text or bytes without passing the hook. */
   put(key: string, content: string | Uint8Array<ArrayBuffer>): void {
+    this.#written.set(key, this.clock?.() ?? 0);
     this.objects.set(
       key,
       typeof content === "string" ? new TextEncoder().encode(content) : content,
@@ -54,7 +60,9 @@ export class MemoryStore implements Store {
     }
     await options.admit?.(info.size);
     const { start = 0, end = info.size } = options.range ?? {};
-    return { ...info, bytes: this.objects.get(key)!.slice(start, end) };
+    const bytes = this.objects.get(key)!.slice(start, end);
+    if (!options.age || !this.clock) return { ...info, bytes };
+    return { ...info, bytes, ageMs: this.clock() - (this.#written.get(key) ?? 0) };
   }
 
   /** @inheritdoc */
@@ -91,11 +99,16 @@ export class MemoryStore implements Store {
   }
 
   /** @inheritdoc */
-  async *list(prefix: string): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, { shallow }: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     await this.before("list", prefix);
+    const folders = new Set<string>();
     for (const key of [...this.objects.keys()]) {
-      if (key.startsWith(prefix) && this.objects.has(key)) yield this.#info(key)!;
+      if (!key.startsWith(prefix) || !this.objects.has(key)) continue;
+      const slash = shallow ? key.indexOf("/", prefix.length) : -1;
+      if (slash < 0) yield this.#info(key)!;
+      else folders.add(key.slice(0, slash + 1));
     }
+    for (const key of folders) yield { key, size: 0, etag: "" };
   }
 
   /** @inheritdoc */
@@ -106,6 +119,7 @@ export class MemoryStore implements Store {
 
   #put(key: string, bytes: Uint8Array<ArrayBuffer>): ObjectInfo {
     this.objects.set(key, bytes);
+    this.#written.set(key, this.clock?.() ?? 0);
     this.writes.push(key);
     return this.#info(key)!;
   }

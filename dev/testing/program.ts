@@ -22,6 +22,8 @@ export interface Ended {
 export interface Program {
   /** Sends a signal. */
   kill(signal: Deno.Signal): void;
+  /** Resolves when standard error holds this; rejects if it ends before. */
+  said(text: string | RegExp): Promise<void>;
   /** Resolves when it has ended. */
   readonly ended: Promise<Ended>;
 }
@@ -94,16 +96,55 @@ export function startProgram(args: readonly string[], options: ProgramOptions = 
     stderr: "piped",
   }).spawn();
   const watchdog = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
-  const ended = child.output().then(({ code, stdout, stderr }): Ended => {
+  const heard = new Heard(child.stderr);
+  const output = [child.status, new Response(child.stdout).text(), heard.all] as const;
+  const ended = Promise.all(output).then(([{ code }, out, all]): Ended => {
     clearTimeout(watchdog);
-    const [out, all] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
     const err = all.replace(HMAC_WARNING, "");
     if ((out + all).includes(TEST_API_KEY)) throw new Error("the program wrote its API key");
     const events = err.split("\n").filter((line) => line.startsWith("{"))
       .map((line) => JSON.parse(line));
     return { code, stdout: out, stderr: err, events };
   });
-  return { kill: (signal) => child.kill(signal), ended };
+  return { kill: (signal) => child.kill(signal), said: (text) => heard.wait(text), ended };
+}
+
+/** What a program says, as it comes. */
+export class Heard {
+  /** Everything, once it has ended. */
+  readonly all: Promise<string>;
+  #text = "";
+  #over = false;
+  #changed = Promise.withResolvers<void>();
+
+  /** Listens until the end. @param stream What it says. */
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.all = this.#listen(stream);
+  }
+
+  /** Resolves when this was said. */
+  async wait(text: string | RegExp): Promise<void> {
+    const there = () =>
+      typeof text === "string" ? this.#text.includes(text) : text.test(this.#text);
+    while (!there()) {
+      if (this.#over) throw new Error(`it never said ${text}:\n${this.#text}`);
+      await this.#changed.promise;
+    }
+  }
+
+  async #listen(stream: ReadableStream<Uint8Array>): Promise<string> {
+    const decoder = new TextDecoder();
+    for await (const bytes of stream) this.#add(decoder.decode(bytes, { stream: true }));
+    this.#over = true;
+    this.#add(decoder.decode());
+    return this.#text;
+  }
+
+  #add(text: string): void {
+    this.#text += text;
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
 }
 
 /** Runs the program to its end. */

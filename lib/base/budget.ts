@@ -42,10 +42,10 @@ export class Budget {
    * Waits until `amount` units are free and takes them. An amount above the capacity is given when
    * nothing else is out, so that one oversized object passes alone instead of never.
    *
-   * @returns Gives the units back; calling it again does nothing.
+   * @returns Gives the units back, all but `keep` of them; calling it again may give back the rest.
    * @throws The signal's reason, if it aborts before the units are there.
    */
-  async acquire(amount: number, signal?: AbortSignal): Promise<() => void> {
+  async acquire(amount: number, signal?: AbortSignal): Promise<(keep?: number) => void> {
     signal?.throwIfAborted();
     if (this.#waiters.length > 0 || !this.#fits(amount)) {
       await new Promise<void>((resolve, reject) => {
@@ -68,11 +68,11 @@ export class Budget {
     } else {
       this.#used += amount;
     }
-    let released = false;
-    return () => {
-      if (released) return;
-      released = true;
-      this.#used -= amount;
+    let held = amount;
+    return (keep = 0) => {
+      if (keep >= held) return;
+      this.#used -= held - keep;
+      held = keep;
       this.#wake();
     };
   }

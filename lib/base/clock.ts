@@ -6,6 +6,11 @@
 export interface Clock {
   /** Milliseconds since the Unix epoch. */
   now(): number;
+  /**
+   * Milliseconds since some moment, by a clock that nobody sets; on some systems it stands still
+   * while the machine sleeps. Where there is none, {@linkcode Clock.now} is all there is.
+   */
+  ticks?(): number;
   /** Resolves after `ms` milliseconds; throws the signal's reason as soon as it aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
@@ -13,6 +18,7 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  ticks: () => performance.now(),
   sleep(ms, signal) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -28,3 +34,32 @@ export const systemClock: Clock = {
     });
   },
 };
+
+/** Time that passes, measured by two clocks: one may be set meanwhile, the other may sleep. */
+export class Stopwatch {
+  readonly #clock: Clock;
+  readonly #now: number;
+  readonly #ticks: number;
+
+  /** Starts now. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#now = clock.now();
+    this.#ticks = clock.ticks?.() ?? this.#now;
+  }
+
+  /** Milliseconds that have passed at least, from 0. */
+  get atLeast(): number {
+    return Math.max(0, Math.min(...this.#passed()));
+  }
+
+  /** Milliseconds that may have passed, from 0. */
+  get atMost(): number {
+    return Math.max(0, ...this.#passed());
+  }
+
+  #passed(): [byNow: number, byTicks: number] {
+    const now = this.#clock.now();
+    return [now - this.#now, (this.#clock.ticks?.() ?? now) - this.#ticks];
+  }
+}

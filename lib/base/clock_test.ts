@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { systemClock } from "./clock.ts";
+import { Stopwatch, systemClock } from "./clock.ts";
 
 Deno.test("systemClock.now() is the time of day", () => {
   const before = Date.now();
@@ -44,4 +44,21 @@ Deno.test("systemClock.sleep() takes its listener off the signal when it is over
   assert.equal(listeners, 1);
   await sleeping;
   assert.equal(listeners, 0);
+});
+
+Deno.test("a Stopwatch tells the least and the most that may have passed, whichever clock is wrong", () => {
+  const clock = { ...systemClock, now: () => now, ticks: () => ticks };
+  let [now, ticks] = [1_000, 50];
+  const watch = new Stopwatch(clock);
+  const passed = (byNow: number, byTicks: number) => {
+    [now, ticks] = [1_000 + byNow, 50 + byTicks];
+    return [watch.atLeast, watch.atMost];
+  };
+  assert.deepEqual(passed(0, 0), [0, 0]);
+  assert.deepEqual(passed(10, 10), [10, 10]);
+  assert.deepEqual(passed(60_010, 10), [10, 60_010], "set ahead, or asleep");
+  assert.deepEqual(passed(-60_000, 10), [0, 10], "set back");
+  const plain = new Stopwatch({ now: () => now, sleep: clock.sleep });
+  now += 5;
+  assert.deepEqual([plain.atLeast, plain.atMost], [5, 5]);
 });

@@ -6,6 +6,8 @@
  * to the user, {@linkcode explain} says.
  */
 
+import { escaped } from "./text.ts";
+
 /** One way in which the program ends. */
 export interface Exit {
   /** The process's exit code. */
@@ -22,7 +24,7 @@ export const EXITS = {
   },
   internal: { code: 1, meaning: "a defect of the program" },
   usage: { code: 2, meaning: "the command line or the environment is wrong" },
-  input: { code: 3, meaning: "the input data set is missing or unusable" },
+  input: { code: 3, meaning: "the input data set, or every image of it, is missing or unusable" },
   store: { code: 4, meaning: "the object store refuses or fails" },
   api: {
     code: 5,
@@ -78,6 +80,9 @@ export class RunError extends Error {
  * - `credentials`: there are no usable credentials at all
  * - `precondition`: a conditional read or write lost (412, or 409 on a contested create)
  * - `too_large`: the object is longer than `maxBytes` allowed
+ * - `refused`: the store refuses this very object, whatever becomes of others: its encryption, its
+ *   key, its state (400, 405, 410, 451)
+ * - `archived`: the object must be restored from an archive before it can be read
  * - `unsupported`: the store cannot do this (501)
  * - `unavailable`: it failed after all retries (5xx, throttling, network)
  */
@@ -88,6 +93,8 @@ export type StoreErrorKind =
   | "credentials"
   | "precondition"
   | "too_large"
+  | "refused"
+  | "archived"
   | "unsupported"
   | "unavailable";
 
@@ -105,20 +112,28 @@ export class StoreError extends Error {
    * @param message Names the object as a URL and says what happened; never a secret.
    */
   constructor(kind: StoreErrorKind, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(escaped(message, 2_000), options); // keys and servers' words may hold anything
     this.kind = kind;
   }
 }
 
+/**
+ * What a run ends with that a store has failed. An outage is one thing, whoever meets it.
+ *
+ * @param doing What could not be done, in words, to be put before what the store said.
+ */
+export function endedByStore(error: StoreError, doing?: string): RunError {
+  const message = doing === undefined ? error.message : `${doing}: ${error.message}`;
+  const advice = "; what was done is kept: run the same command again and it continues";
+  return error.kind === "unavailable"
+    ? new RunError("again", message + advice, { cause: error })
+    : new RunError("store", message, { cause: error });
+}
+
 /** How the program ends, and the message it ends with, after whatever was thrown. */
 export function explain(error: unknown): [exit: ExitName, message: string] {
+  if (error instanceof StoreError) return explain(endedByStore(error));
   if (error instanceof RunError) return [error.exit, error.message];
-  if (error instanceof StoreError) {
-    const advice = "; what was done is kept: run the same command again and it continues";
-    return error.kind === "unavailable"
-      ? ["again", error.message + advice]
-      : ["store", error.message];
-  }
   const text = error instanceof Error ? error.stack ?? error.message : String(error);
   return ["internal", `internal error, please report it: ${text}`];
 }

@@ -16,16 +16,20 @@ export async function forEachConcurrent<T>(
 ): Promise<void> {
   const sequence = items[Symbol.asyncIterator]();
   let failed: { readonly error: unknown } | undefined;
-  const hand = async () => {
-    while (!failed) {
-      try {
-        const { done, value } = await sequence.next();
-        if (done) return;
-        await work(value);
-      } catch (error) {
-        failed ??= { error };
-      }
+  // A call of its own for each item: a function that waits for its next item may keep the last one
+  // in memory, and hundreds of hands hundreds of them.
+  const takeOne = async (): Promise<boolean> => {
+    try {
+      const { done, value } = await sequence.next();
+      if (done) return false;
+      await work(value);
+    } catch (error) {
+      failed ??= { error };
     }
+    return true;
+  };
+  const hand = async () => {
+    while (!failed && await takeOne());
   };
   await Promise.all(Array.from({ length: concurrency }, hand));
   if (failed) {

@@ -4,6 +4,7 @@
  */
 
 import { z } from "zod";
+import { escaped } from "./text.ts";
 
 export { z };
 
@@ -29,7 +30,7 @@ export function parseAs<T>(schema: Schema<T>, data: unknown): Parsed<T> {
   const result = schema.safeParse(data);
   if (result.success) return { value: result.data };
   const issue = result.error.issues[0];
-  return { problem: `${issue.path.join(".") || "document"}: ${issue.message}` };
+  return { problem: escaped(`${issue.path.join(".") || "document"}: ${issue.message}`) };
 }
 
 /** Like {@linkcode parseAs}, for the JSON text of an object. */
@@ -38,7 +39,7 @@ export function parseJsonAs<T>(schema: Schema<T>, text: string | Uint8Array): Pa
   try {
     data = JSON.parse(typeof text === "string" ? text : new TextDecoder().decode(text));
   } catch (error) {
-    return { problem: `not JSON: ${(error as Error).message}` };
+    return { problem: escaped(`not JSON: ${(error as Error).message}`) };
   }
   return parseAs(schema, data);
 }

@@ -51,6 +51,8 @@ export interface Settings {
   readonly limit: string;
   /** Nothing but failures for so long ends the run, milliseconds. */
   readonly maxOutageMs: number;
+  /** Whether pages fail one by one where the run would stop, as nothing has worked yet. */
+  readonly noGuard: boolean;
   /** A run that hasn't renewed its lease for so long is taken for dead, milliseconds. */
   readonly leaseMs: number;
 }

@@ -7,6 +7,7 @@ import type { ExitName } from "../base/errors.ts";
 import type { Build } from "../base/version.ts";
 import type { OptionValues } from "./option_values.ts";
 import type { OptionSpec } from "./options.ts";
+import type { Leaving } from "./stopping.ts";
 
 /** One thing that the program does. */
 export interface Command {
@@ -41,6 +42,8 @@ export interface Context {
   readonly stop: AbortSignal;
   /** Requests in flight are given up once it aborts. */
   readonly giveUp: AbortSignal;
+  /** Names whoever says from now on what a signal means for the work that is under way. */
+  readonly onSignal: (leaving: Leaving) => void;
   /** The number of the process on this machine. */
   readonly pid: number;
   /** The machine's name. */

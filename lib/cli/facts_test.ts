@@ -98,6 +98,7 @@ Deno.test("the program reads what the table lists, and may read that and what th
     printError: assert.fail,
     stop: new AbortController().signal,
     giveUp: new AbortController().signal,
+    onSignal: () => {},
     pid: 1,
     hostname: () => "host",
     standalone: true,

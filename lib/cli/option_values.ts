@@ -6,6 +6,8 @@
 
 import { parseArgs } from "node:util";
 import { RunError } from "../base/errors.ts";
+import { shown } from "../base/text.ts";
+import { KEY_VARIABLES, looksLikeKey } from "../engine/engines.ts";
 import type { FlagSpec, OptionSpec } from "./options.ts";
 import type { Environment } from "../base/settings.ts";
 
@@ -35,7 +37,8 @@ export function parseFlags(
     return { flags: values as Flags, words: positionals };
   } catch (error) {
     // Behind it comes advice about words that look like flags, which doesn't apply here.
-    throw usageError((error as Error).message.split(/\. |\n/)[0].replace(/\.$/, ""));
+    const said = (error as Error).message.split(/\. |\n/)[0].replace(/\.$/, "");
+    throw usageError(said.replace(/'([^']*)'/g, (_, named) => shown(named)));
   }
 }
 
@@ -77,7 +80,14 @@ export class OptionValues {
   /** A text. @throws {RunError} `usage` unless `ok` accepts it; `is` says what it must be */
   text(spec: OptionSpec, fallback: string, ok: (value: string) => boolean, is: string): string {
     const [value, from] = this.given(spec) ?? [fallback, `--${spec.flag}`];
-    if (!ok(value)) throw usageError(`${from} must be ${is}: it is '${value}'`);
+    // It would be stored, in keys and documents.
+    if (this.#isKey(value)) {
+      throw usageError(
+        `${from} looks like an API key, which is not repeated here: it must be ${is}; ` +
+          `a key goes into ${KEY_VARIABLES.join(" or ")}`,
+      );
+    }
+    if (!ok(value)) throw usageError(`${from} must be ${is}: it is ${shown(value)}`);
     return value;
   }
 
@@ -89,7 +99,7 @@ export class OptionValues {
     const n = /^\d+(\.\d+)?$/.test(value) ? Number(value) : NaN;
     if (!(n >= min && n <= max) || (kind === "whole" && !Number.isSafeInteger(n))) {
       const what = kind === "whole" ? "a whole number" : "a number";
-      throw usageError(`${from} must be ${what} from ${min} to ${max}: it is '${value}'`);
+      throw usageError(`${from} must be ${what} from ${min} to ${max}: it is ${shown(value)}`);
     }
     return n;
   }
@@ -111,7 +121,15 @@ export class OptionValues {
     if (!value || value === "auto") return undefined;
     if (["true", "1", "yes"].includes(value)) return true;
     if (["false", "0", "no"].includes(value)) return false;
-    throw usageError(`${spec.env} must be true, false or auto: it is '${this.env[spec.env]}'`);
+    throw usageError(
+      `${spec.env} must be true, false or auto: it is ${shown(this.env[spec.env]!)}`,
+    );
+  }
+
+  /** Whether a text is a key by its form, or holds the very one that the environment gives. */
+  #isKey(text: string): boolean {
+    const own = KEY_VARIABLES.map((name) => this.env[name]?.trim() ?? "");
+    return looksLikeKey(text) || own.some((key) => key.length >= 20 && text.includes(key));
   }
 
   /** Whether a flag without a value was given on the command line. */

@@ -190,6 +190,12 @@ export const OPTIONS = {
     default: "10",
     help: "end with exit code 75 when the API has answered nothing for so long",
   },
+  noGuard: {
+    flag: "no-guard",
+    env: "NO_GUARD",
+    help: "fail pages one by one where the run would stop, as all first ones fail alike: images " +
+      "that aren't there, pages that are rejected or refused, answers that can't be read",
+  },
   leaseSeconds: {
     flag: "lease-seconds",
     env: "LEASE_SECONDS",

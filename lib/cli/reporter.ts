@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { escaped, jsonLine, oneLine } from "../base/text.ts";
 import type { Tally, Watcher } from "../label/tally.ts";
 
 /** Time between two progress lines, milliseconds. */
@@ -24,77 +25,129 @@ export interface Reporter extends Watcher, Disposable {
 export interface ReporterOptions {
   /** Counters to show. */
   readonly tally: Tally;
+  /** Price of a page in US dollars; 0 where nothing is paid. @default 0 */
+  readonly pricePerPage?: number;
   /** Writes text as it is. */
   readonly write: (text: string) => void;
   /** Time. */
   readonly clock: Clock;
 }
 
-/** Progress as numbers: rows, pages, rate in rows per second over the last minute, ETA in seconds. */
-function progress(tally: Tally, rate: RateMeter, clock: Clock): {
+/** How far a run is, in numbers. */
+export interface Progress {
+  /** Rows done, by this process or before. */
   readonly done: number;
+  /** Rows of the data set. */
   readonly total: number;
+  /** Rows that failed in this process. */
   readonly failed: number;
+  /** Pages that this process was billed. */
   readonly pages_billed: number;
+  /** The same in US dollars. */
+  readonly cost: number;
+  /** Rows whose answer was already there. */
   readonly answers_reused: number;
+  /** Requests sent. */
   readonly requests: number;
+  /** Requests answered 429. */
   readonly throttled: number;
+  /** Rows per second over the last minute. */
   readonly rows_per_s: number;
+  /** Seconds since the start. */
+  readonly elapsed_s: number;
+  /** Seconds left; null while that is unknown. */
   readonly eta_s: number | null;
-} {
-  rate.observe(clock.now(), tally.done);
-  const perSecond = rate.perSecond;
-  return {
-    done: tally.done,
-    total: tally.total,
-    failed: tally.rows.failed,
-    pages_billed: tally.billedPages,
-    answers_reused: tally.reused,
-    requests: tally.requests,
-    throttled: tally.throttled,
-    rows_per_s: Math.round(perSecond * 100) / 100,
-    eta_s: perSecond > 0 ? Math.round((tally.total - tally.done) / perSecond) : null,
-  };
+  /** Why no request starts just now, and since when (milliseconds since the epoch). */
+  readonly paused?: Tally["paused"];
+  /** What is still under way, once the process was asked to stop. */
+  readonly stopping?: { readonly inFlight: number; readonly unsaved: number };
+}
+
+/** Takes the counters from time to time, and makes rates of them. */
+class ProgressMeter {
+  readonly #options: ReporterOptions;
+  readonly #rate = new RateMeter();
+  readonly #left = new TimeLeft();
+  #started: number | undefined;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+  }
+
+  read(): Progress {
+    const { tally, clock, pricePerPage = 0 } = this.#options;
+    const now = clock.now();
+    this.#started ??= now;
+    this.#rate.observe(now, tally.done);
+    this.#left.observe(now, tally.done, tally.asked);
+    const { inFlight, unsaved, paused } = tally;
+    const left = paused ? null : this.#left.seconds(tally.total - tally.done);
+    return {
+      done: tally.done,
+      total: tally.total,
+      failed: tally.rows.failed,
+      pages_billed: tally.billedPages,
+      cost: Math.round(tally.billedPages * pricePerPage * 1e6) / 1e6,
+      answers_reused: tally.reused,
+      requests: tally.requests,
+      throttled: tally.throttled,
+      rows_per_s: Math.round(this.#rate.perSecond * 100) / 100,
+      elapsed_s: Math.round((now - this.#started) / 1_000),
+      eta_s: left === null ? null : Math.round(left),
+      ...(paused ? { paused } : {}),
+      ...(tally.stopping ? { stopping: { inFlight, unsaved } } : {}),
+    };
+  }
+}
+
+/** The same for a log: times as text. */
+function logged({ paused, stopping: _, ...now }: Progress): Facts {
+  return paused
+    ? { ...now, paused: paused.what, paused_since: new Date(paused.since).toISOString() }
+    : now;
 }
 
 /** One JSON object a line: `start`, `progress` every 30 s, `note`, `failure`, `end`. */
-export function jsonReporter({ tally, write, clock }: ReporterOptions): Reporter {
-  const rate = new RateMeter();
+export function jsonReporter(options: ReporterOptions): Reporter {
+  const { write, clock } = options;
+  const meter = new ProgressMeter(options);
   let timer: ReturnType<typeof setInterval> | undefined;
   const line = (event: string, facts: Facts) => {
     const time = new Date(clock.now()).toISOString();
-    write(JSON.stringify({ time, event, ...facts }) + "\n");
+    write(jsonLine({ time, event, ...facts }) + "\n");
   };
   return {
     start(facts) {
       line("start", facts);
-      rate.observe(clock.now(), tally.done);
-      timer = setInterval(
-        () => line("progress", progress(tally, rate, clock)),
-        PROGRESS_INTERVAL_MS,
-      );
+      meter.read();
+      timer = setInterval(() => line("progress", logged(meter.read())), PROGRESS_INTERVAL_MS);
     },
     note: (message, facts) => line("note", { message, ...facts }),
     failure: ({ row, id, imagePath, code, message }) =>
-      line("failure", { row, id, image_path: imagePath, code, message }),
-    end: (facts) => line("end", { ...progress(tally, rate, clock), ...facts }),
+      line("failure", { row, id: short(id), image_path: short(imagePath), code, message }),
+    end: (facts) => line("end", { ...logged(meter.read()), ...facts }),
     [Symbol.dispose]: () => clearInterval(timer),
   };
 }
 
+/** Ids and paths may be as long as they like, a log line may not. */
+function short(text: string): string {
+  return text.length > 1_100 ? escaped(text, 1_100) : text;
+}
+
 /** A bar that is drawn over itself; notes and failures scroll by above it. */
 export function barReporter(
-  { tally, write, clock, columns }: ReporterOptions & { readonly columns: () => number },
+  options: ReporterOptions & { readonly columns: () => number },
 ): Reporter {
-  const rate = new RateMeter();
+  const { write, columns } = options;
+  const meter = new ProgressMeter(options);
   let timer: ReturnType<typeof setInterval> | undefined;
   const clear = "\r\x1b[K";
-  const draw = () => write(clear + renderBar(progress(tally, rate, clock), columns()));
+  // The terminal writes ^C behind it, which must not begin another line.
+  const draw = () => write(clear + renderBar(meter.read(), columns() - 2));
+  // What comes from outside is one line without orders to the terminal.
   const above = (text: string) => {
-    // Ids and messages come from outside; a control character in one must not reach the terminal.
-    // deno-lint-ignore no-control-regex
-    const plain = text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "\ufffd");
-    write(`${timer === undefined ? "" : clear}${plain}\n`);
+    write(`${timer === undefined ? "" : clear}${escaped(text, 2_000)}\n`);
     if (timer !== undefined) draw();
   };
   const stop = () => {
@@ -103,13 +156,13 @@ export function barReporter(
   };
   return {
     start() {
-      rate.observe(clock.now(), tally.done);
+      meter.read();
       timer = setInterval(draw, BAR_INTERVAL_MS);
       draw();
     },
     note: (message) => above(message),
     failure: ({ row, id, code, message }) =>
-      above(`row ${row} (${id}) failed: ${code}: ${message}`),
+      above(`row ${row} (${escaped(id)}) failed: ${code}: ${oneLine(message, 1_500)}`),
     end() {
       if (timer === undefined) return;
       draw();
@@ -120,29 +173,88 @@ export function barReporter(
   };
 }
 
+/** Columns of the bar itself, by the columns that there are. */
+const BAR_WIDTHS: readonly (readonly [from: number, width: number])[] = [
+  [150, 40],
+  [100, 20],
+  [76, 12],
+  [40, 10],
+  [0, 0],
+];
+
+/** A shorter bar shows nothing. */
+const LEAST_BAR = 5;
+
 /**
- * The bar as one line of at most `columns` characters: figures first, the bar takes what is left.
+ * The bar as one line of fewer than `columns` characters. What finds no room is left out whole, the
+ * least important first; no word is cut.
  */
-export function renderBar(
-  now: {
-    readonly done: number;
-    readonly total: number;
-    readonly failed: number;
-    readonly pages_billed: number;
-    readonly rows_per_s: number;
-    readonly eta_s: number | null;
-  },
-  columns: number,
-): string {
+export function renderBar(now: Progress, columns: number): string {
   const share = now.total > 0 ? now.done / now.total : 1;
-  const eta = now.done >= now.total ? "done" : `ETA ${duration(now.eta_s)}`;
-  const figures = ` ${now.done}/${now.total} (${Math.floor(share * 100)} %)` +
-    ` · ${now.rows_per_s.toFixed(1)} rows/s · ${eta}` +
-    ` · ${now.failed} failed · ${now.pages_billed} pages billed`;
-  const room = Math.min(40, columns - 1 - figures.length);
-  if (room < 5) return figures.slice(1, Math.max(1, columns));
-  const full = Math.floor(share * room);
-  return "█".repeat(full) + "░".repeat(room - full) + figures;
+  const bar = (room: number) => {
+    const width = Math.min(BAR_WIDTHS.find(([from]) => columns >= from)?.[1] ?? 0, room);
+    const full = Math.floor(share * width);
+    return width < LEAST_BAR ? "" : "█".repeat(full) + "░".repeat(width - full);
+  };
+  // In their order on the line, with the order in which they get their room.
+  const parts: [rank: number, text: (room: number) => string][] = [
+    [3, bar],
+    [0, () => `${Math.floor(share * 100)} %`],
+    [2, () => `${now.done}/${now.total}`],
+    [1, () => state(now)],
+    [6, () => now.done < now.total ? `${now.rows_per_s.toFixed(1)} rows/s` : ""],
+    [5, () => now.cost > 0 ? `$${now.cost.toFixed(2)}` : ""],
+    [4, () => now.failed > 0 ? `${now.failed} failed` : ""],
+    [7, () => now.throttled > 0 ? `${now.throttled} throttled` : ""],
+    [8, () => now.answers_reused > 0 ? `${now.answers_reused} reused` : ""],
+    [9, () => `${clockTime(now.elapsed_s)} elapsed`],
+  ];
+  let line = "";
+  const taken: (readonly [rank: number, text: string])[] = [];
+  for (const rank of parts.keys()) {
+    const at = parts.findIndex((part) => part[0] === rank);
+    const text = parts[at][1](columns - 2 - line.length);
+    if (text === "") continue;
+    const place = (part: (typeof taken)[number]) => parts.findIndex(([rank]) => rank === part[0]);
+    const longer = [...taken, [rank, text] as const].toSorted((a, b) => place(a) - place(b));
+    if (join(longer).length >= columns) continue;
+    line = join(longer);
+    taken.push([rank, text]);
+  }
+  return line;
+}
+
+/** Bar, share and count belong together, what follows is set apart. */
+function join(parts: readonly (readonly [rank: number, text: string])[]): string {
+  return parts.map(([rank, text], n) =>
+    n === 0 ? text : ([0, 2].includes(rank) ? " " : " · ") + text
+  ).join("");
+}
+
+/** What is going on: how long it will take, or why it doesn't go on. */
+function state({ done, total, eta_s, paused, stopping }: Progress): string {
+  if (done >= total) return "done";
+  if (stopping) {
+    const { inFlight, unsaved } = stopping;
+    const waits = [inFlight > 0 && `${inFlight} in flight`, unsaved > 0 && `${unsaved} to store`];
+    return ["stopping", waits.filter(Boolean).join(", ")].filter(Boolean).join(": ");
+  }
+  if (paused) {
+    const since = new Date(paused.since);
+    const two = (n: number) => String(n).padStart(2, "0");
+    const time = `${two(since.getHours())}:${two(since.getMinutes())}`;
+    return `paused: ${oneLine(paused.what, 60)} since ${time}`;
+  }
+  return `ETA ${eta_s === null ? "unknown" : clockTime(eta_s)}`;
+}
+
+/** `0:04`, `3:05`, `9:15:00`. @param seconds Whole, at least 0. */
+function clockTime(seconds: number): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60
+    ? `${minutes}:${two(seconds % 60)}`
+    : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
 }
 
 /** `4 s`, `3 min 05 s`, `9 h 15 min`; `unknown` for null. @param seconds At least 0. */
@@ -182,5 +294,46 @@ export class RateMeter {
     const last = this.#samples.at(-1);
     if (!first || !last || last.time <= first.time) return 0;
     return (last.count - first.count) / ((last.time - first.time) / 1_000);
+  }
+}
+
+/** Rows over which it is seen how many of them have to be asked for. */
+const SHARE_ROWS = 40;
+/** The rate of answers is taken over so long, milliseconds. */
+const LEFT_WINDOW_MS = 60_000;
+
+/**
+ * How long the rest takes. Rows whose answer is there already are done in no time, so they say
+ * nothing about the rest: what counts is how fast answers come, and how many of the latest rows had
+ * to be asked for.
+ */
+export class TimeLeft {
+  #samples: { readonly time: number; readonly done: number; readonly asked: number }[] = [];
+
+  /** Notes that `done` rows were done and `asked` pages were through with the API at `time` (ms). */
+  observe(time: number, done: number, asked: number): void {
+    const last = this.#samples.at(-1);
+    if (last && time - last.time < 100) return;
+    this.#samples.push({ time, done, asked });
+    while (this.#samples.length > 2 && this.#samples[1].time <= time - LEFT_WINDOW_MS) {
+      this.#samples.shift();
+    }
+  }
+
+  /** Seconds for so many more rows; null while nothing moves. */
+  seconds(rows: number): number | null {
+    const samples = this.#samples;
+    const last = samples.at(-1);
+    if (rows <= 0) return 0;
+    if (!last) return null;
+    const from = samples.findLast(({ done }) => last.done - done >= SHARE_ROWS) ?? samples[0];
+    const done = last.done - from.done;
+    const share = done > 0 ? Math.min(1, (last.asked - from.asked) / done) : 1;
+    if (share > 0) {
+      const begin = samples.find((_, n) => samples[n + 1]?.asked > samples[n].asked);
+      if (!begin) return null;
+      return rows * share * (last.time - begin.time) / 1_000 / (last.asked - begin.asked);
+    }
+    return rows * (last.time - samples[0].time) / 1_000 / (last.done - samples[0].done);
   }
 }

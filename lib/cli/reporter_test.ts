@@ -8,6 +8,7 @@ import {
   RateMeter,
   renderBar,
   type ReporterOptions,
+  TimeLeft,
 } from "./reporter.ts";
 import { Tally } from "../label/tally.ts";
 
@@ -22,6 +23,7 @@ class Bench implements Disposable {
     mock.timers.enable({ apis: ["setInterval"] });
     this.options = {
       tally: this.tally,
+      pricePerPage: 0.01,
       write: (text) => void this.written.push(text),
       clock: { now: () => this.#now, sleep: () => assert.fail("a reporter does not sleep") },
     };
@@ -99,9 +101,11 @@ Deno.test("jsonReporter() shows progress every 30 s with rate and time left, unt
       failed: 2,
       pages_billed: 58,
       answers_reused: 0,
+      cost: 0.58,
       requests: 0,
       throttled: 0,
       rows_per_s: 2,
+      elapsed_s: 30,
       eta_s: 270,
     }]);
     bench.pass(30_000);
@@ -138,7 +142,7 @@ Deno.test("barReporter() draws over itself and lets notes and failures scroll by
   bench.tally.rows.rows = 5;
   bench.pass(250);
   const [second] = bench.written.splice(0);
-  assert.match(second, /█░.* 5\/10 \(50 %\)/);
+  assert.match(second, /█░+ 50 % 5\/10 · ETA /);
 
   reporter.note("a note");
   reporter.failure(FAILURE);
@@ -151,7 +155,7 @@ Deno.test("barReporter() draws over itself and lets notes and failures scroll by
   bench.tally.rows.rows = 10;
   reporter.end({});
   const last = bench.written.splice(0);
-  assert.match(last.join(""), /10\/10 \(100 %\).* done .*\n$/);
+  assert.match(last.join(""), /100 % 10\/10 · done .*\n$/);
   reporter.end({});
   reporter.note("after the bar");
   bench.pass(1_000);
@@ -168,41 +172,199 @@ Deno.test("barReporter() stops drawing once it is disposed", () => {
   assert.deepEqual(bench.written, []);
 });
 
+Deno.test("barReporter() lets no order to the terminal through, wherever it comes from", () => {
+  using bench = new Bench();
+  using reporter = barReporter({ ...bench.options, columns: () => 80 });
+  bench.tally.total = 2;
+  reporter.start({});
+  bench.written.length = 0;
+  const controls = [...Array(0x20).keys(), ...Array.from({ length: 0x21 }, (_, n) => 0x7f + n)];
+  const hostile = String.fromCharCode(...controls) + "\u202e\u2028\ufeff";
+  reporter.note(`note ${hostile} end`);
+  reporter.failure({ ...FAILURE, id: `id ${hostile} end`, message: `said ${hostile} end` });
+  bench.tally.paused = { what: "the \x1b[2J\n\x9b is down", since: 0 };
+  bench.pass(250);
+  reporter.end({});
+  assert.ok(bench.written.some((text) => text.includes("is down since")));
+  const texts = bench.written.map((text) => text.replace(CLEAR, "").replace(/\n$/, ""));
+  assert.equal(texts.filter((text) => text.includes(" end")).length, 2);
+  // deno-lint-ignore no-control-regex
+  for (const text of texts) assert.doesNotMatch(text, /[\x00-\x1f\x7f-\x9f\u202e\u2028\ufeff]/);
+});
+
+Deno.test("barReporter() shortens ids and messages that would fill the screen", () => {
+  using bench = new Bench();
+  using reporter = barReporter({ ...bench.options, columns: () => 80 });
+  reporter.failure({ ...FAILURE, id: "9".repeat(70_000), message: "no such page" });
+  assert.match(bench.written[0], /^row 7 \(9{199}…\) failed: image_empty: no such page\n$/);
+  reporter.note("x".repeat(70_000));
+  assert.equal(bench.written[1].length, 2_001);
+});
+
+Deno.test("barReporter() clears the whole line before each picture, note and failure", () => {
+  using bench = new Bench();
+  using reporter = barReporter({ ...bench.options, columns: () => 80 });
+  bench.tally.total = 2;
+  reporter.start({});
+  bench.pass(250);
+  reporter.note("a note");
+  reporter.failure(FAILURE);
+  reporter.end({});
+  const last = bench.written.pop();
+  assert.equal(last, "\n");
+  for (const text of bench.written) {
+    assert.equal(text.lastIndexOf("\r\x1b[K"), 0, JSON.stringify(text));
+    assert.equal(text.split("\x1b").length, 2);
+  }
+});
+
+Deno.test("jsonReporter() keeps one event on one line, whatever ids and messages hold", () => {
+  using bench = new Bench();
+  using reporter = jsonReporter(bench.options);
+  const forged = '\n{"event":"end","exit":0}\n\x1b[2J\x9b2J\u2028';
+  reporter.note(forged);
+  reporter.failure({ ...FAILURE, id: forged, message: forged });
+  reporter.failure({ ...FAILURE, id: "x".repeat(70_000) });
+  const text = bench.written.join("");
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(text, /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028]/);
+  const [note, failure, long, ...more] = bench.lines();
+  assert.deepEqual([note.message, failure.id, failure.message], [forged, forged, forged]);
+  assert.deepEqual([`${long.id}`.length, more], [1_100, []]);
+});
+
+Deno.test("a pause is shown with what is down and since when, and no time left", () => {
+  using bench = new Bench();
+  const { tally } = bench;
+  using json = jsonReporter(bench.options);
+  tally.total = 4;
+  json.start({});
+  bench.lines();
+  const since = Date.UTC(2026, 10, 1, 0, 0, 7);
+  tally.paused = { what: "the API is down", since };
+  bench.pass(30_000);
+  const [line] = bench.lines();
+  assert.deepEqual(
+    [line.paused, line.paused_since, line.eta_s],
+    ["the API is down", "2026-11-01T00:00:07.000Z", null],
+  );
+  tally.paused = undefined;
+  bench.pass(30_000);
+  assert.ok(!("paused" in bench.lines()[0]));
+});
+
 const progress = fc.integer({ min: 0, max: 10_000_000 }).chain((total) =>
   fc.record({
     done: fc.integer({ min: 0, max: total }),
     total: fc.constant(total),
     failed: fc.integer({ min: 0, max: total }),
     pages_billed: fc.integer({ min: 0, max: 10_000_000 }),
+    cost: fc.double({ min: 0, max: 100_000, noNaN: true }),
+    answers_reused: fc.integer({ min: 0, max: total }),
+    requests: fc.integer({ min: 0, max: 10_000_000 }),
+    throttled: fc.integer({ min: 0, max: 10_000 }),
     rows_per_s: fc.double({ min: 0, max: 10_000, noNaN: true }),
+    elapsed_s: fc.integer({ min: 0, max: 10_000_000 }),
     eta_s: fc.option(fc.integer({ min: 0, max: 10_000_000 })),
+    paused: fc.option(fc.constant({ what: "the API is down", since: 0 }), { nil: undefined }),
+    stopping: fc.option(fc.constant({ inFlight: 3, unsaved: 1 }), { nil: undefined }),
   })
 );
 
-Deno.test("renderBar() is never longer than the columns, and one line", () => {
-  fc.assert(fc.property(progress, fc.integer({ min: 2, max: 300 }), (now, columns) => {
+Deno.test("renderBar() is shorter than the columns, one line, and cuts no word", () => {
+  fc.assert(fc.property(progress, fc.integer({ min: 1, max: 300 }), (now, columns) => {
     const line = renderBar(now, columns);
-    assert.ok(line.length <= columns, `${line.length} of ${columns}`);
+    assert.ok(line.length < columns, `${line.length} of ${columns}`);
     assert.doesNotMatch(line, /[\r\n]/);
-    assert.ok(line.length > 0);
+    if (columns > 6) assert.match(line, /\d %/);
+    const whole = renderBar(now, 400).split(/ · | (?=\d+\/)/);
+    for (const part of line.split(/ · | (?=\d+\/)/)) {
+      const words = part.replace(/^[█░]+ ?/, "");
+      assert.ok(words === "" || whole.some((text) => text.replace(/^[█░]+ ?/, "") === words), part);
+    }
   }));
 });
 
 Deno.test("renderBar() says 100 % and done only when all is done", () => {
   fc.assert(fc.property(progress, (now) => {
     const line = renderBar(now, 300);
-    assert.equal(line.includes("(100 %)"), now.done === now.total);
-    assert.equal(line.includes("· done ·"), now.done === now.total);
+    assert.equal(line.includes(" 100 % "), now.done === now.total);
+    assert.equal(line.includes("· done"), now.done === now.total);
     assert.equal(line.includes("░"), now.done < now.total);
   }));
 });
 
-Deno.test("renderBar() shows figures first, and a bar where there is room", () => {
-  const now = { done: 1, total: 4, failed: 1, pages_billed: 2, rows_per_s: 0.46, eta_s: 90 };
-  const figures = "1/4 (25 %) · 0.5 rows/s · ETA 1 min 30 s · 1 failed · 2 pages billed";
-  assert.equal(renderBar(now, 200), `${"█".repeat(10)}${"░".repeat(30)} ${figures}`);
-  assert.equal(renderBar(now, 70), figures);
-  assert.equal(renderBar(now, 20), figures.slice(0, 19));
+const HALFWAY = {
+  done: 460,
+  total: 1_000,
+  failed: 2,
+  pages_billed: 458,
+  cost: 0.687,
+  answers_reused: 12,
+  requests: 470,
+  throttled: 3,
+  rows_per_s: 2.94,
+  elapsed_s: 185,
+  eta_s: 270,
+};
+
+Deno.test("renderBar() has a bar, its state and what it costs at 60 columns, and more where there is room", () => {
+  const table: [columns: number, line: string][] = [
+    [
+      160,
+      `${"█".repeat(18)}${"░".repeat(22)} 46 % 460/1000 · ETA 4:30 · 2.9 rows/s · $0.69 · ` +
+      "2 failed · 3 throttled · 12 reused · 3:05 elapsed",
+    ],
+    [
+      120,
+      `${"█".repeat(9)}${"░".repeat(11)} 46 % 460/1000 · ETA 4:30 · 2.9 rows/s · $0.69 · ` +
+      "2 failed · 3 throttled · 12 reused · 3:05 elapsed",
+    ],
+    [80, "█████░░░░░░░ 46 % 460/1000 · ETA 4:30 · 2.9 rows/s · $0.69 · 2 failed"],
+    [60, "████░░░░░░ 46 % 460/1000 · ETA 4:30 · $0.69 · 2 failed"],
+    [40, "████░░░░░░ 46 % 460/1000 · ETA 4:30"],
+    [20, "46 % · ETA 4:30"],
+    [6, "46 %"],
+    [3, ""],
+  ];
+  for (const [columns, line] of table) assert.equal(renderBar(HALFWAY, columns), line);
+});
+
+Deno.test("renderBar() says why it doesn't go on instead of how long it will take", () => {
+  const since = new Date(2026, 10, 1, 14, 2, 33).getTime();
+  const paused = { ...HALFWAY, eta_s: null, paused: { what: "the API is down", since } };
+  assert.equal(
+    renderBar(paused, 80),
+    "█████░░░░░░░ 46 % 460/1000 · paused: the API is down since 14:02 · 2 failed",
+  );
+  assert.equal(
+    renderBar(paused, 60),
+    "███░░░░ 46 % 460/1000 · paused: the API is down since 14:02",
+  );
+  const stopping = (inFlight: number, unsaved: number) =>
+    renderBar({ ...HALFWAY, stopping: { inFlight, unsaved } }, 60);
+  assert.match(stopping(3, 1), / · stopping: 3 in flight, 1 to store/);
+  assert.match(stopping(0, 0), / · stopping( ·|$)/);
+  assert.match(renderBar({ ...HALFWAY, eta_s: null }, 80), / · ETA unknown · /);
+  assert.match(renderBar({ ...HALFWAY, eta_s: 33_300 }, 80), / · ETA 9:15:00 · /);
+});
+
+Deno.test("TimeLeft counts only what must still be asked for", () => {
+  const left = new TimeLeft();
+  assert.equal(left.seconds(10), null);
+  let [time, done, asked] = [0, 0, 0];
+  const pass = (ms: number, rows: number, pages: number) => {
+    left.observe(time += ms, done += rows, asked += pages);
+  };
+  pass(0, 0, 0);
+  assert.equal(left.seconds(10), null);
+  for (let n = 0; n < 20; n++) pass(100, 50, 0); // 1,000 rows from stored answers in 2 s
+  assert.equal(left.seconds(1_000), 2);
+  for (let n = 0; n < 40; n++) pass(1_000, 2, 2); // then two a second are answered
+  assert.equal(left.seconds(1_000), 500);
+  for (let n = 0; n < 60; n++) pass(1_000, 4, 2); // half of the rows are there already
+  assert.equal(Math.round(left.seconds(1_000)!), 250);
+  assert.equal(left.seconds(0), 0);
 });
 
 Deno.test("duration() is short and rounds before it divides", () => {

@@ -8,6 +8,7 @@ import { ENGINE_NAMES, findEngine } from "../engine/engines.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
 import { defaultInputKey, defaultOutputKey, isSafeName } from "../state/keys.ts";
 import { isSafeKey } from "../store/store.ts";
+import { shown } from "../base/text.ts";
 import { type OptionValues, usageError } from "./option_values.ts";
 import { OPTIONS } from "./options.ts";
 import type { Settings, StartMode } from "../base/settings.ts";
@@ -75,6 +76,7 @@ export function readSettings(values: OptionValues): Settings {
     retryFailed,
     ...spendingLimit(values, price),
     maxOutageMs: values.number(OPTIONS.maxOutageMinutes, 0, 1_440, "any")! * 60_000,
+    noGuard: values.flag(OPTIONS.noGuard),
     leaseMs: values.number(OPTIONS.leaseSeconds, 1, 3_600, "whole")! * 1_000,
   };
 }
@@ -100,7 +102,7 @@ function failedRows(values: OptionValues): Settings["retryFailed"] {
   const unknown = codes.find((code) => !Object.hasOwn(FAILURE_CODES, code));
   if (unknown === undefined) return { codes };
   const known = Object.keys(FAILURE_CODES).join(", ");
-  throw usageError(`${only[1]}: unknown code '${unknown}': it must be one of ${known}`);
+  throw usageError(`${only[1]}: unknown code ${shown(unknown)}: it must be one of ${known}`);
 }
 
 function spendingLimit(

@@ -4,6 +4,7 @@
 
 import type { RowCounts } from "../state/documents.ts";
 import { totalBilled } from "../state/ledger.ts";
+import { escaped } from "../base/text.ts";
 import { duration } from "./reporter.ts";
 import type { RunSummary } from "../label/job.ts";
 import type { Tally } from "../label/tally.ts";
@@ -19,6 +20,7 @@ export function summaryFacts(summary: RunSummary): Record<string, unknown> {
   return {
     ...counts,
     pages_billed: tally.billedPages,
+    ...tally.paidAgain > 0 ? { pages_paid_again: tally.paidAgain } : {},
     pages_billed_in_all: totalBilled(summary.spent),
     cost_in_all: Math.round(totalBilled(summary.spent) * summary.pricePerPage * 1e6) / 1e6,
     answers_reused: tally.reused,
@@ -44,18 +46,21 @@ export function renderSummary(summary: RunSummary): string {
       .sort(([a], [b]) => a < b ? -1 : 1)
       .map(([code, n]): [string, string] => [`    ${code}`, `${n}`]),
     ["pages billed now", pages(tally.billedPages, summary.pricePerPage)],
+    ...tally.paidAgain > 0
+      ? [["  of these paid again", `${tally.paidAgain}`] satisfies [string, string]]
+      : [],
     ["pages billed in all", pages(totalBilled(summary.spent), summary.pricePerPage)],
     ["answers reused", `${tally.reused}`],
     ["requests", requestsLine(tally)],
-    [
+    ...summary.alreadyComplete ? [] : [[
       "rate",
       `${(tally.rows.rows / Math.max(seconds, 0.001)).toFixed(2)} rows/s in ${duration(seconds)}`,
-    ],
-    ["output", summary.outputUrl],
+    ] as [string, string]],
+    ["output", escaped(summary.outputUrl, 2_000)],
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
   const table = lines.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
-  if (summary.alreadyComplete) table.unshift("Nothing to do: the output is complete already.");
+  if (summary.alreadyComplete) table.unshift(nothingToDo(counts));
   if (counts.size_mismatches > 0) {
     table.push(
       `Note: in ${counts.size_mismatches} rows the input's width and height differ from what the ` +
@@ -63,6 +68,13 @@ export function renderSummary(summary: RunSummary): string {
     );
   }
   return table.join("\n") + "\n";
+}
+
+/** Why nothing happened, and how something would. */
+function nothingToDo({ failed }: RowCounts): string {
+  const again = failed > 0 ? "--retry-failed makes the failed rows anew, " : "";
+  return `Nothing to do: the output is complete already. (${again}--fresh makes all rows anew, ` +
+    "from stored answers where there are any.)";
 }
 
 function pages(n: number, price: number): string {

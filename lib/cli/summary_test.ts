@@ -87,6 +87,9 @@ Deno.test("renderSummary() says only what happened", () => {
 Deno.test("renderSummary() says first that there was nothing to do, and last what to mind", () => {
   const counts = { ...summary().counts, size_mismatches: 4 };
   const lines = renderSummary(summary({ alreadyComplete: true, counts })).trimEnd().split("\n");
-  assert.match(lines[0], /Nothing to do/);
+  assert.match(lines[0], /^Nothing to do: .* complete already\..*--retry-failed .*--fresh /);
+  assert.ok(!lines.some((line) => line.startsWith("rate ")), "a rate of nothing");
+  const sound = renderSummary(summary({ alreadyComplete: true, counts: noRows() }));
+  assert.doesNotMatch(sound, /--retry-failed/);
   assert.match(lines.at(-1)!, /^Note: in 4 rows .*metadata\.api_width × api_height\.$/);
 });

@@ -5,6 +5,7 @@
 
 import type { Command, Context } from "../cli/command.ts";
 import type { ExitName } from "../base/errors.ts";
+import { shown } from "../base/text.ts";
 
 /** The commands, in the order of `--help`, each loaded when it is asked for. */
 export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
@@ -39,9 +40,9 @@ export async function perform(args: readonly string[], context: Context): Promis
   if (flags.version) return await version(context);
   if (!known) {
     const names = Object.keys(COMMANDS).join(", ");
-    throw values.usageError(`Unknown command '${first}': it must be ${names}`);
+    throw values.usageError(`Unknown command ${shown(first)}: it must be ${names}`);
   }
-  if (words.length > 1) throw values.usageError(`Unexpected argument '${words[1]}'`);
+  if (words.length > 1) throw values.usageError(`Unexpected argument ${shown(words[1])}`);
   const names = variables([...Object.values(OPTIONS), ...command.options]);
   const env = Object.fromEntries(names.map((name) => [name, context.variable(name)]));
   return await command.run(new values.OptionValues(flags, env), context);

@@ -15,6 +15,7 @@ async function outcome(
     printError: (more) => assert.fail(`said ${more}`),
     stop: new AbortController().signal,
     giveUp: new AbortController().signal,
+    onSignal: () => {},
     pid: 1,
     hostname: () => "host",
     standalone: true,

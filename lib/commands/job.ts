@@ -7,8 +7,10 @@
 import { systemClock } from "../base/clock.ts";
 import { EXIT, type ExitName, explain } from "../base/errors.ts";
 import type { Environment, Settings } from "../base/settings.ts";
+import { printable } from "../base/text.ts";
 import type { Context } from "../cli/command.ts";
 import { barReporter, jsonReporter } from "../cli/reporter.ts";
+import { losses, stopped, stoppingNote } from "../cli/stopping.ts";
 import { failureRate, renderSummary, summaryFacts } from "../cli/summary.ts";
 import type { Job, RunSummary } from "../label/job.ts";
 import { Tally } from "../label/tally.ts";
@@ -29,7 +31,7 @@ export async function runJob(
   env: Environment,
   context: Context,
 ): Promise<ExitName> {
-  const { print, printError, terminal, stop, giveUp, standalone } = context;
+  const { print, printError, terminal, stop, giveUp, onSignal, standalone } = context;
   // Only what sends requests has something to say, and by then there is somebody to tell.
   const note = (message: string) => reporter.note(message);
   const clock = systemClock;
@@ -37,11 +39,31 @@ export async function runJob(
   if (services.greeting) print(`${services.greeting}\n`);
 
   const tally = new Tally();
-  const common = { tally, write: printError, clock };
+  const pricePerPage = services.pricePerPage ?? settings.pricePerPage;
+  const common = { tally, write: printError, clock, pricePerPage };
   using reporter = terminal ? barReporter({ ...common, ...terminal }) : jsonReporter(common);
+  let stoppedBy: string | undefined;
+  let said = false;
+  const sayEnd = (exit: ExitName, error: string) => {
+    if (said) return;
+    said = true;
+    reporter.end({ exit: EXIT[exit], error });
+    const progress = tally.requests + tally.done > 0
+      ? ` (${tally.done} of ${tally.total} rows were done)`
+      : "";
+    printError(`pseudolabel: ${printable(error)}${progress}\n`);
+  };
+  onSignal({
+    stopping(signal) {
+      stoppedBy = signal;
+      tally.stopping = true;
+      reporter.note(stoppingNote(signal, tally));
+    },
+    leaving: (signal, why) => sayEnd("again", stopped(signal, tally, why)),
+  });
   try {
     const summary = await work({
-      settings: { ...settings, pricePerPage: services.pricePerPage ?? settings.pricePerPage },
+      settings: { ...settings, pricePerPage },
       ...services,
       clock,
       random: Math.random,
@@ -55,6 +77,7 @@ export async function runJob(
     });
     const tooMany = failureRate(summary.counts) > settings.maxFailureRate;
     const exit = tooMany ? "failures" : "ok";
+    said = true;
     reporter.end({ exit: EXIT[exit], ...summaryFacts(summary) });
     print(renderSummary(summary));
     if (tooMany) {
@@ -66,11 +89,8 @@ export async function runJob(
     return exit;
   } catch (error) {
     const [exit, message] = explain(error);
-    reporter.end({ exit: EXIT[exit], error: message });
-    const progress = tally.requests + tally.done > 0
-      ? ` (${tally.done} of ${tally.total} rows were done)`
-      : "";
-    printError(`pseudolabel: ${message}${progress}\n`);
+    if (stoppedBy && error === stop.reason) sayEnd(exit, stopped(stoppedBy, tally));
+    else sayEnd(exit, [message, losses(tally)].filter(Boolean).join("; "));
     return exit;
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
+import { oneLine } from "../base/text.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a run talks to. Disposing closes it. */
@@ -81,7 +82,8 @@ async function openAws(
     ? await findEngine(settings.engine)!.connect({ env, readSecret, clock, note })
     : undefined;
   const { openS3 } = await import("../store/s3.ts");
-  const s3 = openS3({ endpoint: env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL || undefined });
+  const profile = env.AWS_PROFILE || undefined;
+  const s3 = openS3({ endpoint: endpointOf(env), profile });
   return {
     store: s3.bucket(settings.s3Bucket),
     images: { bucket: (name) => s3.bucket(name) },
@@ -91,4 +93,18 @@ async function openAws(
       return Promise.resolve();
     },
   };
+}
+
+/** The S3 server that the environment names; `undefined` for AWS. @throws {RunError} `usage` */
+function endpointOf(env: Environment): string | undefined {
+  const name = env.AWS_ENDPOINT_URL_S3 ? "AWS_ENDPOINT_URL_S3" : "AWS_ENDPOINT_URL";
+  const value = env[name];
+  if (!value) return undefined;
+  if (/^https?:\/\//i.test(value) && URL.canParse(value)) return value;
+  throw new RunError(
+    "usage",
+    `${name} must be a URL like http://127.0.0.1:9000 or https://s3.example.com: it is '${
+      oneLine(value)
+    }'`,
+  );
 }

@@ -4,6 +4,7 @@
  */
 
 import { systemClock } from "../base/clock.ts";
+import { jsonLine } from "../base/text.ts";
 import type { Command } from "../cli/command.ts";
 import { OPTIONS } from "../cli/options.ts";
 import { readSettings } from "../cli/settings.ts";
@@ -33,7 +34,7 @@ export const command: Command = {
       clock: systemClock,
     });
     if (services.greeting) context.printError(`${services.greeting}\n`);
-    const line = (facts: unknown) => context.print(JSON.stringify(facts) + "\n");
+    const line = (facts: unknown) => context.print(jsonLine(facts) + "\n");
     const verified = await verify(
       services.store,
       settings,

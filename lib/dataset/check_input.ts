@@ -3,6 +3,7 @@
  */
 
 import { RunError } from "../base/errors.ts";
+import { escaped, quoted } from "../base/text.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 import { type ImageSource, locateImage } from "./image_location.ts";
 import type { Input } from "./input.ts";
@@ -41,7 +42,9 @@ export async function checkRows(
           : "s3://bucket/key";
         throw new RunError(
           "input",
-          `${url}, row ${index} (${id}): image_path must be ${expected}: it is '${image_path}'`,
+          `${url}, row ${index} (${escaped(id)}): image_path must be ${expected}: it is ${
+            quoted(image_path)
+          }`,
         );
       }
       yield rows;
@@ -51,7 +54,9 @@ export async function checkRows(
   if (!twice) return;
   throw new RunError(
     "input",
-    `${url}: rows ${twice.first} and ${twice.second} have the same id '${twice.id}'; ids must be ` +
+    `${url}: rows ${twice.first} and ${twice.second} have the same id ${
+      quoted(twice.id)
+    }; ids must be ` +
       "unique, as labels are joined to images by them",
   );
 }

@@ -22,6 +22,11 @@ export interface Finding {
  */
 export const OUTSIDE_TOLERANCE = 0.01;
 
+/** How far a polygon may leave a page of that size, pixels. */
+export function tolerance(width: number, height: number): number {
+  return Math.max(2, OUTSIDE_TOLERANCE * Math.max(width, height));
+}
+
 /** Everything that is wrong with a row. */
 export function checkRow(row: InputRow, output: OutputRow): Finding[] {
   const findings: Finding[] = [];
@@ -63,7 +68,7 @@ function checkPolygon(
   if (polygon.length !== 4 || polygon.some((point) => point.length !== 2)) return "not four points";
   if (!polygon.flat().every(Number.isFinite)) return "a coordinate is not a number";
   if (width === null || height === null) return "the size of its page is unknown";
-  const out = Math.max(2, OUTSIDE_TOLERANCE * Math.max(width, height));
+  const out = tolerance(width, height);
   const inside = polygon.every(([x, y]) =>
     x >= -out && x <= width + out && y >= -out && y <= height + out
   );

@@ -4,6 +4,7 @@
  * never fetched. Pages are `parquet/column.ts`'s matter, values `dataset/input_columns.ts`'s.
  */
 import { RunError } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import type { InputRow } from "./row.ts";
 import {
   checkGroups,
@@ -151,7 +152,7 @@ class Values {
       throw new RunError(
         "input",
         `${this.#name}: row ${this.#batch.start + offset} (from 0) has an unusable "${column}": ` +
-          `${cause instanceof Error ? cause.message : cause}.\nCorrect or drop it.`,
+          `${escaped(cause instanceof Error ? cause.message : `${cause}`)}.\nCorrect or drop it.`,
         { cause },
       );
     }

@@ -4,6 +4,7 @@
  * from the footer alone, before anything is read or paid. `dataset/input` adds the row to messages.
  */
 import { RunError } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import { canDecompress } from "../parquet/decompress.ts";
 import { type FileMetaData, type SchemaTree, typeName } from "../parquet/types.ts";
 
@@ -50,7 +51,7 @@ export function pickColumns(name: string, tree: SchemaTree): Map<InputColumn, Sc
     throw new RunError(
       "input",
       `${name} has no column ${missing.map((column) => `"${column}"`).join(" and ")}.\n` +
-        `Rename or add it; the columns found are: ${found.join(", ") || "none"}.`,
+        `Rename or add it; the columns found are: ${escaped(found.join(", "), 1_000) || "none"}.`,
     );
   }
   return picked;

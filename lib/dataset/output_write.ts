@@ -9,6 +9,7 @@ import { ByteWriter, type ColumnSource, ParquetWriter } from "hyparquet-writer";
 // `parquet/deep_imports_test.ts` pins it to the version in which it was looked at.
 import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
 import type { OutputRow, RowMetadata } from "./row.ts";
+import { outputBytes, textLength } from "./row_bytes.ts";
 import type { RawStruct } from "../parquet/decode.ts";
 import { ITEM_SCHEMA, OUTPUT_COLUMNS } from "./output_schema.ts";
 
@@ -31,6 +32,8 @@ export interface EncodeOptions {
  * encode, half of what a request's start may be late without a loss of rate (`pace/limiter.ts`).
  */
 const GROUP_WORDS = 6_000;
+/** Characters in a row group at most, unless a single row has more: metadata may be of any length. */
+const GROUP_TEXT = 4 << 20;
 /** Encoding these takes time; the other columns are scalars. */
 const SLOW_COLUMNS: ReadonlySet<string> = new Set(["polygons", "texts", "metadata"]);
 
@@ -49,6 +52,9 @@ export class RowEncoder {
   readonly #writer: ParquetWriter;
   #group: OutputRow[] = [];
   #words = 0;
+  #text = 0;
+  /** Memory that the rows of the group take, bytes. */
+  #groupBytes = 0;
 
   /** Nothing is encoded yet. @throws {RangeError} if `rowGroupSize` is less than 1 */
   constructor({ rowGroupSize = 500, yieldToLoop = nextTurn }: EncodeOptions = {}) {
@@ -80,16 +86,41 @@ export class RowEncoder {
   async add(row: OutputRow): Promise<void> {
     checkLengths(row);
     const words = row.texts.length;
+    const text = textLength(row);
     const group = this.#group;
-    if (
-      group.length === this.#size || (group.length > 0 && this.#words + words > GROUP_WORDS)
-    ) await this.#flush();
+    const full = group.length === this.#size || this.#words + words > GROUP_WORDS ||
+      this.#text + text > GROUP_TEXT;
+    if (group.length > 0 && full) await this.#flush();
     this.#group.push(row);
     this.#words += words;
+    this.#text += text;
+    this.#groupBytes += outputBytes(row);
+  }
+
+  /** Memory that it takes: rows that are not encoded yet, and encoded ones, bytes. */
+  get held(): number {
+    return this.#groupBytes + this.#bytes.index;
+  }
+
+  /** Length of the file so far, bytes; of the whole file once it has ended. */
+  get size(): number {
+    return this.#bytes.offset;
+  }
+
+  /** Length of what {@linkcode takeEncoded} would give, bytes. */
+  get encoded(): number {
+    return this.#bytes.index;
+  }
+
+  /** The file's next bytes, as far as it is encoded; what comes later goes on where they end. */
+  takeEncoded(): Uint8Array<ArrayBuffer> {
+    const bytes = this.#bytes.getBytes().slice();
+    this.#bytes.index = 0;
+    return bytes;
   }
 
   /**
-   * Ends the file.
+   * Ends the file. Gives its bytes, but for those that were taken before.
    *
    * @param keyValues Key-value pairs for the footer; may be empty.
    * @throws {RangeError} if there were no rows, or as {@linkcode add} does
@@ -100,12 +131,12 @@ export class RowEncoder {
     const pairs = Object.entries(keyValues).map(([key, value]) => ({ key, value }));
     this.#writer.kvMetadata = pairs.length > 0 ? pairs : undefined;
     await this.#writer.finish();
-    return this.#bytes.getBytes().slice();
+    return this.takeEncoded();
   }
 
   async #flush(): Promise<void> {
     const group = this.#group;
-    [this.#group, this.#words] = [[], 0];
+    [this.#group, this.#words, this.#text, this.#groupBytes] = [[], 0, 0, 0];
     for (const column of columns(group)) {
       if (SLOW_COLUMNS.has(column.name)) await this.#yieldToLoop();
       await this.#writer.write({ columnData: [column], rowGroupSize: group.length });

@@ -8,6 +8,7 @@ import { type ApiKey, fixedKey, StoredKey } from "./api_key.ts";
 import type { ConnectOptions } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
 import { parseJsonAs, type Schema, z } from "../base/json.ts";
+import { mayBeKey, secretName } from "../base/text.ts";
 
 /** How an engine's key is given. */
 export interface KeyForm {
@@ -25,12 +26,24 @@ export interface KeyForm {
  */
 export function apiAddress(variable: string, text: string): string {
   const url = URL.parse(text);
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) {
+    const meant = URL.parse(`https://${text}`);
+    if (meant && /\.|^localhost$|^\[/.test(meant.hostname) && !mayBeKey(meant.hostname)) {
+      const scheme = isLoopback(meant) ? "http" : "https";
+      const { host, pathname } = new URL(`${scheme}://${text}`);
+      throw new RunError(
+        "usage",
+        `${variable} must be an https address (http only to this machine), with its scheme: ` +
+          `write ${scheme}://${host}${pathname.replace(/\/+$/, "")}`,
+      );
+    }
+  }
   const loopback = url !== null && isLoopback(url);
   if (!url || !(url.protocol === "https:" || (url.protocol === "http:" && loopback))) {
     throw new RunError(
       "usage",
       `${variable} must be an https address (http only to this machine), as the API key is ` +
-        `sent there: it is '${url ? url.origin : "not a URL"}'`,
+        `sent there: it is '${url && url.host ? url.origin : "not a URL"}'`,
     );
   }
   if (url.username || url.password || url.search || url.hash) {
@@ -73,7 +86,7 @@ export async function apiKey(
         `a key goes into ${variable}`,
     );
   }
-  const source = `secret ${id}`;
+  const source = `secret ${secretName(id)}`;
   const read = async () => checked(keyInSecret(await readSecret(id), variable, source), source);
   return new StoredKey(await read(), source, read);
 }

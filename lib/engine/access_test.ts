@@ -189,3 +189,20 @@ Deno.test("apiKey() gives a key that fetch takes as a header, or a usage error",
     }
   }));
 });
+
+Deno.test("apiAddress() says what to write where the scheme is missing, and repeats no key", () => {
+  const table: [text: string, pattern: RegExp][] = [
+    ["api.example/v1/", /must be an https address.*: write https:\/\/api\.example\/v1$/],
+    ["api.example:8443/v1", /: write https:\/\/api\.example:8443\/v1$/],
+    ["localhost:8787/v1", /: write http:\/\/localhost:8787\/v1$/],
+    ["127.0.0.1:8787", /: write http:\/\/127\.0\.0\.1:8787$/],
+    ["user:word@api.example/v1?a=secret", /^(?!.*(word|secret))/],
+    ["xy_0123456789abcdefghij0123", /^(?!.*0123)OCR_URL must be an https address/],
+  ];
+  for (const [text, pattern] of table) {
+    assert.throws(() => apiAddress("OCR_URL", text), (error: Error) => {
+      assert.match(error.message, pattern);
+      return true;
+    });
+  }
+});

@@ -15,8 +15,14 @@ export type Renewal =
 export interface ApiKey {
   /** The key to send now. */
   readonly value: string;
-  /** The API has taken this key: should it refuse it later, somebody has changed it since. */
-  accepted(key: string): void;
+  /** The last look for another key; a request that is sent now is sent after it. */
+  readonly look?: unknown;
+  /**
+   * The API has taken this key: should it refuse it later, somebody has changed it since.
+   *
+   * @param look What {@linkcode look} was when the request was sent.
+   */
+  accepted(key: string, look?: unknown): void;
   /**
    * Looks for another key after the API has refused one. Callers whose requests were refused
    * together share one look.
@@ -59,9 +65,23 @@ export class StoredKey implements ApiKey {
     return this.#value;
   }
 
-  /** Ends the trial of a key that was read after a refusal. @param key The key that was taken. */
-  accepted(key: string): void {
-    if (key === this.#value) this.#untried = false;
+  /** The last look for another key. */
+  get look(): unknown {
+    return this.#look;
+  }
+
+  /**
+   * Ends the trial of a key that was read after a refusal. A key that is taken after a look for
+   * another one was refused for some other reason than being changed, so a later refusal is looked
+   * into anew.
+   *
+   * @param key The key that was taken.
+   * @param look What {@linkcode look} was when the request was sent.
+   */
+  accepted(key: string, look?: unknown): void {
+    if (key !== this.#value) return;
+    this.#untried = false;
+    if (look !== undefined && look === this.#look) this.#look = undefined;
   }
 
   /**

@@ -147,3 +147,17 @@ Deno.test("StoredKey ends every request with a good key or an end, in at most on
     { numRuns: 200 },
   );
 });
+
+Deno.test("StoredKey.renew() looks again once the key was taken by a request sent after the last look", async () => {
+  const secret = new Secret("a");
+  const key = secret.key();
+  const before = key.look;
+  assert.match(refused(await key.renew("a", signal)), /still holds/); // one page's own refusal
+  key.accepted("a", before); // sent before: it may have been taken just before the key was revoked
+  assert.match(refused(await key.renew("a", signal)), /still holds/);
+  assert.equal(secret.reads, 1);
+  key.accepted("a", key.look);
+  secret.value = "b";
+  assert.deepEqual(await key.renew("a", signal), { renewed: true });
+  assert.deepEqual([key.value, secret.reads], ["b", 2]);
+});

@@ -9,6 +9,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Parsed } from "../base/json.ts";
 import type { Environment } from "../base/settings.ts";
+import type { FailureCode } from "../dataset/failure.ts";
 import type { Polygon } from "../dataset/row.ts";
 import type { MediaType } from "./media_type.ts";
 
@@ -50,21 +51,37 @@ export interface Answer {
   readonly modelVersion: string | null;
   /** One at least. */
   readonly pages: readonly [AnswerPage, ...AnswerPage[]];
+  /**
+   * In what it differs from the documented form and was understood all the same, each kind once, as
+   * in "confidence above 1 taken for 1"; absent where it doesn't.
+   */
+  readonly drift?: readonly string[];
 }
 
 /** What became of a request. */
 export type Outcome =
   /** A whole answer; `text` is JSON as it came, `body` the same parsed. */
   | { readonly kind: "answered"; readonly text: string; readonly body: unknown }
-  /** Trying this page again may help. */
-  | { readonly kind: "retryable"; readonly message: string }
+  /**
+   * Trying this page again may help, not before `until` (ms since the epoch) if there is one. `code`
+   * is what a row fails with that gets nothing else, where that is not `api_unavailable`.
+   */
+  | {
+    readonly kind: "retryable";
+    readonly until?: number;
+    readonly message: string;
+    readonly code?: FailureCode;
+  }
   /** Too fast: nobody should ask before `until` (ms since the epoch), where the API names a time. */
   | { readonly kind: "throttled"; readonly until: number | undefined; readonly message: string }
   /** This page will never work; others may. */
   | { readonly kind: "rejected"; readonly message: string }
   /** The key was refused, which is not billed, and there is another one now: ask again. */
   | { readonly kind: "renewed"; readonly message: string }
-  /** No page will work until somebody changes something: key, credit, address. */
+  /**
+   * As where key, credit or address is wrong. If so, no page will work until somebody changes it;
+   * but something on the way to the API may also refuse a single page like that.
+   */
   | { readonly kind: "refused"; readonly message: string };
 
 /** An environment variable that an engine reads. */
@@ -103,6 +120,11 @@ export interface Connection {
    * @throws The signal's reason, when `signal` aborts.
    */
   send(image: ImageFile, model: string, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Whom it asks: what was learnt of one server says nothing of another. Absent where there is only
+   * one.
+   */
+  readonly server?: string;
   /** What to check when the API refuses everything, as in "check …, then run again". */
   readonly advice: string;
 }
@@ -123,6 +145,8 @@ export interface Engine {
   readonly environment: readonly EnvironmentVariable[];
   /** The variable with its key; where that is set, nobody wants the local profile. */
   readonly keyVariable: string | undefined;
+  /** Whether a text holds what is clearly one of its keys: somebody gave it in the wrong place. */
+  readonly looksLikeKey: (text: string) => boolean;
   /** What it takes, of those that `engine/media_type.ts` recognises. */
   readonly mediaTypes: ReadonlySet<string>;
   /** The largest file it takes, bytes. */
@@ -134,7 +158,10 @@ export interface Engine {
    *   `readSecret` throws
    */
   connect(options: ConnectOptions): Promise<Connection>;
-  /** Reads the JSON of an answer; an unexpected form is a problem in words, never an exception. */
+  /**
+   * Reads the JSON of an answer; an unexpected form is a problem in words, never an exception. What
+   * is read is handed through `engine/sound_answer.ts`.
+   */
   parse(body: unknown): Parsed<Answer>;
   /** Pages that an answer cost, also one that can't be read: what it states, else at least 1. */
   billedPages(body: unknown): number;

@@ -22,3 +22,13 @@ export const ENGINE_ENVIRONMENT: readonly EnvironmentVariable[] = [
 export function findEngine(name: string): Engine | undefined {
   return ENGINES.find((engine) => engine.name === name);
 }
+
+/** Whether a text holds what is clearly a key of an engine. */
+export function looksLikeKey(text: string): boolean {
+  return ENGINES.some((engine) => engine.looksLikeKey(text));
+}
+
+/** The variables that keys belong into. */
+export const KEY_VARIABLES: readonly string[] = ENGINES.flatMap(({ keyVariable }) =>
+  keyVariable ?? []
+);

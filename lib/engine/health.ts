@@ -2,6 +2,11 @@
  * @module engine/health: tells a page that fails from an API that fails. It notices that no page of the run
  * can succeed, so that the run ends, and that nothing succeeds for a while, so that it pauses and
  * probes instead of turning page after page into a failed row.
+ *
+ * It judges by what the run and the model have shown, not by what this process happens to have
+ * asked: whoever knows of an answer says so ({@linkcode Health.knows}). A page's failure is the
+ * page's own where something else worked after it ({@linkcode Health.workedSince}); to find that
+ * out, `label/ask.ts` asks for a page that is known to work.
  */
 
 import type { Outcome } from "./engine.ts";
@@ -17,7 +22,12 @@ export const FIRST_PROBE_MS = 5_000;
 /** Longest wait between two probes, milliseconds. */
 export const LAST_PROBE_MS = 60_000;
 /** How often a waiting page looks whether the outage is over, milliseconds. */
-const LOOK_MS = 500;
+export const LOOK_MS = 500;
+
+/** The last time that a date can hold, milliseconds since the epoch. */
+const LAST_DATE = 8.64e15;
+/** The way around what was concluded from pages none of which is known to work. */
+const OR_GO_ON = "; if it is these pages' fault, --no-guard fails them and goes on";
 
 /** What {@linkcode Health} works with. */
 export interface HealthOptions {
@@ -31,6 +41,15 @@ export interface HealthOptions {
   readonly clock: Clock;
   /** Told of the beginning and the end of an outage. */
   readonly note: (message: string) => void;
+  /** Told since when the API is down (milliseconds since the epoch), and when that is over. */
+  readonly down?: (since: number | undefined) => void;
+  /**
+   * Looks whether any answer of this model is stored, whoever paid for it. Asked at most once, and
+   * only before first pages could end the run. @default none is
+   */
+  readonly everAnswered?: () => Promise<boolean>;
+  /** Whether pages fail by themselves where nothing is known to work; else the run ends. */
+  readonly noGuard?: boolean;
 }
 
 /** An outage; a probe carries the one it probes. */
@@ -41,19 +60,37 @@ export interface Outage {
   waitMs: number;
   /** Whether a probe is under way. */
   probing: boolean;
+  /** Probes so far. */
+  probes: number;
 }
 
 /** Leave to send one request. */
 export interface Pass {
   /** Set if the request probes whether an outage is over. */
   readonly probes: Outage | undefined;
+  /** Whether it asks for a page that is known to work. @default false */
+  readonly control?: boolean;
+  /** Which request it is, from 1; {@linkcode Health.begin} sets it. */
+  number?: number;
 }
 
 /** Watches the outcomes of one run. */
 export class Health {
   readonly #options: HealthOptions;
+  /** Whether any page of the run, or of the model, is known to have been answered, ever. */
   #answered = false;
+  #recalled: Promise<void> | undefined;
   #alike = { message: "", count: 0 };
+  /** Requests so far, those under way, and the latest that worked: it was answered or rejected. */
+  #requests = 0;
+  readonly #underWay = new Set<number>();
+  #worked = 0;
+  /** Pages that are being asked for, their waits included. */
+  #asking = 0;
+  /** Different pages that were refused since anything worked. */
+  readonly #refusing = new Set<string>();
+  /** Pages that failed while others were answered, so that they show nothing of the API. */
+  readonly #suspects = new Set<string>();
   #throttledSince: number | undefined;
   /** Different pages that failed since the last answer, and since when. */
   #failing = new Set<string>();
@@ -70,95 +107,252 @@ export class Health {
     return this.#outage !== undefined;
   }
 
-  /** Lets a request pass; during an outage only one probe at a time, at growing intervals. */
-  async pass(signal: AbortSignal): Promise<Pass> {
+  /** Whether nothing starts now but what finds out whether the API works. */
+  get holds(): boolean {
+    return this.outage || this.refusesAll ||
+      // Whether the key is wrong, those that are under way will show.
+      this.#refusing.size > 0 && !this.#answered &&
+        this.#refusing.size + this.#underWay.size >= OUTAGE_PAGES;
+  }
+
+  /** Whether so many different pages were refused in a row that it is hardly the pages' fault. */
+  get refusesAll(): boolean {
+    return this.#refusing.size >= OUTAGE_PAGES;
+  }
+
+  /** Whether pages fail by themselves where nothing is known to work. */
+  get noGuard(): boolean {
+    return this.#options.noGuard ?? false;
+  }
+
+  /** The time that the API asks to wait for, as far as the run has so much patience. */
+  patientUntil(until: number | undefined): number | undefined {
+    const { clock, maxOutageMs } = this.#options;
+    return until !== undefined && until - clock.now() <= maxOutageMs ? until : undefined;
+  }
+
+  /** Something readable is stored: pages of this run are answered. */
+  knows(): void {
+    this.#answered = true;
+  }
+
+  /** Looks whether the model was ever asked with success, unless that is known already. */
+  async recall(): Promise<void> {
+    if (this.#answered) return;
+    await (this.#recalled ??= (async () => {
+      if (await this.#options.everAnswered?.()) this.#answered = true;
+    })());
+  }
+
+  /**
+   * Lets a request pass; during an outage only one probe at a time, at growing intervals.
+   *
+   * @param fresh Whether its page has not failed before: such a page probes first, as its answer is
+   *   needed anyway.
+   * @param control Whether it asks for a page that is known to work: a doubt doesn't hold it back.
+   */
+  async pass(signal: AbortSignal, fresh = true, control = false): Promise<Pass> {
     const { clock } = this.#options;
-    while (this.#outage) {
-      const { nextProbe, probing } = this.#outage;
+    while (this.outage || !control && this.holds) {
+      const outage = this.#outage;
+      if (!outage) {
+        await clock.sleep(LOOK_MS, signal);
+        continue;
+      }
+      const { probing } = outage;
+      const nextProbe = outage.nextProbe + (fresh ? 0 : LOOK_MS);
       if (!probing && clock.now() >= nextProbe) {
-        this.#outage.probing = true;
-        return { probes: this.#outage };
+        outage.probing = true;
+        outage.probes++;
+        return { probes: outage, control };
       }
       const wait = probing ? LOOK_MS : Math.min(LOOK_MS, nextProbe - clock.now());
       await clock.sleep(wait, signal);
     }
-    return { probes: undefined };
+    return { probes: undefined, control };
+  }
+
+  /** A request starts, and gets its number. */
+  begin(pass: Pass): void {
+    pass.number = ++this.#requests;
+    this.#underWay.add(pass.number);
+  }
+
+  /** The number of the latest request; those that start from now on have greater ones. */
+  get latest(): number {
+    return this.#requests;
+  }
+
+  /** Whether a request that started after that one was answered or rejected: the API works. */
+  workedSince(number: number): boolean {
+    return this.#worked > number;
   }
 
   /** A request that was let pass is not sent after all, or has shown nothing. */
-  cancel({ probes }: Pass): void {
+  cancel({ probes, number }: Pass): void {
     if (probes) probes.probing = false;
+    if (number !== undefined) this.#underWay.delete(number);
+  }
+
+  /** A page begins to be asked for; {@linkcode leave} follows. */
+  enter(): void {
+    this.#asking++;
+  }
+
+  /** A page is through, whatever came of it. */
+  leave(page: string): void {
+    this.#asking--;
+    this.#suspects.delete(page);
   }
 
   /**
-   * Takes note of an outcome.
+   * Takes note of an outcome. Before a first page that is rejected or refused, {@linkcode recall}.
    *
    * @param page Tells pages apart, for example the image's SHA-256.
    * @param pass What {@linkcode pass} gave for the request.
    * @returns What the run must end with; `undefined` to go on.
    */
   judge(outcome: Outcome, page: string, pass: Pass): RunError | undefined {
+    if (pass.number !== undefined) this.#underWay.delete(pass.number);
     switch (outcome.kind) {
       case "answered":
         this.#answered = true;
-        this.#recover();
+        this.#recover(pass);
         return;
       case "rejected":
-        this.#recover();
+        this.#recover(pass);
         return this.#judgeRejected(outcome.message);
       case "refused":
-        return new RunError(
-          "api",
-          `the API refuses this run: ${outcome.message}; check ${this.#options.advice}, then run ` +
-            "again; no row was marked as failed",
-        );
+        this.cancel(pass);
+        return this.#judgeRefused(outcome.message, page, pass);
       case "renewed": // it was refused, but the next one need not be
         this.cancel(pass);
         return;
       case "throttled":
         this.cancel(pass);
-        return this.#judgeThrottled(outcome.message);
+        return this.#judgeThrottled(outcome);
       case "retryable":
-        return this.#judgeFailed(outcome.message, page, pass);
+        return this.#judgeFailed(outcome, page, pass);
     }
   }
 
-  #recover(): void {
-    this.#throttledSince = undefined;
-    this.#failing.clear();
-    if (!this.#outage) return;
-    this.#outage = undefined;
-    const seconds = Math.round((this.#options.clock.now() - this.#failingSince) / 1_000);
-    this.#options.note(`the API answers again after ${seconds} s: going on`);
+  /**
+   * What the run ends with if no page will be answered until somebody changes something.
+   *
+   * @param control Whether a page that is known to work was refused too.
+   */
+  refusal(message: string, control = false): RunError {
+    const hint = control || this.noGuard ? "" : OR_GO_ON;
+    return new RunError(
+      "api",
+      `the API refuses this run: ${message}; check ${this.#options.advice}, then run ` +
+        `again; no row was marked as failed${hint}`,
+    );
   }
 
-  #judgeFailed(message: string, page: string, { probes }: Pass): RunError | undefined {
-    const { clock, note, maxOutageMs } = this.#options;
-    const now = clock.now();
-    if (this.#failing.size === 0) this.#failingSince = now;
-    // The set must not grow with an outage.
-    if (this.#failing.size < OUTAGE_PAGES) this.#failing.add(page);
+  /** Key trouble shows on every page; that of one page shows nothing yet. */
+  #judgeRefused(message: string, page: string, pass: Pass): RunError | undefined {
+    if (pass.control) return this.refusal(message, true);
+    this.#refusing.add(page);
+    if (this.noGuard || this.#answered) return undefined;
+    // Nothing was answered ever. Once nobody is left who could be, there is nothing to wait for.
+    const enough = Math.min(OUTAGE_PAGES, this.#asking);
+    return this.#refusing.size >= enough ? this.refusal(message) : undefined;
+  }
+
+  /** A refused page was found to be refused by itself. */
+  pardon(page: string): void {
+    this.#refusing.delete(page);
+  }
+
+  #recover({ number }: Pass): void {
+    this.#worked = Math.max(this.#worked, number ?? ++this.#requests);
+    this.#throttledSince = undefined;
+    this.#refusing.clear();
     if (this.#outage) {
+      // They failed before and during it, so what they do next shows nothing of the API.
+      for (const page of this.#failing) this.#suspects.add(page);
+      const seconds = Math.round((this.#options.clock.now() - this.#failingSince) / 1_000);
+      this.#outage = undefined;
+      this.#options.down?.(undefined);
+      this.#options.note(`the API answers again after ${seconds} s: going on`);
+    }
+    this.#failing.clear();
+  }
+
+  #judgeFailed(
+    outcome: Outcome & { kind: "retryable" },
+    page: string,
+    pass: Pass,
+  ): RunError | undefined {
+    const { clock, maxOutageMs } = this.#options;
+    const { message, until = 0 } = outcome;
+    const now = clock.now();
+    const hopeless = until - now > maxOutageMs;
+    if (hopeless && this.#worked === 0 && !this.noGuard) return this.#asksTooLong(until, message);
+    if (pass.control) {
+      // What is known to work doesn't: that is no page's fault.
+      if (!this.#outage) this.#beginOutage(now, message);
+    } else {
+      if (this.#suspects.has(page) && !this.#outage) return;
+      if (this.#failing.size === 0) this.#failingSince = now;
+      // As many as are under way at most: during an outage only probes are sent.
+      this.#failing.add(page);
+    }
+    const outage = this.#outage;
+    if (outage) {
       // Requests that were in flight when the outage began show nothing new.
-      if (probes === this.#outage) {
-        probes.probing = false;
-        probes.waitMs = Math.min(LAST_PROBE_MS, probes.waitMs * 2);
-        probes.nextProbe = now + probes.waitMs;
+      if (pass.probes === outage) {
+        outage.probing = false;
+        outage.waitMs = Math.min(LAST_PROBE_MS, outage.waitMs * 2);
+        outage.nextProbe = now + outage.waitMs;
       }
-      return this.#tooLong(this.#failingSince, "has failed on every page", message);
+      const since = this.#failingSince;
+      return this.#tooLong(since, "has failed on every page", message) ??
+        (until - since > maxOutageMs ? this.#asksTooLong(until, message) : undefined);
     }
     if (this.#failing.size < OUTAGE_PAGES) return;
-    this.#outage = { nextProbe: now + FIRST_PROBE_MS, waitMs: FIRST_PROBE_MS, probing: false };
+    // Nothing worked yet that could tell pages from the API, and the user says that it is the pages.
+    if (this.noGuard && this.#worked === 0) return;
+    if (hopeless) return this.#asksTooLong(until, message);
+    this.#beginOutage(now, message);
+    return undefined;
+  }
+
+  #beginOutage(now: number, message: string): void {
+    const { note, maxOutageMs } = this.#options;
+    if (this.#failing.size === 0) this.#failingSince = now;
+    this.#outage = {
+      nextProbe: now + FIRST_PROBE_MS,
+      waitMs: FIRST_PROBE_MS,
+      probing: false,
+      probes: 0,
+    };
+    this.#options.down?.(this.#failingSince);
     note(
       `the API fails on every page (${message}): pausing, with a probe now and then, for up to ` +
         minutes(maxOutageMs),
     );
-    return undefined;
   }
 
-  #judgeThrottled(message: string): RunError | undefined {
+  #judgeThrottled(
+    { until = 0, message }: Outcome & { kind: "throttled" },
+  ): RunError | undefined {
     this.#throttledSince ??= this.#options.clock.now();
-    return this.#tooLong(this.#throttledSince, "has throttled every request", message);
+    const since = this.#throttledSince;
+    // Sleeping past the end of all patience would only keep a machine busy.
+    return this.#tooLong(since, "has throttled every request", message) ??
+      (until - since > this.#options.maxOutageMs ? this.#asksTooLong(until, message) : undefined);
+  }
+
+  #asksTooLong(until: number, message: string): RunError {
+    const time = new Date(Math.min(until, LAST_DATE)).toISOString().replace(/\.\d+Z/, "Z");
+    return new RunError(
+      "again",
+      `the API wants to be asked again at ${time} (${message}), which is further away than ` +
+        `--max-outage-minutes allows (${minutes(this.#options.maxOutageMs)}); run the same ` +
+        "command then and it continues",
+    );
   }
 
   #tooLong(since: number, what: string, message: string): RunError | undefined {
@@ -167,7 +361,7 @@ export class Health {
     return new RunError(
       "again",
       `the API ${what} for ${minutes(maxOutageMs)} (${message}); run the same command later and ` +
-        "it continues",
+        `it continues${this.#worked > 0 || this.noGuard ? "" : OR_GO_ON}`,
     );
   }
 
@@ -176,11 +370,12 @@ export class Health {
     const alike = this.#alike;
     alike.count = alike.message === message ? alike.count + 1 : 1;
     alike.message = message;
-    if (this.#answered || alike.count < ALIKE_REJECTIONS) return;
+    if (this.#answered || this.noGuard || alike.count < ALIKE_REJECTIONS) return;
     return new RunError(
       "api",
       `the API rejected the first ${alike.count} pages alike (${message}); ` +
-        `check --model ${this.#options.model}, then run again`,
+        `check --model ${this.#options.model}, then run again, or fail such pages and go on with ` +
+        "--no-guard",
     );
   }
 }

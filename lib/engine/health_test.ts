@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import type { Outcome } from "./engine.ts";
-import { ALIKE_REJECTIONS, FIRST_PROBE_MS, Health, LAST_PROBE_MS } from "./health.ts";
+import {
+  ALIKE_REJECTIONS,
+  FIRST_PROBE_MS,
+  Health,
+  type HealthOptions,
+  LAST_PROBE_MS,
+} from "./health.ts";
 
 const ANSWERED: Outcome = { kind: "answered", text: "{}", body: {} };
 const FAILED: Outcome = { kind: "retryable", message: "HTTP 503" };
 const REJECTED: Outcome = { kind: "rejected", message: "HTTP 400, invalid_request_body" };
+const REFUSED: Outcome = { kind: "refused", message: "HTTP 403" };
 const THROTTLED: Outcome = { kind: "throttled", until: 0, message: "HTTP 429" };
 const MINUTE = 60_000;
 
-function make() {
+function make(options: Partial<HealthOptions> = {}) {
   const clock = new VirtualClock();
   const notes: string[] = [];
   const health = new Health({
@@ -18,6 +25,7 @@ function make() {
     maxOutageMs: 10 * MINUTE,
     clock,
     note: (message) => notes.push(message),
+    ...options,
   });
   const judge = (outcome: Outcome, page: string) =>
     health.judge(outcome, page, { probes: undefined });
@@ -128,4 +136,111 @@ Deno.test("Health.pass() ends with the signal's reason, and a cancelled probe is
   await assert.rejects(waiting, /stop/);
   health.cancel(await clock.run(health.pass(never)));
   await clock.run(health.pass(never));
+});
+
+Deno.test("Health judges first rejections by what the run and the model have shown before", async () => {
+  let looks = 0;
+  const everAnswered = (answer: boolean) => () => {
+    looks++;
+    return Promise.resolve(answer);
+  };
+  const reject = async ({ health, judge }: ReturnType<typeof make>) => {
+    for (let n = 1; n <= 50; n++) {
+      await health.recall();
+      const end = judge(REJECTED, `${n}`);
+      if (end) return [end.exit, n];
+    }
+    return undefined;
+  };
+  assert.equal(await reject(make({ everAnswered: everAnswered(true) })), undefined);
+  const never = make({ everAnswered: everAnswered(false) });
+  assert.deepEqual(await reject(never), ["api", ALIKE_REJECTIONS]);
+  assert.equal(looks, 2, "a look for each");
+  assert.equal(await reject(make({ noGuard: true })), undefined);
+  const resumed = make({ everAnswered: () => assert.fail("needless") });
+  resumed.health.knows();
+  assert.equal(await reject(resumed), undefined);
+});
+
+Deno.test("Health takes refusals for the API's only if nobody is answered, or a known page is refused", () => {
+  const { health, judge } = make();
+  for (let n = 0; n < 4; n++) health.enter();
+  assert.equal(judge(REFUSED, "a"), undefined);
+  assert.equal(judge(REFUSED, "a"), undefined);
+  assert.equal(judge(REFUSED, "b"), undefined);
+  const end = judge(REFUSED, "c");
+  assert.equal(end?.exit, "api");
+  assert.match(end!.message, /--no-guard/);
+
+  const { health: working, judge: later } = make();
+  later(ANSWERED, "first");
+  for (let n = 0; n < 50; n++) assert.equal(later(REFUSED, `${n}`), undefined);
+  assert.ok(working.refusesAll && working.holds);
+  const known = working.judge(REFUSED, "first", { probes: undefined, control: true });
+  assert.equal(known?.exit, "api");
+  assert.doesNotMatch(known!.message, /--no-guard/);
+  later(ANSWERED, "another");
+  assert.equal(working.refusesAll || working.holds, false);
+});
+
+Deno.test("Health.pass() holds everything back but a known page while all are refused", async () => {
+  const { health, judge, clock, never } = make();
+  judge(ANSWERED, "first");
+  for (const page of ["a", "b", "c"]) judge(REFUSED, page);
+  let passed = false;
+  const waiting = health.pass(never).then(() => passed = true);
+  const control = await clock.run(health.pass(never, false, true));
+  assert.deepEqual([control.control, passed], [true, false]);
+  health.begin(control);
+  health.judge(ANSWERED, "first", control);
+  await clock.run(waiting);
+});
+
+Deno.test("Health.workedSince() counts only requests that started afterwards", async () => {
+  const { health, never } = make();
+  const send = async () => {
+    const pass = await health.pass(never);
+    health.begin(pass);
+    return pass;
+  };
+  const [early, failing] = [await send(), await send()];
+  health.judge(FAILED, "a", failing);
+  const failed = health.latest;
+  health.judge(ANSWERED, "b", early);
+  assert.equal(health.workedSince(failed), false);
+  health.judge(ANSWERED, "c", await send());
+  assert.equal(health.workedSince(failed), true);
+});
+
+Deno.test("Health takes pages that failed during an outage that is over for no new one", () => {
+  const { health, judge } = make();
+  for (const page of ["a", "b", "c"]) judge(FAILED, page);
+  judge(ANSWERED, "d");
+  for (const page of ["a", "b", "c", "a", "e", "f"]) judge(FAILED, page);
+  assert.equal(health.outage, false);
+  judge(FAILED, "g");
+  assert.equal(health.outage, true);
+});
+
+Deno.test("Health takes a known page that fails for an outage, however few others fail", () => {
+  const { health, judge } = make();
+  judge(ANSWERED, "known");
+  judge(FAILED, "a");
+  health.judge(FAILED, "known", { probes: undefined, control: true });
+  assert.equal(health.outage, true);
+});
+
+Deno.test("Health ends a run that is told to wait longer than it has patience, and no other", () => {
+  const { judge, clock } = make();
+  const asks = (kind: "throttled" | "retryable", ms: number): Outcome => {
+    return { kind, until: clock.now() + ms, message: "HTTP xxx" };
+  };
+  assert.equal(judge(asks("throttled", 10 * MINUTE), "a"), undefined);
+  assert.match(judge(asks("throttled", 10 * MINUTE + 1), "a")!.message, /2023-11-14T22:23:20Z/);
+  assert.equal(judge(asks("throttled", Infinity), "a")?.exit, "again");
+  const { judge: working } = make();
+  working(ANSWERED, "first");
+  for (const page of ["a", "b"]) assert.equal(working(asks("retryable", 1e9), page), undefined);
+  assert.equal(working(asks("retryable", 1e9), "c")?.exit, "again");
+  assert.equal(make().judge(asks("retryable", 1e9), "a")?.exit, "again");
 });

@@ -9,6 +9,7 @@
 import type { ApiKey } from "./api_key.ts";
 import type { Outcome } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
+import { oneLine } from "../base/text.ts";
 import { PROGRAM } from "../base/version.ts";
 
 /** No answer for one file is that long; a longer one is not read on. Bytes. */
@@ -78,15 +79,16 @@ export class HttpClient {
   ): Promise<Outcome> {
     const { key, timeoutMs } = this.#options;
     const sent = this.#keyToSend();
+    const { look } = key;
     const reply = await exchange(request(sent), timeoutMs, signal);
     const verdict = "kind" in reply ? reply : judge(reply);
     if (verdict.kind === "answered") {
-      key.accepted(sent);
-      return verdict;
+      key.accepted(sent, look);
+      return withoutKey(verdict, sent);
     }
     const message = clean(verdict.message, sent);
     if (verdict.kind !== "key_refused") {
-      if (verdict.kind === "rejected") key.accepted(sent);
+      if (verdict.kind === "rejected") key.accepted(sent, look);
       return { ...verdict, message };
     }
     const renewal = await key.renew(sent, signal).catch((error) => {
@@ -155,8 +157,38 @@ async function exchange(
 /** One short line without control characters and without the key, whatever the server echoed. */
 function clean(message: string, key: string): string {
   // deno-lint-ignore no-control-regex
-  const line = message.replaceAll(key, "[key]").replace(/[\x00-\x1f\x7f\s]+/g, " ").trim();
-  return line.length > 300 ? `${line.slice(0, 299)}…` : line;
+  return oneLine(message.replaceAll(key, "[key]").replace(/[\x00-\x1f\x7f\s]+/g, " ").trim(), 300);
+}
+
+/** No key is as short; what is shorter may as well be a word on the page. */
+const MIN_KEY_LENGTH = 16;
+/** A character of a key, which some serialisers escape. */
+const ESCAPED = /\\(?:u00[2-7]|\/)/i;
+
+type Answered = Outcome & { readonly kind: "answered" };
+
+/** The same answer without the key, should the server have echoed it: what comes back is stored. */
+function withoutKey(answered: Answered, key: string): Outcome {
+  const { text, body } = answered;
+  if (key.length < MIN_KEY_LENGTH) return answered;
+  // Strings that hold the key as it is, or escaped; nothing else of an answer is parsed twice.
+  const written = JSON.stringify(key).slice(1, -1);
+  if (!text.includes(written) && !ESCAPED.test(text)) return answered;
+  let found = false;
+  const clean = (told: string) => {
+    found ||= told.includes(key);
+    return told.replaceAll(key, "[key]");
+  };
+  try {
+    const cleaned = JSON.stringify(body, (_, value) => {
+      if (typeof value === "string") return clean(value);
+      if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+      return Object.fromEntries(Object.entries(value).map(([name, of]) => [clean(name), of]));
+    });
+    return found ? { kind: "answered", text: cleaned, body: JSON.parse(cleaned) } : answered;
+  } catch {
+    return { kind: "retryable", message: "200 with a body that is nested too deeply" };
+  }
 }
 
 /** The body as text; `undefined` if it is longer than {@linkcode MAX_ANSWER_BYTES}. */

@@ -71,6 +71,27 @@ Deno.test("HttpClient.post() hands over the body as it came and parsed", async (
   assert.deepEqual(outcome, { kind: "answered", text: body, body: { a: 0.1, b: "총액" } });
 });
 
+Deno.test("HttpClient.post() takes the key out of a good answer, wherever and however it is echoed", async () => {
+  const escaped = KEY.replaceAll("_", "\\u005f").replaceAll("(", "\\u0028");
+  const bodies: [sent: string, kept: unknown][] = [
+    [`{"text": "${KEY}", "n": 1.0}`, { text: "[key]", n: 1 }],
+    [`{"headers": {"Authorization": "Bearer ${escaped}"}}`, {
+      headers: { Authorization: "Bearer [key]" },
+    }],
+    [`{"${KEY}": [["x${KEY}${KEY}"]]}`, { "[key]": [["x[key][key]"]] }],
+  ];
+  for (const [body, kept] of bodies) {
+    const outcome = await outcomeOf(says(200, body));
+    assert.ok(outcome.kind === "answered");
+    assert.deepEqual(outcome.body, kept);
+    assert.deepEqual(JSON.parse(outcome.text), kept);
+  }
+  // What is escaped without being the key stays as it came.
+  const other = `{"a": "\\u0041\\/", "n": 1.50}`;
+  const outcome = await outcomeOf(says(200, other));
+  assert.deepEqual(outcome, { kind: "answered", text: other, body: { a: "A/", n: 1.5 } });
+});
+
 Deno.test("HttpClient.post() takes a reply that is cut short, or none, for retryable", async () => {
   for (const answer of [{ kind: "truncated", page: PAGE }, { kind: "reset" }] as const) {
     const [kind, message] = said(await outcomeOf(answer));

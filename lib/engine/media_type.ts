@@ -60,6 +60,70 @@ function recognise(bytes: Uint8Array): Extension | undefined {
   return undefined;
 }
 
+/** A file that no engine takes: what it is, and what to do about it. */
+export interface OtherType {
+  /** With its article, as in "it is …". */
+  readonly name: string;
+  /** An order. */
+  readonly advice: string;
+}
+
+const CONVERT = "convert it to JPEG or PNG";
+const NOT_STORED = "look at what was stored in the image's place";
+
+/** How files begin that are none of {@linkcode MEDIA_TYPES}: with one of these texts, or like this. */
+const OTHER_TYPES: readonly (readonly [
+  start: readonly string[] | RegExp,
+  name: string,
+  advice: string,
+])[] = [
+  [/^RIFF.{4}WEBP/s, "a WebP image", CONVERT],
+  [["GIF87a", "GIF89a"], "a GIF image", CONVERT],
+  [/^.{4}ftypavi[fs]/s, "an AVIF image", CONVERT],
+  [["\xff\x0a", "\0\0\0\x0cJXL "], "a JPEG XL image", CONVERT],
+  [["\0\0\0\x0cjP", "\xff\x4f\xff\x51"], "a JPEG 2000 image", CONVERT],
+  [["8BPS"], "a Photoshop image", CONVERT],
+  [["\0\0\x01\0", "\0\0\x02\0"], "an icon", CONVERT],
+  [/^.{4}ftyp/s, "a video", CONVERT],
+  [["%!PS"], "a PostScript file", "convert it to PDF"],
+  [["\xd0\xcf\x11\xe0"], "an old Office or HWP file", "convert it to PDF"],
+  [["{\\rtf"], "an RTF document", "convert it to PDF"],
+  [["\x1f\x8b", "BZh", "\xfd7zXZ", "\x28\xb5\x2f\xfd"], "a compressed file", "unpack it"],
+  [["PK\x03\x04", "7z\xbc\xaf", "Rar!"], "an archive", "unpack it"],
+  [["PAR1"], "a Parquet file", NOT_STORED],
+  [["version https://git-lfs"], "a Git LFS pointer", "store the file itself (git lfs pull)"],
+  [/^<svg[\s>]|^<\?xml[^]*<svg[\s>]/i, "an SVG drawing", CONVERT],
+  [/^<(!doctype html|html|head|body|title|script)[\s>]/i, "an HTML page", NOT_STORED],
+  [["<?xml", "<Error>"], "an XML document", NOT_STORED],
+  [/^[{[]\s*["{[\d}\]]/, "JSON text", NOT_STORED],
+];
+
+/** What a file is by its first kilobyte, if {@linkcode mediaType} doesn't recognise it. */
+export function otherType(bytes: Uint8Array): OtherType | undefined {
+  const head = latin1(bytes.subarray(0, 1024));
+  // Texts may begin with a byte order mark, blanks and comments.
+  const text = head.replace(/^\xef\xbb\xbf/, "").replace(/^(\s|<!--[^]*?-->)+(?=[<{[])/, "");
+  for (const [start, name, advice] of OTHER_TYPES) {
+    const is = start instanceof RegExp
+      ? start.test(text)
+      : start.some((begin) => text.startsWith(begin));
+    if (is) return { name, advice };
+  }
+  return isText(bytes) ? { name: "a text file", advice: NOT_STORED } : undefined;
+}
+
+/** Whether the first kilobyte is UTF-8 without controls but those of texts. */
+function isText(bytes: Uint8Array): boolean {
+  const head = bytes.subarray(0, 1024);
+  if (head.length === 0 || head.some((byte) => byte < 9 || byte > 13 && byte < 32)) return false;
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(head, { stream: true });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function latin1(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mediaType } from "./media_type.ts";
+import { mediaType, otherType } from "./media_type.ts";
 
 const text = (content: string) => new TextEncoder().encode(content);
 const bytes = (...values: number[]) => new Uint8Array([...values, ...new Array(40).fill(0)]);
@@ -46,4 +46,42 @@ Deno.test("mediaType() recognises every type by content", () => {
   for (const [extension, content] of cases) {
     assert.equal(mediaType(content)?.extension, extension, `${extension}: ${content.slice(0, 12)}`);
   }
+});
+
+Deno.test("otherType() names what no engine takes, by content", () => {
+  const table: [begin: string, name: string, advice: RegExp][] = [
+    ["RIFF\x10\0\0\0WEBPVP8 ", "a WebP image", /convert/],
+    ["GIF89a\x01\0", "a GIF image", /convert/],
+    ["\0\0\0\x1cftypavif\0\0\0\0", "an AVIF image", /convert/],
+    ["\0\0\0\x0cJXL \r\n", "a JPEG XL image", /convert/],
+    ["\xff\x0a\x01", "a JPEG XL image", /convert/],
+    ["\0\0\0\x0cjP  \r\n", "a JPEG 2000 image", /convert/],
+    ["\0\0\x01\0\x01\0", "an icon", /convert/],
+    ["\0\0\0\x18ftypmp42", "a video", /convert/],
+    ["8BPS\0\x01", "a Photoshop image", /convert/],
+    ["%!PS-Adobe-3.0", "a PostScript file", /PDF/],
+    ["\xd0\xcf\x11\xe0\xa1\xb1", "an old Office or HWP file", /PDF/],
+    ["{\\rtf1", "an RTF document", /PDF/],
+    ["\x1f\x8b\x08", "a compressed file", /unpack/],
+    ["PK\x03\x04", "an archive", /unpack/],
+    ["PAR1\x15\0", "a Parquet file", /look at/],
+    ["version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer", /git lfs pull/],
+    ['<svg xmlns="x">', "an SVG drawing", /convert/],
+    ['\xef\xbb\xbf<?xml version="1.0"?>\n<!-- a --><svg>', "an SVG drawing", /convert/],
+    ["\n<!-- a -->\n<!DOCTYPE html><html>", "an HTML page", /look at/],
+    ["<HTML><body>", "an HTML page", /look at/],
+    ['<?xml version="1.0"?><Error><Code>AccessDenied', "an XML document", /look at/],
+    ['{"error": "x"}', "JSON text", /look at/],
+    ["[]", "JSON text", /look at/],
+    ["not found\n", "a text file", /look at/],
+  ];
+  for (const [begin, name, advice] of table) {
+    const bytes = Uint8Array.from(begin, (character) => character.charCodeAt(0));
+    assert.equal(mediaType(bytes), undefined, name);
+    const other = otherType(bytes);
+    assert.equal(other?.name, name);
+    assert.match(other!.advice, advice);
+  }
+  assert.equal(otherType(new Uint8Array()), undefined);
+  assert.equal(otherType(new Uint8Array([1, 2, 3])), undefined);
 });

@@ -2,14 +2,18 @@
  * @module engine/retry_after: when an API itself wants to be asked again.
  */
 
-/** A pause that an API asks for is believed up to this length, milliseconds. */
-export const MAX_THROTTLE_MS = 5 * 60_000;
+/** Clocks that differ by less are taken for equal: headers hold whole seconds. Milliseconds. */
+const SKEW_MS = 2_000;
+/** The last time that a date can hold, milliseconds since the epoch. */
+const LAST_DATE = 8.64e15;
 
 /**
- * When a throttled request may be tried again, in milliseconds since the epoch: the latest of
- * `Retry-After` (seconds or an HTTP date) and the vendor's own headers, as far as they make sense:
- * a time that is past (a skewed clock) or more than {@linkcode MAX_THROTTLE_MS} ahead does not
- * count. `undefined` without a sensible one.
+ * When a request may be tried again, in milliseconds since the epoch and after `now`: the latest of
+ * `Retry-After` (seconds or an HTTP date, once or several times) and the vendor's own headers.
+ * `undefined` where none names a time to come. However far away it is, it is what the API asks for:
+ * what is too far for the run is for others to decide.
+ *
+ * A clock that differs from the API's doesn't matter: times are read against the reply's own `Date`.
  *
  * @param unixTimes Names of headers that hold Unix times in seconds.
  */
@@ -18,11 +22,27 @@ export function retryAt(
   now: number,
   unixTimes: readonly string[] = [],
 ): number | undefined {
-  const candidates = unixTimes.map((name) => Number(headers.get(name) ?? NaN) * 1_000);
-  const plain = headers.get("retry-after")?.trim();
-  if (plain) {
-    candidates.push(/^\d+(\.\d+)?$/.test(plain) ? now + Number(plain) * 1_000 : Date.parse(plain));
-  }
-  const sensible = candidates.filter((time) => time > now && time <= now + MAX_THROTTLE_MS);
-  return sensible.length > 0 ? Math.max(...sensible) : undefined;
+  const theirs = Date.parse(headers.get("date") ?? "");
+  const skew = Math.abs(theirs - now) > SKEW_MS ? theirs - now : 0;
+  const times = [
+    ...unixTimes.flatMap((name) => numbers(headers.get(name) ?? "")).map((s) => s * 1_000 - skew),
+    ...retryAfter(headers.get("retry-after") ?? "", now, skew),
+  ];
+  const latest = Math.min(LAST_DATE, Math.max(...times.filter((time) => time > now)));
+  return latest > now ? latest : undefined;
+}
+
+/** The times of `Retry-After`, of which proxies make lists. */
+function retryAfter(text: string, now: number, skew: number): number[] {
+  const dates = text.match(/[A-Za-z]+, [^,]+? GMT/g) ?? [];
+  return [
+    ...dates.map((date) => Date.parse(date) - skew),
+    ...numbers(text).map((seconds) => now + seconds * 1_000),
+  ];
+}
+
+/** The parts of a list that are numbers, as they are written in headers. */
+function numbers(text: string): number[] {
+  return text.split(",").map((part) => part.trim()).filter((part) => /^\d+(\.\d+)?$/.test(part))
+    .map(Number);
 }

@@ -5,7 +5,7 @@
 
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { type ExitName, RunError } from "../base/errors.ts";
-import { oneLine } from "../base/text.ts";
+import { oneLine, secretName } from "../base/text.ts";
 
 /** The fields of an SDK error that count. */
 interface SdkError {
@@ -39,11 +39,14 @@ export async function readSecret(id: string): Promise<string> {
   } catch (error) {
     const asked = region ?? await client.config.region().catch(() => "that region");
     const [exit, state] = diagnose(error as SdkError, asked);
-    throw new RunError(exit, `cannot read secret ${id}: ${state}`, { cause: error });
+    throw new RunError(exit, `cannot read secret ${secretName(id)}: ${state}`, { cause: error });
   } finally {
     client.destroy();
   }
-  throw new RunError("usage", `cannot read secret ${id}: it is binary; store the API key as text`);
+  throw new RunError(
+    "usage",
+    `cannot read secret ${secretName(id)}: it is binary; store the API key as text`,
+  );
 }
 
 /** The region in an ARN; `undefined` for a name. What is neither is not repeated: it may be a key. */
@@ -118,7 +121,7 @@ function diagnose(error: SdkError, region: string): [ExitName, string] {
   if (status >= 500 || status === 429 || /Throttl|TooManyRequests|^InternalService/.test(name)) {
     return ["again", `Secrets Manager fails (HTTP ${status}, ${name}); run again later`];
   }
-  return usage(`${name}: ${oneLine(message)}`);
+  return usage(`${oneLine(name, 100)}: ${oneLine(message)}`);
 }
 
 /** Who was denied, where AWS says so. */

@@ -5,12 +5,14 @@
  */
 
 import { apiAddress, apiKey } from "./access.ts";
-import type { Answer, AnswerPage, Engine, ImageFile } from "./engine.ts";
+import type { Answer, AnswerPage, Engine, ImageFile, Outcome } from "./engine.ts";
 import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
 import { MEDIA_TYPES } from "./media_type.ts";
 import { retryAt } from "./retry_after.ts";
+import { MAX_BILLED_PAGES, soundAnswer } from "./sound_answer.ts";
 import type { Polygon } from "../dataset/row.ts";
 import { parseAs, parseJsonAs, type Schema, z } from "../base/json.ts";
+import { oneLine } from "../base/text.ts";
 
 const { jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx } = MEDIA_TYPES;
 
@@ -24,6 +26,24 @@ const RETRY_HEADERS = [
   "x-upstage-ratelimit-retry-after-requests",
   "x-upstage-ratelimit-retry-after-tokens",
 ];
+/** Payment, address, method, proxy: statuses that no page gets by what it holds. */
+const REFUSALS: ReadonlySet<number> = new Set([402, 404, 405, 407, 410]);
+/**
+ * A used-up credit is documented under no status of its own, so its codes count too; exactly these,
+ * as any other code is the page's: `page_quota_exceeded`, `credit_card_not_supported`.
+ */
+const CREDIT_CODES: ReadonlySet<string> = new Set([
+  "insufficient_credit",
+  "insufficient_credits",
+  "insufficient_balance",
+  "insufficient_funds",
+  "insufficient_quota",
+  "quota_exceeded",
+  "credit_exhausted",
+  "payment_required",
+  "billing_not_active",
+  "billing_hard_limit_reached",
+]);
 
 /** Upstage Document OCR. */
 export const upstageOcr: Engine = {
@@ -45,6 +65,7 @@ export const upstageOcr: Engine = {
     },
   ],
   keyVariable: KEY,
+  looksLikeKey,
   mediaTypes: new Set([jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx]),
   maxBytes: 52_428_800,
 
@@ -52,10 +73,11 @@ export const upstageOcr: Engine = {
     const baseUrl = options.baseUrl ?? apiAddress(ADDRESS, options.env[ADDRESS] || DEFAULT_ADDRESS);
     const key = await apiKey(options, {
       variable: KEY,
-      looksLikeKey: (text) => /^up_[A-Za-z0-9]{20,}$/.test(text),
+      looksLikeKey,
     });
     const client = new HttpClient({ key, timeoutMs: TIMEOUT_MS, note: options.note });
     return {
+      server: options.baseUrl === undefined ? baseUrl : "local profile",
       advice: `the API key, its credit and ${ADDRESS}`,
       send: (image, model, signal) =>
         client.post(
@@ -75,8 +97,8 @@ export const upstageOcr: Engine = {
     if (parsed.problem !== undefined) return parsed;
     const answer = parsed.value;
     const pages = answer.pages.map((page): AnswerPage => ({
-      width: Math.round(page.width),
-      height: Math.round(page.height),
+      width: page.width,
+      height: page.height,
       confidence: page.confidence ?? null,
       words: page.words.map((word) => ({
         text: word.text,
@@ -84,16 +106,20 @@ export const upstageOcr: Engine = {
         polygon: clockwise(word.boundingBox.vertices.map(({ x, y }) => [x, y])),
       })),
     }));
-    return {
-      value: {
-        modelVersion: answer.modelVersion ?? null,
-        pages: pages as unknown as Answer["pages"],
-      },
-    };
+    const drift = driftOf(body as RawAnswer);
+    return soundAnswer({
+      modelVersion: answer.modelVersion ?? null,
+      pages: pages as unknown as Answer["pages"],
+      ...drift.length > 0 ? { drift } : {},
+    });
   },
 
   billedPages,
 };
+
+function looksLikeKey(text: string): boolean {
+  return /(^|[^A-Za-z0-9])up_[A-Za-z0-9]{20,}/.test(text);
+}
 
 function form(image: ImageFile, model: string): FormData {
   const form = new FormData();
@@ -104,40 +130,133 @@ function form(image: ImageFile, model: string): FormData {
 }
 
 function judge({ status, headers, text }: HttpReply, now: number): Verdict {
-  if (status === 200) return jsonAnswer(text);
+  if (status === 200) return answerOrError(jsonAnswer(text));
   const error = parseJsonAs(apiErrorBody, text).value;
   const said = error ? [error.code, error.message].filter(Boolean).join(": ") : "no error body";
   const message = `HTTP ${status}, ${said}`;
-  if (status === 429) {
-    return { kind: "throttled", until: retryAt(headers, now, RETRY_HEADERS), message };
-  }
-  if (status === 408 || status >= 500) return { kind: "retryable", message };
+  const until = retryAt(headers, now, RETRY_HEADERS);
+  if (status === 429) return { kind: "throttled", until, message };
+  if (status === 408 || status >= 500) return { kind: "retryable", until, message };
   if (status === 401 || status === 403) return { kind: "key_refused", message };
-  // A used-up credit is documented under no status of its own, so its code counts too.
-  const credit = /credit|balance|billing|quota/i.test(error?.code ?? "");
-  const refused = [402, 404, 405].includes(status) || status < 400 || credit;
+  const refused = REFUSALS.has(status) || status < 400 ||
+    CREDIT_CODES.has((error?.code ?? "").toLowerCase());
   return { kind: refused ? "refused" : "rejected", message };
 }
 
-const confidence = z.number().min(0).max(1).nullish();
+/**
+ * Some gateways and proxies report an error under status 200. That is no answer: it is not kept, and
+ * may be asked for again.
+ */
+function answerOrError(verdict: Outcome & { kind: "answered" | "retryable" }): Verdict {
+  if (verdict.kind !== "answered") return verdict;
+  const body = verdict.body as Record<string, unknown> | null;
+  if (Array.isArray(body?.pages)) return verdict;
+  const error = parseAs(apiErrorBody, body).value ?? parseAs(plainError, body).value;
+  if (!error) return verdict;
+  const said = [error.code, error.message].filter(Boolean).join(": ");
+  return {
+    kind: "retryable",
+    code: "api_error",
+    message: `HTTP 200 with an error instead of an answer, ${said}`,
+  };
+}
 
-/** An answer as far as it is used; unknown fields are let through. */
+/** A confidence is computed with few digits: so far above 1 or below 0 it still means 1 or 0. */
+const ROUNDING = 0.001;
+
+const confidence = z.number().min(-ROUNDING).max(1 + ROUNDING)
+  .transform((value) => Math.min(1, Math.max(0, value))).nullish();
+/** Some serialisers leave out what is zero. */
+const coordinate = z.number().default(0);
+
+/**
+ * An answer as far as it is used; unknown fields are let through, and what has one obvious meaning is
+ * taken for that ({@linkcode driftOf} tells).
+ */
 const answerBody = z.object({
   modelVersion: z.string().nullish(),
   numBilledPages: z.int().nonnegative().nullish(),
-  pages: z.array(z.object({
-    width: z.number().positive(),
-    height: z.number().positive(),
-    confidence,
-    words: z.array(z.object({
-      text: z.string(),
+  pages: z.array(z.preprocess(
+    withWords,
+    z.object({
+      width: z.number().positive(),
+      height: z.number().positive(),
       confidence,
-      boundingBox: z.object({
-        vertices: z.array(z.object({ x: z.number(), y: z.number() })).length(4),
-      }),
-    })),
-  })).min(1),
+      words: z.array(z.object({
+        text: z.string(),
+        confidence,
+        boundingBox: z.object({
+          vertices: z.array(z.object({ x: coordinate, y: coordinate })).length(4),
+        }),
+      })),
+    }),
+  )).min(1),
 });
+
+/** The list of words may be left out by a serialiser only where the page says it has no text. */
+function withWords(page: unknown): unknown {
+  if (typeof page !== "object" || page === null || "words" in page) return page;
+  return (page as RawPage).text === "" ? { ...page, words: [] } : page;
+}
+
+/** The documented fields of an answer, which {@linkcode answerBody} has accepted. */
+interface RawAnswer {
+  readonly numBilledPages?: unknown;
+  readonly pages: readonly RawPage[];
+}
+interface RawPage {
+  readonly confidence?: number | null;
+  readonly text?: unknown;
+  readonly words?: readonly {
+    readonly confidence?: number | null;
+    readonly boundingBox: {
+      readonly vertices: readonly { readonly x?: number; readonly y?: number }[];
+    };
+  }[];
+}
+
+const KNOWN_FIELDS = {
+  answer: new Set(
+    "apiVersion modelVersion mimeType confidence numBilledPages stored metadata text pages".split(
+      " ",
+    ),
+  ),
+  page: new Set("id width height confidence text words".split(" ")),
+  word: new Set("id text confidence boundingBox".split(" ")),
+};
+
+/** In what an answer that can be read differs from the documented form. */
+function driftOf(body: RawAnswer): string[] {
+  const drift = new Set<string>();
+  const look = (what: keyof typeof KNOWN_FIELDS, value: object) => {
+    for (const field of Object.keys(value)) {
+      if (!KNOWN_FIELDS[what].has(field)) {
+        drift.add(`unknown field '${oneLine(field)}' of the ${what}`);
+      }
+    }
+  };
+  const measure = (value: number | null | undefined) => {
+    if (value! > 1) drift.add("confidence above 1 taken for 1");
+    if (value! < 0) drift.add("confidence below 0 taken for 0");
+  };
+  look("answer", body);
+  if (!isBill(body.numBilledPages)) {
+    drift.add("numBilledPages missing or out of range, pages of the answer counted instead");
+  }
+  for (const page of body.pages) {
+    look("page", page);
+    measure(page.confidence);
+    if (!page.words) drift.add("words missing on a page without text");
+    for (const word of page.words ?? []) {
+      look("word", word);
+      measure(word.confidence);
+      for (const { x, y } of word.boundingBox.vertices) {
+        if (x === undefined || y === undefined) drift.add("missing x or y taken for 0");
+      }
+    }
+  }
+  return [...drift];
+}
 
 /** A stable code; some gateways send a number, and one of no use is as good as none. */
 const errorCode = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined);
@@ -149,11 +268,24 @@ export const apiErrorBody: Schema<{ readonly code?: string; readonly message: st
   z.object({ code: errorCode, message: z.string() }),
 ]);
 
-/** The bill as the answer states it; an answer that doesn't still cost its pages. */
+/** An error as a word, or with a message of another name. */
+const plainError: Schema<{ readonly code?: string; readonly message: string }> = z.union([
+  z.object({ error: z.string() }).transform((body) => ({ message: body.error })),
+  z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String) }) })
+    .transform((body) => ({ message: body.error.code })),
+]);
+
+/** Whether a number of pages is stated that can be one. */
+function isBill(stated: unknown): stated is number {
+  return typeof stated === "number" && Number.isInteger(stated) && stated >= 0 &&
+    stated <= MAX_BILLED_PAGES;
+}
+
+/** The bill as the answer states it; an answer that doesn't still costs its pages. */
 function billedPages(body: unknown): number {
   const { numBilledPages: stated, pages } = (body ?? {}) as Record<string, unknown>;
-  if (typeof stated === "number" && Number.isSafeInteger(stated) && stated >= 0) return stated;
-  return Array.isArray(pages) ? Math.max(1, pages.length) : 1;
+  if (isBill(stated)) return stated + 0; // −0 + 0 is 0
+  return Array.isArray(pages) ? Math.min(MAX_BILLED_PAGES, Math.max(1, pages.length)) : 1;
 }
 
 /**

@@ -79,6 +79,13 @@ const KINDS: readonly (readonly [Answer, kind: Outcome["kind"], message: RegExp]
   [{ kind: "http", status: 405, headers: HTML, body: "<b>no</b>" }, "refused", /405/],
   [errorAnswer(400, "insufficient_credit", "empty"), "refused", /insufficient_credit/],
   [errorAnswer(400, "quota_exceeded", "empty"), "refused", /quota_exceeded/],
+  [errorAnswer(400, "Insufficient_Quota", "empty"), "refused", /Insufficient_Quota/],
+  [errorAnswer(407, "proxy_authentication_required", "who"), "refused", /407/],
+  // Codes count as a whole: these are about one page.
+  [errorAnswer(400, "credit_card_not_supported", "a form"), "rejected", /credit_card_not/],
+  [errorAnswer(422, "page_quota_exceeded", "too many"), "rejected", /page_quota_exceeded/],
+  [errorAnswer(400, "unbalanced_image", "tilted"), "rejected", /unbalanced_image/],
+  [errorAnswer(400, "billing_statement_unsupported", "a bill"), "rejected", /billing_statement/],
   // What a message says in prose is nothing to decide by.
   [errorAnswer(400, "invalid_request_body", "no credit card found"), "rejected", /credit card/],
   [{ kind: "http", status: 300, body: "" }, "refused", /300/],
@@ -113,7 +120,7 @@ Deno.test("upstageOcr.connect().send() sends the document, the model and the key
   assert.deepEqual(seen, [IMAGE, "document.png", "ocr"]);
 });
 
-Deno.test("upstageOcr.connect().send() reads from a 429 until when to wait", async () => {
+Deno.test("upstageOcr.connect().send() reads from a 429 and a 503 until when to wait", async () => {
   const clock = new VirtualClock();
   const seconds = clock.now() / 1_000;
   const vendor = "x-upstage-ratelimit-retry-after-requests";
@@ -124,10 +131,14 @@ Deno.test("upstageOcr.connect().send() reads from a 429 until when to wait", asy
     [{ "retry-after": "7", [vendor]: `${seconds + 12}` }, 12_000],
     [{ [vendor]: "12" }, undefined],
   ];
+  const date = new Date(clock.now()).toUTCString();
   for (const [headers, waitMs] of table) {
-    const outcome = await outcomeOf(errorAnswer(429, "too_many", "slow", headers), { clock });
-    assert.ok(outcome.kind === "throttled");
-    assert.equal(outcome.until, waitMs && clock.now() + waitMs, JSON.stringify(headers));
+    for (const [status, kind] of [[429, "throttled"], [503, "retryable"]] as const) {
+      const answer = errorAnswer(status, "too_many", "slow", { date, ...headers });
+      const outcome = await outcomeOf(answer, { clock });
+      assert.ok(outcome.kind === kind);
+      assert.equal(outcome.until, waitMs && clock.now() + waitMs, JSON.stringify(headers));
+    }
   }
 });
 
@@ -163,6 +174,27 @@ Deno.test("upstageOcr.connect().send() keeps a message to one short line", async
   assert.match(message, /^HTTP 422, unreadable: a b long /);
   assert.equal(message.length, 300);
   assert.ok(message.endsWith("…"));
+});
+
+Deno.test("upstageOcr.connect().send() takes an error under status 200 for a failed attempt of its own kind", async () => {
+  const errors: [body: string, said: RegExp][] = [
+    [`{"code": "internal", "message": "oh"}`, /internal: oh$/],
+    [`{"error": {"code": 500, "message": "oh"}}`, /500: oh$/],
+    [`{"error": {"code": "busy"}}`, /, busy$/],
+    [`{"error": "upstream timed out"}`, /, upstream timed out$/],
+    [`{"message": "oh", "pages": null}`, /, oh$/],
+  ];
+  for (const [body, message] of errors) {
+    const outcome = await outcomeOf({ kind: "http", status: 200, body });
+    assert.ok(outcome.kind === "retryable", body);
+    assert.equal(outcome.code, "api_error");
+    assert.match(outcome.message, /^HTTP 200 with an error instead of an answer, /);
+    assert.match(outcome.message, message);
+  }
+  // A page may talk of errors, and an answer of an unknown form is an answer.
+  for (const body of [`{"message": "a", "pages": []}`, "{}", "[]", "null", "7"]) {
+    assert.equal((await outcomeOf({ kind: "http", status: 200, body })).kind, "answered");
+  }
 });
 
 Deno.test("upstageOcr.connect().send() reads no secret for what is not the key's fault", async () => {

@@ -80,6 +80,8 @@ Deno.test("upstageOcr.billedPages() is what the answer states, else its pages, a
     [{ numBilledPages: -1, pages: [{}, {}] }, 2],
     [{ numBilledPages: 1.5 }, 1],
     [{ numBilledPages: "3", pages: "x" }, 1],
+    [{ numBilledPages: 1e15, pages: [{}, {}] }, 2],
+    [{ numBilledPages: 1e300 }, 1],
     ...[null, undefined, [], "text", 7].map((body): [unknown, number] => [body, 1]),
   ];
   for (const [body, pages] of table) {
@@ -126,6 +128,68 @@ Deno.test("upstageOcr.parse() gives a value or a problem for any JSON, never an 
   for (const body of [undefined, null, [], "", 0]) {
     assert.match(upstageOcr.parse(body).problem!, /^document: /);
   }
+});
+
+Deno.test("upstageOcr.parse() takes what has one obvious meaning for that, and tells the drift", () => {
+  const table: [change: (body: Loose) => void, read: (page: Loose) => void, drift: RegExp[]][] = [
+    [() => {}, () => {}, []],
+    [
+      (body) => body.pages[0].words[0].confidence = 1.0000001,
+      (page) => assert.equal(page.words[0].confidence, 1),
+      [/^confidence above 1 taken for 1$/],
+    ],
+    [
+      (body) => body.pages[0].confidence = -1e-9,
+      (page) => assert.equal(page.confidence, 0),
+      [/^confidence below 0 taken for 0$/],
+    ],
+    [
+      (body) => {
+        for (const vertex of body.pages[0].words[0].boundingBox.vertices) delete vertex.x;
+        delete body.pages[0].words[0].boundingBox.vertices[0].y;
+      },
+      (page) => assert.deepEqual(page.words[0].polygon, [[0, 0], [0, 2], [0, 12], [0, 12]]),
+      [/^missing x or y taken for 0$/],
+    ],
+    [
+      (body) => delete body.numBilledPages,
+      () => {},
+      [/^numBilledPages missing or out of range/],
+    ],
+    [(body) => body.numBilledPages = 1e15, () => {}, [/^numBilledPages missing or out of range/]],
+    [
+      (body) => {
+        body.usage = {};
+        body.pages[0].words[0].novelty = 1;
+      },
+      () => {},
+      [/^unknown field 'usage' of the answer$/, /^unknown field 'novelty' of the word$/],
+    ],
+    [
+      (body) => {
+        body.pages[0].text = "";
+        delete body.pages[0].words;
+      },
+      (page) => assert.deepEqual(page.words, []),
+      [/^words missing on a page without text$/],
+    ],
+  ];
+  for (const [change, read, drift] of table) {
+    const { value, problem } = parse(change);
+    assert.equal(problem, undefined, String(change));
+    read(value!.pages[0]);
+    const told = value!.drift ?? [];
+    assert.equal(told.length, drift.length, told.join());
+    drift.forEach((pattern, i) => assert.match(told[i], pattern));
+  }
+});
+
+Deno.test("upstageOcr.parse() does not take a number out of all range for one", () => {
+  for (const width of [1e300, 1e9]) {
+    assert.match(parse((body) => body.pages[0].width = width).problem!, /^pages\.0\.width: /);
+  }
+  const far = parse((body) => body.pages[0].words[0].boundingBox.vertices[1].x = 1e300);
+  assert.match(far.problem!, /^pages\.0\.words\.0: a coordinate/);
 });
 
 /** Twice the area that a polygon encloses: positive is clockwise, as y grows downward. */

@@ -9,10 +9,11 @@ import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Failure } from "../dataset/failure.ts";
 import type { Connection, Engine, ImageFile, Outcome } from "../engine/engine.ts";
-import type { Health, Pass } from "../engine/health.ts";
+import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
 import type { Limiter, Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
 import type { SpendGuard } from "../state/spending.ts";
+import type { KnownPage } from "./known_page.ts";
 import type { Tally } from "./tally.ts";
 
 /** An answer as it came, and as the engine reads it. */
@@ -50,6 +51,8 @@ export interface AskOptions {
   readonly spending: Pick<SpendGuard, "take" | "settle">;
   /** Tells a failing page from a failing API. */
   readonly health: Health;
+  /** A page that is known to work, to tell them by. @default none is known */
+  readonly known?: KnownPage;
   /** Retries of one page after its first attempt, at least 0. */
   readonly maxRetries: number;
   /** Counts requests, pages, retries. */
@@ -64,71 +67,170 @@ export interface AskOptions {
   readonly giveUp: AbortSignal;
 }
 
+/** What became of one request of a page; `throttled` only when there is no patience left. */
+export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
+  /** The latest request that had started when its outcome was known. */
+  readonly number: number;
+};
+
 /**
- * Asks until the page has an answer or has failed.
+ * Asks until the page has an answer or has failed. An answer that can't be read is an answer: it
+ * was paid for, and another would be too.
  *
  * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
  */
 export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
-  const { engine, unsaved, health, maxRetries, tally, clock, random, halt } = options;
+  const { engine, health, known, maxRetries, tally, clock, random, halt } = options;
   let attempts = 0;
-  let unreadable = false;
-  for (let tries = 0;;) {
-    // While answers can't be stored, more of them must not be paid for.
-    const release = await unsaved.acquire(1, halt.signal);
-    let asked: Asked | undefined;
-    try {
-      const outcome = await sendInTurn(image, options);
-      if (outcome.kind === "throttled" || outcome.kind === "renewed") continue;
+  health.enter();
+  try {
+    for (let tries = 0;;) {
+      const sent = await attempt(image, options, attempts === 0);
+      if (!sent) continue;
       attempts++;
-      // What fails while everything fails is not the page's fault.
-      if (outcome.kind !== "retryable" || !health.outage) tries++;
-      const end = { attempts, [Symbol.dispose]: release };
-      if (outcome.kind === "answered") {
-        const read = engine.parse(outcome.body);
-        // An unreadable answer may be a hiccup, so it is asked for once more; the second is kept,
-        // as a better parser may read what was paid for.
-        if (read.problem === undefined || unreadable || tries > maxRetries) {
-          asked = { answered: { ...outcome, read }, ...end };
-        }
-        unreadable = true;
-      } else if (outcome.kind === "rejected" || tries > maxRetries) {
-        const code = outcome.kind === "rejected" ? "api_rejected" : "api_unavailable";
-        asked = { failure: { code, message: outcome.message }, ...end };
+      if (sent.kind === "answered") {
+        const { text, body, release } = sent;
+        const read = engine.parse(body);
+        if (read.problem === undefined && engine.billedPages(body) === 1) known?.remember(image);
+        tally.finished(attempts);
+        tally.unsaved++; // until it is stored
+        const answered = { kind: sent.kind, text, body, read };
+        return { answered, attempts, [Symbol.dispose]: release };
       }
-    } finally {
-      if (!asked) release();
+      // What fails while everything fails is not the page's fault.
+      if (sent.kind !== "retryable" || !health.outage) tries++;
+      const final = sent.kind !== "retryable" || tries > maxRetries;
+      if (final && await isPagesOwn(image, sent, options)) {
+        tally.finished(attempts);
+        const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
+        const own = sent.kind === "retryable" ? sent.code : undefined;
+        const code = own ?? (unavailable ? "api_unavailable" : "api_rejected");
+        const failure = { code, message: sent.message } as const;
+        return { failure, attempts, [Symbol.dispose]: () => {} };
+      }
+      tally.retries++;
+      const until = sent.kind === "retryable" && health.patientUntil(sent.until) || 0;
+      const wait = Math.max(backoffMs(Math.max(1, tries), random), until - clock.now());
+      await clock.sleep(wait, halt.signal);
     }
-    if (asked) {
-      tally.finished(attempts);
-      return asked;
-    }
-    tally.retries++;
-    await clock.sleep(backoffMs(Math.max(1, tries), random), halt.signal);
+  } finally {
+    health.leave(image.sha256);
   }
 }
 
-/** Waits for its turn, then sends one request. What ends the run is thrown. */
-async function sendInTurn(
+/** One request for a page, while there is room for its answer; `release` gives the room back. */
+async function attempt(
   image: ImageFile,
   options: AskOptions,
-): Promise<Exclude<Outcome, { kind: "refused" }>> {
-  const { engine, model, connection, spending, health, tally, halt, giveUp } = options;
+  fresh: boolean,
+): Promise<Sent & { readonly release: () => void } | undefined> {
+  // While answers can't be stored, more of them must not be paid for.
+  const release = await options.unsaved.acquire(1, options.halt.signal);
+  let answered = false;
+  try {
+    const sent = await sendInTurn(image, options, fresh);
+    answered = sent?.kind === "answered";
+    return sent && { ...sent, release };
+  } finally {
+    if (!answered) release();
+  }
+}
+
+/**
+ * Asks for the page that is known to work, once for all who want to know at this time.
+ *
+ * @returns `undefined` where none is known, or nothing came of it.
+ * @throws {RunError} when the API refuses it too
+ */
+export async function askKnownPage(options: AskOptions): Promise<Sent | undefined> {
+  const { known, halt } = options;
+  const page = await known?.find(halt.signal);
+  return page && await known!.once(() => sendInTurn(page, options, false, true));
+}
+
+/**
+ * Whether a failure is the page's own, and not everybody's: it is, if a request that started after
+ * it was known worked. Others' answers show that for nothing; where none comes for a while, a page that is
+ * known to work is asked for, which costs a page.
+ *
+ * @returns False while the API fails on the known page too: there is nothing to say about this one.
+ * @throws {RunError} when the API refuses every page
+ */
+async function isPagesOwn(
+  image: ImageFile,
+  sent: Sent & { readonly message: string },
+  options: AskOptions,
+): Promise<boolean> {
+  if (sent.kind === "rejected") return true; // the API has read it
+  const { health, known, clock, halt } = options;
+  const refused = sent.kind === "refused";
+  const patience = clock.now() + FIRST_PROBE_MS;
+  for (;;) {
+    if (health.workedSince(sent.number)) return true;
+    if (health.outage) return false;
+    const page = await known?.find(halt.signal);
+    if (!page && !refused) return true; // nothing to compare it with
+    if (clock.now() < patience && !(refused && health.refusesAll)) {
+      await clock.sleep(LOOK_MS, halt.signal);
+    } else if (page) {
+      await askKnownPage(options);
+    } else if (health.noGuard) {
+      health.pardon(image.sha256);
+      return true;
+    } else {
+      const ending = health.refusal(sent.message);
+      halt.abort(ending);
+      throw ending;
+    }
+  }
+}
+
+/**
+ * Waits for its turn, then sends one request: for the page, or where an outage is probed and the
+ * page itself would show nothing, for one that is known to work. What ends the run is thrown.
+ *
+ * @param fresh Whether the page has not failed before.
+ * @param control Whether the page is the one that is known to work.
+ * @returns `undefined` if the page is to be asked for again as if it had not been.
+ */
+async function sendInTurn(
+  page: ImageFile,
+  options: AskOptions,
+  fresh: boolean,
+  control = false,
+): Promise<Sent | undefined> {
+  const { engine, model, connection, spending, health, known, tally, halt, giveUp } = options;
   let [pass, permit, pages]: [Pass?, Permit?, number?] = [];
   try {
-    [pass, permit] = await nextTurn(options);
+    let image = page;
+    [pass, permit] = await nextTurn(options, fresh, control);
+    // Every other probe: a page that is needed costs nothing, but it may be the next that fails.
+    if (pass.probes && (!fresh || pass.probes.probes % 2 === 0)) {
+      image = await known?.find(halt.signal) ?? page;
+    }
+    const asksKnown = control || image !== page;
+    pass = { ...pass, control: asksKnown };
     await spending.take();
     pages = 0;
     halt.signal.throwIfAborted();
     tally.requests++;
-    const outcome = await connection.send(image, model, giveUp);
+    health.begin(pass);
+    const outcome = await counted(tally, giveUp, () => connection.send(image, model, giveUp));
     if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
     tally.billedPages += pages;
     if (outcome.kind === "throttled") tally.throttled++;
+    if (outcome.kind === "rejected" || outcome.kind === "refused") await health.recall();
+    const number = health.latest; // of two that are sent together the second may arrive first
     const fatal = health.judge(outcome, image.sha256, pass);
-    if (fatal) throw fatal; // what ends the run aborts it before the next request gets its turn
-    permit.done(paceOutcome(outcome));
-    return outcome as Exclude<Outcome, { kind: "refused" }>;
+    // A page that is throttled whenever it comes is not everybody, as one that works can show.
+    const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
+      health.patientUntil(outcome.until ?? 0) !== undefined && await known?.find(halt.signal);
+    if (fatal && !alone) throw fatal; // what ends the run aborts it before the next gets its turn
+    permit.done(paceOutcome(outcome, health, asksKnown || fresh));
+    if (asksKnown) known?.asked(outcome, pages);
+    if (asksKnown && !control || outcome.kind === "renewed") return undefined;
+    if (outcome.kind === "throttled" && !alone) return undefined;
+    return { ...outcome, number };
   } catch (error) {
     if (pass) health.cancel(pass);
     halt.abort(error);
@@ -139,22 +241,51 @@ async function sendInTurn(
   }
 }
 
+/** Counts a request while it is in flight, and if it is given up. */
+async function counted(
+  tally: Tally,
+  giveUp: AbortSignal,
+  send: () => Promise<Outcome>,
+): Promise<Outcome> {
+  tally.inFlight++;
+  try {
+    return await send();
+  } catch (error) {
+    if (giveUp.aborted) tally.abandoned++;
+    throw error;
+  } finally {
+    tally.inFlight--;
+  }
+}
+
 /** A turn while the API is up, or a probe while it is not. */
-async function nextTurn({ health, limiter, halt }: AskOptions): Promise<[Pass, Permit]> {
+async function nextTurn(
+  { health, limiter, halt }: AskOptions,
+  fresh: boolean,
+  control: boolean,
+): Promise<[Pass, Permit]> {
   for (;;) {
-    const pass = await health.pass(halt.signal);
+    const pass = await health.pass(halt.signal, fresh, control);
     const permit = await limiter.turn(halt.signal).catch((error) => {
       health.cancel(pass);
       throw error;
     });
-    if (pass.probes || !health.outage) return [pass, permit];
+    const held = control ? health.outage : health.holds;
+    if (pass.probes || !held) return [pass, permit];
     permit.done({ kind: "failed" }); // the outage began while this page waited for its turn
   }
 }
 
-/** What an outcome says about the quota: an answer of any kind was worked for, a failure was not. */
-function paceOutcome(outcome: Outcome): RequestOutcome {
+/**
+ * What an outcome says about the quota: an answer of any kind was worked for, a failure was not.
+ *
+ * @param fresh Whether its page has not failed before: a failure that comes with a time holds
+ *   everybody back once, and from then on its page only, as others may be answered meanwhile.
+ */
+function paceOutcome(outcome: Outcome, health: Health, fresh: boolean): RequestOutcome {
   if (outcome.kind === "throttled") return { kind: "throttled", until: outcome.until };
   const worked = outcome.kind === "answered" || outcome.kind === "rejected";
-  return { kind: worked ? "clean" : "failed" };
+  if (worked) return { kind: "clean" };
+  if (outcome.kind !== "retryable" || !fresh) return { kind: "failed" };
+  return { kind: "failed", until: health.patientUntil(outcome.until) };
 }

@@ -10,6 +10,7 @@ import type { ImageFile, Outcome } from "../engine/engine.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { RunError } from "../base/errors.ts";
 import { Health, OUTAGE_PAGES } from "../engine/health.ts";
+import { KnownPage } from "./known_page.ts";
 import { Limiter } from "../pace/limiter.ts";
 import { RateController, START_TOLERANCE_MS } from "../pace/controller.ts";
 import { Tally } from "./tally.ts";
@@ -73,14 +74,23 @@ class Bench {
   /** Called where an answer is handed over, before it counts as kept. */
   keep: () => Promise<void> = () => Promise.resolve();
   maxInFlight = 0;
+  /** Pages billed for the page that is known to work. */
+  controlled = 0;
   readonly #reply: Reply;
   readonly #options: AskOptions;
   #inFlight = 0;
 
   constructor(
     reply: Reply,
-    { maxRetries = 3, slots = 3, spacingMs = 0, maxPages = Infinity, maxOutageMs = MAX_OUTAGE_MS } =
-      {},
+    {
+      maxRetries = 3,
+      slots = 3,
+      spacingMs = 0,
+      maxPages = Infinity,
+      maxOutageMs = MAX_OUTAGE_MS,
+      known = false,
+      noGuard = false,
+    } = {},
   ) {
     this.#reply = reply;
     const { clock, tally, halt, giveUp, spending } = this;
@@ -117,7 +127,16 @@ class Bench {
         maxOutageMs,
         clock,
         note: (message) => this.notes.push(message),
+        noGuard,
       }),
+      known: known
+        ? new KnownPage({
+          async *rows() {},
+          images: {},
+          engine: upstageOcr,
+          note: (_, facts) => this.controlled += facts!.control_pages as number,
+        })
+        : undefined,
       maxRetries,
       tally,
       clock,
@@ -281,45 +300,179 @@ Deno.test("ask() takes one answer among the 429 for a sign of life", async () =>
   assert.ok(bench.clock.now() - bench.begin > 2 * MAX_OUTAGE_MS);
 });
 
-Deno.test("ask() asks once more for an unreadable answer, then hands it over", async () => {
+Deno.test("ask() hands over an unreadable answer, as another one would be paid too", async () => {
   const bench = new Bench(() => UNREADABLE);
-  assert.deepEqual(await bench.one(image("a")), { text: '{"pages":[]}', attempts: 2 });
-  assert.equal(bench.requests.length, 2);
-  // Both are on the bill.
-  assert.deepEqual(bench.spending, { open: 0, settled: 2 });
-  assert.equal(bench.tally.billedPages, 2);
-
-  const patient = new Bench((request) => request.index === 0 ? UNREADABLE : answered(request));
-  assert.deepEqual(await patient.one(image("a")), { text: text(image("a")), attempts: 2 });
-  // However often it failed before in another way.
-  const late = new Bench((request) =>
-    [{ kind: "retryable", message: "HTTP 503" } as const, UNREADABLE][request.index] ??
-      answered(request)
-  );
-  assert.deepEqual(await late.one(image("a")), { text: text(image("a")), attempts: 3 });
-  const hasty = new Bench(() => UNREADABLE, { maxRetries: 0 });
-  assert.deepEqual(await hasty.one(image("a")), { text: '{"pages":[]}', attempts: 1 });
+  assert.deepEqual(await bench.one(image("a")), { text: '{"pages":[]}', attempts: 1 });
+  assert.equal(bench.requests.length, 1);
+  assert.deepEqual(bench.spending, { open: 0, settled: 1 });
+  assert.equal(bench.tally.billedPages, 1);
 });
 
-Deno.test("ask() ends the run at a refusal: no further request starts", async () => {
-  const bench = new Bench((request) => request.index === 2 ? REFUSED : answered(request), {
-    slots: 1,
-  });
+Deno.test("ask() ends the run when every page is refused: no further request starts", async () => {
+  const bench = new Bench(() => REFUSED, { slots: 1 });
   const results = await bench.all(images(20));
-  assert.equal(bench.requests.length, 3);
+  assert.equal(bench.requests.length, OUTAGE_PAGES);
   const { reason } = bench.halt.signal;
   assert.ok(reason instanceof RunError && reason.exit === "api");
-  assert.match(reason.message, /HTTP 401/);
+  assert.match(reason.message, /HTTP 401.*--no-guard/);
   const errors = results.filter((result) => result.status === "rejected");
-  assert.equal(errors.length, 18);
+  assert.equal(errors.length, 20);
   for (const error of errors) assert.equal(error.reason, reason);
+});
+
+Deno.test("ask() fails a page that is refused while others are answered", async () => {
+  for (const slots of [1, 3]) {
+    for (const poisoned of [2, 0, 19]) {
+      const bytes = images(20)[poisoned].bytes.join();
+      const bench: Bench = new Bench(
+        (request) => request.bytes.join() === bytes ? REFUSED : answered(request),
+        { slots, known: true },
+      );
+      for (const [i, result] of (await bench.all(images(20))).entries()) {
+        assert.ok(result.status === "fulfilled", bench.halt.signal.reason?.message);
+        assert.equal(result.value.code, i === poisoned ? "api_rejected" : undefined);
+      }
+      // The last page has nobody behind it, so one that is known to work was asked for.
+      const last = poisoned === 19 && slots === 1;
+      const asked = bench.requests.length;
+      assert.ok(last ? asked === 21 : asked <= 21, `${asked} requests`);
+      assert.equal(bench.tally.billedPages, bench.spending.settled);
+    }
+  }
+});
+
+Deno.test("ask() ends the run when a page that worked before is refused, too", async () => {
+  for (const slots of [1, 3]) {
+    const bench: Bench = new Bench(
+      (request) => request.index >= 4 ? REFUSED : answered(request),
+      { slots, known: true },
+    );
+    await bench.all(images(20));
+    assert.equal(bench.halt.signal.reason?.exit, "api");
+    assert.doesNotMatch(bench.halt.signal.reason.message, /no-guard/);
+    assert.ok(bench.requests.length <= 4 + OUTAGE_PAGES + slots + 1, `${bench.requests.length}`);
+  }
+});
+
+Deno.test("ask() tells pages that always fail from an outage by a page that is known to work", async () => {
+  // At the beginning, in the middle and at the end, alone and more than an outage's worth of them.
+  for (const [from, to] of [[0, 3], [8, 13], [17, 20], [19, 20]]) {
+    const poisoned = new Set(images(20).slice(from, to).map(({ bytes }) => bytes.join()));
+    const bench: Bench = new Bench(
+      (request) => poisoned.has(request.bytes.join()) ? RETRYABLE : answered(request),
+      { known: true, maxRetries: 2 },
+    );
+    for (const [i, result] of (await bench.all(images(20))).entries()) {
+      assert.ok(result.status === "fulfilled", bench.halt.signal.reason?.message);
+      const { code, attempts } = result.value;
+      assert.equal(code, i >= from && i < to ? "api_unavailable" : undefined, `page ${i}`);
+      if (code) assert.ok(attempts >= 3, `${attempts} attempts`);
+    }
+    const extra = bench.tally.billedPages - (20 - (to - from));
+    assert.ok(extra >= 0 && extra <= 4, `${extra} pages paid to find out`);
+    assert.equal(bench.tally.billedPages, bench.spending.settled);
+    assert.equal(bench.controlled, extra);
+  }
+});
+
+Deno.test("ask() takes a last page for failing only if one that works is answered", async () => {
+  const bench: Bench = new Bench(
+    ({ index, time, bytes }) => index < 5 || time > 100_000 ? answered({ bytes }) : RETRYABLE,
+    { known: true, slots: 1 },
+  );
+  for (const result of await bench.all(images(6))) {
+    assert.ok(result.status === "fulfilled" && result.value.text);
+  }
+  assert.ok(bench.tally.billedPages <= 7);
+});
+
+Deno.test("ask() gives pages up that always fail where nothing is known to work, if told to", async () => {
+  const bench: Bench = new Bench(() => RETRYABLE, { noGuard: true, maxRetries: 1 });
+  for (const result of await bench.all(images(10))) {
+    assert.ok(result.status === "fulfilled" && result.value.code === "api_unavailable");
+  }
+  const refused: Bench = new Bench(() => REFUSED, { noGuard: true });
+  for (const result of await refused.all(images(10))) {
+    assert.ok(result.status === "fulfilled" && result.value.code === "api_rejected");
+  }
+  const rejected: Bench = new Bench(() => REJECTED, { noGuard: true });
+  for (const result of await rejected.all(images(10))) {
+    assert.ok(result.status === "fulfilled" && result.value.code === "api_rejected");
+  }
+});
+
+Deno.test("ask() waits as long as a 503 asks for, and everybody with it", async () => {
+  const bench: Bench = new Bench(
+    (request) =>
+      request.index === 0
+        ? { kind: "retryable", until: bench.clock.now() + 7_000, message: "HTTP 503" }
+        : answered(request),
+    { slots: 1 },
+  );
+  for (const result of await bench.all(images(4))) {
+    assert.ok(result.status === "fulfilled" && result.value.text);
+  }
+  assert.deepEqual(bench.times.map((time) => time >= 7_000), [false, true, true, true, true]);
+  assert.ok(bench.times[4] < 9_000);
+});
+
+Deno.test("ask() ends the run at once when it is told to wait longer than it has patience", async () => {
+  for (const kind of ["throttled", "retryable"] as const) {
+    const bench: Bench = new Bench(() => {
+      return { kind, until: bench.clock.now() + MAX_OUTAGE_MS + 1_000, message: "HTTP xxx" };
+    }, { slots: 1 });
+    const error = await ending(bench.one(image("a")));
+    assert.equal(error.exit, "again");
+    const until = new Date(bench.begin + MAX_OUTAGE_MS + 1_000).toISOString().slice(0, 19);
+    assert.match(error.message, new RegExp(`${until}Z .HTTP xxx.*--max-outage-minutes.*3 minutes`));
+    assert.deepEqual([bench.clock.now(), bench.requests.length], [bench.begin, 1]);
+  }
+});
+
+Deno.test("ask() fails a page that is throttled for ever while one that works is answered", async () => {
+  const poisoned = images(5)[4].bytes.join();
+  const throttled = (bench: Bench): Outcome => {
+    return { kind: "throttled", until: bench.clock.now() + 5_000, message: "HTTP 429" };
+  };
+  const bench: Bench = new Bench(
+    (request) => request.bytes.join() === poisoned ? throttled(bench) : answered(request),
+    { slots: 1, known: true },
+  );
+  for (const [i, result] of (await bench.all(images(5))).entries()) {
+    assert.ok(result.status === "fulfilled", bench.halt.signal.reason?.message);
+    assert.equal(result.value.code, i === 4 ? "api_unavailable" : undefined);
+  }
+  assert.equal(bench.controlled, 1);
+  const everybody: Bench = new Bench(
+    (request) => request.index < 2 ? answered(request) : throttled(everybody),
+    { slots: 2, known: true },
+  );
+  await everybody.all(images(5));
+  assert.equal(everybody.halt.signal.reason?.exit, "again");
+  assert.match(everybody.halt.signal.reason.message, /throttled every request for 3 minutes/);
+});
+
+Deno.test("ask() does not sleep on one page's word where others are answered", async () => {
+  const poisoned = images(9)[4].bytes.join();
+  const bench: Bench = new Bench(
+    (request) =>
+      request.bytes.join() === poisoned
+        ? { kind: "retryable", until: bench.clock.now() + 3_600_000, message: "HTTP 503" }
+        : answered(request),
+    { slots: 1, known: true },
+  );
+  for (const [i, result] of (await bench.all(images(9))).entries()) {
+    assert.ok(result.status === "fulfilled", bench.halt.signal.reason?.message);
+    assert.equal(result.value.code, i === 4 ? "api_unavailable" : undefined);
+  }
+  assert.ok(bench.clock.now() - bench.begin < 60_000);
 });
 
 Deno.test("ask() lets a request in flight end when the run does", async () => {
   const release = Promise.withResolvers<void>();
   const bench = new Bench(async (request) => {
     if (request.index === 0) return await release.promise.then(() => answered(request));
-    setTimeout(release.resolve, 0);
+    if (request.index === 1) setTimeout(release.resolve, 0);
     return REFUSED;
   }, { slots: 2 });
   const results = await bench.all(images(4));

@@ -5,10 +5,11 @@
 
 import type { Budget } from "../base/budget.ts";
 import type { Engine, ImageFile } from "../engine/engine.ts";
-import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
+import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
-import { mediaType } from "../engine/media_type.ts";
+import { escaped } from "../base/text.ts";
+import { mediaType, otherType } from "../engine/media_type.ts";
 
 /** A row's image, or why it can't be had. */
 export interface LoadedImage {
@@ -29,6 +30,10 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
   no_bucket: "image_not_found",
   denied: "image_denied",
   too_large: "image_too_large",
+  archived: "image_archived",
+  refused: "image_unreadable",
+  precondition: "image_unreadable",
+  unsupported: "image_unreadable",
 };
 
 /** What an engine takes. */
@@ -54,9 +59,10 @@ export class ImageLoader {
    */
   async load(path: string, signal: AbortSignal): Promise<LoadedImage> {
     const location = locateImage(path, this.#source);
-    if (!location) throw new RunError("input", `image_path is not usable: ${path}`);
+    const shownPath = escaped(path, 1_100); // the longest address there is
+    if (!location) throw new RunError("input", `image_path is not usable: ${shownPath}`);
     let size: number | null = null;
-    let release = () => {};
+    let release: (keep?: number) => void = () => {};
     const failed = (code: FailureCode, message: string, sha256: string | null = null) => {
       release();
       return { failure: { code, message }, sha256, size, release: () => {} };
@@ -70,14 +76,20 @@ export class ImageLoader {
           release = await this.#memory.acquire(length, signal);
         },
       });
+      size = bytes.byteLength;
+      release(size); // a store that doesn't tell the length was given room for the longest
       const sha256 = hex(await crypto.subtle.digest("SHA-256", bytes));
-      if (bytes.byteLength === 0) return failed("image_empty", `${path} is empty`, sha256);
+      if (bytes.byteLength === 0) return failed("image_empty", `${shownPath} is empty`, sha256);
       const type = mediaType(bytes);
       if (!type) {
-        return failed("image_unsupported", `${path} is no image or document by content`, sha256);
+        const other = otherType(bytes);
+        const what = other
+          ? `${other.name}, which ${this.#engine.name} does not take; ${other.advice}`
+          : "no image or document by content";
+        return failed("image_unsupported", `${shownPath} is ${what}`, sha256);
       }
       if (!this.#engine.mediaTypes.has(type.type)) {
-        const what = `${path} is ${type.type}, which ${this.#engine.name} does not take`;
+        const what = `${shownPath} is ${type.type}, which ${this.#engine.name} does not take`;
         return failed("image_unsupported", what, sha256);
       }
       return {
@@ -96,7 +108,7 @@ export class ImageLoader {
       if (!(error instanceof StoreError)) throw error;
       const code = FAILURE_OF[error.kind];
       if (code) return failed(code, error.message);
-      throw new RunError("store", `cannot read image ${path}: ${error.message}`, { cause: error });
+      throw endedByStore(error, `cannot read image ${shownPath}`);
     }
   }
 }

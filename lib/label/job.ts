@@ -19,11 +19,13 @@ import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/docu
 import { bookBatches, findResult, finish } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
-import { totalOf } from "../state/ledger.ts";
+import { readLedger, totalOf } from "../state/ledger.ts";
 import { describeRun, findManifest, readManifest, settleManifest } from "../state/manifest.ts";
 import { guardWrites } from "../store/guarded.ts";
+import { Patience } from "../store/patient.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 import { planRun, rowsRedone } from "./batch_work.ts";
+import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { openLabeling } from "./labeling.ts";
 import { labelRow } from "./label_row.ts";
 import { workOnBatches } from "./pipeline.ts";
@@ -83,7 +85,8 @@ export interface Job {
  * @throws {RunError} with the exit code and a message for the user
  * @throws {StoreError} when the store fails
  */
-export async function run(job: Job): Promise<RunSummary> {
+export async function run(given: Job): Promise<RunSummary> {
+  const job = waitForStores(given);
   const { settings, store, clock, tally, watcher } = job;
   const { start, retryFailed, outputKey } = settings;
   const { keys, input, info, summary } = await openDataset(job);
@@ -113,12 +116,15 @@ export async function run(job: Job): Promise<RunSummary> {
   const checkpoints = new Checkpoints(guarded, keys, manifest);
   const done = await surveyBatches(checkpoints, watcher);
   const work = planRun(checkpoints.batches, done, retryFailed);
-  tally.doneBefore = totalOf(done.values()).counts.rows - rowsRedone(work);
+  const before = totalOf(done.values());
+  tally.doneBefore = before.counts.rows - rowsRedone(work);
   watcher.start({ ...startFacts(job, manifest), resumed });
   if (work.length === 0) {
     const result = await findResult(store, keys, manifest, outputKey);
     if (result) return summary(result, true);
   }
+  // Books that can't be kept are found before anything is paid.
+  if (checkpoints.others.has(keys.ledger)) await readLedger(store, keys.ledger);
   // Rows that change make the mark untrue before they make the output so.
   if (work.some(({ revise }) => revise)) await guarded.remove(keys.result);
 
@@ -126,14 +132,29 @@ export async function run(job: Job): Promise<RunSummary> {
     const engine = findEngine(manifest.engine)!;
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
+      billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
+      ...{ done, rowsDone: (index) => checkpoints.eachRow(index) },
+      async *sampleImages() {
+        const ranges = spread(work.map(({ index }) => checkpoints.rowsOf(index)), IMAGES_TRIED);
+        const picked = new Set(ranges.map(([row]) => row));
+        for await (const rows of input.scan()) { // ids and paths only
+          for (const { index, image_path } of rows) {
+            if (picked.delete(index)) yield image_path;
+          }
+          if (picked.size === 0) return;
+        }
+      },
       rowsToLabel: tally.total - tally.doneBefore,
+      conditional: held.conditional,
+      check: held.check,
       connection: job.connection!,
       note: watcher.note,
     });
     await workOnBatches(work, {
       ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
       make: (row) => labelRow(row, labeling),
-      countSpent: true,
+      payerOf: async ({ metadata: { image_sha256: sha256 } }) =>
+        (sha256 && (await labeling.answers.find(sha256, halt.signal))?.value?.paid_by) || null,
       rows: labeling.rows,
       onSaved: (footer) => done.set(footer.batch, footer),
     });
@@ -144,7 +165,44 @@ export async function run(job: Job): Promise<RunSummary> {
   }
   halt.signal.throwIfAborted();
 
-  return summary(await finish(guarded, keys, checkpoints, done, outputKey, clock, halt.signal));
+  // An upload whose parts are gone is made again as a whole.
+  return summary(
+    await job.patience.repeat(
+      job.bare,
+      halt.signal,
+      () => finish(guarded, keys, checkpoints, done, outputKey, clock, halt.signal),
+    ),
+  );
+}
+
+/** A job whose stores wait out an outage. */
+export interface PatientJob extends Job {
+  /** Knows whether the stores are up. */
+  readonly patience: Patience;
+  /** The store that doesn't wait: a lease is renewed in time or lost. */
+  readonly bare: Store;
+}
+
+/** The job with stores that wait out an outage, up to `--max-outage-minutes` or the grace of a signal. */
+export function waitForStores(job: Job): PatientJob {
+  const { settings: { maxOutageMs }, store: bare, images, clock, random, giveUp, tally } = job;
+  const patience = new Patience({
+    ...{ maxOutageMs, clock, random, giveUp },
+    note: (message) => job.watcher.note(message),
+    onChange(since) {
+      tally.paused = since === undefined ? undefined : { what: "the store is down", since };
+    },
+  });
+  const { local, bucket } = images;
+  return {
+    ...job,
+    ...{ patience, bare },
+    store: patience.wrap(bare),
+    images: {
+      local: local && patience.wrap(local),
+      bucket: bucket && ((name) => patience.wrap(bucket(name))),
+    },
+  };
 }
 
 /** A data set that is looked at, and nothing changed. */
@@ -184,11 +242,19 @@ export interface Held extends AsyncDisposable {
   readonly guarded: Store;
   /** Aborted by whatever ends the job, the loss of the lease among it. */
   readonly halt: Halt;
+  /** Whether the store has conditional writes, as far as the lease has shown. */
+  readonly conditional: boolean;
+  /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
+  readonly check: () => void;
 }
 
 /** Takes the lease. @param isNew Whether nothing has run here yet, as far as known. */
-export async function holdDataset(job: Job, keys: CheckpointKeys, isNew: boolean): Promise<Held> {
-  const { settings, store, clock, owner, newRunId: holder, stop, watcher: { note } } = job;
+export async function holdDataset(
+  job: PatientJob,
+  keys: CheckpointKeys,
+  isNew: boolean,
+): Promise<Held> {
+  const { settings, bare: store, clock, owner, newRunId: holder, stop, watcher: { note } } = job;
   const ttlMs = settings.leaseMs;
   const key = keys.lease;
   const lease = await acquireLease({
@@ -197,8 +263,11 @@ export async function holdDataset(job: Job, keys: CheckpointKeys, isNew: boolean
   });
   const halt = followSignals(stop, lease.lost);
   return {
-    guarded: guardWrites(store, () => lease.check()),
+    // Outside, so that the lease is looked at before every try.
+    guarded: job.patience.wrap(guardWrites(store, () => lease.check())),
+    check: () => lease.check(),
     halt,
+    conditional: lease.held,
     async [Symbol.asyncDispose]() {
       halt[Symbol.dispose]();
       await lease[Symbol.asyncDispose]();

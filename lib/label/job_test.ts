@@ -313,15 +313,18 @@ Deno.test("run() finds what is wrong with the input before anything is paid or w
   assert.match((await failure(bench.run())).message, /does not exist.*--input-s3-key/);
 });
 
-Deno.test("run() reads stored answers only once they are whole: a damaged one fails its row", async () => {
+Deno.test("run() reads stored answers only once they are whole: a damaged one is asked for again", async () => {
   await using bench = await Bench.open(rows(4));
   await bench.run();
+  const rowsBefore = await bench.output();
   const key = [...bench.store.objects.keys()].find((key) => key.startsWith("responses/"))!;
   bench.store.put(key, "damaged");
   const requests = bench.server.requests;
-  const { counts } = await bench.run("--fresh");
-  assert.deepEqual(counts.failures, { response_unreadable: 1 });
-  assert.equal(bench.server.requests, requests);
+  const { counts, tally } = await bench.run("--fresh");
+  assert.deepEqual([counts.failed, tally.paidAgain], [0, 1]);
+  assert.equal(bench.server.requests, requests + 1);
+  const texts = (output: OutputRow[]) => output.map((row) => row.texts);
+  assert.deepEqual(texts(await bench.output()), texts(rowsBefore));
 });
 
 Deno.test("run() stores an answer before it uses it, and a batch only when it is whole", async () => {

@@ -5,28 +5,48 @@
  */
 
 import type { Budget } from "../base/budget.ts";
-import { RunError, StoreError } from "../base/errors.ts";
-import type { FailureCode } from "../dataset/failure.ts";
+import type { Clock } from "../base/clock.ts";
+import { endedByStore, StoreError } from "../base/errors.ts";
+import type { Failure } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
 import type { ImageFile } from "../engine/engine.ts";
-import type { AnswerStore } from "../state/answer_store.ts";
+import type { AnswerStore, SetAside } from "../state/answer_store.ts";
+import type { Claims } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
 import { type Answered, ask, type AskOptions } from "./ask.ts";
+import type { ImageGuard } from "./image_guard.ts";
 import type { ImageLoader } from "./images.ts";
 import { type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
+import type { ReadableGuard } from "./readable_guard.ts";
+import type { Remarks } from "./remarks.ts";
+
+/** So often an answer that can't be used may change while it is looked at. */
+const LOOKS = 5;
 
 /** What rows are labelled with. */
 export interface Labeling extends AskOptions {
   /** Reads images. */
   readonly images: Pick<ImageLoader, "load">;
+  /** Ends a run none of whose images is there. @default every row is made */
+  readonly imageGuard?: Pick<ImageGuard, "watch">;
   /** Keeps answers. */
   readonly answers: AnswerStore;
+  /** Ends a run whose answers can't be read. @default every row is made */
+  readonly readableGuard?: Pick<ReadableGuard, "judge">;
   /** Data set and run that answers are paid for. */
   readonly payer: Omit<PaidBy, "row_id">;
   /** What becomes of images whose answers are being looked for, by SHA-256. */
   readonly underWay: Map<string, Promise<Obtained>>;
   /** Room for rows in progress. */
   readonly rows: Budget;
+  /** Keeps off images that another run is asking for. */
+  readonly claims: Pick<Claims, "take">;
+  /** Rows that failed with these are asked for again although an answer is stored: so says the user. */
+  readonly askAgain: ReadonlySet<string>;
+  /** Images, by SHA-256, that this process got an unreadable answer for: once is enough. */
+  readonly askedInVain: Set<string>;
+  /** What people should know. */
+  readonly remarks: Pick<Remarks, "tell" | "count">;
 }
 
 /**
@@ -37,8 +57,9 @@ export interface Labeling extends AskOptions {
  * @throws {StoreError} when an answer cannot be found or stored for sure
  */
 export async function labelRow(row: InputRow, labeling: Labeling): Promise<LabeledRow> {
-  const { engine, images, clock, halt } = labeling;
-  const loaded = await images.load(row.image_path, halt.signal);
+  const { engine, images, imageGuard, clock, halt } = labeling;
+  const loading = images.load(row.image_path, halt.signal);
+  const loaded = await (imageGuard?.watch(loading, halt.signal) ?? loading);
   try {
     const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
     const output = outputRow(row, engine.name, loaded, obtained, clock.now());
@@ -75,56 +96,124 @@ export async function obtain(
 }
 
 async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): Promise<Obtained> {
-  const { engine, answers, tally, clock, halt } = labeling;
-  const answerKey = answers.key(image.sha256);
-  const failed = (code: FailureCode, message: string, attempts = 0): Obtained => ({
-    failure: { code, message },
-    ...{ answerKey: null, billedPages: null, paidBy: null },
-    attempts,
-    at: new Date(clock.now()),
+  const { claims, clock } = labeling;
+  let looked = await lookUp(image, labeling);
+  if (looked.obtained) return looked.obtained;
+  using _claim = await claims.take(image.sha256, async () => {
+    looked = await lookUp(image, labeling);
+    return looked.obtained !== undefined;
   });
-  const found = await answers.find(image.sha256, halt.signal);
-  if (found?.problem !== undefined) {
-    const message = `stored answer ${answerKey} is damaged: ${found.problem}`;
-    return { ...failed("response_unreadable", message), answerKey };
-  }
-  if (found) {
-    const obtained = readAnswer(engine, found.value, answerKey);
-    if (obtained.answer) tally.reused++;
-    return obtained;
-  }
+  if (looked.obtained) return looked.obtained;
   using asked = await ask(image, labeling);
   const { answered, failure, attempts } = asked;
-  if (!answered) return failed(failure!.code, failure!.message, attempts);
-  return await keep(answered, attempts, image, rowId, labeling);
+  if (!answered) return failed(failure!, attempts, clock);
+  return await keep(answered, attempts, image, rowId, labeling, looked.instead);
 }
 
-/** Stores a paid answer, then reads it. */
+function failed(failure: Failure, attempts: number, clock: Clock, answerKey?: string): Obtained {
+  const at = new Date(clock.now());
+  return { failure, attempts, at, answerKey: answerKey ?? null, billedPages: null, paidBy: null };
+}
+
+/** What is stored for an image: what to make of it; else, it is to be asked for, maybe instead. */
+interface LookedUp {
+  readonly obtained?: Obtained;
+  /** The answer that can't be used, of which there is a copy. */
+  readonly instead?: SetAside;
+}
+
+async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
+  const { engine, answers, health, known, readableGuard, tally, clock, halt } = labeling;
+  const { askAgain, askedInVain } = labeling;
+  const { sha256 } = image;
+  const key = answers.key(sha256);
+  const leftAlone = (problem: string): LookedUp => {
+    const message = `stored answer ${key} can't be used (${problem}) and was left alone`;
+    return { obtained: failed({ code: "response_unreadable", message }, 0, clock, key) };
+  };
+  for (let looks = 0; looks < LOOKS; looks++) {
+    const found = await answers.find(sha256, halt.signal);
+    if (!found) return {};
+    let reason: string;
+    if (found.problem === undefined) {
+      const read = engine.parse(found.value.body);
+      const obtained = readAnswer(engine, found.value, key, read);
+      const { answer, failure } = obtained;
+      if (answer) {
+        tally.reused++;
+        // The model has answered: what is rejected or refused now is so for another reason.
+        health.knows();
+        if (obtained.billedPages === 1) known?.remember(image);
+      }
+      const again = failure && askAgain.has(failure.code) && !askedInVain.has(sha256);
+      if (!again) {
+        await readableGuard?.judge(read, key, false);
+        return { obtained };
+      }
+      reason = `${failure.code}: ${failure.message}`;
+    } else {
+      const again = !found.keep || askAgain.has("response_unreadable");
+      if (!again || found.etag === undefined) return leftAlone(found.problem);
+      reason = found.problem;
+    }
+    // A version that is gone by now has given way to another: look at that.
+    const instead = await answers.setAside(sha256, reason, found.etag!);
+    if (instead) return { instead };
+  }
+  return leftAlone("it is another one at every look");
+}
+
+/** Stores a paid answer, then reads it; or what was stored for the same image before it. */
 async function keep(
   { text, body, read }: Answered,
   attempts: number,
   image: ImageFile,
   rowId: string,
-  { engine, answers, clock, payer, halt }: Labeling,
+  labeling: Labeling,
+  instead: SetAside | undefined,
 ): Promise<Obtained> {
+  const { engine, answers, readableGuard, clock, payer, halt, tally, remarks, askedInVain } =
+    labeling;
+  const { sha256 } = image;
   const envelope = {
-    image_sha256: image.sha256,
+    image_sha256: sha256,
     image_bytes: image.bytes.byteLength,
     media_type: image.mediaType.type,
     attempts,
     received_at: new Date(clock.now()).toISOString(),
     paid_by: { ...payer, row_id: rowId },
   };
-  const key = answers.key(image.sha256);
+  const key = answers.key(sha256);
+  if (read.problem !== undefined) askedInVain.add(sha256);
+  for (const kind of read.value?.drift ?? []) {
+    remarks.count(`answers that were understood: ${kind}`);
+  }
   try {
-    await answers.save(envelope, text);
+    const other = await answers.save(envelope, text, instead);
+    tally.unsaved--;
+    if (other || instead) tally.paidAgain += engine.billedPages(body);
+    if (instead) {
+      const was = `stored answer ${key} can't be used (${instead.reason})`;
+      remarks.tell(
+        "stored answers that were paid for again",
+        `${was}: a copy is in ${instead.copy}, the page was asked for and paid again`,
+      );
+    }
+    if (other) {
+      remarks.tell(
+        "answers that another run had stored first",
+        `another run was answered for the same image and stored ${key} first: that answer is ` +
+          "used, and the page was paid twice",
+      );
+      return readAnswer(engine, other, key);
+    }
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     // Going on would pay for more answers that can't be kept.
-    const message = `cannot store the paid answer ${key}: ${error.message}`;
-    const ending = new RunError("store", message, { cause: error });
+    const ending = endedByStore(error, `cannot store the paid answer ${key}`);
     halt.abort(ending);
     throw ending;
   }
+  await readableGuard?.judge(read, key, true);
   return readAnswer(engine, { ...envelope, body }, key, read);
 }

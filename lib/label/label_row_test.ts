@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { fakeImage, inputRow, readFake } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
@@ -9,7 +10,7 @@ import { RunError, StoreError } from "../base/errors.ts";
 import type { ImageFile, Outcome } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
-import { AnswerStore } from "../state/answer_store.ts";
+import { AnswerStore, MAX_ANSWER_BYTES } from "../state/answer_store.ts";
 import { ImageLoader } from "./images.ts";
 import { type Labeling, labelRow, obtain } from "./label_row.ts";
 import type { Obtained } from "./output_row.ts";
@@ -40,6 +41,7 @@ class Bench {
   readonly store: MemoryStore;
   readonly clock = new VirtualClock();
   readonly tally = new Tally();
+  readonly notes: string[] = [];
   readonly halt = new AbortController();
   readonly memory = new Budget(1_000);
   readonly labeling: Labeling;
@@ -66,6 +68,13 @@ class Bench {
       limiter: { turn: () => Promise.resolve({ done: () => {} }) },
       unsaved: new Budget(10),
       rows: new Budget(10),
+      claims: { take: () => Promise.resolve({ [Symbol.dispose]: () => {} }) },
+      askAgain: new Set(),
+      askedInVain: new Set(),
+      remarks: {
+        tell: (_, message) => this.notes.push(message),
+        count: (kind) => this.notes.push(kind),
+      },
       spending: { take: () => Promise.resolve(), settle: () => {} },
       health: new Health({ model: "ocr", advice: "", maxOutageMs: 600_000, clock, note: () => {} }),
       maxRetries: 3,
@@ -158,21 +167,94 @@ Deno.test("obtain() keeps an unreadable answer, as it was paid, and never asks f
   const obtained = await bench.obtain("a");
   assert.equal(obtained.failure?.code, "invalid_answer");
   assert.match(obtained.failure.message, /^pages: /);
-  assert.deepEqual([obtained.attempts, obtained.billedPages], [2, 2]);
+  assert.deepEqual([obtained.attempts, obtained.billedPages], [1, 2]);
   assert.deepEqual(bench.store.writes, [obtained.answerKey]);
   const asked = bench.asked.length;
   assert.deepEqual(await bench.obtain("a"), obtained);
   assert.deepEqual([bench.asked.length, bench.tally.reused], [asked, 0]);
 });
 
-Deno.test("obtain() fails a page whose stored answer is damaged, without paying again", async () => {
+Deno.test("obtain() asks again for a stored answer that is torn, empty or foreign, and keeps a copy", async () => {
+  const whole = new Bench();
+  const { answerKey } = await whole.obtain("b");
+  const foreign = whole.store.objects.get(answerKey!)!;
+  const bomb = new Uint8Array(gzipSync(new Uint8Array(MAX_ANSWER_BYTES + 1)));
+  for (const damage of [foreign.slice(0, 50), new Uint8Array(), foreign, bomb]) {
+    const bench = new Bench();
+    const first = await bench.obtain("a");
+    bench.store.put(first.answerKey!, damage);
+    const again = await bench.obtain("a", "another row");
+    assert.deepEqual(again.answer, first.answer);
+    assert.deepEqual([again.paidBy?.row_id, again.answerKey], ["another row", first.answerKey]);
+    assert.deepEqual([bench.asked.length, bench.tally.paidAgain, bench.tally.reused], [2, 1, 0]);
+    const copies = [...bench.store.objects].filter(([key]) => key.includes("set_aside"));
+    assert.equal(copies.length, 1);
+    const [copy, bytes] = copies[0];
+    assert.deepEqual(bytes, damage);
+    assert.equal(bench.notes.length, 1);
+    assert.ok(bench.notes[0].includes(first.answerKey!) && bench.notes[0].includes(copy));
+    const stored = await bench.labeling.answers.find(image("a").sha256);
+    assert.equal(stored?.value?.replaces?.copy, copy);
+    // From now on it is an answer like any other.
+    assert.deepEqual(await bench.obtain("a"), again);
+    assert.equal(bench.asked.length, 2);
+  }
+});
+
+Deno.test("obtain() leaves a newer version's answer alone, unless the user says otherwise", async () => {
   const bench = new Bench();
   const { answerKey } = await bench.obtain("a");
-  bench.store.put(answerKey!, "damaged");
-  const damaged = await bench.obtain("a");
-  assert.equal(damaged.failure?.code, "response_unreadable");
-  assert.ok(damaged.failure.message.includes(answerKey!), damaged.failure.message);
-  assert.deepEqual([damaged.attempts, damaged.answerKey, bench.asked.length], [0, answerKey, 1]);
+  const text = gunzipSync(bench.store.objects.get(answerKey!)!).toString();
+  const newer = new Uint8Array(gzipSync(text.replace("response/1", "response/2")));
+  bench.store.put(answerKey!, newer);
+  const left = await bench.obtain("a");
+  assert.equal(left.failure?.code, "response_unreadable");
+  assert.ok(left.failure.message.includes(answerKey!), left.failure.message);
+  assert.deepEqual([left.attempts, left.answerKey, bench.asked.length], [0, answerKey, 1]);
+  assert.deepEqual(bench.store.objects.get(answerKey!), newer);
+  const labeling = { ...bench.labeling, askAgain: new Set(["response_unreadable"]) };
+  const again = await bench.clock.run(obtain(image("a"), "row", labeling));
+  assert.ok(again.answer);
+  assert.equal(bench.asked.length, 2);
+});
+
+Deno.test("obtain() asks again for an unreadable answer where its code is named, once", async () => {
+  let readable = false;
+  const bench = new Bench((bytes) => readable ? readAll(bytes) : answerOf({ pages: [] }));
+  const first = await bench.obtain("a");
+  const asked = bench.asked.length;
+  const again = (codes: string[]) => {
+    const labeling = {
+      ...{ ...bench.labeling, askAgain: new Set(codes), askedInVain: new Set<string>() },
+    };
+    return { labeling, obtain: () => bench.clock.run(obtain(image("a"), "row", labeling)) };
+  };
+  assert.deepEqual(await again(["api_rejected"]).obtain(), first);
+  assert.equal(bench.asked.length, asked);
+  const vain = again(["invalid_answer"]);
+  assert.equal((await vain.obtain()).failure?.code, "invalid_answer");
+  const then = bench.asked.length;
+  assert.ok(then > asked);
+  assert.equal((await vain.obtain()).failure?.code, "invalid_answer");
+  assert.equal(bench.asked.length, then, "it was asked for again in the same run");
+  readable = true;
+  const { answer, paidBy } = await again(["invalid_answer"]).obtain();
+  assert.ok(answer);
+  assert.equal(paidBy?.row_id, "row");
+});
+
+Deno.test("obtain() uses the answer that another run has stored first, and counts its own as paid again", async () => {
+  const other = new Bench();
+  const { answerKey } = await other.obtain("a", "their row");
+  const theirs = other.store.objects.get(answerKey!)!;
+  const bench: Bench = new Bench((bytes) => {
+    bench.store.put(answerKey!, theirs);
+    return readAll(bytes);
+  });
+  const obtained = await bench.obtain("a", "our row");
+  assert.equal(obtained.paidBy?.row_id, "their row");
+  assert.deepEqual(bench.store.objects.get(answerKey!), theirs);
+  assert.deepEqual([bench.tally.paidAgain, bench.notes.length], [1, 1]);
 });
 
 Deno.test("obtain() ends the run when a paid answer can't be stored", async () => {

@@ -5,17 +5,26 @@
 
 import { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
-import type { Manifest } from "../state/documents.ts";
+import type { CheckpointFooter, Manifest } from "../state/documents.ts";
+import type { OutputRow } from "../dataset/row.ts";
 import type { Connection, Engine } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
+import { askKnownPage } from "./ask.ts";
+import { ImageGuard } from "./image_guard.ts";
 import { ImageLoader } from "./images.ts";
 import { type ImageSource } from "../dataset/image_location.ts";
 import { type CheckpointKeys, rateKey } from "../state/keys.ts";
+import { KnownPage } from "./known_page.ts";
 import type { Labeling } from "./label_row.ts";
+import type { Limiter } from "../pace/limiter.ts";
 import { openPace } from "./pace.ts";
+import { ReadableGuard } from "./readable_guard.ts";
+import { Remarks } from "./remarks.ts";
 import { AnswerStore } from "../state/answer_store.ts";
+import { Claims } from "../state/claims.ts";
 import type { Settings } from "../base/settings.ts";
 import { SpendGuard } from "../state/spending.ts";
+import type { Patience } from "../store/patient.ts";
 import type { Store } from "../store/store.ts";
 import type { Tally } from "./tally.ts";
 
@@ -27,6 +36,14 @@ export interface LabelingOptions {
   readonly manifest: Manifest;
   /** Whether it was begun before. */
   readonly resumed: boolean;
+  /** Pages that the run was billed as far as its finished batches tell. */
+  readonly billedBefore: number;
+  /** Footers of the batches that are done. */
+  readonly done: ReadonlyMap<number, CheckpointFooter>;
+  /** Rows of a batch that is done. */
+  readonly rowsDone: (index: number) => AsyncIterable<OutputRow>;
+  /** Paths of some images that the run is going to read, from all over it. */
+  readonly sampleImages: () => AsyncIterable<string>;
   /** Rows that are going to be labelled. */
   readonly rowsToLabel: number;
   /** How to ask. */
@@ -35,6 +52,8 @@ export interface LabelingOptions {
   readonly store: Store;
   /** Where state of the run goes, while the lease is held. */
   readonly guarded: Store;
+  /** Knows whether the stores are up; while they aren't, nothing is asked. */
+  readonly patience: Pick<Patience, "up" | "down">;
   /** Names of the state. */
   readonly keys: CheckpointKeys;
   /** Where images may lie. */
@@ -53,16 +72,29 @@ export interface LabelingOptions {
   readonly halt: AbortController;
   /** Requests in flight are given up once it aborts. */
   readonly giveUp: AbortSignal;
+  /** A name for this process. */
+  readonly newRunId: string;
+  /** Who runs this, for people. */
+  readonly owner: string;
+  /** Whether the store has conditional writes, as far as the lease has shown. */
+  readonly conditional: boolean;
+  /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
+  readonly check: () => void;
 }
 
-/** Gets ready to label. @throws {StoreError} if what was spent so far can't be read */
+/**
+ * Gets ready to label.
+ *
+ * @throws {RunError} `conflict` if what was spent so far is not in a form that this version reads
+ * @throws {StoreError} if the store fails
+ */
 export async function openLabeling(
   options: LabelingOptions,
 ): Promise<Labeling & AsyncDisposable> {
   const { settings, manifest, engine, store, guarded, keys, tally, note, clock, random } = options;
   const { connection } = options;
   const { dataset, run_id, model } = manifest;
-  const { maxPages, limit, maxOutageMs, maxRetries } = settings;
+  const { maxPages, limit, maxOutageMs, maxRetries, noGuard } = settings;
   const spending = await SpendGuard.open({
     store: guarded,
     key: keys.spending,
@@ -71,26 +103,106 @@ export async function openLabeling(
     limit,
     likely: options.rowsToLabel,
     isNew: !options.resumed,
+    billed: options.billedBefore,
   });
   const key = rateKey(engine.name, model);
-  const pace = await openPace({ settings, engine, store, key, note, clock, random });
-  return {
-    ...{ engine, model, tally, clock, random, maxRetries },
+  const pace = await openPace({
+    ...{ settings, engine, store, key, note, clock, random },
+    server: connection.server,
+  });
+  const down = (since: number | undefined) => {
+    tally.paused = since === undefined ? undefined : { what: "the API is down", since };
+  };
+  // What earlier processes of the run have shown.
+  const done = [...options.done.values()].map(({ batch, counts }) => ({ batch, ...counts }));
+  const answered = done.filter(({ ok, empty }) => ok + empty > 0);
+  const readable = answered.length > 0;
+  const imagesRead = done.some(({ rows, failures }) =>
+    rows > (failures.image_not_found ?? 0) + (failures.image_denied ?? 0)
+  );
+  const answers = new AnswerStore(store, engine.name, model);
+  const everAnswered = () => answers.any(options.halt.signal);
+  const health = new Health({
+    ...{ model, advice: connection.advice, maxOutageMs, clock, note, everAnswered, noGuard, down },
+  });
+  if (readable) health.knows();
+  const known = new KnownPage({
+    images: options.images,
+    engine,
+    note,
+    async *rows() {
+      for (const { batch } of answered) yield* options.rowsDone(batch);
+    },
+  });
+  const claims = new Claims({
+    ...{ store, keys, engine: engine.name, model, owner: options.owner, clock, note },
+    holder: options.newRunId,
+    leaseMs: settings.leaseMs,
+    conditional: options.conditional,
+    stop: options.halt.signal,
+  });
+  const remarks = new Remarks(note);
+  const { retryFailed } = settings;
+  const labeling: Labeling = {
+    ...{ engine, model, tally, clock, random, maxRetries, answers, health, known },
+    ...{ claims, remarks, askedInVain: new Set<string>() },
+    // Only where the user names the code: an answer that can't be read has been paid for.
+    askAgain: new Set(retryFailed && retryFailed.codes !== "all" ? retryFailed.codes : []),
     images: new ImageLoader(options.images, new Budget(settings.memoryBudget), engine),
-    answers: new AnswerStore(store, engine.name, model),
+    imageGuard: new ImageGuard({
+      known: noGuard || imagesRead,
+      sample: options.sampleImages,
+      images: options.images,
+    }),
+    readableGuard: new ReadableGuard({
+      noGuard,
+      known: readable,
+      async readsKnownPage() {
+        const sent = await askKnownPage(labeling);
+        if (sent?.kind !== "answered") return undefined;
+        return engine.parse(sent.body).problem === undefined;
+      },
+    }),
     payer: { dataset, run_id },
     underWay: new Map(),
-    connection,
-    limiter: pace.limiter,
+    connection: {
+      // After a stall another run may be at work: what it asks for must not be asked for again.
+      async send(image, model, signal) {
+        options.check();
+        return await connection.send(image, model, signal);
+      },
+    },
+    limiter: whileUp(pace.limiter, options.patience),
     unsaved: pace.unsaved,
     rows: pace.rows,
     spending,
-    health: new Health({ model, advice: connection.advice, maxOutageMs, clock, note }),
     halt: options.halt,
     giveUp: options.giveUp,
+  };
+  return {
+    ...labeling,
     async [Symbol.asyncDispose]() {
+      remarks.end();
+      await claims[Symbol.asyncDispose]();
       await spending[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Turns that are given only while the store is up: what is paid must be stored. */
+function whileUp(
+  limiter: Pick<Limiter, "turn">,
+  patience: LabelingOptions["patience"],
+): Pick<Limiter, "turn"> {
+  return {
+    async turn(signal) {
+      for (;;) {
+        if (patience.down) await patience.up(signal);
+        const permit = await limiter.turn(signal);
+        if (!patience.down) return permit;
+        permit.done({ kind: "failed" }); // the outage began while this one waited for its turn
+      }
     },
   };
 }

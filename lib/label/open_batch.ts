@@ -1,15 +1,17 @@
 /**
  * @module label/open_batch: a batch in the making. Rows come in any order and are encoded in theirs: once
- * all before a row are there, the row goes on to the encoder, so that what is held as objects are
- * the rows behind an unfinished one, not the batch.
+ * all before a row are there, the row goes on to the encoder. So what waits are the rows behind an
+ * unfinished one, packed where they are many, and the batch itself is bytes, which are on their way
+ * to the store before it ends where they are many.
  */
 
-import type { Checkpoints } from "../state/checkpoints.ts";
+import type { Checkpoints, CheckpointUpload } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Spent } from "../state/documents.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { RowEncoder } from "../dataset/output_write.ts";
 import { countRow, noRows } from "../state/row_counts.ts";
+import type { HeldRow, RowMemory } from "./row_memory.ts";
 
 /** What is to be done about a batch. */
 export interface BatchWork {
@@ -26,91 +28,124 @@ export interface BatchWork {
   };
 }
 
+/**
+ * A batch that is longer than this, in bytes, is sent while it is made, if no other is. What is
+ * sent takes up to four parts of 5 MiB (`store/s3_upload.ts`), so one batch at a time does it.
+ */
+const SEND_AHEAD = 8 << 20;
+
 /** A batch of which some rows are not done. */
 export class OpenBatch {
   /** What its rows have cost so far. */
   readonly spent: Spent;
-  /** Makes room for another batch. */
-  readonly close: () => void;
+  /** Whether `spent` has what the rows were in it, and so must lose it as they are made anew. */
+  readonly countedBefore: boolean;
   readonly #index: number;
   readonly #start: number;
-  readonly #redo: ((output: OutputRow) => boolean) | undefined;
-  /** What the rows were, where the batch is revised; let go of as they are put. */
-  readonly #previous: (OutputRow | undefined)[];
+  readonly #memory: RowMemory;
+  readonly #checkpoints: Pick<Checkpoints, "begin" | "save">;
+  readonly #close: () => void;
   /** Rows that are made and not encoded yet, by position. */
-  readonly #made: (OutputRow | undefined)[];
+  readonly #waiting = new Map<number, HeldRow>();
   readonly #rows = new RowEncoder();
   readonly #counts = noRows();
-  /** Rows that have to be made. */
+  /** Rows that have not been put. */
   #missing: number;
   /** The first row that has not gone to the encoder. */
   #next = 0;
   /** The encoder takes one row at a time. */
   #encoded = Promise.resolve();
+  /** What the encoder holds, bytes. */
+  #held = 0;
+  #upload: CheckpointUpload | undefined;
 
   /**
    * A batch to make, or to revise.
    *
    * @param range Its rows, `[start, end)`.
-   * @param previous What the rows were, where it is revised.
+   * @param memory What its rows may take, together with those of other batches.
+   * @param checkpoints Where it goes.
+   * @param close Makes room for another batch.
    */
   constructor(
     { index, revise }: BatchWork,
     [start, end]: readonly [start: number, end: number],
-    previous: readonly OutputRow[] | undefined,
-    close: () => void,
+    memory: RowMemory,
+    checkpoints: Pick<Checkpoints, "begin" | "save">,
+    close: () => void = () => {},
   ) {
     this.#index = index;
     this.#start = start;
-    this.#redo = revise?.redo;
-    this.#previous = [...previous ?? []];
-    this.#made = previous?.map((output) => revise!.redo(output) ? undefined : output) ??
-      new Array(end - start).fill(undefined);
-    this.#missing = this.#made.filter((output) => output === undefined).length;
-    this.spent = structuredClone(revise?.spent ?? nothingSpent());
-    this.close = close;
-  }
-
-  /** Whether nothing is to be made; for a batch that has just been opened. */
-  get complete(): boolean {
-    return this.#missing === 0;
-  }
-
-  /** Whether a row has to be made. @param row Position in the input; not put yet. */
-  wants(row: number): boolean {
-    const previous = this.previous(row);
-    return previous === undefined || this.#redo!(previous);
-  }
-
-  /** What a row was, where the batch is revised. @param row Position in the input; not put yet. */
-  previous(row: number): OutputRow | undefined {
-    return this.#previous[row - this.#start];
+    this.#memory = memory;
+    this.#checkpoints = checkpoints;
+    this.#missing = end - start;
+    this.countedBefore = revise !== undefined && revise.rows < this.#missing;
+    this.spent = this.countedBefore ? structuredClone(revise!.spent) : nothingSpent();
+    this.#close = close;
   }
 
   /**
-   * Takes a row that is made. Resolves when it, and what it held up, is with the encoder.
+   * Takes a row that is made, or stays as it was. Resolves when it, and what it held up, is with the
+   * encoder.
    *
+   * @param row Position in the input.
    * @returns Whether it was the last one that was missing.
    * @throws {RangeError} if a row can't be encoded
+   * @throws {StoreError} if the batch can't be sent
    */
   async put(row: number, output: OutputRow): Promise<boolean> {
-    const at = row - this.#start;
-    this.#made[at] = output;
-    this.#previous[at] = undefined;
+    this.#waiting.set(row - this.#start, this.#memory.hold(output));
     const last = --this.#missing === 0;
-    for (let next; (next = this.#made[this.#next]) !== undefined; this.#next++) {
-      const ready = next;
-      this.#made[this.#next] = undefined;
-      countRow(this.#counts, ready);
-      this.#encoded = this.#encoded.then(() => this.#rows.add(ready));
-    }
+    this.#encoded = this.#encoded.then(() => this.#encode());
     await this.#encoded;
     return last;
   }
 
-  /** Writes the batch, which must be complete. */
-  async save(checkpoints: Checkpoints): Promise<CheckpointFooter> {
+  /** Encodes what no missing row holds up. */
+  async #encode(): Promise<void> {
+    for (let next; (next = this.#waiting.get(this.#next)) !== undefined; this.#next++) {
+      this.#waiting.delete(this.#next);
+      const output = next.take();
+      countRow(this.#counts, output);
+      await this.#rows.add(output);
+      this.#recount();
+      await this.#sendAhead();
+    }
+  }
+
+  async #sendAhead(): Promise<void> {
+    if (this.#rows.encoded < SEND_AHEAD) return;
+    if (this.#upload === undefined) {
+      if (!this.#memory.claimUpload(this)) return;
+      this.#upload = this.#checkpoints.begin(this.#index);
+    }
+    await this.#upload.write(this.#rows.takeEncoded());
+    this.#recount();
+  }
+
+  #recount(): void {
+    this.#memory.count(this.#rows.held - this.#held);
+    this.#held = this.#rows.held;
+  }
+
+  /** Writes the batch, all of whose rows have been put. */
+  async save(): Promise<CheckpointFooter> {
     await this.#encoded;
-    return await checkpoints.save(this.#index, this.#rows, this.#counts, this.spent);
+    const { spent } = this;
+    return await this.#checkpoints.save(
+      ...[this.#index, this.#rows, this.#counts, spent, this.#upload] as const,
+    );
+  }
+
+  /** Lets go of everything; what is not saved by then won't be. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#encoded.catch(() => {});
+    await this.#upload?.abort();
+    for (const row of this.#waiting.values()) row.drop();
+    this.#waiting.clear();
+    this.#memory.count(-this.#held);
+    this.#held = 0;
+    this.#memory.releaseUpload(this);
+    this.#close();
   }
 }

@@ -1,35 +1,40 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { okRow } from "../../dev/testing/any_row.ts";
-import type { Checkpoints } from "../state/checkpoints.ts";
+import { CheckpointUpload } from "../state/checkpoints.ts";
 import type { CheckpointFooter, RowCounts, Spent } from "../state/documents.ts";
-import type { OutputRow } from "../dataset/row.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { OpenBatch } from "./open_batch.ts";
-import { readRows } from "../dataset/output_read.ts";
-import { memorySource } from "../parquet/source.ts";
+import { RowMemory } from "./row_memory.ts";
 import { encodeRows, type RowEncoder } from "../dataset/output_write.ts";
 
 /** Stands where checkpoints are written, and keeps what comes. */
 class Shelf {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
   counts: RowCounts | undefined;
+  /** Pieces that came before the end. */
+  pieces: Uint8Array<ArrayBuffer>[] = [];
+
+  begin(): CheckpointUpload {
+    return new CheckpointUpload(async (pieces) => {
+      for await (const piece of pieces) this.pieces.push(piece);
+    });
+  }
 
   async save(
     batch: number,
     rows: RowEncoder,
     counts: RowCounts,
     spent: Spent,
+    begun?: CheckpointUpload,
   ): Promise<CheckpointFooter> {
-    this.bytes = await rows.finish({});
+    const rest = await rows.finish({});
+    if (begun) await begun.end(rest);
+    const all = begun ? this.pieces : [rest];
+    this.bytes = new Uint8Array(await new Blob(all).arrayBuffer());
     this.counts = counts;
     return { run_id: "run", batch, counts, spent };
   }
-}
-
-function save(batch: OpenBatch): Promise<Shelf> {
-  const shelf = new Shelf();
-  return batch.save(shelf as unknown as Checkpoints).then(() => shelf);
 }
 
 Deno.test("OpenBatch gives the bytes of its rows in order, in whatever order they come", async () => {
@@ -37,62 +42,60 @@ Deno.test("OpenBatch gives the bytes of its rows in order, in whatever order the
     fc.shuffledSubarray(Array.from({ length: count }, (_, at) => at), { minLength: count })
   );
   await fc.assert(
-    fc.asyncProperty(orders, async (order) => {
+    fc.asyncProperty(orders, fc.constantFrom(1, 1 << 20), async (order, capacity) => {
       const start = 1_000;
       const items = order.map((_, at) => okRow(at, at % 4));
-      const batch = new OpenBatch({ index: 2 }, [start, start + order.length], undefined, () => {});
-      const last = await Promise.all(order.map((at) => {
-        assert.ok(batch.wants(start + at));
-        return batch.put(start + at, items[at]);
-      }));
+      const shelf = new Shelf();
+      const memory = new RowMemory(capacity);
+      const range = [start, start + order.length] as const;
+      await using batch = new OpenBatch({ index: 2 }, range, memory, shelf);
+      const last = await Promise.all(order.map((at) => batch.put(start + at, items[at])));
       assert.deepEqual(last, order.map((_, at) => at === order.length - 1));
-      const { bytes, counts } = await save(batch);
-      assert.deepEqual(bytes, await encodeRows(items, { keyValues: {} }));
-      assert.equal(counts!.rows, order.length);
+      await batch.save();
+      assert.deepEqual(shelf.bytes, await encodeRows(items, { keyValues: {} }));
+      assert.equal(shelf.counts!.rows, order.length);
+      await batch[Symbol.asyncDispose]();
+      assert.equal(memory.used, 0);
     }),
     { numRuns: 30 },
   );
 });
 
-Deno.test("OpenBatch that is revised wants the rows to redo, and keeps the others and what was spent", async () => {
-  const previous = Array.from({ length: 6 }, (_, at) => okRow(at, 2));
-  const redo = (item: OutputRow) => ["row-2", "row-5"].includes(item.id);
+Deno.test("OpenBatch that is revised keeps what was spent, in an account of its own", async () => {
   const spent = { ...nothingSpent() };
-  const work = { index: 0, revise: { redo, rows: 2, spent } };
-  const batch = new OpenBatch(work, [0, 6], previous, () => {});
-  assert.deepEqual(previous.map((_, at) => batch.wants(at)), [
-    false,
-    false,
-    true,
-    false,
-    false,
-    true,
-  ]);
-  assert.equal(batch.previous(5), previous[5]);
-  const anew = [okRow(52, 1), okRow(55, 3)];
-  assert.equal(await batch.put(5, anew[1]), false);
-  assert.equal(await batch.put(2, anew[0]), true);
+  const work = { index: 0, revise: { redo: () => true, rows: 2, spent } };
+  await using batch = new OpenBatch(work, [0, 6], new RowMemory(), new Shelf());
   assert.notEqual(batch.spent, spent, "another batch's account must not change with this one's");
-  const { bytes } = await save(batch);
-  const rows = await Array.fromAsync(readRows(memorySource("batch", bytes)));
-  assert.deepEqual(
-    rows.map(({ id }) => id),
-    ["row-0", "row-1", "row-52", "row-3", "row-4", "row-55"],
-  );
-  const untouched = new OpenBatch(
-    { ...work, revise: { ...work.revise, redo: () => false } },
-    [
-      0,
-      6,
-    ],
-    previous,
-    () => {},
-  );
-  assert.ok(untouched.complete);
+  assert.deepEqual(batch.spent, spent);
+});
+
+Deno.test("OpenBatch sends a long batch before it ends, one at a time, and gives one up whole", async () => {
+  const memory = new RowMemory();
+  const [first, second] = [new Shelf(), new Shelf()];
+  const noise = () => crypto.getRandomValues(new Uint8Array(60_000)).toHex();
+  const items = Array.from({ length: 20 }, (_, at) => {
+    const row = okRow(at, 1);
+    const input_metadata = noise() + noise() + noise() + noise();
+    return { ...row, metadata: { ...row.metadata, input_metadata } };
+  });
+  await using one = new OpenBatch({ index: 0 }, [0, 99], memory, first);
+  await using two = new OpenBatch({ index: 1 }, [99, 144], memory, second);
+  // About 0.24 MB each.
+  for (let at = 0; at < 45; at++) await one.put(at, items[at % 20]);
+  assert.ok(first.pieces.length > 0);
+  for (let at = 0; at < 45; at++) await two.put(99 + at, items[at % 20]);
+  assert.equal(second.pieces.length, 0);
+  await two.save();
+  const all = Array.from({ length: 45 }, (_, at) => items[at % 20]);
+  assert.deepEqual(second.bytes, await encodeRows(all, { keyValues: {} }));
+  const sent = first.pieces.length;
+  await one[Symbol.asyncDispose]();
+  assert.equal(first.pieces.length, sent, "the end of a batch that was given up");
 });
 
 Deno.test("OpenBatch reports a row that can't be encoded to whoever put one", async () => {
-  const batch = new OpenBatch({ index: 0 }, [0, 2], undefined, () => {});
+  const shelf = new Shelf();
+  await using batch = new OpenBatch({ index: 0 }, [0, 2], new RowMemory(), shelf);
   const uneven = { ...okRow(0, 2), texts: [] };
   await assert.rejects(batch.put(0, uneven), /"row-0".*differ in number/);
   await assert.rejects(batch.put(1, okRow(1)), /"row-0"/);

@@ -80,7 +80,7 @@ export function outputRow(
     model_version: answer?.modelVersion ?? null,
     status: failure ? "failed" : words.length > 0 ? "ok" : "empty",
     error_code: failure?.code ?? null,
-    error_message: failure?.message ?? null,
+    error_message: failure?.message.toWellFormed() ?? null,
     attempts: obtained?.attempts ?? 0,
     page_confidence: page?.confidence ?? null,
     word_confidences: words.map((word) => word.confidence),
@@ -100,13 +100,18 @@ export function outputRow(
     image_path: row.image_path,
     image_filename: row.image_filename,
     // 0 is how the input says that it doesn't know.
-    width: row.width || (page?.width ?? row.width),
-    height: row.height || (page?.height ?? row.height),
+    width: row.width || (page?.width ?? unsignedZero(row.width)),
+    height: row.height || (page?.height ?? unsignedZero(row.height)),
     polygons: words.map((word) => word.polygon),
     texts: words.map((word) => word.text),
     labels: words.map(() => WORD_LABEL),
     metadata,
   };
+}
+
+/** A column of floating-point numbers may hold −0, which is not read back as such. */
+function unsignedZero(size: number | null): number | null {
+  return size === null ? null : size + 0;
 }
 
 function onePage(

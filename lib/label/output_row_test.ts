@@ -120,3 +120,12 @@ Deno.test("outputRow() fails a document of several pages, whose bill stays in th
   assert.deepEqual([texts, metadata.word_confidences, metadata.api_width], [[], [], null]);
   assert.deepEqual([metadata.billed_pages, metadata.model_version], [7, "ocr-1"]);
 });
+
+Deno.test("outputRow() writes what is read back: one kind of zero, well-formed messages", () => {
+  const failure = { code: "api_rejected", message: "cut in two: \ud83e" } as const;
+  const failed = { failure, sha256: null, size: null };
+  const row = inputRow(0, { width: -0, height: -0 });
+  const output = outputRow(row, "e", failed, undefined, NOW);
+  assert.ok(Object.is(output.width, 0) && Object.is(output.height, 0));
+  assert.equal(output.metadata.error_message, "cut in two: \ufffd");
+});

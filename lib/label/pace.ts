@@ -24,6 +24,13 @@ const FIRST_SPACING_MS = 100;
 /** What was learnt is stored at most so often, milliseconds. */
 const STORE_INTERVAL_MS = 60_000;
 
+/** A rate that is further from the one that was told last is news. */
+const NEWS_FACTOR = 1.25;
+/** So is a pause that is as long, milliseconds. */
+const NEWS_PAUSE_MS = 5_000;
+/** Time between two pieces of news, milliseconds. */
+const NEWS_INTERVAL_MS = 30_000;
+
 /** What {@linkcode openPace} works with. */
 export interface PaceOptions {
   /** Rate, concurrency and spacing, as far as the user gave them. */
@@ -34,6 +41,8 @@ export interface PaceOptions {
   readonly store: Store;
   /** Its key. */
   readonly key: string;
+  /** Who is asked, if there may be several. */
+  readonly server?: string;
   /** Told of every change of the rate. */
   readonly note: (message: string, facts: Record<string, unknown>) => void;
   /** Time. */
@@ -54,10 +63,10 @@ export interface Pace extends AsyncDisposable {
 
 /** Starts from the user's figures, else from what was learnt, else gently. */
 export async function openPace(options: PaceOptions): Promise<Pace> {
-  const { settings, engine, store, key, note, clock, random } = options;
+  const { settings, engine, store, key, server, note, clock, random } = options;
   const { rate, requestDelayMs } = settings;
   const auto = rate === undefined && requestDelayMs === undefined;
-  const learnt = auto ? await readLearntRate(store, key) : undefined;
+  const learnt = auto ? await readLearntRate(store, key, server) : undefined;
   const controller = new RateController({
     rate: rate ?? firstRate(requestDelayMs, engine.documentedRate),
     fixed: rate !== undefined,
@@ -67,11 +76,10 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     random,
     now: clock.now(),
   });
-  const onChange = ({ from, to, reason }: RateChange) => {
-    const figures = from === to
-      ? `rate ${from.toFixed(2)}`
-      : `rate ${from.toFixed(2)} → ${to.toFixed(2)}`;
-    note(`${figures} requests/s: ${reason}`, { rate_from: from, rate_to: to });
+  const news = new RateNews(controller.rate);
+  const onChange = (change: RateChange) => {
+    const message = news.tell(change);
+    if (message) note(message, { rate_from: change.from, rate_to: change.to });
   };
   const limiter = new Limiter({ controller, clock, onChange });
   const rows = new Budget(controller.inFlightCap + ROWS_AHEAD);
@@ -79,7 +87,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   let stored = clock.now();
   const save = async () => {
     if (auto && controller.hasLearnt) {
-      await writeLearntRate(store, key, controller.snapshot(clock.now()));
+      await writeLearntRate(store, key, controller.snapshot(clock.now()), server);
     }
   };
   const fit = () => {
@@ -105,6 +113,36 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     },
     [Symbol.asyncDispose]: save,
   };
+}
+
+/**
+ * Says in plain words what becomes of the rate, and only what is worth it: the search goes a little
+ * up and down all day.
+ */
+export class RateNews {
+  #told: number;
+  #at = -Infinity;
+
+  /** Nobody was told of a change yet. @param rate The first rate, requests per second. */
+  constructor(rate: number) {
+    this.#told = rate;
+  }
+
+  /** What people should know of a change; `undefined` for nothing. */
+  tell({ at, from, to, pauseMs = 0 }: RateChange): string | undefined {
+    const far = Math.abs(Math.log(to / this.#told)) >= Math.log(NEWS_FACTOR);
+    if (!far && pauseMs < NEWS_PAUSE_MS || at - this.#at < NEWS_INTERVAL_MS) return;
+    this.#at = at;
+    this.#told = to;
+    const rate = `${to.toFixed(1)} requests/s`;
+    if (pauseMs >= NEWS_PAUSE_MS) {
+      const wait = `the API asks to slow down (429): waiting ${Math.ceil(pauseMs / 1_000)} s`;
+      return from === to ? wait : `${wait}, then ${rate}`;
+    }
+    return to < from
+      ? `slower, as the API asks (429): ${rate}`
+      : `faster, as all goes well: ${rate}`;
+  }
 }
 
 /** With a spacing of the user's, as fast as that; else the gentle figures for an unknown account. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { StoreError } from "../base/errors.ts";
-import { openPace, type Pace, type PaceOptions, ROWS_AHEAD } from "./pace.ts";
+import { openPace, type Pace, type PaceOptions, RateNews, ROWS_AHEAD } from "./pace.ts";
 
 const KEY = "rates/upstage-ocr/ocr.json";
 const AUTO = { rate: undefined, concurrency: undefined, requestDelayMs: undefined };
@@ -11,12 +11,13 @@ function setup() {
   const store = new MemoryStore();
   const clock = new VirtualClock();
   const notes: string[] = [];
-  const open = (settings: Partial<PaceOptions["settings"]> = {}) =>
+  const open = (settings: Partial<PaceOptions["settings"]> = {}, server?: string) =>
     openPace({
       settings: { ...AUTO, ...settings },
       engine: { documentedRate: 3 },
       store,
       key: KEY,
+      server,
       note: (message) => notes.push(message),
       clock,
       random: () => 0,
@@ -43,7 +44,7 @@ Deno.test("openPace() approaches an unknown account at two thirds of the documen
   assert.deepEqual(starts.slice(0, 2), [0, 500]);
   const [last, before] = [starts.at(-1)!, starts.at(-2)!];
   assert.ok(last - before < 333, "it does not climb above the documented rate");
-  assert.match(notes[0], /^rate 2\.00 → \d+\.\d\d requests\/s: /);
+  assert.match(notes[0], /^faster, as all goes well: \d+\.\d requests\/s$/);
 });
 
 Deno.test("openPace() starts where the last process ended", async () => {
@@ -93,4 +94,34 @@ Deno.test("openPace() does without what it can't read or write", async () => {
   };
   await using pace = await open();
   assert.deepEqual(await send(pace, 2), [0, 500]);
+});
+
+Deno.test("openPace() takes no rate that was learnt of another server", async () => {
+  const { store, open, send } = setup();
+  {
+    await using first = await open({}, "https://one.example");
+    await send(first, 200);
+  }
+  assert.equal(
+    JSON.parse(new TextDecoder().decode(store.objects.get(KEY))).server,
+    "https://one.example",
+  );
+  await using other = await open({}, "https://two.example");
+  assert.deepEqual(await send(other, 2), [0, 500]);
+});
+
+Deno.test("RateNews tells of what is far from the last news, in plain words, and not too often", () => {
+  const news = new RateNews(2);
+  const change = (at: number, from: number, to: number, pauseMs?: number) =>
+    news.tell({ at: at * 1_000, from, to, reason: "", pauseMs });
+  assert.equal(change(0, 2, 8), "faster, as all goes well: 8.0 requests/s");
+  assert.equal(change(1, 8, 20), undefined); // soon after
+  assert.equal(change(40, 8, 8.2), undefined); // nearly the same
+  assert.equal(change(41, 8.2, 4, 300), "slower, as the API asks (429): 4.0 requests/s");
+  assert.equal(
+    change(80, 4, 3.9, 60_000),
+    "the API asks to slow down (429): waiting 60 s, then 3.9 requests/s",
+  );
+  assert.equal(change(140, 3.9, 3.9, 9_100), "the API asks to slow down (429): waiting 10 s");
+  assert.equal(change(200, 3.9, 3.9, 100), undefined);
 });

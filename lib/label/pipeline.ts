@@ -1,17 +1,19 @@
 /**
  * @module label/pipeline: moves rows through whatever makes them, several at once, and saves each batch
- * when its last row is done. What is in memory is bounded by the rows in progress and a few open
- * batches, not by the data set.
+ * when its last row is done. What is in memory is bounded in bytes (`label/row_memory.ts`), whatever
+ * the data set, its batches and its pages are like.
  */
 
 import { Budget } from "../base/budget.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
-import type { CheckpointFooter, Manifest } from "../state/documents.ts";
+import type { CheckpointFooter, Manifest, PaidBy } from "../state/documents.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
 import type { LabeledRow } from "./output_row.ts";
-import { addRow } from "../state/ledger.ts";
+import { addRow, takeOutRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
 import type { Input } from "../dataset/input.ts";
+import { inputBytes, outputBytes } from "../dataset/row_bytes.ts";
+import { RowMemory } from "./row_memory.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
 import { countRow } from "../state/row_counts.ts";
 import type { Tally, Watcher } from "./tally.ts";
@@ -34,8 +36,11 @@ export interface PipelineOptions {
   readonly checkpoints: Checkpoints;
   /** Makes a row; `previous` is what it was, in a batch that is revised. */
   readonly make: (row: InputRow, previous: OutputRow | undefined) => Promise<LabeledRow>;
-  /** Whether what the rows cost is added up; rows made anew from stored answers cost nothing. */
-  readonly countSpent: boolean;
+  /**
+   * For whom the stored answer was paid that a row was made from before; null if that can't be told.
+   * Asked only where other rows of the batch stay as they are.
+   */
+  readonly payerOf: (previous: OutputRow) => Promise<PaidBy | null>;
   /** Room for rows in progress: requests in flight and images fetched ahead. */
   readonly rows: Budget;
   /** Told of each batch that is saved. */
@@ -58,63 +63,101 @@ export async function workOnBatches(
   work: readonly BatchWork[],
   options: PipelineOptions,
 ): Promise<void> {
-  const { manifest, checkpoints, make, countSpent, onSaved, tally, watcher, halt } = options;
-  await forEachConcurrent(
-    rowsOf(work, options),
-    HANDS,
-    async ({ row, batch, release }) => {
-      // An error must stop the others before it surfaces, or they would go on paying.
-      try {
-        const { output, paidBy } = await make(row, batch.previous(row.index));
-        countRow(tally.rows, output);
-        if (countSpent) addRow(batch.spent, manifest, output, paidBy);
-        const { error_code: code, error_message: message } = output.metadata;
-        if (code !== null) {
-          const { index, id, image_path: imagePath } = row;
-          watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
+  const { manifest, make, payerOf, onSaved, tally, watcher, halt } = options;
+  const open = new Set<OpenBatch>();
+  try {
+    await forEachConcurrent(
+      rowsOf(work, open, options),
+      HANDS,
+      async ({ row, batch, previous, kept, release }) => {
+        // An error must stop the others before it surfaces, or they would go on paying.
+        try {
+          let output = previous!;
+          if (!kept) {
+            const counted = batch.countedBefore ? previous : undefined;
+            // Before the row is made: that may put another answer in the place of the stored one.
+            const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
+            const made = await make(row, previous);
+            output = made.output;
+            countRow(tally.rows, output);
+            if (counted) {
+              const paidBy = isPaid(counted) ? payer ?? made.paidBy : null;
+              takeOutRow(batch.spent, manifest, counted, paidBy);
+            }
+            addRow(batch.spent, manifest, output, made.paidBy);
+            const { error_code: code, error_message: message } = output.metadata;
+            if (code !== null) {
+              const { index, id, image_path: imagePath } = row;
+              watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
+            }
+          }
+          if (!await batch.put(row.index, output)) return;
+          onSaved(await batch.save());
+          open.delete(batch);
+          await batch[Symbol.asyncDispose]();
+        } catch (error) {
+          halt.abort(error);
+        } finally {
+          release();
         }
-        if (!await batch.put(row.index, output)) return;
-        onSaved(await batch.save(checkpoints));
-        batch.close();
-      } catch (error) {
-        halt.abort(error);
-      } finally {
-        release();
-      }
-    },
-  );
+      },
+    );
+  } finally {
+    await Promise.all(Array.from(open, (batch) => batch[Symbol.asyncDispose]()));
+  }
   halt.signal.throwIfAborted();
+}
+
+/** Whether a row was counted as made from a stored answer, which somebody paid. */
+function isPaid({ metadata }: OutputRow): boolean {
+  return metadata.response_key !== null && metadata.billed_pages !== null;
 }
 
 /** A row to make. */
 interface RowWork {
   readonly row: InputRow;
   readonly batch: OpenBatch;
+  /** What it was, in a batch that is revised. */
+  readonly previous: OutputRow | undefined;
+  /** Whether it stays so. */
+  readonly kept: boolean;
   /** Makes room for another row. */
   readonly release: () => void;
 }
 
-/** The rows to make, in order, each with its batch, opening batches as there is room. */
+/** The rows of all batches, in order, each with its batch, opening batches as there is room. */
 async function* rowsOf(
   work: readonly BatchWork[],
+  open: Set<OpenBatch>,
   { input, manifest, checkpoints, rows, halt }: PipelineOptions,
 ): AsyncGenerator<RowWork> {
   const atOnce = Math.min(16, Math.max(2, Math.floor(OPEN_ROWS / manifest.batch_size)));
   const room = new Budget(atOnce);
+  const memory = new RowMemory();
   const ranges = work.map(({ index }) => checkpoints.rowsOf(index));
   let at = -1;
   let batch: OpenBatch | undefined;
+  let before: AsyncGenerator<OutputRow> | undefined;
   for await (const row of input.read(ranges)) {
     if (halt.signal.aborted) return;
     if (!batch || row.index >= ranges[at][1]) {
       at++;
-      // A batch that is revised is held whole, with what its rows were: dense pages take 200 MB.
-      const close = await room.acquire(work[at].revise ? atOnce : 1, halt.signal);
-      const previous = work[at].revise && await checkpoints.rows(work[at].index);
-      batch = new OpenBatch(work[at], ranges[at], previous, close);
-      if (batch.complete) close(); // nothing in it to make anew
+      const close = await room.acquire(1, halt.signal);
+      batch = new OpenBatch(work[at], ranges[at], memory, checkpoints, close);
+      open.add(batch);
+      before = work[at].revise && checkpoints.rows(work[at].index);
     }
-    if (!batch.wants(row.index)) continue;
-    yield { row, batch, release: await rows.acquire(1, halt.signal) };
+    const previous: OutputRow | undefined = (await before?.next())?.value;
+    const kept = previous !== undefined && !work[at].revise!.redo(previous);
+    const known = inputBytes(row) + (previous ? outputBytes(previous) : 0);
+    const [slot, bytes] = [
+      await rows.acquire(1, halt.signal),
+      await memory.start(known, halt.signal),
+    ];
+    const release = () => {
+      slot();
+      bytes();
+    };
+    yield { row, batch, previous, kept, release };
   }
 }

@@ -5,6 +5,7 @@
 
 import { Budget } from "../base/budget.ts";
 import { RunError } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import { findEngine } from "../engine/engines.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
@@ -18,6 +19,7 @@ import {
   type RunSummary,
   startFacts,
   surveyBatches,
+  waitForStores,
 } from "./job.ts";
 import { ROWS_AHEAD } from "./pace.ts";
 import { workOnBatches } from "./pipeline.ts";
@@ -30,7 +32,8 @@ import { restoreRow } from "./restore_row.ts";
  *   damaged
  * @throws {StoreError} when the store fails
  */
-export async function rebuild(job: Job): Promise<RunSummary> {
+export async function rebuild(given: Job): Promise<RunSummary> {
+  const job = waitForStores(given);
   const { settings, store, clock, tally, watcher } = job;
   const { keys, input, info, summary } = await openDataset(job);
   const was = await readManifest(store, keys.manifest);
@@ -61,15 +64,25 @@ export async function rebuild(job: Job): Promise<RunSummary> {
     async make(row, previous) {
       const restored = await restoreRow(row, previous!, engine, answers, halt.signal);
       if (restored.problem === undefined) return restored;
-      throw new RunError("unsound", `row ${row.index} (${row.id}): ${restored.problem}`);
+      const advice = restored.lost
+        ? "; --fresh makes all rows anew and pays for this one again, for no other"
+        : "";
+      throw new RunError(
+        "unsound",
+        `row ${row.index} (${escaped(row.id)}): ${restored.problem}${advice}`,
+      );
     },
-    countSpent: false,
+    payerOf: () => Promise.resolve(null),
     rows: new Budget(ROWS_AHEAD),
     onSaved: (footer) => done.set(footer.batch, footer),
   });
   await bookBatches(guarded, keys, checkpoints, done, clock.now());
   return summary(
-    await finish(guarded, keys, checkpoints, done, settings.outputKey, clock, halt.signal),
+    await job.patience.repeat(
+      job.bare,
+      halt.signal,
+      () => finish(guarded, keys, checkpoints, done, settings.outputKey, clock, halt.signal),
+    ),
   );
 }
 

@@ -4,6 +4,7 @@
  * its answer says.
  */
 
+import { quoted } from "../base/text.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
 import { type LabeledRow, outputRow, readAnswer } from "./output_row.ts";
@@ -13,6 +14,8 @@ import type { AnswerStore } from "../state/answer_store.ts";
 export type Restored = (LabeledRow & { readonly problem?: undefined }) | {
   /** In words. */
   readonly problem: string;
+  /** Whether the answer is lost, so that the page would have to be paid for again. */
+  readonly lost?: boolean;
 };
 
 /**
@@ -23,19 +26,20 @@ export async function restoreRow(
   row: InputRow,
   previous: OutputRow,
   engine: Engine,
-  answers: AnswerStore,
+  answers: Pick<AnswerStore, "key" | "find">,
   signal: AbortSignal,
 ): Promise<Restored> {
   const { metadata } = previous;
   const { image_sha256: sha256, image_bytes: size, response_key: answerKey } = metadata;
   if (sha256 === null || answerKey === null) return { output: previous, paidBy: null };
   if (answerKey !== answers.key(sha256)) {
-    return { problem: `response_key '${answerKey}' is not that of the image's content` };
+    return { problem: `response_key ${quoted(answerKey)} is not that of the image's content` };
   }
   const found = await answers.find(sha256, signal);
-  if (!found) return { problem: `stored answer ${answerKey} is missing` };
+  if (!found) return { problem: `stored answer ${answerKey} is missing`, lost: true };
   if (found.problem !== undefined) {
-    return { problem: `stored answer ${answerKey} is damaged: ${found.problem}` };
+    const problem = `stored answer ${answerKey} is damaged: ${found.problem}`;
+    return { problem, lost: !found.keep };
   }
   const obtained = readAnswer(engine, found.value, answerKey);
   const output = outputRow(row, engine.name, { sha256, size }, obtained, 0);

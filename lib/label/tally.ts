@@ -46,8 +46,23 @@ export class Tally {
   retries = 0;
   /** Pages that the answers of this process billed. */
   billedPages = 0;
+  /** Of these, pages for which an answer was stored that could not be used, or by somebody else. */
+  paidAgain = 0;
   /** Rows whose answer was already there. */
   reused = 0;
+  /** Requests that were sent and have not come back yet. */
+  inFlight = 0;
+  /** Requests that were given up without an answer. */
+  abandoned = 0;
+  /** Answers that arrived and are not stored yet; what remains in the end is lost. */
+  unsaved = 0;
+  /**
+   * Why no request starts just now: a clause like `the API is down`, and since when (milliseconds
+   * since the epoch). Whoever pauses sets it, and takes it away again.
+   */
+  paused: { readonly what: string; readonly since: number } | undefined = undefined;
+  /** Whether the process was asked to stop, and only ends what is under way. */
+  stopping = false;
   /** Pages by the number of attempts they took: `[n]` after n attempts. */
   readonly finishedByAttempt: number[] = [];
 
@@ -55,6 +70,11 @@ export class Tally {
   finished(attempts: number): void {
     for (let n = this.finishedByAttempt.length; n <= attempts; n++) this.finishedByAttempt.push(0);
     this.finishedByAttempt[attempts]++;
+  }
+
+  /** Pages that are through with the API, with an answer or without. */
+  get asked(): number {
+    return this.finishedByAttempt.reduce((sum, pages) => sum + pages, 0);
   }
 
   /** Rows done, by this process or before. */

@@ -6,27 +6,41 @@
 import { isDeepStrictEqual } from "node:util";
 import { batchDigest, BatchDigests } from "../dataset/batch_digests.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
-import type { Ledger, RowCounts, Spent } from "../state/documents.ts";
+import type { CheckpointFooter, StoredAnswer } from "../state/documents.ts";
 import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { findInput } from "../dataset/check_input.ts";
 import { type InputRow, type OutputRow } from "../dataset/row.ts";
+import { outputBytes } from "../dataset/row_bytes.ts";
 import { CheckpointKeys } from "../state/keys.ts";
-import { addRow, addSpent, nothingSpent, readLedger } from "../state/ledger.ts";
+import { addRow, nothingSpent } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
-import { readRows } from "../dataset/output_read.ts";
+import { readFooter, readRows } from "../dataset/output_read.ts";
 import { openInput } from "../dataset/input.ts";
 import { openSource } from "../parquet/source.ts";
 import { AnswerStore } from "../state/answer_store.ts";
+import { outputRow } from "./output_row.ts";
 import { restoreRow } from "./restore_row.ts";
-import { findResult } from "../state/finish.ts";
+import {
+  checkCheckpointFooter,
+  checkManifest,
+  checkOutputFooter,
+  checkTotals,
+  difference,
+  type Found,
+  type Shown,
+} from "./verify_documents.ts";
 import { checkRow, type Finding } from "../dataset/check_row.ts";
+import type { Engine } from "../engine/engine.ts";
+import { FAILURE_CODES, type FailureCode } from "../dataset/failure.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
 import { countRow, noRows } from "../state/row_counts.ts";
 
 /** Rows whose stored answers are read at once. */
 const ROWS_AT_ONCE = 32;
+/** Memory of the rows among them, bytes; a single row may take more. */
+const BYTES_AT_ONCE = 16 << 20;
 
 /** What a verification came to. */
 export interface Verified {
@@ -56,53 +70,103 @@ export async function verify(
     throw new RunError("conflict", `there is no run in ${store.url}/${keys.root} to verify`);
   }
   let findings = 0;
-  const found = (finding: Finding) => {
+  const found: Found = (finding) => {
     findings++;
     report(finding);
   };
+  const nothing = () => ({ rows: 0, answers: 0, findings });
   const info = await findInput(store, settings.inputKey);
-  if (info.etag !== manifest.input.etag) {
-    found({
-      code: "input_changed",
-      message: `${store.url}/${info.key} is not the input of the run: ETag ${info.etag}, ` +
-        `in the manifest ${manifest.input.etag}`,
-    });
+  const input = await openInput(openSource(store, info, { signal: stop }));
+  const manifestUrl = `${store.url}/${keys.manifest}`;
+  const given = { url: `${store.url}/${info.key}`, info, rows: input.rows };
+  checkManifest(manifestUrl, manifest, settings.datasetName, given, found);
+  const engine = findEngine(manifest.engine);
+  if (!engine) {
+    const message = `${manifestUrl}: this version knows no engine '${manifest.engine}'`;
+    found({ code: "manifest", message });
+    return nothing();
   }
   const outputInfo = await store.stat(settings.outputKey);
   if (!outputInfo) {
     found({ code: "no_output", message: `${store.url}/${settings.outputKey} does not exist` });
-    return { rows: 0, answers: 0, findings };
+    return nothing();
   }
-  const input = await openInput(openSource(store, info, { signal: stop }));
   const inputRows = input.read([[0, input.rows]]);
-  const engine = findEngine(manifest.engine)!;
   const responses = new AnswerStore(store, engine.name, manifest.model);
-  const counts = noRows();
-  const spent = nothingSpent();
+  const whole = showing();
+  /** What the rows of each batch come to. */
+  const batches: Shown[] = [];
+  const batchOf = (n: number) => batches[Math.floor(n / manifest.batch_size)] ??= showing();
   const digests = new BatchDigests(manifest.batch_size);
   let answers = 0;
 
   const check = async (row: InputRow, output: OutputRow) => {
     const problems = checkRow(row, output);
-    const restored = await restoreRow(row, output, engine, responses, stop);
+    let stored: StoredAnswer | undefined;
+    const restored = await restoreRow(row, output, engine, {
+      key: (sha256) => responses.key(sha256),
+      find: async (...args) => {
+        const answer = await responses.find(...args);
+        stored = answer?.value;
+        return answer;
+      },
+    }, stop);
+    const { response_key: key, image_bytes } = output.metadata;
+    if (key !== null) answers++;
     if (restored.problem !== undefined) {
       problems.push({ code: "answer", message: restored.problem });
-    } else if (!isDeepStrictEqual(restored.output, output)) {
-      problems.push({ code: "row_differs", message: difference(restored.output, output) });
+      return { problems, paidBy: undefined };
     }
-    if (output.metadata.response_key !== null) answers++;
-    return { problems, paidBy: restored.problem === undefined ? restored.paidBy : null };
+    if (stored) checkEnvelope(`${store.url}/${key}`, stored, engine, image_bytes, problems);
+    const expected = stored ? restored.output : unanswered(row, output, engine);
+    const { error_code: code } = output.metadata;
+    if (code !== null && !Object.hasOwn(FAILURE_CODES, code)) {
+      problems.push({ code: "status", message: `this version knows no error_code '${code}'` });
+    }
+    if (isDeepStrictEqual(expected, output)) {
+      // What the API itself put outside of the page is not the run's fault.
+      return {
+        problems: problems.filter(({ code }) => code !== "polygon"),
+        paidBy: restored.paidBy,
+      };
+    }
+    problems.push({ code: "row_differs", message: difference(expected, output) });
+    return { problems, paidBy: restored.paidBy };
   };
-  const chunk: { row: InputRow; output: OutputRow }[] = [];
+  const checkEnvelope = (
+    url: string,
+    stored: StoredAnswer,
+    { name, mediaTypes }: Engine,
+    imageBytes: number | null,
+    problems: Finding[],
+  ) => {
+    const { model } = manifest;
+    const expected = { ...stored, engine: name, model, image_bytes: imageBytes };
+    if (!isDeepStrictEqual(expected, stored)) {
+      problems.push({ code: "answer", message: `${url}: ${difference(expected, stored)}` });
+    }
+    if (!mediaTypes.has(stored.media_type)) {
+      const message = `${url}: ${name} does not take media_type '${stored.media_type}'`;
+      problems.push({ code: "answer", message });
+    }
+  };
+  const chunk: { row: InputRow; output: OutputRow; batch: Shown }[] = [];
+  let chunkBytes = 0;
   const flush = async () => {
     const checked = await Promise.all(chunk.map(({ row, output }) => check(row, output)));
     checked.forEach(({ problems, paidBy }, i) => {
-      const { row, output } = chunk[i];
+      const { row, output, batch } = chunk[i];
       for (const problem of problems) found({ ...problem, row: row.index, id: row.id });
-      addRow(spent, manifest, output, paidBy);
+      for (const shown of [whole, batch]) {
+        if (paidBy === undefined) shown.known = false;
+        addRow(shown.spent, manifest, output, paidBy ?? null);
+      }
     });
-    chunk.length = 0;
+    chunk.length = chunkBytes = 0;
   };
+  const outputUrl = `${store.url}/${outputInfo.key}`;
+  const footer = await readable(readFooter(openSource(store, outputInfo, { signal: stop })));
+  if (footer) checkOutputFooter(outputUrl, footer.keyValues, manifest, found);
   const outputRows = readRows(openSource(store, outputInfo, { signal: stop }));
   let damaged = false;
   const onDamage = (message: string) => {
@@ -111,15 +175,17 @@ export async function verify(
   };
   for await (const output of untilDamaged(outputRows, onDamage)) {
     stop.throwIfAborted();
-    countRow(counts, output);
+    const batch = batchOf(whole.counts.rows);
+    for (const shown of [whole, batch]) countRow(shown.counts, output);
     digests.add(output);
     const next = await inputRows.next();
     if (next.done) {
       found({ code: "row_invented", message: "the input has no such row", id: output.id });
       continue;
     }
-    chunk.push({ row: next.value, output });
-    if (chunk.length === ROWS_AT_ONCE) await flush();
+    chunk.push({ row: next.value, output, batch });
+    chunkBytes += outputBytes(output);
+    if (chunk.length === ROWS_AT_ONCE || chunkBytes > BYTES_AT_ONCE) await flush();
   }
   await flush();
   for await (const row of inputRows) {
@@ -129,30 +195,54 @@ export async function verify(
   }
 
   const checkpoints = new Checkpoints(store, keys, manifest);
-  const batches = { spent: nothingSpent(), done: 0 };
+  const footers: CheckpointFooter[] = [];
   const inOutput = digests.finish();
-  for await (const { index, footer, problem } of checkpoints.inspect()) {
+  for await (const { key, index, footer, problem } of checkpoints.inspect()) {
+    const url = `${store.url}/${key}`;
     if (problem !== undefined) {
-      found({ code: "checkpoint", message: `${store.url}/${keys.batch(index)}: ${problem}` });
+      found({ code: "checkpoint", message: `${url}: ${problem}` });
       continue;
     }
-    batches.done++;
-    addSpent(batches.spent, footer.spent);
+    footers.push(footer);
     // Its rows are those of the output, or a later --retry-failed would bring others into it.
-    const digest = await checkpoints.rows(index).then(batchDigest, (error) => {
-      if (error instanceof StoreError) throw error;
-      return "";
-    });
-    if (damaged || digest === inOutput[index]) continue;
-    const message = `${store.url}/${keys.batch(index)}: its rows are not those of the output`;
+    const digest = await readable(batchDigest(checkpoints.rows(index)));
+    if (damaged) continue;
+    if (digest === inOutput[index]) {
+      checkCheckpointFooter(url, footer, batches[index] ?? showing(), found);
+    } else {
+      found({ code: "checkpoint", message: `${url}: its rows are not those of the output` });
+    }
+  }
+  const complete = footers.length === checkpoints.batches;
+  if (!complete) {
+    const message = `${store.url}/${keys.root}: ${footers.length} of ${checkpoints.batches} ` +
+      "batches are done";
     found({ code: "checkpoint", message });
   }
-  if (batches.done !== checkpoints.batches) {
-    const message = `${batches.done} of ${checkpoints.batches} batches are done`;
-    found({ code: "checkpoint", message });
-  }
-  await checkTotals(store, keys, manifest, settings.outputKey, counts, spent, batches.spent, found);
-  return { rows: counts.rows, answers, findings };
+  const finished = { store, keys, manifest, output: outputInfo };
+  await checkTotals(finished, damaged ? undefined : whole, complete ? footers : undefined, found);
+  return { rows: whole.counts.rows, answers, findings };
+}
+
+function showing(): Shown {
+  return { counts: noRows(), spent: nothingSpent(), known: true };
+}
+
+/** What a row without a stored answer must be, but for what became of its page and when. */
+function unanswered(row: InputRow, { metadata }: OutputRow, engine: Engine): OutputRow {
+  const { error_code: code, error_message: message, attempts, processed_at: at } = metadata;
+  const failure = { code: code as FailureCode, message: message! };
+  const image = { failure, sha256: metadata.image_sha256, size: metadata.image_bytes };
+  const obtained = { answerKey: null, billedPages: null, attempts, at };
+  return outputRow(row, engine.name, image, obtained, 0);
+}
+
+/** What a file holds; `undefined` if it is damaged. A store that fails says nothing about the file. */
+async function readable<T>(reading: Promise<T>): Promise<T | undefined> {
+  return await reading.catch((error) => {
+    if (error instanceof StoreError) throw error;
+    return undefined;
+  });
 }
 
 /** The rows up to where the file is damaged; a store that fails says nothing about the file. */
@@ -166,62 +256,4 @@ async function* untilDamaged(
     if (error instanceof StoreError || error instanceof RunError) throw error;
     onDamage((error as Error).message);
   }
-}
-
-async function checkTotals(
-  store: Store,
-  keys: CheckpointKeys,
-  manifest: Parameters<typeof findResult>[2],
-  outputKey: string,
-  counts: RowCounts,
-  spent: Spent,
-  inCheckpoints: Spent,
-  found: (finding: Finding) => void,
-): Promise<void> {
-  const result = await findResult(store, keys, manifest, outputKey);
-  if (!result) {
-    found({ code: "result", message: `${store.url}/${keys.result} does not vouch for the output` });
-  } else if (!isDeepStrictEqual({ ...result.counts }, { ...counts })) {
-    found({ code: "counts", message: `result.json: ${difference(counts, result.counts)}` });
-  }
-  let ledger: Ledger | undefined;
-  try {
-    ledger = await readLedger(store, keys.ledger);
-  } catch (error) {
-    if (!(error instanceof StoreError && error.kind === "unsupported")) throw error;
-    found({ code: "ledger", message: error.message });
-    return;
-  }
-  for (const [runId, run] of Object.entries(spent.runs)) {
-    const places: [name: string, pages: number | undefined][] = [
-      ["the checkpoints", inCheckpoints.runs[runId]?.billed_pages],
-      ["the ledger", ledger?.runs[runId]?.billed_pages],
-    ];
-    for (const [name, pages] of places) {
-      // The ledger may know of more: rows of an earlier input that are gone.
-      if (
-        pages === run.billed_pages || (name === "the ledger" && (pages ?? 0) > run.billed_pages)
-      ) {
-        continue;
-      }
-      const message = `run ${runId}: the stored answers bill ${run.billed_pages} pages, ${name} ` +
-        `${pages ?? "none"}`;
-      found({ code: "ledger", message });
-    }
-  }
-}
-
-/** The first field that differs, with both values, shortened. */
-function difference(expected: object, actual: object, path = ""): string {
-  for (const key of Object.keys(expected)) {
-    const a = (expected as Record<string, unknown>)[key];
-    const b = (actual as Record<string, unknown>)[key];
-    if (isDeepStrictEqual(a, b)) continue;
-    if (a && b && typeof a === "object" && typeof b === "object" && !(a instanceof Date)) {
-      return difference(a, b, `${path}${key}.`);
-    }
-    const short = (value: unknown) => (JSON.stringify(value) ?? "nothing").slice(0, 60);
-    return `${path}${key} should be ${short(a)}: it is ${short(b)}`;
-  }
-  return `${path || "the row "}differs`;
 }

@@ -124,6 +124,7 @@ class Tampered {
     const { value } = (await responses.find(this.items[i].metadata.image_sha256!))!;
     const { format: _, engine: __, model: ___, body, ...envelope } = value!;
     change(body);
+    await this.store.remove(responses.key(envelope.image_sha256)); // none is replaced
     await responses.save(envelope, JSON.stringify(body));
   }
 
@@ -355,6 +356,7 @@ const CASES: readonly Case[] = [
       const { value } = (await responses.find(t.items[0].metadata.image_sha256!))!;
       const { format: _, engine: __, model: ___, body, ...envelope } = value!;
       const paid_by = { ...envelope.paid_by, dataset: "other" };
+      await t.store.remove(responses.key(envelope.image_sha256)); // none is replaced
       await responses.save({ ...envelope, paid_by }, JSON.stringify(body));
     },
   ],

@@ -140,7 +140,7 @@ export class RateController {
    */
   finished(start: Start, outcome: RequestOutcome, now: number): RateChange | undefined {
     if (outcome.kind === "throttled") return this.#throttled(start, outcome.until, now);
-    if (outcome.kind === "failed") return;
+    if (outcome.kind === "failed") return this.#paused(outcome.until, now);
     this.#answers++;
     this.#latency += (now - start.at - this.#latency) / Math.min(this.#answers, LATENCY_ANSWERS);
     if (start.burst === this.#burst) this.#pauseMs = DEFAULT_PAUSE_MS;
@@ -171,6 +171,15 @@ export class RateController {
     };
   }
 
+  /** A server that fails may say when it will work again; that says nothing about the rate. */
+  #paused(until: number | undefined, now: number): RateChange | undefined {
+    if (until === undefined || until <= Math.max(now, this.#pausedUntil)) return;
+    this.#pausedUntil = until;
+    const seconds = ((until - now) / 1_000).toFixed(1);
+    const reason = `the API asks for a pause; pausing ${seconds} s`;
+    return { at: now, from: this.rate, to: this.rate, reason };
+  }
+
   #throttled(start: Start, until: number | undefined, now: number): RateChange | undefined {
     if (start.burst !== this.#burst) {
       // The rest of a burst, sent before anybody knew: only a longer pause is news.
@@ -196,8 +205,9 @@ export class RateController {
     }
     this.#pausedUntil = Math.max(this.#pausedUntil, pause + jitter);
     this.#fresh = true;
-    const seconds = (Math.max(0, this.#pausedUntil - now) / 1_000).toFixed(1);
-    return { at: now, from, to: this.rate, reason: `${reason}; pausing ${seconds} s` };
+    const pauseMs = Math.max(0, this.#pausedUntil - now);
+    const seconds = (pauseMs / 1_000).toFixed(1);
+    return { at: now, from, to: this.rate, reason: `${reason}; pausing ${seconds} s`, pauseMs };
   }
 
   #startsBefore(time: number): number {

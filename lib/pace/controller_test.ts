@@ -237,3 +237,16 @@ Deno.test("RateController stays within its bounds whatever happens", () => {
     },
   ));
 });
+
+Deno.test("RateController holds starts back while a server that fails asks for it, at the same rate", () => {
+  const controller = new RateController({ rate: 10, random: () => 0, now: 0 });
+  const start = controller.started(0);
+  const change = controller.finished(start, { kind: "failed", until: 5_000 }, 100);
+  assert.deepEqual([controller.nextStart, change?.from, change?.to], [5_000, 10, 10]);
+  assert.match(change!.reason, /pausing 4\.9 s/);
+  // A shorter pause, or one that is over, is no news.
+  for (const until of [3_000, 50, undefined]) {
+    assert.equal(controller.finished(start, { kind: "failed", until }, 200), undefined);
+  }
+  assert.equal(controller.nextStart, 5_000);
+});

@@ -25,6 +25,8 @@ export interface RateChange {
   readonly to: number;
   /** Why. */
   readonly reason: string;
+  /** Nobody asks for so long, milliseconds; absent where no pause was set. */
+  readonly pauseMs?: number;
 }
 
 /** A request that started: hand it back with its outcome. */
@@ -45,11 +47,12 @@ export interface Start {
 
 /**
  * What became of a request: an answer that the server worked for (`clean`), a 429 and until when
- * (ms, if it says so), or anything else (5xx, timeout), which says nothing about a quota.
+ * (ms, if it says so), or anything else (5xx, timeout), which says nothing about a quota, but may
+ * also say until when nobody should ask.
  */
 export type RequestOutcome =
-  | { readonly kind: "clean" | "failed" }
-  | { readonly kind: "throttled"; readonly until?: number };
+  | { readonly kind: "clean" }
+  | { readonly kind: "throttled" | "failed"; readonly until?: number };
 
 /** What a search knows, so that another one can go on from there. */
 export interface SearchState {

@@ -29,7 +29,9 @@ Deno.test("AnswerStore.find() gives what save() stored", async () => {
   const [responses, store] = open();
   assert.equal(await responses.find(SHA), undefined);
   await responses.save(ENVELOPE, '{"pages": ["한글 \\u0000"]}');
-  assert.deepEqual(await responses.find(SHA), {
+  const { etag, ...found } = (await responses.find(SHA))!;
+  assert.equal(etag, (await store.stat(responses.key(SHA)))!.etag);
+  assert.deepEqual(found, {
     value: {
       format: "pseudolabel-response/1",
       engine: "upstage-ocr",
@@ -114,4 +116,87 @@ Deno.test("AnswerStore keeps models and engines apart", async () => {
   for (const [engine, model] of [["upstage-ocr", "ocr-260930"], ["other", "ocr"]]) {
     assert.equal(await new AnswerStore(store, engine, model).find(SHA), undefined);
   }
+});
+
+Deno.test("AnswerStore.any() finds an answer of this model, whatever the image; no rights are none", async () => {
+  const [answers, store] = open();
+  await new AnswerStore(store, "upstage-ocr", "ocr-2").save(ENVELOPE, "{}");
+  assert.equal(await answers.any(), false);
+  await answers.save(ENVELOPE, "{}");
+  assert.equal(await answers.any(), true);
+  for (const [kind, outcome] of [["denied", false], ["unavailable", undefined]] as const) {
+    store.before = (operation) => {
+      if (operation === "list") throw new StoreError(kind, "list");
+    };
+    if (outcome === undefined) await assert.rejects(answers.any(), { kind });
+    else assert.equal(await answers.any(), outcome);
+  }
+});
+const OTHERS: AnswerEnvelope = {
+  ...ENVELOPE,
+  received_at: "2026-11-02T00:00:00.000Z",
+  paid_by: { dataset: "other", run_id: "other run", row_id: "row-7" },
+};
+
+Deno.test("AnswerStore.save() creates and never replaces: the answer that is there is the one to use", async () => {
+  const [responses, store] = open();
+  assert.equal(await responses.save(ENVELOPE, '{"a": 1}'), undefined);
+  const bytes = store.objects.get(responses.key(SHA));
+  const other = await responses.save(OTHERS, '{"b": 2}');
+  assert.deepEqual([other?.paid_by, other?.body], [ENVELOPE.paid_by, { a: 1 }]);
+  assert.equal(store.objects.get(responses.key(SHA)), bytes);
+  // Its own answer, of which the reply was lost, is not another one.
+  assert.equal(await responses.save(ENVELOPE, '{"a": 1}'), undefined);
+});
+
+Deno.test("AnswerStore.save() replaces what can't be used, after a copy, and nothing that came since", async () => {
+  const [responses, store] = open();
+  const key = responses.key(SHA);
+  store.put(key, "torn");
+  const { problem, etag } = (await responses.find(SHA))!;
+  const instead = (await responses.setAside(SHA, problem!, etag!))!;
+  assert.match(
+    instead.copy,
+    /^responses\/set_aside\/upstage-ocr\/ocr\/[0-9a-f]{64}\.\w+\.json\.gz$/,
+  );
+  assert.deepEqual(store.objects.get(instead.copy), new TextEncoder().encode("torn"));
+  assert.equal(await responses.setAside(SHA, "", "another version"), undefined);
+  assert.equal(await responses.save(ENVELOPE, "{}", instead), undefined);
+  const { copy, reason } = instead;
+  assert.deepEqual((await responses.find(SHA))?.value?.replaces, { copy, reason });
+  assert.deepEqual((await responses.save(OTHERS, "{}", instead))?.paid_by, ENVELOPE.paid_by);
+  // It was torn between the look and the answer.
+  store.put(key, "torn again");
+  assert.equal(await responses.save(OTHERS, "{}"), undefined);
+  assert.deepEqual((await responses.find(SHA))?.value?.paid_by, OTHERS.paid_by);
+  store.objects.delete(key);
+  assert.equal(
+    await responses.save(ENVELOPE, "{}", instead),
+    undefined,
+    "it was removed meanwhile",
+  );
+});
+
+Deno.test("AnswerStore.save() writes as ever where a store has no conditions, or none that hold", async () => {
+  for (const kind of ["unsupported", "precondition"] as const) {
+    const [responses, store] = open();
+    const write = store.write.bind(store);
+    store.write = async (key, bytes, options = {}) => {
+      if (options.onlyIf !== undefined) throw new StoreError(kind, "no");
+      return await write(key, bytes, options);
+    };
+    assert.equal(await responses.save(ENVELOPE, "{}"), undefined);
+    assert.ok((await responses.find(SHA))?.value);
+  }
+});
+
+Deno.test("AnswerStore.find() unpacks no more than an answer's length, and reads no more either", async () => {
+  const [, store] = open();
+  const responses = new AnswerStore(store, "upstage-ocr", "ocr", 10_000);
+  store.put(responses.key(SHA), new Uint8Array(gzipSync(new Uint8Array(1_000_000))));
+  const bomb = (await responses.find(SHA))!;
+  assert.deepEqual([bomb.problem, bomb.keep], ["longer than 10000 bytes unpacked", undefined]);
+  store.put(responses.key(SHA), new Uint8Array(10_001));
+  const long = (await responses.find(SHA))!;
+  assert.deepEqual([long.problem, long.keep], ["longer than 10000 bytes", true]);
 });

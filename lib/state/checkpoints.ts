@@ -34,6 +34,43 @@ export interface Damaged {
   readonly movedTo: string;
 }
 
+const CONTENT = { contentType: "application/vnd.apache.parquet" };
+
+/** A batch object on its way to the store; it appears whole with its last byte, or never. */
+export class CheckpointUpload {
+  readonly #pieces = new TransformStream<Uint8Array<ArrayBuffer>>();
+  readonly #writer = this.#pieces.writable.getWriter();
+  readonly #written: Promise<unknown>;
+
+  /** Begins. @param write Writes an object from consecutive pieces. */
+  constructor(write: (pieces: AsyncIterable<Uint8Array<ArrayBuffer>>) => Promise<unknown>) {
+    this.#written = write(this.#pieces.readable);
+    this.#written.catch(() => {}); // whoever writes next, or ends it, gets it
+    this.#writer.closed.catch(() => {});
+  }
+
+  /** Adds bytes; resolves when there is room for more. @throws {StoreError} what the store throws */
+  async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    // A store that gives up stops taking pieces; why, only its own promise says.
+    await Promise.race([this.#writer.write(bytes), this.#written]).catch(async (error) => {
+      await this.#written;
+      throw error;
+    });
+  }
+
+  /** Adds the last bytes; resolves when the object is there. @throws {StoreError} as the store does */
+  async end(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    await this.write(bytes);
+    await Promise.all([this.#writer.close().catch(() => {}), this.#written]);
+  }
+
+  /** Gives it up; there will be no object. Does nothing after {@linkcode end}. */
+  async abort(): Promise<void> {
+    await this.#writer.abort(new Error("the batch is not finished")).catch(() => {});
+    await this.#written.catch(() => {});
+  }
+}
+
 /** The checkpoints of one run. */
 export class Checkpoints {
   readonly #store: Store;
@@ -99,22 +136,30 @@ export class Checkpoints {
     return done;
   }
 
-  /** Like {@linkcode survey}, but changes nothing: what each batch object holds, or its problem. */
+  /**
+   * Like {@linkcode survey}, but changes nothing: what each batch object holds, or its problem. One
+   * that is no batch of this run, by its number or its name, is a problem, too.
+   */
   async *inspect(): AsyncGenerator<
-    & { index: number }
+    & { key: string }
     & (
-      | { footer: CheckpointFooter; problem?: undefined }
-      | { footer?: undefined; problem: string }
+      | { index: number; footer: CheckpointFooter; problem?: undefined }
+      | { index?: undefined; footer?: undefined; problem: string }
     )
   > {
-    for await (const info of this.#store.list(this.#keys.root)) {
-      const index = this.#keys.batchIndex(info.key);
-      if (index === undefined || index >= this.batches) continue;
+    for await (const { key, ...info } of this.#store.list(this.#keys.root)) {
+      const index = this.#keys.batchIndex(key);
+      if (index === undefined && !key.startsWith(`${this.#keys.root}batch_`)) continue;
+      if (index === undefined || index >= this.batches) {
+        yield { key, problem: `it is none of the run's ${this.batches} batches` };
+        continue;
+      }
       try {
-        yield { index, footer: await this.#check(index, openSource(this.#store, info)) };
+        const source = openSource(this.#store, { key, ...info });
+        yield { key, index, footer: await this.#check(index, source) };
       } catch (error) {
         if (error instanceof StoreError && error.kind !== "not_found") throw error;
-        yield { index, problem: (error as Error).message };
+        yield { key, problem: (error as Error).message };
       }
     }
   }
@@ -134,35 +179,49 @@ export class Checkpoints {
     return footer;
   }
 
-  /** The rows of batch `index`, which must be done. */
-  async rows(index: number): Promise<OutputRow[]> {
-    return await Array.fromAsync(readRows(await this.#source(index)));
+  /** The rows of batch `index`, which must be done, in order, a few in memory at a time. */
+  async *rows(index: number): AsyncGenerator<OutputRow> {
+    yield* readRows(await this.#source(index));
+  }
+
+  /** Begins to write batch `index` piece by piece: for one too long to be held whole. */
+  begin(index: number): CheckpointUpload {
+    return new CheckpointUpload((parts) =>
+      this.#store.writeParts(this.#keys.batch(index), parts, CONTENT)
+    );
+  }
+
+  /** The rows of batch `index`, which must be done, one after another. */
+  async *eachRow(index: number): AsyncGenerator<OutputRow> {
+    yield* readRows(await this.#source(index));
   }
 
   /**
-   * Writes batch `index` whole.
+   * Writes batch `index` whole, or the rest of it.
    *
    * @param rows All its rows in input order.
    * @param counts How many they are of each kind.
    * @param spent What they have cost.
+   * @param begun Where its first bytes went, if they were taken out of `rows`.
    */
   async save(
     index: number,
     rows: RowEncoder,
     counts: RowCounts,
     spent: Spent,
+    begun?: CheckpointUpload,
   ): Promise<CheckpointFooter> {
     const { run_id } = this.manifest;
     const footer: CheckpointFooter = { run_id, batch: index, counts, spent };
     const bytes = await rows.finish({ [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer) });
     const key = this.#keys.batch(index);
-    await this.#store.write(key, bytes, { contentType: "application/vnd.apache.parquet" });
+    await (begun ? begun.end(bytes) : this.#store.write(key, bytes, CONTENT));
     const written = await this.#store.stat(key);
-    if (written?.size !== bytes.byteLength) {
+    if (written?.size !== rows.size) {
       throw new StoreError(
         "unavailable",
         `${this.#store.url}/${key} has ${written?.size ?? 0} bytes after writing ` +
-          `${bytes.byteLength}; run the same command again`,
+          `${rows.size}; run the same command again`,
       );
     }
     this.#seen.set(index, written);

@@ -47,6 +47,8 @@ interface Process {
   readonly concurrency?: number;
   readonly batchSize?: number;
   readonly fresh?: boolean;
+  /** Whether it waits for a store that fails, instead of ending at once. */
+  readonly patient?: boolean;
 }
 
 const WRITES: readonly Operation[] = ["write", "writeParts", "remove"];
@@ -136,6 +138,7 @@ class Life {
     const storedBefore = storedAnswers(this.store.objects).size;
     const args = ["--dataset-name", DATASET, "--request-delay-ms", "0"];
     args.push("--batch-size", `${process.batchSize ?? 3}`, "--concurrency", `${concurrency}`);
+    args.push("--max-outage-minutes", process.patient ? "10" : "0");
     if (fresh) args.push("--fresh");
     const clock = { now: () => systemClock.now() + later, sleep: systemClock.sleep };
     const error = await run({
@@ -208,7 +211,8 @@ const ROWS = 6;
 async function atEvery(
   trouble: Trouble,
   among: "all" | "writes",
-  after: (life: Life, operation: Operation, key: string) => void,
+  after: (life: Life, operation: Operation, key: string, error: unknown) => void,
+  patient = false,
 ): Promise<void> {
   await using lives = await openLives(ROWS);
   const counted = ({ operations }: Life) =>
@@ -216,7 +220,7 @@ async function atEvery(
   const steps = counted(lives.undisturbed).length;
   for (let at = 1;; at++) {
     const life = lives.begin();
-    const first = await life.process({ trouble, among, at });
+    const first = await life.process({ trouble, among, at, patient });
     if (!first.came) return assert.equal(at - 1, steps, "steps were left out");
     const { operation, key } = counted(life)[at - 1];
     const healthy = await life.process({});
@@ -224,7 +228,7 @@ async function atEvery(
       assert.equal(healthy.error, undefined);
       await life.check(lives.expected);
       assert.ok(reservedPages(life.store.objects) >= life.billed, "more billed than reserved");
-      after(life, operation, key);
+      after(life, operation, key, first.error);
     } catch (error) {
       const message = `${trouble} at ${at} (${operation} ${key}): ${first.error}`;
       throw new Error(message, { cause: error });
@@ -256,6 +260,16 @@ Deno.test("run() heals after any one failed operation, and pays again only for w
   });
 });
 
+Deno.test("run() waits for a store that fails for a moment at any operation, and loses nothing", async () => {
+  await atEvery("fails", "all", (life, operation, key, error) => {
+    assert.equal(life.unsaved, 0);
+    // A lease doesn't wait, and a wrong address is said at once.
+    const ends = key.endsWith("/lease.json") ||
+      key === `data/processed/${DATASET}.parquet` && operation === "stat";
+    if (!ends) assert.equal(error, undefined);
+  }, true);
+});
+
 Deno.test("run() heals after any one write whose reply is lost, and pays for nothing again", async () => {
   await atEvery("reply lost", "writes", (life) => assert.equal(life.unsaved, 0));
 });
@@ -273,6 +287,7 @@ Deno.test("run() gives the same output over any stops, failures, kills and resta
       concurrency: fc.integer({ min: 1, max: 5 }),
       batchSize: fc.integer({ min: 1, max: 25 }),
       fresh: fc.boolean(),
+      patient: fc.boolean(),
     }),
     { minLength: 1, maxLength: 5 },
   );

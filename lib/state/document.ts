@@ -3,12 +3,20 @@
  */
 
 import { type Parsed, parseJsonAs, type Schema } from "../base/json.ts";
-import { findObject, type ObjectInfo, type Store, type WriteOptions } from "../store/store.ts";
+import {
+  findObject,
+  type ObjectInfo,
+  type ReadOptions,
+  type Store,
+  type WriteOptions,
+} from "../store/store.ts";
 
 /** A document that was found: its value, or what is wrong with it. */
 export type FoundDocument<T> = Parsed<T> & {
   /** Version of the object. */
   readonly etag: string;
+  /** How old it is by the store's own clock, in milliseconds; where asked for and known. */
+  readonly ageMs?: number;
 };
 
 /** Reads a document; `undefined` if there is none. @throws {StoreError} for everything else */
@@ -16,9 +24,12 @@ export async function readDocument<T>(
   store: Store,
   key: string,
   schema: Schema<T>,
+  options: Pick<ReadOptions, "age"> = {},
 ): Promise<FoundDocument<T> | undefined> {
-  const object = await findObject(store, key);
-  return object && { ...parseJsonAs(schema, object.bytes), etag: object.etag };
+  const object = await findObject(store, key, options);
+  if (!object) return undefined;
+  const { bytes, etag, ageMs } = object;
+  return { ...parseJsonAs(schema, bytes), etag, ageMs };
 }
 
 /** Writes a document for people to read, too; `oneLine` if it is small and written often. */

@@ -40,6 +40,8 @@ export const storedAnswer = z.object({
   attempts: count,
   received_at: timestamp,
   paid_by: paidBy,
+  /** The answer that lay here before and was asked for again: where its copy is, and why. */
+  replaces: z.object({ copy: z.string(), reason: z.string() }).optional(),
   /** The API's own JSON, untouched. */
   body: z.unknown(),
 });
@@ -195,8 +197,38 @@ export const leaseDocument = z.object({
 /** Who works on a data set. */
 export type LeaseDocument = z.infer<typeof leaseDocument>;
 
+/** Who is asking for an image just now. */
+export const claimDocument = z.object({
+  format: z.literal("pseudolabel-claim/1"),
+  /** Key of the lease that the process holds. */
+  lease: z.string(),
+  /** The process, for programs. */
+  holder: z.string(),
+  /** The process, for people. */
+  owner: z.string(),
+  /** Not renewed for so long, it is over; milliseconds. */
+  ttl_ms: count.positive(),
+  renewed_at: timestamp,
+});
+/** Who is asking for an image just now. */
+export type ClaimDocument = z.infer<typeof claimDocument>;
+
+/** That a process has found another one at work in the store. */
+export const meetingDocument = z.object({
+  format: z.literal("pseudolabel-meeting/1"),
+  /** The process, for programs. */
+  holder: z.string(),
+  /** The process, for people. */
+  owner: z.string(),
+  at: timestamp,
+});
+/** That a process has found another one at work in the store. */
+export type MeetingDocument = z.infer<typeof meetingDocument>;
+
 /** What was learnt about a model's rate limit. */
-export const learntRate: Schema<LearntRate> = z.object({
+export const learntRate: Schema<LearntRate & { readonly server?: string }> = z.object({
+  /** Whom it was learnt of; absent in older documents. */
+  server: z.string().optional(),
   rate: finite.positive(),
   ceiling: finite.positive().nullable(),
   latency_ms: finite.positive().nullable(),

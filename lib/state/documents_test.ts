@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import {
   checkpointFooter,
+  claimDocument,
   ledger,
   manifest,
+  meetingDocument,
   runResult,
   spending,
   storedAnswer,
@@ -76,6 +78,13 @@ const WHOLE: readonly (readonly [name: string, schema: Schema<unknown>, document
   ["checkpointFooter", checkpointFooter, { run_id: "r", batch: 0, counts: COUNTS, spent: SPENT }],
   ["ledger", ledger, LEDGER],
   ["spending", spending, { format: "pseudolabel-spending/1", run_id: "r", reserved_pages: 9 }],
+  ["claimDocument", claimDocument, {
+    ...{ format: "pseudolabel-claim/1", lease: "l", holder: "h", owner: "o", ttl_ms: 60_000 },
+    renewed_at: "2026-11-01T00:00:00.000Z",
+  }],
+  ["meetingDocument", meetingDocument, {
+    ...{ format: "pseudolabel-meeting/1", holder: "h", owner: "o", at: "2026-11-01T00:00:00.000Z" },
+  }],
 ];
 
 for (const [name, schema, document] of WHOLE) {

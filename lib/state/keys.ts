@@ -36,6 +36,30 @@ export function answerKey(engine: string, model: string, sha256: string): string
   return `${answerPrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;
 }
 
+/**
+ * Where an answer that can't be used is kept for inspection: beside the answers, never among them.
+ *
+ * @param mark Tells several for one image apart: safe as part of a key.
+ */
+export function answerSetAside(
+  engine: string,
+  model: string,
+  sha256: string,
+  mark: string,
+): string {
+  return `responses/set_aside/${engine}/${model}/${sha256}.${mark}.json.gz`;
+}
+
+/** Key of the claim of whoever is asking for an image just now. */
+export function claimKey(engine: string, model: string, sha256: string): string {
+  return `claims/${engine}/${model}/${sha256}.json`;
+}
+
+/** Key of what a run writes when it meets another one in the store. */
+export function meetingKey(engine: string, model: string): string {
+  return `claims/${engine}/${model}/meeting.json`;
+}
+
 /** Names of one data set's checkpoints below `{prefix}{dataset}/`. */
 export class CheckpointKeys {
   /** `{prefix}{dataset}/`: the slash keeps `train` and `train_v2` apart. */
@@ -51,8 +75,12 @@ export class CheckpointKeys {
   /** What the run has spent at most. */
   readonly spending: string;
 
+  /** Below it each data set has a folder of its own: empty, or ends with a slash. */
+  readonly prefix: string;
+
   /** Names only; nothing is read. @param prefix Empty, or ends with a slash. */
   constructor(prefix: string, dataset: string) {
+    this.prefix = prefix;
     this.root = `${prefix}${dataset}/`;
     this.manifest = `${this.root}manifest.json`;
     this.result = `${this.root}result.json`;

@@ -9,24 +9,34 @@ import { learntRate } from "./documents.ts";
 import type { LearntRate } from "../pace/types.ts";
 import type { Store } from "../store/store.ts";
 
-/** Reads it; `undefined` if there is nothing usable. */
-export async function readLearntRate(store: Store, key: string): Promise<LearntRate | undefined> {
+/**
+ * Reads it; `undefined` if there is nothing usable.
+ *
+ * @param server Whom it must be of: another server's limit says nothing.
+ */
+export async function readLearntRate(
+  store: Store,
+  key: string,
+  server?: string,
+): Promise<LearntRate | undefined> {
   try {
-    return (await readDocument(store, key, learntRate))?.value;
+    const learnt = (await readDocument(store, key, learntRate))?.value;
+    return learnt?.server === server ? learnt : undefined;
   } catch (error) {
     if (error instanceof StoreError) return undefined;
     throw error;
   }
 }
 
-/** Writes it, if that is possible. */
+/** Writes it, if that is possible. @param server Whom it was learnt of. */
 export async function writeLearntRate(
   store: Store,
   key: string,
   learnt: LearntRate,
+  server?: string,
 ): Promise<void> {
   try {
-    await writeDocument(store, key, learnt, { oneLine: true });
+    await writeDocument(store, key, { ...learnt, server }, { oneLine: true });
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
   }

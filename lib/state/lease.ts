@@ -3,13 +3,16 @@
  * Whoever finds it waits until it is released or has not been renewed for its whole time.
  *
  * A holder counts its time from before each renewal was sent, whoever waits from when it saw the
- * renewal, so by the same passing of time the first stops before the second begins. A write that is
+ * renewal, so by the same passing of time the first stops before the second begins. No time stamp of
+ * another machine is believed: clocks differ, and are set. A lease that has been dead for long is
+ * known by its age, which the store tells by its own clock. A write that is
  * on its way just then can't be called back; rows come out the same whoever makes them, so it does
  * no harm to the data.
  */
 
-import type { Clock } from "../base/clock.ts";
+import { type Clock, Stopwatch } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import type { Store, WriteOptions } from "../store/store.ts";
 import { type FoundDocument, readDocument, writeDocument } from "./document.ts";
 import { type LeaseDocument, leaseDocument } from "./documents.ts";
@@ -21,6 +24,8 @@ const WAIT_LEASES = 4;
  * can't: some compare an ETag with its quotes.
  */
 const VAIN_TRIES = 3;
+/** How exactly a store tells the age of an object, milliseconds: two times in whole seconds. */
+const AGE_TOLERANCE_MS = 2_000;
 /** What is said of a store where nothing keeps two runs apart. */
 const UNGUARDED = "so nothing keeps a second run off this data set: make sure there is only one";
 
@@ -74,27 +79,27 @@ export interface Lease extends AsyncDisposable {
  */
 export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   const { store, key, clock, ttlMs, waitMs = WAIT_LEASES * ttlMs, note, stop } = options;
-  const begin = clock.now();
-  let seen: { readonly etag: string; readonly since: number } | undefined;
-  let tried: { readonly document: LeaseDocument; readonly onlyIf: Condition } | undefined;
+  const waited = new Stopwatch(clock);
+  let seen: { readonly etag: string; readonly since: Stopwatch } | undefined;
+  let tried: { readonly hold: Hold; readonly onlyIf: Condition } | undefined;
   let vain = 0;
   let noted = false;
   const take = async (found: FoundLease | undefined): Promise<Lease | undefined> => {
-    const document = newHold(options, (found?.value?.generation ?? 0) + 1);
-    tried = { document, onlyIf: found ? { etag: found.etag } : "absent" };
+    const hold = newHold(options, (found?.value?.generation ?? 0) + 1);
+    tried = { hold, onlyIf: found ? { etag: found.etag } : "absent" };
     try {
-      const etag = await writeLease(store, key, document, tried.onlyIf);
-      return etag === undefined ? undefined : await hold(etag);
+      const etag = await writeLease(store, key, hold.document, tried.onlyIf);
+      return etag === undefined ? undefined : await prove(etag);
     } catch (error) {
       if (error instanceof StoreError && error.kind === "unsupported") return withoutLease(options);
       throw error;
     }
   };
-  const hold = async (etag: string): Promise<Lease> => {
-    const { document, onlyIf } = tried!;
-    const refused = await writeLease(store, key, document, onlyIf) === undefined;
+  const prove = async (etag: string): Promise<Lease> => {
+    const { hold, onlyIf } = tried!;
+    const refused = await writeLease(store, key, hold.document, onlyIf) === undefined;
     return refused
-      ? new HeldLease(options, document, etag, onlyIf !== "absent")
+      ? new HeldLease(options, hold, etag, onlyIf !== "absent")
       : withoutLease(options);
   };
   if (options.unknown) {
@@ -103,15 +108,17 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   }
   for (;;) {
     stop.throwIfAborted();
-    const found = await readDocument(store, key, leaseDocument);
+    const found = await readDocument(store, key, leaseDocument, { age: true });
     const now = clock.now();
-    if (found && tried && isSameHold(found.value, tried.document)) {
-      return await hold(found.etag); // it arrived, though it seemed to fail
+    if (found && tried && isSameHold(found.value, tried.hold.document)) {
+      return await prove(found.etag); // it arrived, though it seemed to fail
     }
-    if (found && seen?.etag !== found.etag) seen = { etag: found.etag, since: now };
-    const unchangedMs = now - (seen?.since ?? now);
+    if (found && seen?.etag !== found.etag) {
+      seen = { etag: found.etag, since: new Stopwatch(clock) };
+    }
+    const unchangedMs = seen?.since.atLeast ?? 0;
     // One that can't be read may be a newer version's: it is over if unchanged for our own time.
-    const over = found?.value ? isOver(found.value, unchangedMs, now) : unchangedMs > ttlMs;
+    const over = found?.value ? isOver(found, unchangedMs, now) : unchangedMs > ttlMs;
     if (!found || over) {
       // Somebody was faster than the last try, or what it was for can't be had by anybody.
       vain = tried && isSameVersion(tried.onlyIf, found) ? vain + 1 : 0;
@@ -123,7 +130,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       continue;
     }
     const who = whoHolds(found, `${store.url}/${key}`, now);
-    if (now - begin >= waitMs) {
+    if (waited.atLeast >= waitMs) {
       throw new RunError(
         "conflict",
         `another run is working on this data set: ${who}; let it finish or stop it, then run again`,
@@ -144,11 +151,11 @@ function isSameHold(found: LeaseDocument | undefined, own: LeaseDocument): boole
 }
 
 /** The holder for people, with its age, as far as the lease tells. */
-function whoHolds({ value: document }: FoundLease, url: string, now: number): string {
+function whoHolds({ value: document, ageMs }: FoundLease, url: string, now: number): string {
   if (!document) return `${url} is not in a form that this version reads, but may be in use`;
   const { owner, acquired_at, renewed_at } = document;
-  const age = Math.max(0, Math.round((now - Date.parse(renewed_at)) / 1_000));
-  return `${owner}, since ${acquired_at}, last sign of life ${age} s ago (${url})`;
+  const age = Math.max(0, Math.round((ageMs ?? now - Date.parse(renewed_at)) / 1_000));
+  return `${escaped(owner)}, since ${acquired_at}, last sign of life ${age} s ago (${url})`;
 }
 
 class HeldLease implements Lease {
@@ -161,20 +168,22 @@ class HeldLease implements Lease {
   readonly #over = new AbortController();
   readonly #working: Promise<unknown>;
   #etag: string;
-  /** When the last renewal that succeeded was sent. */
-  #renewedAt: number;
+  /** Runs since the last renewal that succeeded was sent. */
+  #renewed: Stopwatch;
+  /** Renewals that were sent since, by their time stamps: one may have arrived, its reply lost. */
+  readonly #sent = new Map<string, Stopwatch>();
   /** Whether the store is known to refuse the replacing of an outdated version. */
   #proven: boolean;
   #vain = 0;
   #held = true;
 
-  constructor(options: LeaseOptions, acquired: LeaseDocument, etag: string, proven: boolean) {
+  constructor(options: LeaseOptions, acquired: Hold, etag: string, proven: boolean) {
     this.#options = options;
-    this.#acquired = acquired;
+    this.#acquired = acquired.document;
     this.#etag = etag;
     this.#proven = proven;
-    this.generation = acquired.generation;
-    this.#renewedAt = Date.parse(acquired.renewed_at);
+    this.generation = acquired.document.generation;
+    this.#renewed = acquired.sent;
     this.#working = Promise.all([this.#renewUntilOver(), this.#watchUntilOver()]);
   }
 
@@ -185,7 +194,7 @@ class HeldLease implements Lease {
   check(): void {
     this.lost.throwIfAborted();
     if (this.#over.signal.aborted) throw new Error("the lease was given up before this write");
-    if (!this.#held || this.#options.clock.now() - this.#renewedAt < this.#options.ttlMs) return;
+    if (!this.#held || this.#renewed.atMost < this.#options.ttlMs) return;
     this.#lose(
       new RunError(
         "again",
@@ -227,7 +236,7 @@ class HeldLease implements Lease {
     const { clock, ttlMs } = this.#options;
     try {
       while (this.#held) {
-        await clock.sleep(this.#renewedAt + ttlMs - clock.now(), this.#over.signal);
+        await clock.sleep(Math.max(1, ttlMs - this.#renewed.atMost), this.#over.signal);
         this.check();
       }
     } catch {
@@ -239,12 +248,15 @@ class HeldLease implements Lease {
   async #replace(now: number, released: boolean): Promise<boolean> {
     const { store, key } = this.#options;
     const document = { ...this.#acquired, renewed_at: new Date(now).toISOString(), released };
+    const sent = new Stopwatch(this.#options.clock);
+    this.#sent.set(document.renewed_at, sent);
     try {
       const onlyIf = { etag: this.#etag };
       const etag = await writeLease(store, key, document, onlyIf);
       if (etag !== undefined) {
         this.#etag = etag;
-        this.#renewedAt = now;
+        this.#renewed = sent;
+        this.#sent.clear();
         if (!released && !this.#proven) {
           this.#proven = await writeLease(store, key, document, onlyIf) === undefined;
           if (!this.#proven) this.#letGo();
@@ -256,7 +268,7 @@ class HeldLease implements Lease {
       if (found && isSameHold(found.value, this.#acquired)) {
         // An earlier renewal arrived, its reply did not.
         this.#etag = found.etag;
-        this.#renewedAt = Math.max(this.#renewedAt, Date.parse(found.value!.renewed_at));
+        this.#renewed = this.#sent.get(found.value!.renewed_at) ?? this.#renewed;
         return false;
       }
       const by = found ? `: ${whoHolds(found, `${store.url}/${key}`, now)}` : "";
@@ -303,10 +315,19 @@ function cannotReplace({ url }: Store): string {
   return `${url} has no conditional writes, ${UNGUARDED}`;
 }
 
-function newHold({ holder, owner, ttlMs, clock }: LeaseOptions, generation: number): LeaseDocument {
+/** A lease that is about to be taken. */
+interface Hold {
+  readonly document: LeaseDocument;
+  /** Runs since before it was sent. */
+  readonly sent: Stopwatch;
+}
+
+function newHold({ holder, owner, ttlMs, clock }: LeaseOptions, generation: number): Hold {
+  const sent = new Stopwatch(clock);
   const acquired_at = new Date(clock.now()).toISOString();
   const times = { ttl_ms: ttlMs, acquired_at, renewed_at: acquired_at };
-  return { format: "pseudolabel-lease/1", holder, owner, generation, ...times, released: false };
+  const format = "pseudolabel-lease/1";
+  return { document: { format, holder, owner, generation, ...times, released: false }, sent };
 }
 
 type Condition = NonNullable<WriteOptions["onlyIf"]>;
@@ -315,14 +336,16 @@ type Condition = NonNullable<WriteOptions["onlyIf"]>;
 type FoundLease = FoundDocument<LeaseDocument>;
 
 /**
- * Whether a lease may be taken over: it was released, it was seen unchanged for its whole time, or its
- * own time stamp says that it has been over for as long again. The stamp is of another machine's
- * clock, hence the margin; one that lies in the future says nothing.
+ * Whether a lease may be taken over: it was released, it was seen unchanged for its whole time, or
+ * both the store's clock and this machine's say that it has been over for as long again. Neither is
+ * enough: a clock may be wrong, and behind a gateway the two times that make an age may be of two
+ * machines.
  */
-function isOver(document: LeaseDocument, unchangedMs: number, now: number): boolean {
-  if (document.released) return true;
-  return unchangedMs > document.ttl_ms ||
-    now - Date.parse(document.renewed_at) > 2 * document.ttl_ms;
+function isOver(found: FoundLease, unchangedMs: number, now: number): boolean {
+  const { released, ttl_ms, renewed_at } = found.value!;
+  if (released || unchangedMs > ttl_ms) return true;
+  const longAgo = 2 * ttl_ms + AGE_TOLERANCE_MS;
+  return (found.ageMs ?? 0) > longAgo && now - Date.parse(renewed_at) > longAgo;
 }
 
 /** Writes the lease on a condition. @returns Its ETag; `undefined` if the condition failed. */

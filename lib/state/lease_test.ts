@@ -14,6 +14,7 @@ const HOW_IT_ENDS = /^(released|killed|lost: (again|conflict)|reported: (conflic
 function setup() {
   const store = new MemoryStore();
   const clock = new VirtualClock();
+  store.clock = clock.now;
   const notes: string[] = [];
   const acquire = (holder: string, change: Partial<LeaseOptions> = {}) =>
     acquireLease({
@@ -105,27 +106,57 @@ Deno.test("acquireLease() waits out a dead holder for its ttl, and no longer tha
   await lease[Symbol.asyncDispose]();
 });
 
-Deno.test("acquireLease() takes a long dead lease at once, but trusts no time stamp of the future", async () => {
-  const { store, clock, acquire, document } = setup();
-  const first = mortal(store);
-  const lease = await acquire("a", { store: first.store });
-  first.kill();
-  const write = (ms: number) =>
-    store.put(
-      KEY,
-      JSON.stringify({ ...document(), renewed_at: new Date(clock.now() + ms).toISOString() }),
-    );
-  write(-2 * TTL - 1);
-  let begin = clock.now();
-  const second = await acquire("b");
-  assert.equal(clock.now(), begin);
-  await second[Symbol.asyncDispose]();
-  store.put(KEY, JSON.stringify({ ...document(), released: false, holder: "x" }));
-  write(50 * TTL);
-  begin = clock.now();
-  const third = await clock.run(acquire("c"));
-  assert.ok(clock.now() - begin > TTL);
-  await third[Symbol.asyncDispose]();
+Deno.test("acquireLease() takes a dead lease at once where both clocks say that it is dead for long", async () => {
+  const age = 2 * TTL + 2_001;
+  const cases: [what: string, stamp: number, stored: number | undefined, waits: number][] = [
+    ["both", age, age, 0],
+    ["its stamp alone: a clock that is ahead of its holder's", age, 0, TTL],
+    ["its stamp, on a store that doesn't tell", age, undefined, TTL],
+    ["its age alone: two clocks behind one gateway", 0, age, TTL],
+    ["its age, and its stamp lies in the future", -50 * TTL, age, TTL],
+    ["both, but not for long enough", 1.5 * TTL, 1.5 * TTL, TTL / 2],
+    ["one for long enough", age, 1.5 * TTL, TTL / 2],
+  ];
+  for (const [what, stamp, stored, waits] of cases) {
+    const { store, clock, acquire, document } = setup();
+    const first = mortal(store);
+    await using _dead = await acquire("a", { store: first.store });
+    first.kill();
+    const renewed_at = new Date(clock.now() - stamp).toISOString();
+    store.put(KEY, JSON.stringify({ ...document(), renewed_at }));
+    store.clock = stored === undefined ? undefined : () => clock.now() + stored;
+    const begin = clock.now();
+    await using _next = await clock.run(acquire("b"));
+    const waited = clock.now() - begin;
+    assert.ok(waited >= waits && waited <= 1.5 * waits, `${what}: ${waited} ms`);
+  }
+});
+
+Deno.test("acquireLease() does not take a living lease when its own clock is set while it waits", async () => {
+  const { clock, acquire } = setup();
+  await using lease = await acquire("a");
+  let set = 0;
+  const own: Clock = { now: () => clock.now() + set, ticks: clock.now, sleep: clock.sleep };
+  const waiting = assert.rejects(
+    clock.run(acquire("b", { clock: own })),
+    (error: RunError) => error.exit === "conflict",
+  );
+  await clock.sleep(TTL / 10).then(() => set = 3_600_000);
+  await waiting;
+  lease.check();
+});
+
+Deno.test("a holder whose clock is set back does not hold on to a lease that it can't renew", async () => {
+  const { store, clock, acquire } = setup();
+  let set = 0;
+  const own: Clock = { now: () => clock.now() + set, ticks: clock.now, sleep: clock.sleep };
+  const cut = mortal(store);
+  const lease = await acquire("a", { store: cut.store, clock: own });
+  cut.kill();
+  set = -3_600_000;
+  await using next = await clock.run(acquire("b"));
+  assert.throws(() => lease.check(), (error: RunError) => error.exit === "again");
+  next.check();
   await lease[Symbol.asyncDispose]();
 });
 
@@ -269,14 +300,17 @@ class Process {
   #dead = false;
   #stalledUntil = 0;
   #requests = 0;
+  readonly #now: () => number;
 
-  constructor(shared: MemoryStore, clock: Clock, weather: readonly Weather[]) {
+  /** @param skew How far its clock is ahead, milliseconds. */
+  constructor(shared: MemoryStore, clock: Clock, weather: readonly Weather[], skew = 0) {
+    this.#now = clock.now;
     const stall = async () => {
       while (clock.now() < this.#stalledUntil) await clock.sleep(this.#stalledUntil - clock.now());
       if (this.#dead) await new Promise(() => {});
     };
     this.clock = {
-      now: clock.now,
+      now: () => clock.now() + skew,
       async sleep(ms, signal) {
         await clock.sleep(ms, signal);
         await stall();
@@ -310,7 +344,7 @@ class Process {
 
   /** It does nothing for so long, then goes on as if nothing had been. */
   stall(ms: number): void {
-    this.#stalledUntil = this.clock.now() + ms;
+    this.#stalledUntil = this.#now() + ms;
   }
 }
 
@@ -358,6 +392,7 @@ Deno.test("whoever contends, dies, stalls or loses requests, never two hold the 
     work: fc.integer({ min: 0, max: 150_000 }),
     end: fc.constantFrom("release", "kill", "stall"),
     waitMs: fc.constantFrom(2 * TTL, 100 * TTL),
+    skew: fc.constantFrom(0, 0, 61_000, -61_000, 86_400_000),
     weather: fc.array(weather, { minLength: 1, maxLength: 40 }),
   });
   await fc.assert(
@@ -382,11 +417,11 @@ Deno.test("whoever contends, dies, stalls or loses requests, never two hold the 
       };
       let living = lives.length;
       const live = async (
-        { start, work, end, waitMs, weather }: typeof lives[number],
+        { start, work, end, waitMs, weather, skew }: typeof lives[number],
         i: number,
       ) => {
         await clock.sleep(start);
-        const self = new Process(store, clock, weather);
+        const self = new Process(store, clock, weather, skew);
         const done = Promise.withResolvers<string>();
         const act = async () => {
           const { store, clock } = self;

@@ -20,6 +20,12 @@ import {
 import { readDocument, writeDocument } from "./document.ts";
 import { addCounts, noRows } from "./row_counts.ts";
 
+/**
+ * What one answer may bill at most to be believed, pages: documents of 2,000 are the longest that any
+ * vendor takes. What is beyond is not known, and counts as one page.
+ */
+export const MAX_BILLED_PAGES = 100_000;
+
 /** Nothing spent. */
 export function nothingSpent(): Spent {
   return { answers_reused: 0, failed_attempts: 0, runs: {} };
@@ -37,18 +43,54 @@ export function addRow(
   row: OutputRow,
   paidBy: PaidBy | null,
 ): void {
-  const { attempts, billed_pages } = row.metadata;
+  count(spent, { dataset, run_id }, row, paidBy, 1);
+}
+
+/**
+ * Takes a row out again that {@linkcode addRow} has counted, as another is made in its place: what a
+ * batch has cost is what its rows say, however often they were made.
+ *
+ * @param paidBy As it was counted.
+ */
+export function takeOutRow(
+  spent: Spent,
+  { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
+  row: OutputRow,
+  paidBy: PaidBy | null,
+): void {
+  count(spent, { dataset, run_id }, row, paidBy, -1);
+}
+
+function count(
+  spent: Spent,
+  { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
+  { id, metadata: { attempts, billed_pages } }: OutputRow,
+  paidBy: PaidBy | null,
+  sign: 1 | -1,
+): void {
   if (paidBy === null) {
-    spent.failed_attempts += attempts;
+    spent.failed_attempts = bounded(spent.failed_attempts + sign * attempts);
     return;
   }
-  const own = paidBy.dataset === dataset && paidBy.row_id === row.id;
-  if (!own || paidBy.run_id !== run_id) spent.answers_reused++;
+  const own = paidBy.dataset === dataset && paidBy.row_id === id;
+  if (!own || paidBy.run_id !== run_id) {
+    spent.answers_reused = bounded(spent.answers_reused + sign);
+  }
   if (!own) return;
   const entry = spent.runs[paidBy.run_id] ??= { answers: 0, billed_pages: 0, attempts: 0 };
-  entry.answers++;
-  entry.billed_pages += billed_pages ?? 0;
-  entry.attempts += attempts;
+  entry.answers = bounded(entry.answers + sign);
+  entry.billed_pages = bounded(entry.billed_pages + sign * believedPages(billed_pages ?? 0));
+  entry.attempts = bounded(entry.attempts + sign * attempts);
+}
+
+/** The pages that an answer says it bills, as far as that can be. @param billed From outside. */
+export function believedPages(billed: number): number {
+  return billed >= 0 && billed <= MAX_BILLED_PAGES ? billed : 1;
+}
+
+/** A count that a document can hold: whoever reads it takes no other for true. */
+function bounded(n: number): number {
+  return Math.min(Math.max(n, 0), Number.MAX_SAFE_INTEGER);
 }
 
 /** All batches together. */
@@ -65,13 +107,13 @@ export function totalOf(
 
 /** Adds `other` to `spent`. */
 export function addSpent(spent: Spent, other: Spent): void {
-  spent.answers_reused += other.answers_reused;
-  spent.failed_attempts += other.failed_attempts;
+  spent.answers_reused = bounded(spent.answers_reused + other.answers_reused);
+  spent.failed_attempts = bounded(spent.failed_attempts + other.failed_attempts);
   for (const [runId, run] of Object.entries(other.runs)) {
     const entry = spent.runs[runId] ??= { answers: 0, billed_pages: 0, attempts: 0 };
-    entry.answers += run.answers;
-    entry.billed_pages += run.billed_pages;
-    entry.attempts += run.attempts;
+    entry.answers = bounded(entry.answers + run.answers);
+    entry.billed_pages = bounded(entry.billed_pages + run.billed_pages);
+    entry.attempts = bounded(entry.attempts + run.attempts);
   }
 }
 

@@ -10,6 +10,7 @@ import {
   bookSpent,
   nothingSpent,
   readLedger,
+  takeOutRow,
   totalBilled,
   updateLedger,
 } from "./ledger.ts";
@@ -101,4 +102,44 @@ Deno.test("bookSpent() writes only what changes, and refuses a damaged ledger by
     assert.match(error.message, /s3:\/\/memory\/ledger\.json is no ledger.*move it away/);
     return true;
   });
+});
+
+Deno.test("takeOutRow() undoes addRow(), whatever the row was and whoever paid", () => {
+  const row = fc.record({
+    id: fc.constantFrom("a", "b"),
+    pages: fc.option(fc.constantFrom(0, 1, 3, 1e15)),
+    attempts: fc.nat(4),
+    payer: fc.option(fc.record({
+      row_id: fc.constantFrom("a", "b"),
+      run_id: fc.constantFrom("run-1", "run-2"),
+      dataset: fc.constantFrom("demo", "other"),
+    })),
+  });
+  fc.assert(fc.property(fc.array(row), row, (others, one) => {
+    const spent = nothingSpent();
+    for (const { id, pages, attempts, payer } of others) {
+      addRow(spent, MANIFEST, item(id, pages, attempts), payer);
+    }
+    const without = structuredClone(spent);
+    addRow(spent, MANIFEST, item(one.id, one.pages, one.attempts), one.payer);
+    takeOutRow(spent, MANIFEST, item(one.id, one.pages, one.attempts), one.payer);
+    const { runs, ...rest } = spent;
+    const some = Object.entries(runs).filter(([, run]) => run.answers > 0);
+    assert.deepEqual({ ...rest, runs: Object.fromEntries(some) }, without);
+  }));
+});
+
+Deno.test("a ledger can be read again whatever the answers say that they bill", async () => {
+  const store = new MemoryStore();
+  const spent = nothingSpent();
+  for (let n = 0; n < 20; n++) {
+    addRow(spent, MANIFEST, item(`${n}`, 1e15, 2 ** 53 - 1), paidBy(`${n}`));
+  }
+  const twice = nothingSpent();
+  addSpent(twice, spent);
+  addSpent(twice, spent);
+  await bookSpent(store, "ledger.json", MANIFEST, twice, 0);
+  const ledger = (await readLedger(store, "ledger.json"))!;
+  assert.equal(totalBilled(ledger), 40, "what can't be is one page");
+  assert.equal(ledger.runs["run-2"].attempts, Number.MAX_SAFE_INTEGER);
 });

@@ -9,6 +9,7 @@
 import { readDocument, writeDocument } from "./document.ts";
 import { type Spending, spending as spendingSchema } from "./documents.ts";
 import { RunError } from "../base/errors.ts";
+import { believedPages } from "./ledger.ts";
 import type { Store } from "../store/store.ts";
 
 /** Pages that one write reserves at most. */
@@ -32,6 +33,8 @@ export interface SpendGuardOptions {
   readonly likely?: number;
   /** Whether the run has just begun, so that nothing can have been reserved. @default false */
   readonly isNew?: boolean;
+  /** Pages that the run was billed as far as its finished batches tell. @default 0 */
+  readonly billed?: number;
 }
 
 /** Counts pages before they are asked for. */
@@ -51,11 +54,27 @@ export class SpendGuard implements AsyncDisposable {
     this.#reserved = spent;
   }
 
-  /** Takes up what the run has reserved so far. @throws {StoreError} if that can't be read */
+  /**
+   * Takes up what the run has reserved so far: never less than what its batches have cost, should the
+   * object be gone.
+   *
+   * @throws {RunError} `conflict` if what was reserved is not in a form that this version reads: it
+   *   would be a limit that nothing holds
+   * @throws {StoreError} if the store fails
+   */
   static async open(options: SpendGuardOptions): Promise<SpendGuard> {
-    const { store, key, isNew } = options;
-    const found = isNew ? undefined : (await readDocument(store, key, spendingSchema))?.value;
-    return new SpendGuard(options, found?.run_id === options.runId ? found.reserved_pages : 0);
+    const { store, key, isNew, runId, billed = 0 } = options;
+    const found = isNew ? undefined : await readDocument(store, key, spendingSchema);
+    if (found?.problem !== undefined) {
+      throw new RunError(
+        "conflict",
+        `${store.url}/${key} says what this run has spent, in a form that this version can't read ` +
+          `(${found.problem}), so no limit would hold.\nUse the version that wrote it, or move it ` +
+          `away: then what the finished batches have cost counts as spent, ${billed} pages`,
+      );
+    }
+    const reserved = found?.value.run_id === runId ? found.value.reserved_pages : 0;
+    return new SpendGuard(options, Math.max(reserved, billed));
   }
 
   /** Pages spent at most, those in flight included. */
@@ -71,19 +90,17 @@ export class SpendGuard implements AsyncDisposable {
    * @throws {StoreError} if the reservation can't be written
    */
   async take(): Promise<void> {
-    const { maxPages, limit } = this.#options;
+    const { maxPages } = this.#options;
     while (this.#inFlight > 0 && this.pages + 1 > maxPages) await this.#settled.promise;
-    if (this.pages + 1 > maxPages) {
-      throw new RunError(
-        "limit",
-        `stopped before ${limit}: ${this.#spent} pages are billed or reserved; every answer is ` +
-          "stored: run again with a higher limit and it continues",
-      );
-    }
+    if (this.pages + 1 > maxPages) throw this.#atLimit();
     this.#inFlight++;
     this.#taken++;
     try {
-      while (this.pages > this.#reserved) await this.#reserve();
+      while (this.pages > this.#reserved) {
+        // A document in flight had more pages than the one that was reserved for it.
+        if (this.pages > maxPages) throw this.#atLimit();
+        await this.#reserve();
+      }
     } catch (error) {
       this.settle(0);
       throw error;
@@ -95,10 +112,18 @@ export class SpendGuard implements AsyncDisposable {
     }
   }
 
+  #atLimit(): RunError {
+    return new RunError(
+      "limit",
+      `stopped before ${this.#options.limit}: ${this.#spent} pages are billed or reserved; every ` +
+        "answer is stored: run again with a higher limit and it continues",
+    );
+  }
+
   /** The request is over. @param pages Pages billed; 0 for a request that was not answered. */
   settle(pages: number): void {
     this.#inFlight--;
-    this.#spent += pages;
+    this.#spent += believedPages(pages);
     this.#settled.resolve();
     this.#settled = Promise.withResolvers();
   }

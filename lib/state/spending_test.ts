@@ -113,3 +113,56 @@ Deno.test("SpendGuard starts at zero for another run", async () => {
   assert.equal((await open(store, 5, "run-1")).pages, 1);
   assert.equal((await open(store, 5, "run-2")).pages, 0);
 });
+
+Deno.test("SpendGuard.take() ends where documents of many pages have crossed the limit meanwhile", async () => {
+  const store = new MemoryStore();
+  const guard = await open(store, 10);
+  const writing = Promise.withResolvers<void>();
+  await guard.take();
+  store.before = (operation) => operation === "write" ? writing.promise : undefined;
+  const others = [guard.take(), guard.take(), guard.take()];
+  guard.settle(30);
+  writing.resolve();
+  const ends = await Promise.allSettled(others);
+  assert.ok(ends.some(({ status }) => status === "rejected"), "all were let through");
+  for (const end of ends) {
+    if (end.status === "rejected") assert.equal((end.reason as RunError).exit, "limit");
+    else guard.settle(0);
+  }
+  assert.equal(guard.pages, 30);
+  assert.ok(store.writes.length < 5, `${store.writes.length} writes`);
+});
+
+Deno.test("SpendGuard stops where it can't read what was reserved, and says what to do", async () => {
+  const newer = { format: "pseudolabel-spending/2", run_id: "run-1", reserved_pages: 7 };
+  for (const text of ["{", "", JSON.stringify(newer), JSON.stringify({ ...newer, run_id: 1 })]) {
+    const store = new MemoryStore();
+    store.put(KEY, text);
+    const options = { store, key: KEY, runId: "run-1", maxPages: 5, limit: "", billed: 3 };
+    await assert.rejects(SpendGuard.open(options), (error: RunError) => {
+      assert.equal(error.exit, "conflict");
+      assert.match(
+        error.message,
+        /s3:\/\/memory\/.*spending\.json.*no limit.*\n.*move it away.*3 pages$/,
+      );
+      return true;
+    });
+    assert.deepEqual(store.writes, []);
+    store.objects.delete(KEY);
+    assert.equal((await SpendGuard.open(options)).pages, 3, "batches have cost that much");
+    store.put(KEY, text);
+    assert.equal((await SpendGuard.open({ ...options, isNew: true, billed: 0 })).pages, 0);
+  }
+});
+
+Deno.test("SpendGuard believes no bill that can't be, so that what it writes can be read again", async () => {
+  const store = new MemoryStore();
+  const guard = await open(store);
+  for (let n = 0; n < 20; n++) {
+    await guard.take();
+    guard.settle(1e15);
+  }
+  assert.equal(guard.pages, 20);
+  await guard[Symbol.asyncDispose]();
+  assert.equal((await open(store)).pages, 20);
+});

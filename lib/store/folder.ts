@@ -6,7 +6,14 @@
  */
 import { StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { eachFromCaller, FromCaller, fromCaller } from "./caller_errors.ts";
-import type { ObjectInfo, ReadOptions, Store, StoredObject, WriteOptions } from "./store.ts";
+import type {
+  ListOptions,
+  ObjectInfo,
+  ReadOptions,
+  Store,
+  StoredObject,
+  WriteOptions,
+} from "./store.ts";
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -33,10 +40,10 @@ class FolderStore implements Store {
   }
 
   read(key: string, options: ReadOptions = {}): Promise<StoredObject> {
-    const { signal, range, ifMatch, maxBytes, admit } = options;
+    const { signal, range, ifMatch, maxBytes, admit, age } = options;
     return this.#run("read", key, signal, async (path, url) => {
       using file = await this.#open(path, url);
-      const { size } = await file.stat();
+      const { size, mtime } = await file.stat();
       if (maxBytes !== undefined && size > maxBytes) {
         throw new StoreError(
           "too_large",
@@ -55,8 +62,25 @@ class FolderStore implements Store {
       if (bytes.length < end - start) {
         throw new StoreError("unavailable", `Cannot read ${url}: it was cut while being read`);
       }
-      return { key, size, etag, bytes };
+      return age
+        ? { key, size, etag, bytes, ageMs: await this.#ageOf(mtime) }
+        : { key, size, etag, bytes };
     });
+  }
+
+  /** How long ago that was by the clock that files get their times from, another machine's maybe. */
+  async #ageOf(mtime: Date | null): Promise<number | undefined> {
+    const probe = `${this.#root}/${TEMPORARY}/${crypto.randomUUID()}`;
+    try {
+      await Deno.mkdir(`${this.#root}/${TEMPORARY}`, { recursive: true });
+      await Deno.writeFile(probe, new Uint8Array(1), { createNew: true });
+      const now = (await Deno.stat(probe)).mtime;
+      return now && mtime ? Math.max(0, now.getTime() - mtime.getTime()) : undefined;
+    } catch {
+      return undefined; // a folder that can only be read
+    } finally {
+      await Deno.remove(probe).catch(() => {});
+    }
   }
 
   async stat(
@@ -93,13 +117,17 @@ class FolderStore implements Store {
     return this.#write(key, parts, options);
   }
 
-  async *list(prefix: string, options: { signal?: AbortSignal } = {}): AsyncIterable<ObjectInfo> {
+  async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
     // Only the last segment of a prefix may be cut off; before it are whole folders.
     const parent = prefix.slice(0, prefix.lastIndexOf("/") + 1);
     if (parent !== "" && keyPath(this.#root, parent.slice(0, -1)) === undefined) return;
-    for await (const key of this.#keys(parent)) {
+    for await (const key of this.#keys(parent, !options.shallow)) {
       options.signal?.throwIfAborted();
       if (!key.startsWith(prefix)) continue;
+      if (key.endsWith("/")) {
+        yield { key, size: 0, etag: "" };
+        continue;
+      }
       const info = await this.stat(key, options);
       if (info !== undefined) yield info;
     }
@@ -114,8 +142,8 @@ class FolderStore implements Store {
     });
   }
 
-  /** Every key below a folder; `parent` is empty or ends with a slash. */
-  async *#keys(parent: string): AsyncGenerator<string> {
+  /** Every key below a folder, or its folders with a slash; `parent` is empty or ends with one. */
+  async *#keys(parent: string, deep: boolean): AsyncGenerator<string> {
     let entries;
     try {
       entries = await Array.fromAsync(Deno.readDir(`${this.#root}/${parent}`));
@@ -126,7 +154,8 @@ class FolderStore implements Store {
     }
     for (const entry of entries) {
       if (parent === "" && entry.name === TEMPORARY) continue;
-      if (entry.isDirectory) yield* this.#keys(`${parent}${entry.name}/`);
+      if (entry.isDirectory && !deep) yield `${parent}${entry.name}/`;
+      else if (entry.isDirectory) yield* this.#keys(`${parent}${entry.name}/`, deep);
       else yield parent + entry.name;
     }
   }

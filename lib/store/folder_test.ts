@@ -101,3 +101,12 @@ Deno.test("no temporary file stays behind, whatever a write ends with", async ()
   const left = (await Array.fromAsync(Deno.readDir(`${it.path}/.tmp`))).map((entry) => entry.name);
   assert.deepEqual(left, ["lock"]);
 });
+
+Deno.test("openFolder() tells an object's age by the clock that its files are dated by", async () => {
+  await using it = await open();
+  await it.store.write("a", text("old"));
+  const hourAgo = new Date(Date.now() - 3_600_000);
+  await Deno.utime(`${it.path}/a`, hourAgo, hourAgo);
+  const { ageMs } = await it.store.read("a", { age: true });
+  assert.ok(Math.abs(ageMs! - 3_600_000) < 60_000, `${ageMs} ms`);
+});

@@ -6,10 +6,17 @@
  */
 import { StoreError } from "../base/errors.ts";
 import { FromCaller } from "./caller_errors.ts";
-import type { ObjectInfo, ReadOptions, Store, StoredObject, WriteOptions } from "./store.ts";
+import type {
+  ListOptions,
+  ObjectInfo,
+  ReadOptions,
+  Store,
+  StoredObject,
+  WriteOptions,
+} from "./store.ts";
 import { createS3, DEFAULT_MAX_ATTEMPTS, type S3Api, type S3Options } from "./s3_client.ts";
 import { httpStatus, type S3Action, toStoreError } from "./s3_error.ts";
-import { readObject } from "./s3_read.ts";
+import { readObject, sizeByReading, versionMark } from "./s3_read.ts";
 import { uploadParts } from "./s3_upload.ts";
 
 /** All buckets that one set of credentials reaches. Dispose it to close its connections. */
@@ -35,6 +42,8 @@ class S3Bucket implements Store {
   readonly #s3: S3Api;
   readonly #bucket: string;
   readonly #options: S3Options;
+  /** Whether the server refuses a version that still lies there: it can't compare. */
+  #noIfMatch = false;
 
   constructor(s3: S3Api, bucket: string, options: S3Options) {
     this.#s3 = s3;
@@ -49,21 +58,13 @@ class S3Bucket implements Store {
     return this.#run(action, signal, async () => {
       if (range === undefined || range.start < range.end) {
         try {
-          return await readObject({
-            s3: this.#s3,
-            bucket: this.#bucket,
-            key,
-            url: action.url,
-            maxAttempts: this.#options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
-            stallMs: this.#options.stallMs ?? 30_000,
-            holdMs: this.#options.holdMs ?? 1_000,
-          }, options);
+          return await this.#readVersion(key, action.url, options);
         } catch (error) {
           if (httpStatus(error) !== 416) throw error;
         }
       }
       // HTTP cannot ask for no bytes, and answers 416 behind the end: an empty range of an object.
-      const head = await this.#head(key, signal, ifMatch);
+      const head = await this.#head(key, signal, this.#noIfMatch ? undefined : ifMatch);
       return { ...head, bytes: new Uint8Array() };
     });
   }
@@ -84,8 +85,9 @@ class S3Bucket implements Store {
     options: WriteOptions = {},
   ): Promise<ObjectInfo> {
     const { signal, onlyIf } = options;
-    const action = this.#action("write", key, "s3:PutObject", onlyIf !== undefined);
-    const id = onlyIf === undefined ? undefined : crypto.randomUUID();
+    const conditional = onlyIf && (onlyIf === "absent" ? "create" : "replace");
+    const action = this.#action("write", key, "s3:PutObject", conditional);
+    const id = onlyIf === undefined ? undefined : options.id ?? crypto.randomUUID();
     const input = {
       Bucket: this.#bucket,
       Key: key,
@@ -98,7 +100,7 @@ class S3Bucket implements Store {
     try {
       const put = () => this.#s3.putObject(input, { abortSignal: signal });
       const { ETag } = await this.#run(action, signal, put);
-      return { key, size: bytes.length, etag: unquote(ETag) };
+      return { key, size: bytes.length, etag: versionMark(ETag) };
     } catch (error) {
       // We may have lost to ourselves: a first try arrived, but its reply did not. How often it
       // was tried doesn't tell (Deno's HTTP client repeats on a stale connection by itself), and
@@ -111,7 +113,7 @@ class S3Bucket implements Store {
       const there = await this.#run(action, signal, head).catch(() => undefined);
       signal?.throwIfAborted();
       if (there?.Metadata?.[WRITE_ID] !== id) throw error;
-      return { key, size: bytes.length, etag: unquote(there.ETag) };
+      return { key, size: bytes.length, etag: versionMark(there.ETag) };
     }
   }
 
@@ -140,7 +142,7 @@ class S3Bucket implements Store {
 
   async *list(
     prefix: string,
-    options: { signal?: AbortSignal } = {},
+    options: ListOptions = {},
   ): AsyncIterable<ObjectInfo> {
     const action = this.#action("list", prefix, "s3:ListBucket");
     let token: string | undefined;
@@ -149,10 +151,14 @@ class S3Bucket implements Store {
         this.#s3.listObjectsV2({
           Bucket: this.#bucket,
           Prefix: prefix,
+          Delimiter: options.shallow ? "/" : undefined,
           ContinuationToken: token,
         }, { abortSignal: options.signal }));
       for (const { Key, Size, ETag } of page.Contents ?? []) {
-        yield { key: Key!, size: Size ?? 0, etag: unquote(ETag) };
+        yield { key: Key!, size: Size ?? 0, etag: versionMark(ETag) };
+      }
+      for (const { Prefix } of page.CommonPrefixes ?? []) {
+        yield { key: Prefix!, size: 0, etag: "" };
       }
       token = page.IsTruncated ? page.NextContinuationToken : undefined;
       if (page.IsTruncated && token === undefined) {
@@ -176,17 +182,72 @@ class S3Bucket implements Store {
       });
   }
 
-  #action(verb: string, key: string, permission: string, conditional = false): S3Action {
-    return { verb, url: `${this.url}/${key}`, permission, conditional };
+  #action(
+    verb: string,
+    key: string,
+    permission: string,
+    conditional?: S3Action["conditional"],
+  ): S3Action {
+    const { profile } = this.#options;
+    return { verb, url: `${this.url}/${key}`, permission, conditional, profile };
+  }
+
+  /**
+   * Reads with the condition that was asked for, as far as the server can compare versions: a gateway
+   * may give a weak mark, another one with every kind of answer, or none. Where it refuses a version
+   * that it shows to be there, it is asked before and after instead.
+   */
+  async #readVersion(key: string, url: string, options: ReadOptions): Promise<StoredObject> {
+    const { signal, ifMatch } = options;
+    const source = {
+      s3: this.#s3,
+      bucket: this.#bucket,
+      key,
+      url,
+      maxAttempts: this.#options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
+      stallMs: this.#options.stallMs ?? 30_000,
+      holdMs: this.#options.holdMs ?? 1_000,
+    };
+    if (!ifMatch) {
+      return await readObject(source, { ...options, ifMatch: undefined }).catch((error) => {
+        if (httpStatus(error) !== 412) throw error;
+        const message =
+          `Cannot read ${url}: 412; the server wants a condition that it doesn't tell`;
+        throw new StoreError("refused", message, { cause: error });
+      });
+    }
+    const isThere = async () => (await this.#head(key, signal)).etag === ifMatch;
+    if (!this.#noIfMatch) {
+      try {
+        return await readObject(source, options);
+      } catch (error) {
+        if (httpStatus(error) !== 412 || !await isThere()) throw error;
+        this.#noIfMatch = true;
+      }
+    }
+    const read = await readObject(source, { ...options, ifMatch: undefined });
+    if (read.etag === ifMatch || await isThere()) return { ...read, etag: ifMatch };
+    throw new StoreError("precondition", `Cannot read ${url}: the object has changed`);
   }
 
   async #head(key: string, signal?: AbortSignal, ifMatch?: string): Promise<ObjectInfo> {
-    const head = await this.#s3.headObject({
-      Bucket: this.#bucket,
-      Key: key,
-      IfMatch: ifMatch === undefined ? undefined : `"${ifMatch}"`,
-    }, { abortSignal: signal });
-    return { key, size: head.ContentLength ?? 0, etag: unquote(head.ETag) };
+    const place = { Bucket: this.#bucket, Key: key };
+    const IfMatch = ifMatch ? `"${ifMatch}"` : undefined;
+    let head: { ContentLength?: number; ETag?: string };
+    try {
+      head = await this.#s3.headObject({ ...place, IfMatch }, { abortSignal: signal });
+    } catch (error) {
+      const status = httpStatus(error);
+      const says = status === undefined || status === 404 || status === 408 || status === 429 ||
+        status >= 500 || (status === 412 && ifMatch);
+      if (says) throw error;
+      // The answer to a HEAD has no body to say what is wrong; that to a GET has one.
+      return { key, ...await sizeByReading(this.#s3, { ...place, IfMatch }, signal) };
+    }
+    const etag = versionMark(head.ETag);
+    if (head.ContentLength !== undefined) return { key, size: head.ContentLength, etag };
+    const { size } = await sizeByReading(this.#s3, place, signal);
+    return { key, size, etag };
   }
 
   /** Runs an operation; its errors become `StoreError`s, or the signal's reason once cancelled. */
@@ -211,8 +272,4 @@ class S3Bucket implements Store {
       throw toStoreError(error, action);
     }
   }
-}
-
-function unquote(etag = ""): string {
-  return etag.replaceAll('"', "");
 }

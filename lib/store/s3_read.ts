@@ -8,7 +8,7 @@ import type { Readable } from "node:stream";
 import { StoreError } from "../base/errors.ts";
 import { fromCaller } from "./caller_errors.ts";
 import type { ReadOptions, StoredObject } from "./store.ts";
-import type { S3Api } from "./s3_client.ts";
+import { type S3Api, serverDate } from "./s3_client.ts";
 
 /** Where to read, and how patiently. */
 export interface S3Source {
@@ -27,6 +27,11 @@ export interface S3Source {
   /** How long the connection is held while `admit` waits, in milliseconds. */
   readonly holdMs: number;
 }
+
+/** Longest body that is read without knowing its length, bytes. */
+const MAX_UNKNOWN_BYTES = 64 * 1024 * 1024;
+/** Room for a body of unknown length at first, bytes; it doubles. */
+const FIRST_UNKNOWN_BYTES = 256 * 1024;
 
 /** The body was not what the headers promised; worth another try. */
 class BrokenBody extends Error {}
@@ -53,15 +58,16 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
     // An error between here and the loop in `drain` would have no listener and end the process.
     body.on("error", () => {});
     try {
+      const tooLarge = (bytes: string, most: number) => {
+        const message = `Cannot read ${url}: it has ${bytes} bytes, more than the ${most} allowed`;
+        return new StoreError("too_large", message);
+      };
       const length = got.ContentLength;
-      if (length === undefined) throw new BrokenBody("the answer has no Content-Length");
-      const total = Number(/\/(\d+)$/.exec(got.ContentRange ?? "")?.[1] ?? length);
-      if (maxBytes !== undefined && total > maxBytes) {
-        throw new StoreError(
-          "too_large",
-          `Cannot read ${url}: it has ${total} bytes, more than the ${maxBytes} allowed`,
-        );
-      }
+      // Without a length the body is read as it comes, up to a limit.
+      const most = Math.min(maxBytes ?? Infinity, MAX_UNKNOWN_BYTES);
+      const told = /\/(\d+)$/.exec(got.ContentRange ?? "")?.[1] ?? length;
+      let total = Number(told ?? most);
+      if (maxBytes !== undefined && total > maxBytes) throw tooLarge(`${total}`, maxBytes);
       if (admit !== undefined) {
         // The wait is not cut short by `signal`: whoever admits must know whether it did.
         const ask = admit;
@@ -78,7 +84,9 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
         await admission;
       }
       signal?.throwIfAborted();
-      let bytes = await drain(body, length, signal, source.stallMs);
+      let bytes = await drain(body, length, most, signal, source.stallMs);
+      if (bytes === undefined) throw tooLarge("no length and more", most);
+      if (told === undefined) total = bytes.length;
       if (range !== undefined) {
         // Some servers ignore `Range`, or send more than was asked: cut out what was.
         const from = Number(/^bytes (\d+)-/.exec(got.ContentRange ?? "")?.[1] ?? 0);
@@ -88,7 +96,11 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
           throw new BrokenBody(`the server sent ${got.ContentRange} instead of the range`);
         }
       }
-      return { key: Key, size: total, etag: (got.ETag ?? "").replaceAll('"', ""), bytes };
+      const etag = versionMark(got.ETag);
+      if (!options.age) return { key: Key, size: total, etag, bytes };
+      const [asked, written] = [serverDate(got)?.getTime(), got.LastModified?.getTime()];
+      const ageMs = asked && written ? Math.max(0, asked - written) : undefined;
+      return { key: Key, size: total, etag, bytes, ageMs };
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof BrokenBody)) throw error;
@@ -106,14 +118,52 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
   }
 }
 
-/** Takes the body in whole; destroys it when cancelled, stalled or wrong in length. */
+/** An ETag as a version mark: without quotes, and without the sign that it is a weak one. */
+export function versionMark(etag = ""): string {
+  return etag.replace(/^W\//, "").replaceAll('"', "");
+}
+
+/**
+ * Size and version of an object whose HEAD didn't tell, from the answer to a GET.
+ *
+ * @throws the SDK's errors, with what the server says
+ */
+export async function sizeByReading(
+  s3: S3Api,
+  place: { readonly Bucket: string; readonly Key: string; readonly IfMatch?: string },
+  signal: AbortSignal | undefined,
+): Promise<{ readonly size: number; readonly etag: string }> {
+  const got = await s3.getObject({ ...place, Range: "bytes=0-0" }, { abortSignal: signal });
+  const body = got.Body as Readable;
+  body.on("error", () => {});
+  const etag = versionMark(got.ETag);
+  try {
+    const told = /\/(\d+)$/.exec(got.ContentRange ?? "")?.[1] ??
+      (got.ContentRange === undefined ? got.ContentLength : undefined);
+    if (told !== undefined) return { size: Number(told), etag };
+    const bytes = await drain(body, undefined, MAX_UNKNOWN_BYTES, signal, 30_000);
+    return { size: bytes?.length ?? MAX_UNKNOWN_BYTES, etag };
+  } finally {
+    if (!body.readableEnded) body.destroy();
+  }
+}
+
+/**
+ * Takes the body in whole; destroys it when cancelled, stalled or wrong in length.
+ *
+ * @param given Its length, where that is known.
+ * @param most Longest body of unknown length, bytes.
+ * @returns `undefined` for a body of unknown length that is longer.
+ */
 async function drain(
   body: Readable,
-  length: number,
+  given: number | undefined,
+  most: number,
   signal: AbortSignal | undefined,
   stallMs: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(length);
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  let bytes = new Uint8Array(given ?? FIRST_UNKNOWN_BYTES);
+  const length = given ?? most;
   let at = 0;
   const stop = () => body.destroy(new Error("cancelled"));
   const stall = () => body.destroy(new Error(`no bytes for ${stallMs} ms`));
@@ -123,18 +173,27 @@ async function drain(
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
       clearTimeout(timer);
       timer = setTimeout(stall, stallMs);
-      if (at + chunk.length > length) throw new Error("longer than its Content-Length");
+      if (at + chunk.length > length) {
+        if (given === undefined) return undefined;
+        throw new Error("longer than its Content-Length");
+      }
+      if (at + chunk.length > bytes.length) {
+        const longer = new Uint8Array(Math.min(length, 2 * (at + chunk.length)));
+        longer.set(bytes);
+        bytes = longer;
+      }
       bytes.set(chunk, at);
       at += chunk.length;
     }
   } catch (error) {
     const state = error instanceof Error ? error.message : String(error);
-    throw new BrokenBody(`its body broke off at ${at} of ${length} bytes (${state})`);
+    throw new BrokenBody(`its body broke off at ${at} of ${given ?? "?"} bytes (${state})`);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", stop);
   }
-  if (at < length) throw new BrokenBody(`its body ended at ${at} of ${length} bytes`);
+  if (given === undefined) return bytes.slice(0, at);
+  if (at < given) throw new BrokenBody(`its body ended at ${at} of ${given} bytes`);
   return bytes;
 }
 

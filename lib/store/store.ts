@@ -25,6 +25,11 @@ export interface StoredObject extends ObjectInfo {
    * of the whole object.
    */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /**
+   * How long ago it was written, by the store's own clock, to about a second, in milliseconds; where
+   * it was asked for, and the store says so.
+   */
+  readonly ageMs?: number;
 }
 
 /** Options of {@linkcode Store.read}. */
@@ -35,11 +40,13 @@ export interface ReadOptions {
   readonly range?: { readonly start: number; readonly end: number };
   /** Read only this version; another one is `StoreError("precondition")`. */
   readonly ifMatch?: string;
+  /** Also find out how old it is, if the store tells. @default false */
+  readonly age?: boolean;
   /** A longer object is `StoreError("too_large")`, raised before its body is transferred. */
   readonly maxBytes?: number;
   /**
-   * Called once with the object's length in bytes before the body is transferred (a retried read
-   * does not call it again); the body waits for it. This is how a memory budget holds back images.
+   * Called once with the object's length in bytes, or with the most it may be where the store doesn't
+   * tell, before the body is transferred (a retried read does not call it again); the body waits. This is how a memory budget holds back images.
    */
   readonly admit?: (size: number) => Promise<void>;
 }
@@ -56,6 +63,24 @@ export interface WriteOptions {
    * ignore it (old S3 servers do, silently), so a caller that depends on it must probe first.
    */
   readonly onlyIf?: "absent" | { readonly etag: string };
+  /**
+   * Names a conditional write over several calls: one that finds the object of an earlier call with
+   * the same id, whose reply was lost, has succeeded. A store without user metadata may ignore it.
+   * @default one of its own for each call
+   */
+  readonly id?: string;
+}
+
+/** Options of {@linkcode Store.list}. */
+export interface ListOptions {
+  /** Cancels the operation; the signal's reason is thrown. */
+  readonly signal?: AbortSignal;
+  /**
+   * Lists no deeper than the next `/` behind the prefix: what lies below one is a single entry, whose
+   * key ends with the slash, of size 0 and without an etag. A folder may list an empty one, too.
+   * @default false
+   */
+  readonly shallow?: boolean;
 }
 
 /**
@@ -94,7 +119,7 @@ export interface Store {
   ): Promise<ObjectInfo>;
 
   /** All objects whose key starts with `prefix` (any string), each once, in no promised order. */
-  list(prefix: string, options?: { signal?: AbortSignal }): AsyncIterable<ObjectInfo>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
 
   /** Removes an object; one that is absent already is no error. */
   remove(key: string, options?: { signal?: AbortSignal }): Promise<void>;

@@ -11,6 +11,7 @@ import { escapeXml, tag, unescapeXml, xml } from "../s3/xml.ts";
 const SUBRESOURCES: Readonly<Record<string, string>> = {
   location: "BucketLocation",
   tagging: "BucketTagging",
+  acl: "BucketAcl",
   policy: "BucketPolicy",
   policyStatus: "BucketPolicyStatus",
   lifecycle: "BucketLifecycleConfiguration",
@@ -25,6 +26,12 @@ const MISSING: Readonly<Record<string, string>> = {
   policy: "NoSuchBucketPolicy",
   policyStatus: "NoSuchBucketPolicy",
   lifecycle: "NoSuchLifecycleConfiguration",
+};
+
+/** What S3 answers where nothing was put and that is no error. */
+const UNSET: Readonly<Record<string, string>> = {
+  versioning: "<VersioningConfiguration/>",
+  acl: "<AccessControlPolicy><AccessControlList/></AccessControlPolicy>",
 };
 
 /** What a request to S3 asks for. */
@@ -45,6 +52,10 @@ export function answerS3(state: AwsState, request: AwsRequest): AwsOperation {
       if (operation === "CreateBucket") return createBucket(state, name, request);
       const bucket = state.buckets.get(name);
       if (!bucket) throw new AwsRefusal(404, "NoSuchBucket", "The bucket does not exist");
+      const owner = bucket.owner ?? state.account;
+      if (request.expectedOwner && request.expectedOwner !== owner) {
+        throw new AwsRefusal(403, "AccessDenied", "Access Denied");
+      }
       switch (operation) {
         case "HeadBucket":
           return new Response(null, { headers: { "x-amz-bucket-region": bucket.region } });
@@ -91,7 +102,7 @@ function createBucket(state: AwsState, name: string, request: AwsRequest): Respo
 }
 
 function setting(bucket: DoubleBucket, part: string): Response {
-  const value = bucket.settings.get(part);
+  const value = bucket.settings.get(part) ?? UNSET[part];
   if (value === undefined) {
     throw new AwsRefusal(404, MISSING[part] ?? "NoSuchConfiguration", "nothing was put there");
   }

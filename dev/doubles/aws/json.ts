@@ -31,6 +31,8 @@ export function answerSecrets(state: AwsState, request: AwsRequest): AwsOperatio
         return json({
           ARN: arn,
           Name: id,
+          Tags: Object.entries(secret.tags ?? { project: "pseudolabel" })
+            .map(([Key, Value]) => ({ Key, Value })),
           ...(secret.deleted ? { DeletedDate: 1_790_000_000 } : {}),
           ...(secret.value === undefined ? {} : { VersionIdsToStages: { v1: ["AWSCURRENT"] } }),
         });

@@ -54,6 +54,7 @@ export function startAwsDouble(given: Partial<AwsState> = {}): AwsDouble {
       url: new URL(request.url),
       region,
       target: request.headers.get("x-amz-target") ?? "",
+      expectedOwner: request.headers.get("x-amz-expected-bucket-owner") ?? "",
       body: await request.text(),
     });
     const name = `${service}:${operation.name}`;

@@ -10,12 +10,16 @@ export interface DoubleBucket {
   readonly settings: Map<string, string>;
   /** Keys of its objects and delete markers, one version each. */
   readonly versions: Set<string>;
+  /** Account it belongs to. @default the one that asks */
+  readonly owner?: string;
 }
 
 /** A secret; `undefined` as value is one that was made and never given a value. */
 export interface DoubleSecret {
   value: string | undefined;
   deleted: boolean;
+  /** Its tags. @default those of the script, for the name `pseudolabel` */
+  readonly tags?: Readonly<Record<string, string>>;
 }
 
 /** A CloudFormation stack. */
@@ -66,6 +70,8 @@ export interface AwsRequest {
   readonly url: URL;
   readonly region: string;
   readonly target: string;
+  /** Account that a bucket must belong to; empty for any. */
+  readonly expectedOwner: string;
   readonly body: string;
 }
 

@@ -20,16 +20,24 @@ export function answer(
   state: DoubleState,
   request: DoubleRequest,
   body: Uint8Array<ArrayBuffer>,
-  fault?: { readonly status: number; readonly code: string },
+  fault?: {
+    readonly status: number;
+    readonly code: string;
+    readonly message?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+  },
 ): Response {
   let response: Response;
   try {
-    if (fault !== undefined) throw new S3Fault(fault.status, fault.code);
+    if (fault !== undefined) throw new S3Fault(fault.status, fault.code, fault.message);
     authorise(state, request.headers);
     response = route(state, request, decodeBody(request.headers, body));
   } catch (error) {
     if (!(error instanceof S3Fault)) throw error;
     response = fail(error, request);
+  }
+  for (const [name, value] of Object.entries(fault?.headers ?? {})) {
+    response.headers.set(name, value);
   }
   response.headers.set("x-amz-request-id", requestId(request));
   return response;

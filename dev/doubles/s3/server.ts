@@ -9,7 +9,8 @@ import { answer } from "./api.ts";
 import type { DoubleObject, DoubleRequest, DoubleState, DoubleUpload } from "./types.ts";
 
 /**
- * - `{ status, code }`: an S3 error instead of an answer, and nothing is done
+ * - `{ status, code }`: an S3 error instead of an answer, and nothing is done; with a message and
+ *   headers of its own where they are given
  * - `"reset"`: the connection drops before anything is done
  * - `"reset_after"`: the request is carried out, then the connection drops: the lost reply
  * - `"short_body"`: the answer's body ends early, below its Content-Length
@@ -17,7 +18,12 @@ import type { DoubleObject, DoubleRequest, DoubleState, DoubleUpload } from "./t
  * - `{ delayUntil }`: carried out once the promise settles
  */
 export type Fault =
-  | { readonly status: number; readonly code: string }
+  | {
+    readonly status: number;
+    readonly code: string;
+    readonly message?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+  }
   | "reset"
   | "reset_after"
   | "short_body"
@@ -60,6 +66,8 @@ export interface S3Double extends AsyncDisposable {
   readonly uploads: Map<string, DoubleUpload>;
   /** Asked for every request; `undefined` lets it pass. */
   fault: ((request: DoubleRequest) => Fault | undefined) | undefined;
+  /** Changes an answer on its way, as a gateway would. */
+  reply: ((request: DoubleRequest, response: Response) => Response) | undefined;
 }
 
 /** Starts a server on a free port of 127.0.0.1. */
@@ -104,7 +112,8 @@ export function startS3Double(options: S3DoubleOptions): Promise<S3Double> {
     const body = await request.bytes().catch(() => undefined);
     // The client went away in the middle of its upload.
     if (body === undefined) return drop();
-    const response = answer(state, seen, body, error);
+    const answered = answer(state, seen, body, error);
+    const response = server.reply?.(seen, answered) ?? answered;
     if (fault === "reset_after") return drop();
     entry.status = response.status;
     if (fault === "short_body") return await half(response, (body) => body.close());
@@ -130,6 +139,7 @@ export function startS3Double(options: S3DoubleOptions): Promise<S3Double> {
     objects: state.objects,
     uploads: state.uploads,
     fault: undefined,
+    reply: undefined,
     async [Symbol.asyncDispose]() {
       stopped.resolve();
       front.close();

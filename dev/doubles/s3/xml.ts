@@ -10,9 +10,10 @@ export class S3Fault extends Error {
   /**
    * @param status HTTP status
    * @param code S3 error code, for example `NoSuchKey`
+   * @param message In words.
    */
-  constructor(readonly status: number, readonly code: string) {
-    super(code);
+  constructor(readonly status: number, readonly code: string, message = `${code} by the double`) {
+    super(message);
   }
 }
 
@@ -53,7 +54,7 @@ export function fail(fault: S3Fault, request: DoubleRequest): Response {
   return xml(
     tag(
       "Error",
-      tag("Code", fault.code) + tag("Message", `${fault.code} by the double`) +
+      tag("Code", fault.code) + tag("Message", escapeXml(fault.message)) +
         tag("Resource", resource) + tag("RequestId", String(request.index)),
     ),
     fault.status,

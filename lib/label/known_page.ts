@@ -1,0 +1,91 @@
+/**
+ * @module label/known_page: a page that is known to work, because this model has answered it before.
+ * Asking for it tells pages that fail from an API that fails (`engine/health.ts`). It costs a page
+ * each time it is answered, so it is asked for only where nothing else can tell, and said so. Its
+ * answer is not stored: there is one.
+ */
+
+import { RunError, StoreError } from "../base/errors.ts";
+import { type ImageSource, locateImage } from "../dataset/image_location.ts";
+import type { OutputRow } from "../dataset/row.ts";
+import type { ImageFile, Outcome } from "../engine/engine.ts";
+import { type Accepted, ImageLoader } from "./images.ts";
+import { Budget } from "../base/budget.ts";
+
+/** Rows that are tried for an image that can still be read. */
+const ROWS_TRIED = 5;
+
+/** What {@linkcode KnownPage} works with. */
+export interface KnownPageOptions {
+  /** Rows that were answered before; read only if this process has met no such image. */
+  readonly rows: () => AsyncIterable<OutputRow>;
+  /** Where their images may lie. */
+  readonly images: ImageSource;
+  /** What the engine takes. */
+  readonly engine: Accepted;
+  /** Told of each page that was paid for to tell failing pages from a failing API. */
+  readonly note: (message: string, facts?: Record<string, unknown>) => void;
+}
+
+/** Holds one image at most: the smallest that was met. */
+export class KnownPage {
+  readonly #options: KnownPageOptions;
+  #image: ImageFile | undefined;
+  #search: Promise<void> | undefined;
+  #asking: Promise<unknown> | undefined;
+
+  /** Knows none at first. @param options Where to look for one. */
+  constructor(options: KnownPageOptions) {
+    this.#options = options;
+  }
+
+  /** An image whose answer is stored, readable, and of one page. A small one is copied. */
+  remember(image: ImageFile): void {
+    const known = this.#image?.bytes.byteLength ?? Infinity;
+    if (image.bytes.byteLength < known) this.#image = { ...image, bytes: image.bytes.slice() };
+  }
+
+  /** The image; `undefined` if none is known, nor found among the rows that are done. */
+  async find(signal: AbortSignal): Promise<ImageFile | undefined> {
+    if (!this.#image) await (this.#search ??= this.#lookFor(signal));
+    return this.#image;
+  }
+
+  /** Asks for it, once for all who want to at one time. */
+  async once<T>(ask: () => Promise<T>): Promise<T> {
+    return await ((this.#asking as Promise<T> | undefined) ??= ask().finally(() =>
+      this.#asking = undefined
+    ));
+  }
+
+  /** It was asked for. @param pages Pages billed. */
+  asked(outcome: Outcome, pages: number): void {
+    if (outcome.kind !== "answered") return;
+    this.#options.note(
+      "the API answered a page that it had answered before, which was asked for to tell failing " +
+        `pages from a failing API; pages billed for that: ${pages}`,
+      { control_pages: pages },
+    );
+  }
+
+  async #lookFor(signal: AbortSignal): Promise<void> {
+    const { rows, images, engine } = this.#options;
+    // A budget of its own: the run's may be full of images that wait for what this one shows.
+    const loader = new ImageLoader(images, new Budget(engine.maxBytes), engine);
+    let tried = 0;
+    try {
+      for await (const { image_path, metadata } of rows()) {
+        if (metadata.status === "failed" || metadata.billed_pages !== 1) continue;
+        if (!locateImage(image_path, images)) continue;
+        const { image, release } = await loader.load(image_path, signal);
+        if (image && image.sha256 === metadata.image_sha256) this.remember(image);
+        release();
+        if (this.#image || ++tried === ROWS_TRIED) return;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      // A fault of the store is met, and reported, by those who need what it holds.
+      if (!(error instanceof StoreError || error instanceof RunError)) throw error;
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * @module label/readable_guard: ends a run whose answers can't be read before all its pages are paid
+ * for. A page whose answer can't be read is a failed row; several alike in a row are a change of the
+ * API or a defect of ours, unless a page that is known to work is answered as ever.
+ */
+
+import { RunError } from "../base/errors.ts";
+import type { Parsed } from "../base/json.ts";
+import type { Answer } from "../engine/engine.ts";
+
+/** So many answers that can't be read for the same reason, none readable in between, are too many. */
+export const ALIKE_UNREADABLE = 5;
+/** Stored answers that the message names. */
+const EXAMPLES = 2;
+
+/** What {@linkcode ReadableGuard} works with. */
+export interface ReadableGuardOptions {
+  /** Whether the run goes on regardless. */
+  readonly noGuard: boolean;
+  /**
+   * Asks for a page whose answer could be read before.
+   *
+   * @returns Whether it can be read now; `undefined` where that can't be found out.
+   */
+  readonly readsKnownPage: () => Promise<boolean | undefined>;
+  /** Whether answers of this run are known to be readable. */
+  readonly known: boolean;
+}
+
+/** Counts answers that can't be read. */
+export class ReadableGuard {
+  readonly #options: ReadableGuardOptions;
+  #known: boolean;
+  #limit = ALIKE_UNREADABLE;
+  #problem = "";
+  #keys = new Set<string>();
+  #looking: Promise<void> | undefined;
+
+  /** Nothing was read at first. @param options What to judge by. */
+  constructor(options: ReadableGuardOptions) {
+    this.#options = options;
+    this.#known = options.known;
+  }
+
+  /**
+   * Takes note of an answer that is stored.
+   *
+   * @param key Its key.
+   * @param paid Whether it was paid for just now. One that was found costs nothing; it counts only
+   *   while no answer at all is known to be readable.
+   * @throws {RunError} `api` if there is no sense in paying for more
+   */
+  async judge(read: Parsed<Answer>, key: string, paid: boolean): Promise<void> {
+    if (read.problem === undefined) {
+      this.#known = true;
+      this.#keys.clear();
+      return;
+    }
+    if (this.#options.noGuard || this.#known && !paid) return;
+    // Alike but for positions: `pages.0.words.17.text`.
+    const problem = read.problem.replace(/\d+/g, "0");
+    if (problem !== this.#problem) this.#keys.clear();
+    this.#problem = problem;
+    this.#keys.add(key);
+    if (this.#keys.size < this.#limit) return;
+    await (this.#looking ??= this.#look(read.problem).finally(() => this.#looking = undefined));
+  }
+
+  async #look(problem: string): Promise<void> {
+    if (this.#known && await this.#options.readsKnownPage()) {
+      // These pages are like that. Each look costs a page, so the next one is further away.
+      this.#limit *= 2;
+      this.#keys.clear();
+      return;
+    }
+    const examples = [...this.#keys].slice(0, EXAMPLES).join(", ");
+    throw new RunError(
+      "api",
+      `${this.#keys.size} answers in a row can't be read (${problem}), for example ${examples}; ` +
+        "they are paid for and kept. Report it: a version that reads them takes them from there; " +
+        "--no-guard fails such pages and goes on",
+    );
+  }
+}

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import type { RunError } from "../base/errors.ts";
+import type { Parsed } from "../base/json.ts";
+import type { Answer } from "../engine/engine.ts";
+import { ALIKE_UNREADABLE, ReadableGuard } from "./readable_guard.ts";
+
+const GOOD: Parsed<Answer> = { value: { modelVersion: null, pages: [] as never } };
+
+function bad(n: number): Parsed<Answer> {
+  return { problem: `pages.0.words.${n}.confidence: Too big` };
+}
+
+function make({ noGuard = false, known = false, reads = undefined as boolean | undefined } = {}) {
+  const bench = { looks: 0, guard: undefined as unknown as ReadableGuard };
+  bench.guard = new ReadableGuard({
+    noGuard,
+    known,
+    readsKnownPage: () => {
+      bench.looks++;
+      return Promise.resolve(reads);
+    },
+  });
+  return bench;
+}
+
+/** How many unreadable answers it takes to end a run. */
+async function endsAfter(guard: ReadableGuard, most: number, paid = true): Promise<number> {
+  for (let n = 1; n <= most; n++) {
+    try {
+      await guard.judge(bad(n), `responses/${n}`, paid);
+    } catch (error) {
+      const { exit, message } = error as RunError;
+      assert.equal(exit, "api");
+      assert.match(message, /confidence: Too big.*responses\/1, responses\/2;.*--no-guard/);
+      return n;
+    }
+  }
+  return Infinity;
+}
+
+Deno.test("ReadableGuard ends a run whose first answers can't be read, paid for or found", async () => {
+  assert.equal(await endsAfter(make().guard, 50), ALIKE_UNREADABLE);
+  assert.equal(await endsAfter(make().guard, 50, false), ALIKE_UNREADABLE);
+  assert.equal(await endsAfter(make({ noGuard: true }).guard, 50), Infinity);
+});
+
+Deno.test("ReadableGuard counts an answer once, and only alike ones in a row", async () => {
+  const { guard } = make();
+  for (let n = 0; n < 50; n++) await guard.judge(bad(n), "responses/the same", true);
+  for (let n = 0; n < 50; n++) {
+    await guard.judge({ problem: n % 2 ? "width: not a number" : "pages: none" }, `${n}`, true);
+  }
+});
+
+Deno.test("ReadableGuard asks for a page that could be read before it ends a run that has read some", async () => {
+  for (const reads of [false, undefined]) {
+    const bench = make({ known: true, reads });
+    assert.equal(await endsAfter(bench.guard, 50), ALIKE_UNREADABLE);
+    assert.equal(bench.looks, 1);
+  }
+  const fine = make({ reads: true });
+  await fine.guard.judge(GOOD, "responses/0", true);
+  assert.equal(await endsAfter(fine.guard, 40), Infinity);
+  // After 5, 10 more, 20 more: a cluster of odd pages costs little.
+  assert.equal(fine.looks, 3);
+});
+
+Deno.test("ReadableGuard pays for nothing where answers were found", async () => {
+  const bench = make({ known: true, reads: true });
+  assert.equal(await endsAfter(bench.guard, 40, false), Infinity);
+  assert.equal(bench.looks, 0);
+});

@@ -1,0 +1,123 @@
+/**
+ * @module label/row_memory: what rows may take of the memory, in bytes: those under way, and those that
+ * are made and wait for one before them or for the end of their batch. When it is used up no row
+ * starts; what has started always goes on, so the row that all wait for does, too.
+ */
+
+import { packRow, unpackRow } from "../dataset/packed_row.ts";
+import type { OutputRow } from "../dataset/row.ts";
+import { outputBytes } from "../dataset/row_bytes.ts";
+
+/** Bytes of rows at once; a single row that is larger passes alone. */
+export const ROW_MEMORY = 48 << 20;
+/** The share of waiting rows that may stay objects: packing takes time, and few ever need it. */
+const AS_OBJECTS = 1 / 3;
+/** What packing leaves of a row, about. */
+const PACKED = 1 / 8;
+/** How much the latest row counts when the size of the next is guessed. */
+const LATEST = 1 / 8;
+
+/** A made row that waits. */
+export interface HeldRow {
+  /** Takes it out; once. */
+  take(): OutputRow;
+  /** Lets go of it instead. */
+  drop(): void;
+}
+
+/** The memory of rows. */
+export class RowMemory {
+  readonly #capacity: number;
+  /** Bytes of rows that are made: as objects, packed, encoded. */
+  #made = 0;
+  /** Of these, rows as objects. */
+  #objects = 0;
+  #rowsUnderWay = 0;
+  #bytesUnderWay = 0;
+  /** What a made row takes while it waits, by those of late. */
+  #usual = 0;
+  #wake: (() => void) | undefined;
+  /** Who sends a batch before it is done. */
+  #sender: object | undefined;
+
+  /** All is free at first. @param capacity Bytes, greater than 0. */
+  constructor(capacity = ROW_MEMORY) {
+    this.#capacity = capacity;
+  }
+
+  /** Bytes in use, those that rows under way will need once they are made among them. */
+  get used(): number {
+    return this.#made + this.#bytesUnderWay + this.#rowsUnderWay * this.#usual;
+  }
+
+  /**
+   * Waits until there is room for another row, or none is under way: then nothing would make room.
+   * For one caller at a time.
+   *
+   * @param bytes What the row takes by itself.
+   * @returns Call it when the row is made, or has failed.
+   * @throws The signal's reason, if it aborts before.
+   */
+  async start(bytes: number, signal: AbortSignal): Promise<() => void> {
+    signal.throwIfAborted();
+    while (this.#rowsUnderWay > 0 && this.used + bytes + this.#usual > this.#capacity) {
+      const woken = Promise.withResolvers<void>();
+      const stop = () => woken.reject(signal.reason);
+      signal.addEventListener("abort", stop, { once: true });
+      this.#wake = woken.resolve;
+      await woken.promise.finally(() => signal.removeEventListener("abort", stop));
+    }
+    this.#rowsUnderWay++;
+    this.#bytesUnderWay += bytes;
+    let ended = false;
+    return () => {
+      if (ended) return;
+      ended = true;
+      this.#rowsUnderWay--;
+      this.#bytesUnderWay -= bytes;
+      this.#wake?.();
+    };
+  }
+
+  /** Keeps a made row until it is taken, packed where many wait already. */
+  hold(row: OutputRow): HeldRow {
+    const asObject = outputBytes(row);
+    if (this.#objects + asObject <= this.#capacity * AS_OBJECTS) {
+      this.#objects += asObject;
+      this.#expect(asObject * PACKED);
+      this.count(asObject);
+      const drop = () => {
+        this.#objects -= asObject;
+        this.count(-asObject);
+      };
+      return { drop, take: () => (drop(), row) };
+    }
+    const packed = packRow(row);
+    const bytes = packed.byteLength;
+    this.#expect(bytes);
+    this.count(bytes);
+    const drop = () => this.count(-bytes);
+    return { drop, take: () => (drop(), unpackRow(packed)) };
+  }
+
+  #expect(bytes: number): void {
+    this.#usual += (bytes - this.#usual) * LATEST;
+  }
+
+  /** Counts bytes that made rows take more, or less if negative. */
+  count(bytes: number): void {
+    this.#made += bytes;
+    if (bytes < 0) this.#wake?.();
+  }
+
+  /** Whether `sender` may send its batch before it is done; one at a time may, until it is released. */
+  claimUpload(sender: object): boolean {
+    this.#sender ??= sender;
+    return this.#sender === sender;
+  }
+
+  /** Lets another one send. */
+  releaseUpload(sender: object): void {
+    if (this.#sender === sender) this.#sender = undefined;
+  }
+}

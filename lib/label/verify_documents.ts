@@ -1,0 +1,234 @@
+/**
+ * @module label/verify_documents: holds what a run's documents say of it against what its rows and
+ * stored answers show: manifest, footers, result, ledger. Only reads.
+ *
+ * What a ledger has beyond the rows is no finding: it may know of rows of an earlier input, and of
+ * answers that were asked for again. Times, and the names of program and Batch job, can't be proven.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import { StoreError } from "../base/errors.ts";
+import { parseJsonAs } from "../base/json.ts";
+import type { Finding } from "../dataset/check_row.ts";
+import { SCHEMA_VERSION } from "../dataset/row.ts";
+import {
+  type CheckpointFooter,
+  type Ledger,
+  type Manifest,
+  OUTPUT_FOOTER_KEY,
+  type OutputFooter,
+  outputFooter,
+  type RowCounts,
+  type Spent,
+} from "../state/documents.ts";
+import { findResult } from "../state/finish.ts";
+import type { CheckpointKeys } from "../state/keys.ts";
+import { addSpent, nothingSpent, readLedger } from "../state/ledger.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
+
+/** Told of each finding. */
+export type Found = (finding: Finding) => void;
+
+/** What rows and their stored answers come to. */
+export interface Shown {
+  /** By how they ended. */
+  readonly counts: RowCounts;
+  /** What they have cost. */
+  readonly spent: Spent;
+  /** Whether every stored answer could be read, so that `spent` is all there is. */
+  known: boolean;
+}
+
+/** A manifest beside the input that lies there, and beside this version. */
+export function checkManifest(
+  url: string,
+  manifest: Manifest,
+  dataset: string,
+  input: { readonly url: string; readonly info: ObjectInfo; readonly rows: number },
+  found: Found,
+): void {
+  const { etag, size: bytes } = input.info;
+  if (etag !== manifest.input.etag) {
+    found({
+      code: "input_changed",
+      message: `${input.url} is not the input of the run: ETag ${etag}, ` +
+        `in the manifest ${manifest.input.etag}`,
+    });
+  }
+  // Of another input, other figures are true.
+  const figures = etag === manifest.input.etag ? { bytes, rows: input.rows } : {};
+  const expected: Partial<Manifest> = {
+    dataset,
+    input: { ...manifest.input, url: input.url, ...figures },
+    schema_version: SCHEMA_VERSION,
+  };
+  compare("manifest", `${url}:`, { ...manifest, ...expected }, manifest, found);
+}
+
+/** What the output says of itself. @param keyValues Of its footer. */
+export function checkOutputFooter(
+  url: string,
+  keyValues: Readonly<Record<string, string>>,
+  { dataset, input, engine, model, schema_version }: Manifest,
+  found: Found,
+): void {
+  const parsed = parseJsonAs(outputFooter, keyValues[OUTPUT_FOOTER_KEY] ?? "");
+  if (parsed.problem !== undefined) {
+    found({ code: "output", message: `${url}: its footer is foreign: ${parsed.problem}` });
+    return;
+  }
+  const expected: OutputFooter = {
+    dataset,
+    input: input.url,
+    input_etag: input.etag,
+    engine,
+    model,
+    schema_version,
+  };
+  compare("output", `${url}: its footer:`, expected, parsed.value, found);
+}
+
+/** What a checkpoint says of its rows. @param shown What they are, and come to. */
+export function checkCheckpointFooter(
+  url: string,
+  footer: CheckpointFooter,
+  shown: Shown,
+  found: Found,
+): void {
+  compare("checkpoint", `${url}: its footer: counts:`, shown.counts, footer.counts, found);
+  if (!shown.known) return;
+  const spent = { ...shown.spent };
+  // Rows that failed once and were made anew since have kept their attempts.
+  spent.failed_attempts = Math.max(spent.failed_attempts, footer.spent.failed_attempts);
+  compare("checkpoint", `${url}: its footer: spent:`, spent, footer.spent, found);
+}
+
+/** Where {@linkcode checkTotals} looks. */
+export interface Finished {
+  /** The store of everything. */
+  readonly store: Store;
+  /** Names of the state. */
+  readonly keys: CheckpointKeys;
+  /** The run. */
+  readonly manifest: Manifest;
+  /** The output. */
+  readonly output: ObjectInfo;
+}
+
+/**
+ * The result and the ledger.
+ *
+ * @param shown By the rows of the output; `undefined` if they can't be read to the end.
+ * @param footers Of the checkpoints; `undefined` if one can't be read.
+ * @throws {StoreError} when the store fails
+ */
+export async function checkTotals(
+  { store, keys, manifest, output }: Finished,
+  shown: Shown | undefined,
+  footers: readonly CheckpointFooter[] | undefined,
+  found: Found,
+): Promise<void> {
+  const resultUrl = `${store.url}/${keys.result}`;
+  const result = await findResult(store, keys, manifest, output.key);
+  if (!result) {
+    found({ code: "result", message: `${resultUrl} does not vouch for the output` });
+  } else {
+    compare("result", `${resultUrl}: output.bytes`, output.size, result.output.bytes, found);
+    if (shown) compare("counts", `${resultUrl}:`, shown.counts, result.counts, found);
+  }
+  const inCheckpoints = nothingSpent();
+  for (const { spent } of footers ?? []) addSpent(inCheckpoints, spent);
+  if (result && footers) {
+    compare("result", `${resultUrl}: spent:`, inCheckpoints, result.spent, found);
+  }
+  let ledger: Ledger | undefined;
+  try {
+    ledger = await readLedger(store, keys.ledger);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.kind === "unsupported")) throw error;
+    found({ code: "ledger", message: error.message });
+    return;
+  }
+  const url = `${store.url}/${keys.ledger}`;
+  if (ledger) compare("ledger", `${url}: dataset`, manifest.dataset, ledger.dataset, found);
+  checkBills(`${store.url}/${keys.root}`, url, shown, footers && inCheckpoints, ledger, found);
+  // Runs whose answers lie below this engine and model have asked for no other.
+  for (const runId of new Set([manifest.run_id, ...Object.keys(inCheckpoints.runs)])) {
+    const entry = ledger?.runs[runId];
+    if (!entry) {
+      const message = `${url}: run ${runId} has no entry`;
+      if (runId === manifest.run_id) found({ code: "ledger", message });
+      continue; // any other one is missed among the bills
+    }
+    const { engine, model } = manifest;
+    compare("ledger", `${url}: run ${runId}:`, { ...entry, engine, model }, entry, found);
+    if (runId !== manifest.run_id || entry.answers_reused >= inCheckpoints.answers_reused) continue;
+    const expected = { answers_reused: inCheckpoints.answers_reused };
+    compare("ledger", `${url}: run ${runId}:`, expected, entry, found);
+  }
+}
+
+/** What runs were billed: checkpoints say what stored answers do, the ledger at least that. */
+function checkBills(
+  root: string,
+  ledgerUrl: string,
+  shown: Shown | undefined,
+  inCheckpoints: Spent | undefined,
+  ledger: Ledger | undefined,
+  found: Found,
+): void {
+  const none = { answers: 0, billed_pages: 0, attempts: 0 };
+  const words = {
+    billed_pages: (n: number) => `bill ${n} pages`,
+    answers: (n: number) => `are ${n}`,
+    attempts: (n: number) => `took ${n} requests`,
+  };
+  const runs = [shown?.spent.runs, inCheckpoints?.runs].flatMap((of) => Object.keys(of ?? {}));
+  for (const runId of new Set(runs)) {
+    const run = shown?.spent.runs[runId] ?? none;
+    const batches = inCheckpoints?.runs[runId] ?? none;
+    const booked = ledger?.runs[runId];
+    for (const name of ["billed_pages", "answers", "attempts"] as const) {
+      const message = `run ${runId}: the stored answers ${words[name](run[name])}, the `;
+      const off = shown?.known && inCheckpoints && batches[name] !== run[name];
+      if (off) {
+        found({ code: "ledger", message: `${root}: ${message}checkpoints ${batches[name]}` });
+      }
+      const least = Math.max(run[name], batches[name]);
+      if (least > (booked?.[name] ?? 0)) {
+        const known = booked?.[name] ?? "none";
+        found({ code: "ledger", message: `${ledgerUrl}: ${message}ledger ${known}` });
+      } else if (!off) continue;
+      break; // what is wrong with the pages is mostly wrong with the rest, too
+    }
+  }
+}
+
+/** A finding if the two differ, naming the first field that does. */
+function compare(
+  code: string,
+  what: string,
+  expected: unknown,
+  actual: unknown,
+  found: Found,
+): void {
+  if (isDeepStrictEqual(expected, actual)) return;
+  found({ code, message: `${what} ${difference(expected, actual)}` });
+}
+
+/**
+ * The first field that differs, with both values, shortened: `a.b should be 1: it is 2`. Fields that
+ * only `actual` has count, too.
+ */
+export function difference(expected: unknown, actual: unknown, path = ""): string {
+  const isObject = (value: unknown): value is Record<string, unknown> =>
+    typeof value === "object" && value !== null && !(value instanceof Date);
+  if (isObject(expected) && isObject(actual)) {
+    for (const key of Object.keys({ ...expected, ...actual })) {
+      if (isDeepStrictEqual(expected[key], actual[key])) continue;
+      return difference(expected[key], actual[key], path ? `${path}.${key}` : key);
+    }
+  }
+  const short = (value: unknown) => (JSON.stringify(value) ?? "nothing").slice(0, 60);
+  return `${path && `${path} `}should be ${short(expected)}: it is ${short(actual)}`;
+}

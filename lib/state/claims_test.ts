@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { MemoryStore } from "../../dev/testing/memory_store.ts";
+import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
+import { StoreError } from "../base/errors.ts";
+import { CLAIM_MS, Claims } from "./claims.ts";
+import { acquireLease, type Lease } from "./lease.ts";
+import { CheckpointKeys, claimKey, meetingKey } from "./keys.ts";
+
+const SHA = "ab".repeat(32);
+const CLAIM = claimKey("engine", "model", SHA);
+const LEASE_MS = 30_000;
+
+/** Runs in one store, each with its lease and its claims. */
+class World {
+  readonly clock = new VirtualClock();
+  readonly store = new MemoryStore();
+  readonly notes: string[] = [];
+
+  /** A run of a data set. */
+  async run(dataset: string, holder = dataset, conditional = true) {
+    const { store, clock } = this;
+    const keys = new CheckpointKeys("checkpoints/", dataset);
+    const note = (message: string) => this.notes.push(`${holder}: ${message}`);
+    const stop = new AbortController();
+    const lease: Lease = await clock.run(acquireLease({
+      ...{ store, key: keys.lease, owner: holder, holder, clock, note, stop: stop.signal },
+      ttlMs: LEASE_MS,
+    }));
+    const claims = new Claims({
+      ...{ store, keys, engine: "engine", model: "model", owner: holder, holder, clock, note },
+      leaseMs: LEASE_MS,
+      conditional,
+      stop: stop.signal,
+    });
+    return { lease, claims, stop };
+  }
+
+  answered = false;
+  /** Whether the answer is there. */
+  readonly look = () => Promise.resolve(this.answered);
+
+  claim(): Record<string, unknown> | undefined {
+    const bytes = this.store.objects.get(CLAIM);
+    return bytes && JSON.parse(new TextDecoder().decode(bytes));
+  }
+
+  pass(ms: number): Promise<void> {
+    return this.clock.run(this.clock.sleep(ms));
+  }
+
+  /** Asks for the image, for a while. */
+  async ask(claims: Claims, ms: number): Promise<"asked" | "found"> {
+    using _claim = await claims.take(SHA, this.look);
+    if (this.answered) return "found";
+    await this.clock.sleep(ms);
+    this.answered = true;
+    return "asked";
+  }
+}
+
+async function end(...runs: { lease: Lease; claims: Claims }[]): Promise<void> {
+  for (const { lease, claims } of runs) {
+    await claims[Symbol.asyncDispose]();
+    await lease[Symbol.asyncDispose]();
+  }
+}
+
+Deno.test("Claims of a run that is alone cost one listing, and one small look now and then", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const requests: string[] = [];
+  world.store.before = (operation, key) => {
+    if (!key.endsWith("lease.json")) requests.push(`${operation} ${key}`);
+  };
+  assert.equal(await world.clock.run(world.ask(a.claims, 1_000)), "asked");
+  assert.deepEqual(requests, ["list checkpoints/"]);
+  await world.pass(59_000);
+  assert.ok(requests.length <= 7, requests.join("\n"));
+  assert.equal(world.claim(), undefined);
+  await world.clock.run(end(a));
+});
+
+Deno.test("Claims keep a run that comes later off what the first is asking for", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const first = world.ask(a.claims, 100_000); // begun before anybody else was there
+  await world.pass(1_000);
+  const b = await world.run("b");
+  const second = world.ask(b.claims, 1_000);
+  await world.pass(20_000);
+  assert.equal(world.claim()?.holder, "a");
+  assert.match(
+    world.notes.join("\n"),
+    /^b: a \(s3:\/\/memory\/checkpoints\/a\/lease\.json\) is at/m,
+  );
+  assert.match(world.notes.join("\n"), /^a: b \(.*\) has come to work in this store/m);
+  assert.deepEqual(await world.clock.run(Promise.all([first, second])), ["asked", "found"]);
+  await world.clock.run(end(a, b));
+  assert.equal(world.claim(), undefined);
+});
+
+Deno.test("Claims of a process that died are taken over after their time, by one of those who wait", async () => {
+  const world = new World();
+  const runs = [await world.run("a"), await world.run("b"), await world.run("c")];
+  for (const { claims } of runs) {
+    const claim = await world.clock.run(claims.take("cd".repeat(32), world.look));
+    claim[Symbol.dispose](); // by now each knows that others are there
+    await world.pass(20_000);
+  }
+  const dead = { format: "pseudolabel-claim/1", lease: "checkpoints/d/lease.json", holder: "d" };
+  const renewed_at = new Date(world.clock.now()).toISOString();
+  world.store.put(CLAIM, JSON.stringify({ ...dead, owner: "d", ttl_ms: CLAIM_MS, renewed_at }));
+  const begin = world.clock.now();
+  const asked = await world.clock.run(
+    Promise.all(runs.map(({ claims }) => world.ask(claims, 5_000))),
+  );
+  assert.deepEqual(asked.toSorted(), ["asked", "found", "found"]);
+  const waited = world.clock.now() - begin;
+  assert.ok(waited >= CLAIM_MS && waited < 2 * CLAIM_MS, `${waited} ms`);
+  await world.clock.run(end(...runs));
+});
+
+Deno.test("Claims of the data set's own earlier process are over at once", async () => {
+  const world = new World();
+  const other = await world.run("b");
+  const a = await world.run("a", "second process");
+  const before = {
+    format: "pseudolabel-claim/1",
+    lease: "checkpoints/a/lease.json",
+    holder: "first",
+  };
+  const renewed_at = new Date(world.clock.now()).toISOString();
+  world.store.put(
+    CLAIM,
+    JSON.stringify({ ...before, owner: "first", ttl_ms: CLAIM_MS, renewed_at }),
+  );
+  const begin = world.clock.now();
+  assert.equal(await world.clock.run(world.ask(a.claims, 1_000)), "asked");
+  assert.ok(world.clock.now() - begin < CLAIM_MS / 2);
+  await world.clock.run(end(a, other));
+});
+
+Deno.test("Claims know nobody in a run of another model, or in one that died long ago", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const text = JSON.stringify({
+    ...{ format: "pseudolabel-manifest/1", run_id: "r", dataset: "a", engine: "engine" },
+    ...{ model: "another", batch_size: 1, schema_version: "v1.0", batch_job_id: null },
+    ...{ created_at: "2026-11-01T00:00:00.000Z", created_by: "x" },
+    input: { url: "s3://x", etag: "e", bytes: 1, rows: 1 },
+  });
+  world.store.put("checkpoints/a/manifest.json", text);
+  const lease = JSON.parse(
+    new TextDecoder().decode(world.store.objects.get("checkpoints/a/lease.json")),
+  );
+  const renewed_at = new Date(world.clock.now() - 3_600_000).toISOString();
+  world.store.put("checkpoints/dead/lease.json", JSON.stringify({ ...lease, renewed_at }));
+  world.store.put("checkpoints/odd/lease.json", "no lease");
+  const b = await world.run("b");
+  const begin = world.clock.now();
+  assert.equal(await world.clock.run(world.ask(b.claims, 1_000)), "asked");
+  assert.equal(world.clock.now() - begin, 1_000);
+  assert.ok(!world.store.writes.some((key) => key.startsWith("claims/")));
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("Claims are renewed while a page takes long, and end with the run", async () => {
+  const world = new World();
+  const [a, b] = [await world.run("a"), await world.run("b")];
+  const asking = world.ask(a.claims, 10 * CLAIM_MS);
+  await world.pass(20_000);
+  const waiting = world.ask(b.claims, 1_000);
+  await world.pass(5 * CLAIM_MS);
+  assert.equal(world.claim()?.holder, "a");
+  assert.deepEqual(await world.clock.run(Promise.all([asking, waiting])), ["asked", "found"]);
+  const claim = world.clock.run(a.claims.take("ef".repeat(32), () => Promise.resolve(false)));
+  await claim;
+  await world.clock.run(end(a, b));
+  assert.deepEqual([...world.store.objects.keys()].filter((key) => key.startsWith("claims/")), [
+    meetingKey("engine", "model"),
+  ]);
+});
+
+Deno.test("Claims end when the other run does, and waiting for one ends with the run", async () => {
+  const world = new World();
+  const [a, b] = [await world.run("a"), await world.run("b")];
+  await world.clock.run(world.ask(b.claims, 1_000));
+  await world.clock.run(end(a));
+  await world.pass(130_000);
+  world.answered = false;
+  const writes = world.store.writes.length;
+  await world.clock.run(world.ask(b.claims, 1_000));
+  assert.deepEqual(world.store.writes.slice(writes).filter((key) => key === CLAIM), []);
+  await world.clock.run(end(b));
+
+  const again = new World();
+  const [c, d] = [await again.run("c"), await again.run("d")];
+  const held = await again.clock.run(c.claims.take(SHA, again.look));
+  const waiting = again.ask(d.claims, 1_000);
+  await again.pass(20_000);
+  const reason = new Error("stop");
+  d.stop.abort(reason);
+  await assert.rejects(again.clock.run(waiting), (error) => error === reason);
+  held[Symbol.dispose]();
+  await again.clock.run(end(c, d));
+});
+
+Deno.test("Claims are done without where the store has no conditional writes, or forbids them", async () => {
+  const without = new World();
+  const [a, b] = [await without.run("a", "a", false), await without.run("b", "b", false)];
+  await without.clock.run(Promise.all([a, b].map(({ claims }) => without.ask(claims, 1_000))));
+  assert.ok(!without.store.writes.some((key) => key.startsWith("claims/")));
+  await without.clock.run(end(a, b));
+
+  const denied = new World();
+  const runs = [await denied.run("a"), await denied.run("b")];
+  denied.store.before = (operation, key) => {
+    if (operation === "write" && key.startsWith("claims/")) throw new StoreError("denied", "403");
+  };
+  for (const { claims } of runs) {
+    denied.answered = false;
+    assert.equal(await denied.clock.run(denied.ask(claims, 1_000)), "asked");
+  }
+  assert.match(denied.notes.join("\n"), /403.*may be paid twice/);
+  await denied.clock.run(end(...runs));
+});

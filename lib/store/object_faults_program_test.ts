@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { type Bench, message, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
+import type { Fault } from "../../dev/doubles/s3/server.ts";
+import { queryRows } from "../../dev/testing/fixtures.ts";
+
+/** What a store may say of one object, the row's code, and what its message must say. */
+const OF_ONE_OBJECT: readonly [fault: Fault & { code: string }, code: string, says: RegExp][] = [
+  [{ status: 400, code: "KMS.DisabledException" }, "image_unreadable", /KMS key.*enable it/],
+  [
+    {
+      status: 400,
+      code: "InvalidRequest",
+      message: "The object was stored using a form of Server Side Encryption.",
+    },
+    "image_unreadable",
+    /SSE-C/,
+  ],
+  [{ status: 400, code: "KeyTooLongError" }, "image_unreadable", /longer than the store takes/],
+  [{ status: 400, code: "XMinioInvalidObjectName" }, "image_unreadable", /takes no such key/],
+  [{ status: 400, code: "SomethingElse" }, "image_unreadable", /refuses the request/],
+  [{ status: 403, code: "InvalidObjectState" }, "image_archived", /archived.*restore/],
+  [{ status: 403, code: "AccessDenied" }, "image_denied", /s3:GetObject/],
+  [
+    { status: 403, code: "AccessDenied", message: "not authorized to perform: kms:Decrypt" },
+    "image_denied",
+    /allow kms:Decrypt/,
+  ],
+  [{ status: 405, code: "MethodNotAllowed" }, "image_unreadable", /can't be had this way/],
+  [{ status: 410, code: "Gone" }, "image_unreadable", /gone for good/],
+  [{ status: 412, code: "PreconditionFailed" }, "image_unreadable", /412/],
+  [{ status: 451, code: "UnavailableForLegalReasons" }, "image_unreadable", /legal reasons/],
+];
+
+Deno.test("what a store says of one image fails its row, with the store's code and advice", async () => {
+  const n = OF_ONE_OBJECT.length;
+  await using bench = await openBench(rows(n + 3));
+  bench.s3.fault = ({ key }) =>
+    OF_ONE_OBJECT[Number(/^images\/(\d+)\./.exec(key)?.[1] ?? NaN)]?.[0];
+  const ended = await bench.run(["--max-failure-rate", "1"]);
+  assert.equal(ended.code, 0, ended.stderr);
+  const output = await queryRows(
+    (await bench.store.read(OUTPUT)).bytes,
+    "SELECT metadata.error_code AS code, metadata.error_message AS message FROM parquet_file",
+  );
+  for (const [i, [{ code: said }, code, says]] of OF_ONE_OBJECT.entries()) {
+    assert.equal(output[i].code, code, said);
+    assert.match(String(output[i].message), says);
+    if (said !== "PreconditionFailed") assert.ok(String(output[i].message).includes(said), said);
+  }
+  assert.deepEqual(output.slice(n).map(({ code }) => code), [null, null, null]);
+  assert.equal(bench.api.billedPages, 3);
+});
+
+Deno.test("the same of the input or of state ends the run with 4, and says which object", async () => {
+  const cases: readonly [hit: RegExp, fault: Fault, says: RegExp][] = [
+    [/^data\/processed\/demo\.parquet$/, { status: 400, code: "KMS.DisabledException" }, /KMS key/],
+    [/^data\/processed\/demo\.parquet$/, { status: 403, code: "InvalidObjectState" }, /restore it/],
+    [/manifest\.json$/, { status: 400, code: "KeyTooLongError" }, /longer than the store takes/],
+    [/^responses\//, { status: 405, code: "MethodNotAllowed" }, /can't be had this way/],
+  ];
+  for (const [hit, fault, says] of cases) {
+    await using bench = await openBench(rows(2));
+    bench.s3.fault = ({ key }) => hit.test(key) ? fault : undefined;
+    const ended = await bench.run();
+    assert.equal(ended.code, 4, ended.stderr);
+    assert.match(message(ended), says);
+    assert.match(
+      message(ended),
+      hit.source.startsWith("^data") ? /demo\.parquet/ : /s3:\/\/bench\//,
+    );
+    assert.equal(bench.api.billedPages, 0);
+  }
+});
+
+Deno.test("credentials that fail in the middle end the run instead of failing its rows", async () => {
+  await using bench = await openBench(rows(8));
+  bench.s3.fault = ({ key }) =>
+    key === "images/6.png" ? { status: 403, code: "SignatureDoesNotMatch" } : undefined;
+  const ended = await bench.run();
+  assert.equal(ended.code, 4, ended.stderr);
+  assert.match(message(ended), /images\/6\.png.*check AWS_ACCESS_KEY_ID/);
+});
+
+Deno.test("one image that always breaks off or answers 500 is one failed row", async () => {
+  await using bench = await openBench(rows(60));
+  bench.s3.fault = ({ key, method }) => {
+    if (method !== "GET") return undefined;
+    if (key === "images/3.png") return { status: 500, code: "InternalError" };
+    return key === "images/4.png" ? "short_body" : undefined;
+  };
+  const ended = await bench.run(["--lease-seconds", "30", "--rate", "2"]);
+  assert.equal(ended.code, 0, ended.stderr);
+  const failures = ended.events.filter(({ event }) => event === "failure");
+  assert.deepEqual(failures.map(({ code }) => code), ["image_unreadable", "image_unreadable"]);
+  assert.equal(bench.api.billedPages, 58);
+});
+
+/** What gateways make of a good answer. */
+const GATEWAYS: Record<string, Bench["s3"]["reply"]> = {
+  "a body without Content-Length": ({ method, bucket, key }, response) => {
+    if (method !== "GET" || key === "" || bucket === "" || !response.ok) return response;
+    const headers = new Headers(response.headers);
+    headers.delete("content-length");
+    return new Response(response.body?.pipeThrough(new TransformStream()), {
+      status: response.status,
+      headers,
+    });
+  },
+  "weak ETags": ({ method }, response) => {
+    const etag = response.headers.get("etag");
+    if (etag && method !== "PUT") response.headers.set("etag", `W/${etag}`);
+    return response;
+  },
+  "no ETags on reading": ({ method }, response) => {
+    if (method !== "PUT") response.headers.delete("etag");
+    return response;
+  },
+  "an ETag of its own": ({ method }, response) => {
+    const etag = response.headers.get("etag");
+    if (etag && method === "HEAD") response.headers.set("etag", `${etag.slice(0, -1)}-gzip"`);
+    return response;
+  },
+};
+
+for (const [what, reply] of Object.entries(GATEWAYS)) {
+  Deno.test(`a gateway that gives ${what} is read`, async () => {
+    await using bench = await openBench(rows(5));
+    bench.s3.reply = (request, response) =>
+      /^(data|images)\//.test(request.key) ? reply!(request, response) : response;
+    const ended = await bench.run();
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.match(ended.stdout, /^ {2}failed +0$/m);
+    assert.equal(bench.api.billedPages, 5);
+    const again = await bench.run();
+    assert.equal(again.code, 0, again.stderr);
+    assert.equal(bench.api.billedPages, 5);
+  });
+}

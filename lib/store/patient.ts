@@ -1,0 +1,346 @@
+/**
+ * @module store/patient: waits out an outage of the store. An operation that fails for good while
+ * nothing else gets an answer either means that the store is down: everybody waits then, one of them
+ * asks now and then, and all go on once there is an answer, whatever it is. An object that fails
+ * while the store answers for others is that object's trouble.
+ *
+ * One {@linkcode Patience} is shared by all that use the stores of a run, and counts each store by
+ * its URL. It waits only for a store that has answered before: a wrong address is said at once.
+ */
+
+import { backoffMs } from "../base/backoff.ts";
+import type { Clock } from "../base/clock.ts";
+import { StoreError } from "../base/errors.ts";
+import { followSignals } from "../base/halt.ts";
+import type { ObjectInfo, ReadOptions, Store, StoredObject } from "./store.ts";
+
+/** First wait between two looks whether an outage is over, milliseconds; it doubles each time. */
+export const FIRST_LOOK_MS = 1_000;
+/** Longest wait between two looks, milliseconds. */
+export const LAST_LOOK_MS = 10_000;
+/**
+ * An object that could not be read so often, each time with all its retries, while the store answered
+ * for others, is not worth holding up its row any longer.
+ */
+const VAIN_READS = 3;
+/** "Answered for others" means so many answers for one other operation that failed meanwhile. */
+const ANSWERS_PER_FAILURE = 3;
+
+/** What {@linkcode Patience} works with. */
+export interface PatienceOptions {
+  /** Longest outage that is waited for, milliseconds, at least 0. */
+  readonly maxOutageMs: number;
+  /** Time. */
+  readonly clock: Clock;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  /** Ends all waiting. */
+  readonly giveUp: AbortSignal;
+  /** Told what people should know. */
+  readonly note: (message: string) => void;
+  /** Told since when a store is down, milliseconds since the epoch; `undefined` when all are up. */
+  readonly onChange?: (downSince: number | undefined) => void;
+}
+
+interface Outage {
+  readonly since: number;
+  /** What the store said, or didn't. */
+  readonly error: StoreError;
+  nextLook: number;
+  waitMs: number;
+  looking: boolean;
+  /** Resolves when the look that is under way is over. */
+  looked: PromiseWithResolvers<void>;
+  /** The last look was answered: operations are let through, and one that succeeds ends it. */
+  open: boolean;
+}
+
+/** What is known of one store. */
+interface Health {
+  /** Asks the store for anything, past all waiting. */
+  readonly look: (signal: AbortSignal) => Promise<unknown>;
+  /** Operations that got an answer, a refusal among them; looks don't count. */
+  answers: number;
+  /** Operations that got none, with all their retries. */
+  failures: number;
+  outage: Outage | undefined;
+}
+
+/** Waits for stores that are down. */
+export class Patience {
+  readonly #options: PatienceOptions;
+  readonly #stores = new Map<string, Health>();
+
+  /** All stores are up at first. */
+  constructor(options: PatienceOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a store is down just now. */
+  get down(): boolean {
+    return [...this.#stores.values()].some(({ outage }) => outage?.open === false);
+  }
+
+  /**
+   * Waits until the stores answer.
+   *
+   * @throws {StoreError} `unavailable` if that takes too long; the signal's reason if it aborts
+   */
+  async up(signal?: AbortSignal): Promise<void> {
+    for (const health of this.#stores.values()) {
+      await this.#wait(health, signal);
+      if (this.#isOver(health)) throw tooLong(health.outage!, health.outage!.error);
+    }
+  }
+
+  /**
+   * The same store, whose operations wait while it is down, and are tried again. An upload in parts
+   * is not tried again, as its parts are gone; it only waits before it begins.
+   *
+   * Where an outage lasts too long, or the waiting was given up, each operation is tried once more and
+   * may end as `unavailable`; an object that can't be read while others can ends as `refused`.
+   */
+  wrap(store: Store): Store {
+    const health = this.#healthOf(store);
+    const run = <T>(
+      signal: AbortSignal | undefined,
+      operation: () => Promise<T>,
+      kind?: "reads" | "once",
+    ) => this.#run(health, signal, operation, kind);
+    return {
+      url: store.url,
+      read(key, options = {}): Promise<StoredObject> {
+        const once = admitOnce(options);
+        return run(options.signal, () => store.read(key, once()), "reads");
+      },
+      stat: (key, options) => run(options?.signal, () => store.stat(key, options), "reads"),
+      write(key, bytes, options = {}): Promise<ObjectInfo> {
+        // So that a later try knows an earlier one whose reply was lost.
+        const id = options.onlyIf && (options.id ?? crypto.randomUUID());
+        return run(options.signal, () => store.write(key, bytes, { ...options, id }));
+      },
+      writeParts: (key, parts, options) =>
+        run(options?.signal, () => store.writeParts(key, parts, options), "once"),
+      remove: (key, options) => run(options?.signal, () => store.remove(key, options)),
+      async *list(prefix, options) {
+        const given = new Set<string>();
+        let listing: AsyncIterator<ObjectInfo> | undefined;
+        for (;;) {
+          // From the start after a failure; what was given before is left out.
+          const next = await run(options?.signal, async () => {
+            listing ??= store.list(prefix, options)[Symbol.asyncIterator]();
+            try {
+              return await listing.next();
+            } catch (error) {
+              listing = undefined;
+              throw error;
+            }
+          });
+          if (next.done) return;
+          if (given.has(next.value.key)) continue;
+          given.add(next.value.key);
+          yield next.value;
+        }
+      },
+    };
+  }
+
+  /**
+   * Work of several operations, which may be repeated as a whole: tried again like one of them.
+   *
+   * @param store What it works on.
+   */
+  repeat<T>(
+    store: Store,
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>,
+  ): Promise<T> {
+    return this.#run(this.#healthOf(store), signal, work);
+  }
+
+  #healthOf(store: Store): Health {
+    let health = this.#stores.get(store.url);
+    if (!health) {
+      // Any answer will do, also that there is no such object.
+      const look = (signal: AbortSignal) => store.stat("is-the-store-up", { signal });
+      health = { look, answers: 0, failures: 0, outage: undefined };
+      this.#stores.set(store.url, health);
+    }
+    return health;
+  }
+
+  async #run<T>(
+    health: Health,
+    signal: AbortSignal | undefined,
+    operation: () => Promise<T>,
+    kind?: "reads" | "once",
+  ): Promise<T> {
+    const { clock, random, giveUp, maxOutageMs } = this.#options;
+    let firstFailure: number | undefined;
+    let vain = 0;
+    let { answers, failures } = health;
+    for (let tries = 1;; tries++) {
+      await this.#wait(health, signal);
+      let error: StoreError;
+      try {
+        const result = await operation();
+        this.#answered(health);
+        return result;
+      } catch (reason) {
+        if (!(reason instanceof StoreError)) throw reason;
+        if (reason.kind !== "unavailable") {
+          this.#answered(health);
+          throw reason;
+        }
+        error = reason;
+      }
+      health.failures++;
+      if (kind === "once" || health.answers === 0) throw error;
+      firstFailure ??= clock.now();
+      const answered = health.answers - answers + (health.outage?.open ? 1 : 0);
+      const othersFailed = health.failures - failures - 1;
+      ({ answers, failures } = health);
+      if (answered > ANSWERS_PER_FAILURE * othersFailed) vain++;
+      if (kind === "reads" && vain >= VAIN_READS) {
+        this.#answered(health);
+        const message = `${error.message}; the store answers for other objects`;
+        throw new StoreError("refused", message, { cause: error });
+      }
+      if (answered === 0 || health.outage) {
+        this.#failed(health, error);
+        if (this.#isOver(health)) throw tooLong(health.outage!, error);
+        continue;
+      }
+      if (giveUp.aborted || clock.now() - firstFailure >= maxOutageMs) throw error;
+      await this.#pause(backoffMs(tries, random), signal);
+    }
+  }
+
+  /** Any answer shows that the store is up. */
+  #answered(health: Health): void {
+    health.answers++;
+    const { outage } = health;
+    if (!outage) return;
+    health.outage = undefined;
+    const seconds = Math.round((this.#options.clock.now() - outage.since) / 1_000);
+    this.#options.note(`the store answers again after ${seconds} s: going on`);
+    this.#tellChange();
+  }
+
+  #failed(health: Health, error: StoreError): void {
+    const { clock, note, maxOutageMs, random } = this.#options;
+    const now = clock.now();
+    if (health.outage) {
+      if (health.outage.open) postpone(health.outage, now);
+      return;
+    }
+    const nextLook = now + random() * FIRST_LOOK_MS;
+    const waitMs = FIRST_LOOK_MS;
+    const looked = Promise.withResolvers<void>();
+    health.outage = { since: now, error, nextLook, waitMs, looking: false, looked, open: false };
+    if (maxOutageMs > 0) {
+      note(
+        `the store fails (${error.message}): waiting for it for up to ${minutes(maxOutageMs)}; ` +
+          "no page is asked for meanwhile",
+      );
+    }
+    this.#tellChange();
+  }
+
+  #tellChange(): void {
+    const since = [...this.#stores.values()].flatMap(({ outage }) => outage?.since ?? []);
+    this.#options.onChange?.(since.length === 0 ? undefined : Math.min(...since));
+  }
+
+  /** Waits while the store is down, and looks now and then whether it still is. */
+  async #wait(health: Health, signal: AbortSignal | undefined): Promise<void> {
+    const { clock, giveUp } = this.#options;
+    for (let outage; (outage = health.outage) && !outage.open && !this.#isOver(health);) {
+      signal?.throwIfAborted();
+      if (outage.looking) {
+        await this.#unlessAborted(signal, () => outage.looked.promise);
+        continue;
+      }
+      if (clock.now() < outage.nextLook) {
+        await this.#pause(outage.nextLook - clock.now(), signal);
+        continue;
+      }
+      outage.looking = true;
+      try {
+        using halt = followSignals(giveUp, ...signal ? [signal] : []);
+        await health.look(halt.signal);
+        outage.open = true;
+      } catch (error) {
+        outage.open = error instanceof StoreError && error.kind !== "unavailable";
+        if (!outage.open) postpone(outage, clock.now());
+      } finally {
+        outage.looking = false;
+        outage.looked.resolve();
+        outage.looked = Promise.withResolvers();
+      }
+    }
+  }
+
+  /** Whether a store is down that is not waited for any more. */
+  #isOver({ outage }: Health): boolean {
+    const { clock, giveUp, maxOutageMs } = this.#options;
+    return outage !== undefined && !outage.open &&
+      (giveUp.aborted || clock.now() - outage.since >= maxOutageMs);
+  }
+
+  /** Sleeps; a given-up sleep is over at once. @throws The signal's reason if it aborts */
+  async #pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    await this.#unlessAborted(signal, (either) => this.#options.clock.sleep(ms, either));
+  }
+
+  /** Waits; a given-up wait is over at once. @throws The signal's reason if it aborts */
+  async #unlessAborted(
+    signal: AbortSignal | undefined,
+    wait: (either: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    using halt = followSignals(this.#options.giveUp, ...signal ? [signal] : []);
+    const aborted = Promise.withResolvers<void>();
+    halt.signal.addEventListener("abort", () => aborted.resolve(), { once: true });
+    if (!halt.signal.aborted) {
+      await Promise.race([wait(halt.signal).catch(() => {}), aborted.promise]);
+    }
+    signal?.throwIfAborted();
+  }
+}
+
+function tooLong({ since }: Outage, error: StoreError): StoreError {
+  const message = `${error.message}; the store is down since ${time(since)}`;
+  return new StoreError("unavailable", message, { cause: error });
+}
+
+/** The next look is later, and the one after that later still. */
+function postpone(outage: Outage, now: number): void {
+  outage.open = false;
+  outage.waitMs = Math.min(LAST_LOOK_MS, outage.waitMs * 2);
+  outage.nextLook = now + outage.waitMs;
+}
+
+/** The options of each try of a read: who admits is asked once. */
+function admitOnce(options: ReadOptions): () => ReadOptions {
+  const { admit } = options;
+  if (!admit) return () => options;
+  let admitted = false;
+  return () =>
+    admitted ? { ...options, admit: undefined } : {
+      ...options,
+      admit(size) {
+        admitted = true;
+        return admit(size);
+      },
+    };
+}
+
+function minutes(ms: number): string {
+  const n = Math.round(ms / 6_000) / 10;
+  return n === 1 ? "1 minute" : `${n} minutes`;
+}
+
+/** `14:07:31 UTC`. @param ms Milliseconds since the epoch. */
+function time(ms: number): string {
+  return `${new Date(ms).toISOString().slice(11, 19)} UTC`;
+}

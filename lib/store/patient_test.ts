@@ -1,0 +1,188 @@
+import assert from "node:assert/strict";
+import { MemoryStore, type Operation } from "../../dev/testing/memory_store.ts";
+import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
+import { StoreError } from "../base/errors.ts";
+import { Patience } from "./patient.ts";
+
+const BYTES = new Uint8Array([1, 2, 3]);
+const MINUTE = 60_000;
+
+/** A store in memory whose operations fail while `fails` says so, each after a second. */
+function open(maxOutageMs = 10 * MINUTE) {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const giveUp = new AbortController();
+  const it = {
+    ...{ clock, store, giveUp },
+    fails: (_operation: Operation, _key: string): boolean => false,
+    asked: [] as string[],
+    notes: [] as string[],
+    since: undefined as number | undefined,
+    patience: undefined as unknown as Patience,
+  };
+  store.before = async (operation, key) => {
+    it.asked.push(`${operation} ${key}`);
+    if (!it.fails(operation, key)) return;
+    await clock.sleep(1_000);
+    throw new StoreError("unavailable", `Cannot ${operation} ${store.url}/${key}: 503`);
+  };
+  it.patience = new Patience({
+    ...{ maxOutageMs, clock, giveUp: giveUp.signal },
+    random: () => 0.5,
+    note: (message) => it.notes.push(message),
+    onChange: (since) => it.since = since,
+  });
+  return it;
+}
+
+const unavailable = (error: unknown) => error instanceof StoreError && error.kind === "unavailable";
+
+Deno.test("an outage is waited out by everybody, with one that looks, and said twice", async () => {
+  const it = open();
+  const store = it.patience.wrap(it.store);
+  await store.write("x", BYTES);
+  const until = it.clock.now() + 3 * MINUTE;
+  it.fails = () => it.clock.now() < until;
+  const all = Array.from({ length: 50 }, (_, n) => store.write(`a${n}`, BYTES));
+  await it.clock.run(Promise.all(all));
+  assert.equal(it.store.objects.size, 51);
+  assert.ok(it.clock.now() - until < 12_000, "it takes long to notice that it is over");
+  const looks = it.asked.filter((what) => what.startsWith("stat")).length;
+  assert.ok(looks > 10 && looks < 30, `${looks} looks`);
+  assert.equal(it.notes.length, 2, it.notes.join("\n"));
+  assert.match(it.notes[0], /^the store fails .*up to 10 minutes; no page is asked for meanwhile$/);
+  assert.match(it.notes[1], /^the store answers again after 18\d s: going on$/);
+  assert.equal(it.since, undefined);
+});
+
+Deno.test("while a store is down, `down` says so and `up` waits", async () => {
+  const it = open();
+  const store = it.patience.wrap(it.store);
+  await it.patience.up();
+  await store.write("x", BYTES);
+  const begin = it.clock.now();
+  it.fails = () => it.clock.now() < begin + MINUTE;
+  const writing = store.write("y", BYTES);
+  await it.clock.run(it.clock.sleep(2_000));
+  assert.equal(it.patience.down, true);
+  assert.equal(it.since, begin + 1_000);
+  await it.clock.run(it.patience.up());
+  assert.ok(it.clock.now() >= begin + MINUTE);
+  await it.clock.run(writing);
+  assert.equal(it.patience.down, false);
+});
+
+Deno.test("an outage that lasts too long ends every operation, each tried once more", async () => {
+  const it = open(MINUTE);
+  const store = it.patience.wrap(it.store);
+  await store.write("x", BYTES);
+  it.fails = () => true;
+  const begin = it.clock.now();
+  await assert.rejects(it.clock.run(store.read("x")), unavailable);
+  assert.ok(it.clock.now() - begin < MINUTE + 12_000);
+  await assert.rejects(it.clock.run(it.patience.up()), /down since \d\d:\d\d:\d\d UTC/);
+  it.asked.length = 0;
+  await assert.rejects(it.clock.run(store.write("y", BYTES)), unavailable);
+  assert.deepEqual(it.asked, ["write y"]);
+  it.fails = () => false;
+  await store.write("y", BYTES);
+  assert.equal(it.patience.down, false);
+});
+
+Deno.test("a given-up wait ends at once, and so does one whose signal aborts", async () => {
+  const it = open();
+  const store = it.patience.wrap(it.store);
+  await store.write("x", BYTES);
+  it.fails = () => true;
+  const stop = new AbortController();
+  const reading = store.read("x", { signal: stop.signal }).catch((error) => error);
+  const writing = store.write("y", BYTES).catch((error) => error);
+  await it.clock.run(it.clock.sleep(30_000));
+  const reason = new Error("stopped");
+  stop.abort(reason);
+  assert.equal(await it.clock.run(reading), reason);
+  it.giveUp.abort(new Error("given up"));
+  const begin = it.clock.now();
+  assert.ok(unavailable(await it.clock.run(writing)));
+  assert.ok(it.clock.now() - begin <= 2_000);
+});
+
+Deno.test("a store that has never answered is not waited for", async () => {
+  const it = open();
+  it.fails = () => true;
+  const begin = it.clock.now();
+  await assert.rejects(it.clock.run(it.patience.wrap(it.store).stat("x")), unavailable);
+  assert.equal(it.clock.now() - begin, 1_000);
+  assert.deepEqual(it.notes, []);
+});
+
+for (const traffic of [false, true]) {
+  const name = `an object that fails while others don't is refused (${traffic ? "busy" : "idle"})`;
+  Deno.test(name, async () => {
+    const it = open();
+    const store = it.patience.wrap(it.store);
+    for (const key of ["bad", "good"]) await store.write(key, BYTES);
+    it.fails = (operation, key) => operation === "read" && key === "bad";
+    let over = false;
+    const others = (async () => {
+      while (traffic && !over) {
+        await store.read("good");
+        await it.clock.sleep(100);
+      }
+    })();
+    const begin = it.clock.now();
+    const error = await it.clock.run(store.read("bad").catch((error) => error));
+    over = true;
+    await it.clock.run(others);
+    assert.ok(error instanceof StoreError && error.kind === "refused", String(error));
+    assert.match(error.message, /503; the store answers for other objects$/);
+    assert.ok(it.clock.now() - begin < 30_000);
+    assert.equal(it.patience.down, false);
+    if (traffic) assert.deepEqual(it.notes, []);
+  });
+}
+
+Deno.test("many objects that fail together are an outage, not so many bad objects", async () => {
+  const it = open(MINUTE);
+  const store = it.patience.wrap(it.store);
+  await store.write("x", BYTES);
+  it.fails = (operation) => operation === "read";
+  const all = Array.from({ length: 10 }, (_, n) => store.read(`a${n}`).catch((error) => error));
+  for (const error of await it.clock.run(Promise.all(all))) assert.ok(unavailable(error));
+});
+
+Deno.test("a listing goes on after an outage, giving each object once; a read admits once", async () => {
+  const it = open();
+  const store = it.patience.wrap(it.store);
+  for (let n = 0; n < 5; n++) await store.write(`a${n}`, BYTES);
+  let failed = 0;
+  it.fails = (operation) => operation !== "stat" && failed++ === 0;
+  const listed = await it.clock.run(Array.fromAsync(store.list("a")));
+  assert.deepEqual(listed.map(({ key }) => key), ["a0", "a1", "a2", "a3", "a4"]);
+  failed = 0;
+  let admitted = 0;
+  await it.clock.run(store.read("a0", {
+    admit: () => {
+      admitted++;
+      return Promise.resolve();
+    },
+  }));
+  assert.equal(admitted, 1);
+});
+
+Deno.test("a conditional write keeps its id over all its tries", async () => {
+  const it = open();
+  const ids: (string | undefined)[] = [];
+  const write = it.store.write.bind(it.store);
+  it.store.write = (key, bytes, options) => {
+    ids.push(options?.id);
+    return write(key, bytes, options);
+  };
+  const store = it.patience.wrap(it.store);
+  await store.write("x", BYTES);
+  let failed = 0;
+  it.fails = (operation) => operation === "write" && failed++ < 2;
+  await it.clock.run(store.write("y", BYTES, { onlyIf: "absent" }));
+  assert.deepEqual(ids, [undefined, ids[1], ids[1], ids[1]]);
+  assert.ok(ids[1]);
+});
