@@ -202,11 +202,11 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   for (const dataset of datasets) {
     // What could not be read is asked for again when the user says so.
     const again = await itemsOf(bench.objects, dataset).then(
-      (items) => items.some(({ metadata }) => metadata.error_code === "response_unreadable"),
+      (items) => items.some(({ metadata }) => metadata.error_code === "invalid_answer"),
       () => false,
     );
     if (again) {
-      const args = ["--retry-failed", "--only-code", "response_unreadable"];
+      const args = ["--retry-failed", "--only-code", "invalid_answer"];
       checkEnd(bench, await bench.run({ dataset, args }), false);
     }
   }
@@ -352,15 +352,18 @@ class Planner {
     const { random, on } = this;
     const plan = this.end();
     const [end = 100] = plan.keys();
-    const before = () => between(random, 1, end);
+    const add = (deed: Deed) => {
+      const at = between(random, 1, end);
+      if (!plan.has(at)) plan.set(at, deed); // the end comes, whatever else
+    };
     if (on.has("outages") && this.#outages < ROUND_OUTAGES && random() < 0.3) {
       this.#outages++;
       const isLong = random() < LONG_OUTAGES;
       const ms = isLong ? between(random, 5_000, 30_000) : between(random, 1_000, 5_000);
-      plan.set(before(), { kind: "outage", ms });
+      add({ kind: "outage", ms });
     }
-    if (on.has("clocks") && random() < 0.3) plan.set(before(), { kind: "rival" });
-    else if (on.has("stalls") && random() < 0.3) plan.set(before(), { kind: "stall" });
+    if (on.has("clocks") && random() < 0.3) add({ kind: "rival" });
+    else if (on.has("stalls") && random() < 0.3) add({ kind: "stall" });
     return plan;
   }
 }
