@@ -24,8 +24,8 @@ export interface Load {
   readonly words: number;
   /** Length of each row's metadata, a JSON text, in bytes. @default it has none */
   readonly metadataBytes?: number;
-  /** Length of each row's id and image path, in bytes. @default as short as they get */
-  readonly keyBytes?: number;
+  /** Length of each row's id, in bytes. @default as short as they get */
+  readonly idBytes?: number;
   /** How long the first page takes, milliseconds. @default as long as the others */
   readonly firstMs?: number;
   /**
@@ -95,18 +95,17 @@ export class Tenant {
 
   /** Puts the data set into the bucket and starts new books. */
   async prepare(load: Load): Promise<void> {
-    const { tenant, dataset, rows, imageBytes, words, metadataBytes, keyBytes = 0 } = load;
+    const { tenant, dataset, rows, imageBytes, words, metadataBytes, idBytes } = load;
     this.#load = load;
     this.#answer = new TextEncoder().encode(JSON.stringify(pageBody(benchPage(words))));
     this.#limit = undefined;
     this.#random = seeded(1);
     this.books = emptyBooks();
     this.objects.imageBytes.set(dataset, imageBytes);
-    const long = "long-".repeat(Math.ceil(keyBytes / 5));
     const bytes = await encodeInput(Array.from({ length: rows }, (_, i) =>
       inputRow(i, {
-        ...(keyBytes ? { id: `${i}-${long}` } : {}),
-        image_path: `s3://${tenant}/images/${dataset}/${keyBytes ? `${long}-` : ""}${i}.png`,
+        ...(idBytes ? { id: `${i}`.padEnd(idBytes, "-long") } : {}),
+        image_path: `s3://${tenant}/images/${dataset}/${i}.png`,
         metadata: metadataBytes ? benchMetadata(i, metadataBytes) : null,
       })));
     this.objects.set(defaultInputKey(dataset), {

@@ -6,7 +6,7 @@
  * to the user, {@linkcode explain} says.
  */
 
-import { escaped } from "./text.ts";
+import { escaped, withoutSignatures } from "./text.ts";
 
 /** One way in which the program ends. */
 export interface Exit {
@@ -133,7 +133,7 @@ export function endedByStore(error: StoreError, doing?: string): RunError {
 /** How the program ends, and the message it ends with, after whatever was thrown. */
 export function explain(error: unknown): [exit: ExitName, message: string] {
   if (error instanceof StoreError) return explain(endedByStore(error));
-  if (error instanceof RunError) return [error.exit, error.message];
+  if (error instanceof RunError) return [error.exit, withoutSignatures(error.message)];
   const text = error instanceof Error ? error.stack ?? error.message : String(error);
-  return ["internal", `internal error, please report it: ${text}`];
+  return ["internal", `internal error, please report it: ${withoutSignatures(text)}`];
 }

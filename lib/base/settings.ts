@@ -39,6 +39,12 @@ export interface Settings {
   readonly engine: string;
   /** Safe as part of a key. */
   readonly model: string;
+  /** Which of these the user gave; a run that is continued goes by its manifest for the others. */
+  readonly given: {
+    readonly batchSize: boolean;
+    readonly engine: boolean;
+    readonly model: boolean;
+  };
   /** What to do with an unfinished run. */
   readonly start: StartMode;
   /** Which failed rows of finished batches are made anew; undefined for none. */

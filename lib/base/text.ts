@@ -19,12 +19,15 @@ const UNPRINTABLE_IN_LINES = new RegExp(
 
 /** A text as one line: white space as one space, what can't be printed as U+FFFD. @param max Characters. */
 export function oneLine(text = "", max = 200): string {
-  return shortened(unsigned(text).replace(/\s+/g, " ").replace(UNPRINTABLE, "\ufffd"), max);
+  return shortened(
+    withoutSignatures(text).replace(/\s+/g, " ").replace(UNPRINTABLE, "\ufffd"),
+    max,
+  );
 }
 
 /** A text as one line that shows what is in it: `a\nb`, `\x1b[2J`. @param max Characters. */
 export function escaped(text: string, max = 200): string {
-  return shortened(unsigned(text), max).replace(UNPRINTABLE, escape);
+  return shortened(withoutSignatures(text), max).replace(UNPRINTABLE, escape);
 }
 
 /** The same in quotes, for ids, keys and values in a sentence. @param max Characters. */
@@ -39,7 +42,7 @@ export function quoted(text: string, max = 200): string {
  * @param max Characters.
  */
 export function printable(message: string, max = 4_000): string {
-  return shortened(unsigned(message), max).trimEnd().replace(UNPRINTABLE_IN_LINES, escape)
+  return shortened(withoutSignatures(message), max).trimEnd().replace(UNPRINTABLE_IN_LINES, escape)
     .replace(/\n */g, "\n  ");
 }
 
@@ -74,14 +77,6 @@ export function secretName(id: string): string {
     : escaped(id);
 }
 
-/** URLs that were signed let whoever reads them in. */
-function unsigned(text: string): string {
-  return text.replace(
-    /([?&](?:X-Amz-(?:Signature|Credential|Security-Token)|Signature|sig|AWSAccessKeyId|token)=)[^&\s'"]+/gi,
-    "$1…",
-  );
-}
-
 /** Cut where no character is broken, and marked as cut. */
 function shortened(text: string, max: number): string {
   if (text.length <= max) return text;
@@ -100,4 +95,15 @@ const SHORT_ESCAPES: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\
 
 function unicode(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+/**
+ * The same text without the signatures of presigned URLs (S3, Google, Azure): whoever reads one in a
+ * log may fetch what it was made for.
+ */
+export function withoutSignatures(text: string): string {
+  return text.replace(
+    /([?&](?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|Signature|AWSAccessKeyId|sig|token)=)[^&\s'"]+/gi,
+    "$1…",
+  );
 }

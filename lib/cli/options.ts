@@ -210,6 +210,11 @@ export const ENVIRONMENT_ONLY: readonly EnvironmentSpec[] = [
   ...ENGINE_ENVIRONMENT.map(({ name, ...variable }) => ({ names: [name], ...variable })),
   { names: ["AWS_ENDPOINT_URL_S3"], help: "another S3 server; it is addressed path-style" },
   { names: ["AWS_REGION", "AWS_PROFILE"], help: "and others, as for every AWS tool" },
+  {
+    names: ["HTTPS_PROXY", "NO_PROXY"],
+    help: "a proxy for every request, and hosts reached past it",
+  },
+  { names: ["HTTP_PROXY", "https_proxy", "http_proxy", "no_proxy"] },
   { names: ["AWS_ENDPOINT_URL", "AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT"] },
 ];
 

@@ -6,11 +6,17 @@
 import type { Engine } from "../engine/engine.ts";
 import { ENGINE_NAMES, findEngine } from "../engine/engines.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
-import { defaultInputKey, defaultOutputKey, isSafeName } from "../state/keys.ts";
+import {
+  defaultInputKey,
+  defaultOutputKey,
+  isSafeName,
+  outputNamedLike,
+  reservedFor,
+} from "../state/keys.ts";
 import { isSafeKey } from "../store/store.ts";
 import { shown } from "../base/text.ts";
 import { type OptionValues, usageError } from "./option_values.ts";
-import { OPTIONS } from "./options.ts";
+import { OPTIONS, type OptionSpec } from "./options.ts";
 import type { Settings, StartMode } from "../base/settings.ts";
 
 /**
@@ -26,10 +32,15 @@ export function readSettings(values: OptionValues): Settings {
   }
   const safe = "made of letters, digits, '.', '_' and '-', without a leading dot";
   const datasetName = values.text(OPTIONS.datasetName, "", isSafeName, safe);
-  const key = "an object key without empty, '.' or '..' parts";
-  const isKey = (value: string) => isSafeKey(value) && !value.includes("://");
-  const inputKey = values.text(OPTIONS.inputKey, defaultInputKey(datasetName), isKey, key);
-  const outputKey = values.text(OPTIONS.outputKey, defaultOutputKey(datasetName), isKey, key);
+  const source = outputNamedLike(datasetName);
+  if (source && !values.given(OPTIONS.inputKey)) {
+    throw usageError(
+      `--dataset-name '${datasetName}' is impossible without --input-s3-key: its input would be ` +
+        `${defaultInputKey(datasetName)}, where the output of data set '${source}' goes`,
+    );
+  }
+  const inputKey = objectKey(values, OPTIONS.inputKey, defaultInputKey(datasetName));
+  const outputKey = objectKey(values, OPTIONS.outputKey, defaultOutputKey(datasetName));
   if (inputKey === outputKey) {
     throw usageError(`--output-s3-key must differ from --input-s3-key: both are '${inputKey}'`);
   }
@@ -37,8 +48,17 @@ export function readSettings(values: OptionValues): Settings {
     OPTIONS.checkpointPrefix,
     OPTIONS.checkpointPrefix.default,
     (value) => isKey(value.replace(/\/$/, "")),
-    "a key prefix without empty, '.' or '..' parts",
+    keyWithoutBucket(values, OPTIONS.checkpointPrefix) ??
+      "a key prefix without empty, '.' or '..' parts",
   );
+  const checkpointPrefix = prefix.endsWith("/") ? prefix : `${prefix}/`;
+  for (
+    const [spec, key] of [[OPTIONS.inputKey, inputKey], [OPTIONS.outputKey, outputKey]] as const
+  ) {
+    const reserved = reservedFor(key, checkpointPrefix, datasetName);
+    if (reserved === undefined) continue;
+    throw usageError(`${nameOf(values, spec)} can't be '${key}': it lies ${reserved}`);
+  }
   const engine = values.text(
     OPTIONS.engine,
     OPTIONS.engine.default,
@@ -62,7 +82,7 @@ export function readSettings(values: OptionValues): Settings {
     s3Bucket,
     inputKey,
     outputKey,
-    checkpointPrefix: prefix.endsWith("/") ? prefix : `${prefix}/`,
+    checkpointPrefix,
     batchSize: values.number(OPTIONS.batchSize, 1, 100_000, "whole")!,
     rate: values.auto(OPTIONS.rate, 0.01, 1_000, "any"),
     concurrency: values.auto(OPTIONS.concurrency, 1, 512, "whole"),
@@ -72,6 +92,11 @@ export function readSettings(values: OptionValues): Settings {
     maxFailureRate: values.number(OPTIONS.maxFailureRate, 0, 1, "any")!,
     engine,
     model: values.text(OPTIONS.model, defaultModel, isSafeName, safe),
+    given: {
+      batchSize: values.given(OPTIONS.batchSize) !== undefined,
+      engine: values.given(OPTIONS.engine) !== undefined,
+      model: values.given(OPTIONS.model) !== undefined,
+    },
     start,
     retryFailed,
     ...spendingLimit(values, price),
@@ -79,6 +104,32 @@ export function readSettings(values: OptionValues): Settings {
     noGuard: values.flag(OPTIONS.noGuard),
     leaseMs: values.number(OPTIONS.leaseSeconds, 1, 3_600, "whole")! * 1_000,
   };
+}
+
+function isKey(value: string): boolean {
+  return isSafeKey(value) && !value.includes("://");
+}
+
+/** The key of an object. @throws {RunError} `usage` for what is none, a folder or a URL for example */
+function objectKey(values: OptionValues, spec: OptionSpec, fallback: string): string {
+  const folder = values.given(spec)?.[0].endsWith("/")
+    ? "the key of one Parquet object, not of a folder (parts must be joined first)"
+    : undefined;
+  const is = keyWithoutBucket(values, spec) ?? folder ??
+    "an object key without empty, '.' or '..' parts";
+  return values.text(spec, fallback, isKey, is);
+}
+
+/** What a key must be that was given as a URL; `undefined` for any other. */
+function keyWithoutBucket(values: OptionValues, spec: OptionSpec): string | undefined {
+  const [, key] = /^[a-z0-9]+:\/\/[^/]*\/?(.*)$/.exec(values.given(spec)?.[0] ?? "") ?? [];
+  if (key === undefined) return undefined;
+  return `the key alone${key && `, '${key}'`}, as the bucket is --s3-bucket`;
+}
+
+/** Where an option came from; its flag, where it was not given. */
+function nameOf(values: OptionValues, spec: OptionSpec): string {
+  return values.given(spec)?.[1] ?? `--${spec.flag}`;
 }
 
 function startMode(values: OptionValues): StartMode {

@@ -267,6 +267,81 @@ Deno.test("readSettings() refuses an output that would replace the input", () =>
   refusal(["--dataset-name=demo", "--output-s3-key=data/processed/demo.parquet"]);
 });
 
+Deno.test("readSettings() refuses names of what the program keeps, and says what lies there", () => {
+  const refused = (...args: string[]) => refusal(["--dataset-name=demo", ...args]);
+  for (const option of ["--input-s3-key", "--output-s3-key"]) {
+    for (
+      const [key, message] of [
+        ["responses/upstage-ocr/ocr/ab/x.json.gz", /below responses\//],
+        ["rates", /below rates\//],
+        [
+          "checkpoints/demo/manifest.json",
+          /below checkpoints\/demo\/, where the state of data set 'demo'/,
+        ],
+        ["checkpoints/demo/anything", /checkpoint-prefix/],
+        ["checkpoints/other/batch_000001.parquet", /data set 'other'/],
+        ["checkpoints/other/set_aside/x", /data set 'other'/],
+      ] as const
+    ) {
+      const said = refused(`${option}=${key}`);
+      assert.match(said, message);
+      assert.ok(said.startsWith(`${option} can't be '${key}': it lies below `), said);
+    }
+    const said = refusal(["--dataset-name=demo"], {
+      [option === "--input-s3-key" ? "INPUT_S3_KEY" : "OUTPUT_S3_KEY"]: "rates/x",
+    });
+    assert.match(said, /^(IN|OUT)PUT_S3_KEY can't be 'rates\/x'/);
+  }
+  for (
+    const key of [
+      "checkpoints.parquet",
+      "checkpoints/mine.parquet",
+      "checkpoints/other/labels.parquet",
+      "my/responses/x",
+    ]
+  ) {
+    assert.equal(settings(["--dataset-name=demo", `--output-s3-key=${key}`]).outputKey, key);
+  }
+  const data = ["--checkpoint-prefix=data"];
+  assert.match(
+    refusal(["--dataset-name=processed", ...data]),
+    /^--input-s3-key can't be 'data\/processed\/processed.parquet'.*data set 'processed'.*checkpoint-prefix/,
+  );
+  settings(["--dataset-name=demo", ...data]);
+});
+
+Deno.test("readSettings() refuses a data set whose input would be the output of another", () => {
+  const name = "--dataset-name=demo_pseudo_labels";
+  const said = refusal([name]);
+  assert.match(said, /demo_pseudo_labels.*--input-s3-key.*output of data set 'demo' goes/);
+  assert.equal(settings([name, "--input-s3-key=a.parquet"]).inputKey, "a.parquet");
+  settings(["--dataset-name=_pseudo_labels"]);
+  settings(["--dataset-name=demo_pseudo_labels_2"]);
+});
+
+Deno.test("readSettings() says what a key is where it was given a URL or a folder", () => {
+  const refused = (option: string) => refusal(["--dataset-name=demo", option]);
+  assert.match(
+    refused("--input-s3-key=s3://bucket/a/in.parquet"),
+    /^--input-s3-key must be the key alone, 'a\/in\.parquet', as the bucket is --s3-bucket: it is 's3:/,
+  );
+  assert.match(refused("--output-s3-key=s3://bucket"), /must be the key alone, as the bucket/);
+  assert.match(refused("--checkpoint-prefix=s3://b/state/"), /must be the key alone, 'state\/'/);
+  assert.match(refused("--input-s3-key=data/parts/"), /one Parquet object, not of a folder/);
+});
+
+Deno.test("readSettings() knows what was given of what a manifest also says", () => {
+  const given = (args: string[], env: Environment = {}) =>
+    settings(["--dataset-name=demo", ...args], env).given;
+  const none = { batchSize: false, engine: false, model: false };
+  assert.deepEqual(given([]), none);
+  assert.deepEqual(given([], { BATCH_SIZE: "" }), none);
+  assert.deepEqual(given(["--batch-size=500"]), { ...none, batchSize: true });
+  assert.deepEqual(given([], { OCR_ENGINE: "upstage-ocr", OCR_MODEL: "ocr" }), {
+    ...{ batchSize: false, engine: true, model: true },
+  });
+});
+
 Deno.test("readSettings() derives both keys from the data set, wherever its name came from", () => {
   const { inputKey, outputKey } = settings([], { DATASET_NAME: "set_7" });
   assert.equal(inputKey, "data/processed/set_7.parquet");

@@ -70,11 +70,12 @@ export function renderSummary(summary: RunSummary): string {
   return table.join("\n") + "\n";
 }
 
-/** Why nothing happened, and how something would. */
 function nothingToDo({ failed }: RowCounts): string {
-  const again = failed > 0 ? "--retry-failed makes the failed rows anew, " : "";
-  return `Nothing to do: the output is complete already. (${again}--fresh makes all rows anew, ` +
-    "from stored answers where there are any.)";
+  const failures = failed > 0
+    ? `--retry-failed makes its ${failed} failed row${failed === 1 ? "" : "s"} anew, `
+    : "";
+  return `Nothing to do: the output is complete already (${failures}--fresh makes all of it anew; what was ` +
+    "paid for is reused).";
 }
 
 function pages(n: number, price: number): string {

@@ -9,6 +9,7 @@ import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
+import { proxyVariables } from "../base/proxy.ts";
 import { oneLine } from "../base/text.ts";
 import type { Store } from "../store/store.ts";
 
@@ -76,14 +77,16 @@ async function openAws(
     const reason = because ? ` (${because} is set, so this is not the local profile)` : "";
     throw new RunError("usage", `--s3-bucket (or S3_BUCKET) is required${reason}. Try --help.`);
   }
+  const endpoint = endpointOf(env);
+  const proxy = proxyVariables(env);
   const readSecret = async (id: string) =>
-    await (await import("../engine/secrets_manager.ts")).readSecret(id);
+    await (await import("../engine/secrets_manager.ts")).readSecret(id, proxy);
   const connection = asks
     ? await findEngine(settings.engine)!.connect({ env, readSecret, clock, note })
     : undefined;
   const { openS3 } = await import("../store/s3.ts");
   const profile = env.AWS_PROFILE || undefined;
-  const s3 = openS3({ endpoint: endpointOf(env), profile });
+  const s3 = openS3({ endpoint, profile, proxy });
   return {
     store: s3.bucket(settings.s3Bucket),
     images: { bucket: (name) => s3.bucket(name) },

@@ -8,10 +8,28 @@ import type { ObjectInfo, Store } from "../store/store.ts";
 import { type ImageSource, locateImage } from "./image_location.ts";
 import type { Input } from "./input.ts";
 
+/** Objects of a folder that are counted at most, for a message. */
+const COUNTED = 1_000;
+/** Rows whose ids are handed on together. */
+const ROWS_AT_ONCE = 1_024;
+
 /** Looks the input object up. @throws {RunError} `input` if there is none */
 export async function findInput(store: Store, key: string): Promise<ObjectInfo> {
   const info = await store.stat(key);
   if (info) return info;
+  // Spark writes a folder of that very name, others one without the ending.
+  for (const folder of new Set([`${key}/`, `${key.replace(/\.parquet$/, "")}/`])) {
+    const parts = await count(store, folder);
+    if (parts === 0) continue;
+    throw new RunError(
+      "input",
+      `input object ${store.url}/${key} does not exist, but the folder ${store.url}/${folder} holds ` +
+        `${parts < COUNTED ? parts : `${COUNTED} or more`} objects.\nThe input is one Parquet ` +
+        "object: join the parts, for example with DuckDB " +
+        `(COPY (FROM '${store.url}/${folder}*.parquet') TO '….parquet'), and name it with ` +
+        "--input-s3-key",
+    );
+  }
   throw new RunError(
     "input",
     `input object ${store.url}/${key} does not exist; upload it, or name another with ` +
@@ -19,9 +37,17 @@ export async function findInput(store: Store, key: string): Promise<ObjectInfo> 
   );
 }
 
+/** Objects below a prefix, up to {@linkcode COUNTED}. */
+async function count(store: Store, prefix: string): Promise<number> {
+  let objects = 0;
+  for await (const _ of store.list(prefix)) if (++objects === COUNTED) break;
+  return objects;
+}
+
 /**
- * Checks every row: its image can be located, its id is its own. Columns and values are checked by
- * the reader on the way.
+ * Checks every row: its image can be located, its id is its own. All columns that will be used are
+ * read, so that whatever is wrong with a value is found by the reader on the way, and not when pages
+ * have been paid for.
  *
  * @param url Names the input in messages.
  * @throws {RunError} `input` naming the row
@@ -32,11 +58,11 @@ export async function checkRows(
   images: ImageSource,
   stop: AbortSignal,
 ): Promise<void> {
-  async function* scan() {
-    for await (const rows of input.scan()) {
+  async function* readAll() {
+    let rows: IdRow[] = [];
+    for await (const { index, id, image_path } of input.read([[0, input.rows]])) {
       stop.throwIfAborted();
-      for (const { index, id, image_path } of rows) {
-        if (locateImage(image_path, images)) continue;
+      if (!locateImage(image_path, images)) {
         const expected = images.local
           ? "s3://bucket/key or a path in the store"
           : "s3://bucket/key";
@@ -47,9 +73,19 @@ export async function checkRows(
           }`,
         );
       }
+      rows.push({ index, id });
+      if (rows.length < ROWS_AT_ONCE) continue;
       yield rows;
+      rows = [];
     }
+    yield rows;
   }
+  let read = false;
+  const scan = () => {
+    if (read) return input.scan(); // only ids are of interest any more
+    read = true;
+    return readAll();
+  };
   const twice = await findDuplicateId(scan, input.rows);
   if (!twice) return;
   throw new RunError(

@@ -72,14 +72,14 @@ export async function openInput(source: RandomAccess): Promise<Input> {
     throw new RunError(
       "input",
       `${source.name} cannot be used as input: ${cause.message}.\n` +
-        "Point --input at a Parquet data set.",
+        "Name a Parquet object with --input-s3-key.",
       { cause },
     );
   });
   const columns = pickColumns(source.name, tree);
   checkGroups(source.name, metadata, columns);
   const rows = Number(metadata.num_rows);
-  const file = { source, metadata, tree };
+  const file = { source, metadata, tree, exact: new Set(["metadata"]) };
   const keys = new Map(
     Array.from(columns).filter(([name]) => KEY_COLUMNS.some((key) => key === name)),
   );

@@ -72,6 +72,7 @@ export function checkGroups(
   const leaves = metadata.schema.filter((element) => element.type !== undefined).length;
   for (const group of metadata.row_groups) {
     rows += Number(group.num_rows);
+    if (Number(group.num_rows) === 0) continue; // nothing of it is read
     if (group.columns.length !== leaves) {
       throw damaged(
         name,
@@ -132,7 +133,8 @@ function unfit(column: SchemaTree, as: "text" | "number"): string | undefined {
   const integer = element.type === "INT32" || element.type === "INT64";
   const float = element.type === "FLOAT" || element.type === "DOUBLE";
   const plain = annotation === undefined || integer && INTEGER.test(annotation);
-  if (flat && (integer || float) && plain) return undefined;
+  // Data bases write whole numbers as DECIMAL; whether a value is whole, its row tells.
+  if (flat && ((integer || float) && plain || annotation === "DECIMAL")) return undefined;
   return `must hold whole numbers, found ${typeName(column)}; cast it to int64`;
 }
 
@@ -143,20 +145,24 @@ export function toText(value: unknown): string {
 }
 
 /**
- * A decoded number as a whole one; null for NaN, as pandas writes missing integers.
+ * A decoded number as a whole one; null for NaN, as pandas writes missing integers. A decimal is
+ * scaled by a power of ten as it is decoded, which may miss a whole number by a bit or two.
  *
  * @throws {RangeError} if it has a fraction or more than 53 bits
  */
 export function toWhole(value: unknown): number | null {
   const number = Number(value);
   if (Number.isNaN(number)) return null;
-  if (Number.isSafeInteger(number)) return number;
+  const whole = Math.round(number);
+  const near = Math.abs(number - whole) <= Math.abs(number) * 2 ** -51;
+  if (near && Number.isSafeInteger(whole)) return whole;
   throw new RangeError(`${value} is no whole number of pixels`);
 }
 
 /**
  * A decoded value of any shape as JSON text. A string that is JSON already is taken as it is. Whole
- * numbers of more than 53 bits become strings, dates ISO 8601, bytes base64, NaN and infinities null.
+ * numbers of more than 53 bits become strings, dates ISO 8601, bytes base64, NaN and infinities null;
+ * decimals, times and intervals are text already where they have to be (`parquet/exact.ts`).
  */
 export function toJsonText(value: unknown): string {
   if (typeof value === "string" && isJson(value)) return value;

@@ -41,7 +41,11 @@ Deno.test("toJsonText() writes what JSON has no word for", () => {
 Deno.test("toWhole() takes whole numbers of any kind, NaN as null, and nothing else", () => {
   for (const value of [0, 12n, 1000.0, -1]) assert.equal(toWhole(value), Number(value));
   assert.equal(toWhole(Number.NaN), null);
-  for (const value of [0.5, Infinity, 2n ** 53n]) assert.throws(() => toWhole(value), RangeError);
+  assert.equal(toWhole(300_000 * 10 ** -5), 3, "a decimal, which is not quite 3");
+  assert.equal(toWhole("1700.00"), 1700);
+  for (const value of [0.5, 3.000001, 1e-9, Infinity, 2n ** 53n]) {
+    assert.throws(() => toWhole(value), RangeError);
+  }
 });
 
 Deno.test("toText() takes text only", () => {

@@ -5,6 +5,7 @@
 
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { type ExitName, RunError } from "../base/errors.ts";
+import type { ProxyVariables } from "../base/proxy.ts";
 import { oneLine, secretName } from "../base/text.ts";
 
 /** The fields of an SDK error that count. */
@@ -19,10 +20,11 @@ interface SdkError {
  * The text of a secret.
  *
  * @param id Name or ARN; an ARN's own region is asked, for a name that of the environment.
+ * @param proxy The proxy to ask through.
  * @throws {RunError} `usage`, or `again` where the service fails or can't be reached; it names the
  *   secret and what to do, never its value
  */
-export async function readSecret(id: string): Promise<string> {
+export async function readSecret(id: string, proxy?: ProxyVariables): Promise<string> {
   const region = regionOf(id);
   const client = new SecretsManagerClient({
     ...(region === undefined ? {} : { region }),
@@ -31,6 +33,8 @@ export async function readSecret(id: string): Promise<string> {
       connectionTimeout: 5_000,
       requestTimeout: 15_000,
       throwOnRequestTimeout: true,
+      httpsAgent: { keepAlive: true, proxyEnv: proxy },
+      httpAgent: { keepAlive: true, proxyEnv: proxy },
     },
   });
   try {

@@ -5,14 +5,14 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { RunError } from "../base/errors.ts";
 import { followSignals, type Halt } from "../base/halt.ts";
 import type { Settings } from "../base/settings.ts";
 import { PROGRAM } from "../base/version.ts";
 import { checkRows, findInput } from "../dataset/check_input.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import { type Input, openInput } from "../dataset/input.ts";
-import type { Connection } from "../engine/engine.ts";
-import { findEngine } from "../engine/engines.ts";
+import type { Connection, Engine } from "../engine/engine.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
@@ -20,7 +20,14 @@ import { bookBatches, findResult, finish } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
 import { readLedger, totalOf } from "../state/ledger.ts";
-import { describeRun, findManifest, readManifest, settleManifest } from "../state/manifest.ts";
+import {
+  describeRun,
+  engineOf,
+  findManifest,
+  readManifest,
+  settleManifest,
+} from "../state/manifest.ts";
+import { checkOutputName } from "../state/output_name.ts";
 import { guardWrites } from "../store/guarded.ts";
 import { Patience } from "../store/patient.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
@@ -92,7 +99,7 @@ export async function run(given: Job): Promise<RunSummary> {
   const { keys, input, info, summary } = await openDataset(job);
 
   const wanted = describeRun(job, undefined, info, input.rows);
-  const known = await findManifest(store, keys, wanted, start);
+  const known = await findManifest(store, keys, wanted, start, settings.given);
   const complete = known && start !== "fresh" && !retryFailed &&
     await findResult(store, keys, known, outputKey);
   if (complete) {
@@ -100,18 +107,27 @@ export async function run(given: Job): Promise<RunSummary> {
     return summary(complete, true);
   }
 
+  await checkOutputName(store, outputKey, settings.datasetName, known);
+
   await using held = await holdDataset(job, keys, known === undefined);
   const { guarded, halt } = held;
   const { manifest, resumed } = await settleManifest(guarded, keys, wanted, start, {
     absent: !known && start !== "fresh",
+    clock,
+    given: settings.given,
     async beforeNew() {
       await checkRows(input, `${store.url}/${info.key}`, job.images, job.stop);
       if (start === "fresh") await bookEarlierRun(guarded, keys, clock);
     },
   });
+  if (input.rows === 0) {
+    watcher.note(`${store.url}/${info.key} has no rows: the output will have none either`);
+  }
   if (start === "resume" && !resumed) {
     watcher.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
   }
+
+  const engine = engineToAsk(manifest, `${store.url}/${keys.root}`, settings);
 
   const checkpoints = new Checkpoints(guarded, keys, manifest);
   const done = await surveyBatches(checkpoints, watcher);
@@ -129,7 +145,6 @@ export async function run(given: Job): Promise<RunSummary> {
   if (work.some(({ revise }) => revise)) await guarded.remove(keys.result);
 
   try {
-    const engine = findEngine(manifest.engine)!;
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
       billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
@@ -203,6 +218,17 @@ export function waitForStores(job: Job): PatientJob {
       bucket: bucket && ((name) => patience.wrap(bucket(name))),
     },
   };
+}
+
+/** The run's engine, which must be the one that is connected. */
+function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): Engine {
+  const found = engineOf(manifest, url);
+  if (found.name === engine) return found;
+  throw new RunError(
+    "conflict",
+    `the run in ${url} was begun with another engine: give --engine ${found.name} to continue it, ` +
+      "or start over with --fresh",
+  );
 }
 
 /** A data set that is looked at, and nothing changed. */

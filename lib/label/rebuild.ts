@@ -6,11 +6,11 @@
 import { Budget } from "../base/budget.ts";
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
-import { findEngine } from "../engine/engines.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import { bookBatches, finish } from "../state/finish.ts";
-import { describeRun, findManifest, readManifest } from "../state/manifest.ts";
+import { describeRun, engineOf, findManifest, readManifest } from "../state/manifest.ts";
+import { checkOutputName } from "../state/output_name.ts";
 import { planRebuild } from "./batch_work.ts";
 import {
   holdDataset,
@@ -38,6 +38,8 @@ export async function rebuild(given: Job): Promise<RunSummary> {
   const { keys, input, info, summary } = await openDataset(job);
   const was = await readManifest(store, keys.manifest);
   if (!was) throw nothingThere(`${store.url}/${keys.root}`);
+  const engine = engineOf(was, `${store.url}/${keys.root}`);
+  await checkOutputName(store, settings.outputKey, settings.datasetName, was);
 
   await using held = await holdDataset(job, keys, false);
   const { guarded, halt } = held;
@@ -57,7 +59,6 @@ export async function rebuild(given: Job): Promise<RunSummary> {
   watcher.start({ ...startFacts(job, manifest), resumed: true });
   await guarded.remove(keys.result);
 
-  const engine = findEngine(manifest.engine)!;
   const answers = new AnswerStore(store, engine.name, manifest.model);
   await workOnBatches(planRebuild(done), {
     ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },

@@ -93,6 +93,28 @@ export class ColumnCursor {
     return rows;
   }
 
+  /**
+   * How many of the next `count` rows take about `bytes` or less once they are decoded: at least one,
+   * and not more than the page at hand tells of.
+   *
+   * @throws {RunError} `input` if the column is damaged
+   * @throws {StoreError} what the source throws
+   */
+  async fitting(count: number, bytes: number): Promise<number> {
+    while (this.#skip > 0 || this.#ready === 0) {
+      if (this.#page !== undefined && !this.#page.done) {
+        if (this.#skip === 0) break;
+        this.#decode(this.#page, 0);
+      } else if (this.#seen < this.#values) await this.#nextPage();
+      else return count; // what is missing, take() says
+    }
+    const [page, ready] = [this.#page, this.#ready];
+    if (page === undefined || page.done || ready >= count) {
+      return Math.max(1, Math.min(count, ready));
+    }
+    return Math.max(1, ready + this.#guard(() => page.fitting(count - ready, bytes)));
+  }
+
   get #ready(): number {
     return this.#rows.length - this.#head;
   }
@@ -117,7 +139,7 @@ export class ColumnCursor {
     const rows = this.#rowsOf(header);
     if (rows !== undefined && rows <= this.#skip) {
       this.#skip -= rows;
-    } else {
+    } else if (data?.num_values !== 0) {
       await this.#fetch(length + size);
       const from = this.#at - this.#start + length;
       const bytes = this.#bytes.subarray(from, from + size);

@@ -23,14 +23,16 @@ import { getMaxDefinitionLevel, getMaxRepetitionLevel, getTreePath } from "hypar
 import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
 import { readRuns } from "./runs.ts";
 import type { RandomAccess } from "./source.ts";
+import { exactConversion } from "./exact.ts";
 import { fetchFooter, guarded, ParquetError } from "./footer.ts";
-import type {
-  ByteReader,
-  FileMetaData,
-  PageHeader,
-  SchemaElement,
-  SchemaTree,
-  Values,
+import {
+  type ByteReader,
+  type FileMetaData,
+  type PageHeader,
+  pathName,
+  type SchemaElement,
+  type SchemaTree,
+  type Values,
 } from "./types.ts";
 
 // The library's types are narrower than ours by their unions of names; what it produced itself is
@@ -82,7 +84,13 @@ export function schemaTree(metadata: FileMetaData): SchemaTree {
     const container = logical === "LIST" || logical === "MAP" ? logical : undefined;
     return { ...element, converted_type: element.converted_type ?? container };
   });
-  return guarded("its schema", () => parquetSchema({ schema } as Footer));
+  return guarded("its schema", () => withPaths(parquetSchema({ schema } as Footer), []));
+}
+
+/** The library joins paths by dots, so names that hold some must not look like two. */
+function withPaths(tree: SchemaTree, path: string[]): SchemaTree {
+  const below = (child: SchemaTree) => withPaths(child, [...path, pathName(child.element.name)]);
+  return { ...tree, path, children: tree.children.map(below) };
 }
 
 /**
@@ -106,6 +114,8 @@ export interface DecodeOptions {
   readonly utf8: boolean;
   /** Whether text that is not valid UTF-8 is an error; else its bad bytes become U+FFFD. */
   readonly fatal: boolean;
+  /** Whether values that a number or a Date would cut become text (`parquet/exact.ts`). */
+  readonly exact: boolean;
 }
 
 /** One leaf column of a schema, with what it takes to decode its values. */
@@ -120,6 +130,7 @@ export class Leaf {
   readonly flat: boolean;
   readonly #path: Tree[];
   readonly #decoder: Decoder;
+  readonly #exact: ((values: Values) => Values) | undefined;
 
   /**
    * A leaf of `tree`.
@@ -141,6 +152,12 @@ export class Leaf {
       parsers: parsers(options.fatal),
       utf8: options.utf8,
     } as Decoder;
+    // The parts of a variant are put together by the library, which knows what they are.
+    const variant = this.#path.some((node) => node.element.logical_type?.type === "VARIANT");
+    const text = parsers(options.fatal).stringFromBytes;
+    this.#exact = options.exact && !variant
+      ? exactConversion(element as SchemaElement, text, options.utf8)
+      : undefined;
   }
 
   /** Decodes `count` values in one of the encodings other than a dictionary's, not yet converted. */
@@ -166,7 +183,7 @@ export class Leaf {
 
   /** Converts decoded values to what they mean: texts, dates, … */
   convert(values: Values): Values {
-    return convert(values as Decoded, this.#decoder);
+    return this.#exact?.(values) ?? convert(values as Decoded, this.#decoder);
   }
 
   /**

@@ -12,6 +12,9 @@ import { ParquetError } from "./footer.ts";
 import type { ByteReader, PageHeader, Values } from "./types.ts";
 import { openValues, type ValueStream } from "./values.ts";
 
+/** Memory of a decoded value beside the bytes of a text, about: on its own, and in lists. */
+const [FLAT_VALUE, NESTED_VALUE] = [16, 64];
+
 /** Whether the numbers in a header are numbers, none of them negative: damage turns up here first. */
 export function isSound(header: PageHeader): boolean {
   const { data_page_header_v2: v2 } = header;
@@ -123,6 +126,30 @@ export class Page {
     this.#level = end;
   }
 
+  /**
+   * How many of up to `count` rows that begin in this page take about `bytes` or less once they are
+   * decoded; one that takes more passes alone. Nothing is taken.
+   */
+  fitting(count: number, bytes: number): number {
+    const { flat, maxDefinition } = this.#leaf;
+    const lengths = this.#values.lengths?.();
+    if (flat && lengths === undefined) return Math.min(count, this.#levels - this.#level);
+    const each = flat ? FLAT_VALUE : NESTED_VALUE;
+    let rows = 0;
+    let used = 0;
+    for (let at = this.#level; at < this.#levels; at++) {
+      if (this.#repetition.length === 0 || this.#repetition[at] === 0) {
+        if (rows === count) break;
+        rows++;
+      }
+      used += each;
+      const defined = maxDefinition === 0 || this.#definition[at] === maxDefinition;
+      if (lengths !== undefined && defined) used += lengths();
+      if (used > bytes && rows > 1) return rows - 1;
+    }
+    return rows;
+  }
+
   /** The level after `count` rows more, and how many rows begin before it. */
   #after(count: number): { end: number; rows: number } {
     if (this.#repetition.length === 0) {
@@ -154,6 +181,8 @@ function levels(reader: ByteReader, max: number, count: number, length?: number)
 }
 
 function decompress(codec: string, bytes: Uint8Array, length: number): Uint8Array {
+  // Nothing may be stored as nothing, which no codec takes for its own.
+  if (length === 0) return new Uint8Array(0);
   const page = codec === "UNCOMPRESSED" ? bytes : DECOMPRESSORS[codec](bytes, length);
   if (page.length === length) return page;
   throw new ParquetError(`it holds ${page.length} bytes instead of ${length}`);

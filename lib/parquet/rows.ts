@@ -6,7 +6,7 @@ import { RunError } from "../base/errors.ts";
 import { assemble } from "./decode.ts";
 import { ColumnCursor } from "./column.ts";
 import type { RandomAccess } from "./source.ts";
-import { type FileMetaData, type RowGroup, type SchemaTree, typeName } from "./types.ts";
+import { type FileMetaData, joinPath, type RowGroup, type SchemaTree, typeName } from "./types.ts";
 
 /** Consecutive rows, `[start, end)`. */
 export type RowRange = readonly [start: number, end: number];
@@ -19,6 +19,8 @@ export interface OpenFile {
   readonly metadata: FileMetaData;
   /** Its schema. */
   readonly tree: SchemaTree;
+  /** Columns whose values become text where a number or a Date would cut them. @default none */
+  readonly exact?: ReadonlySet<string>;
 }
 
 /** Consecutive rows, column by column. */
@@ -31,8 +33,11 @@ export interface RowBatch {
   readonly values: ReadonlyMap<string, readonly unknown[]>;
 }
 
+/** Memory that one leaf of a batch may take, bytes, about; a row that takes more is a batch. */
+const LEAF_BYTES = 2 << 20;
+
 /**
- * Reads the rows of `ranges` in order, in batches of at most `size` that never span two ranges or
+ * Reads the rows of `ranges` in order, in batches of at most `size`, or of few bytes, that never span two ranges or
  * row groups. A row group that no range touches costs nothing. `ranges` are sorted.
  *
  * @param columns Columns at the top of the schema, by name.
@@ -50,13 +55,16 @@ export async function* readBatches(
   let next = 0;
   for (const group of file.metadata.row_groups) {
     const groupEnd = groupStart + Number(group.num_rows);
+    // A group without rows need not have pages, nor say where they would be.
+    if (groupEnd === groupStart) continue;
     const cursors = openCursors(file, group, columns);
     let at = groupStart;
     while (next < wanted.length && wanted[next][0] < groupEnd) {
       const [start, end] = wanted[next];
       for (let from = Math.max(start, groupStart); from < Math.min(end, groupEnd); from = at) {
-        const count = Math.min(size, end - from, groupEnd - from);
-        const leaves = await takeAll(cursors, from - at, count);
+        for (const cursor of cursors.values()) cursor.skip(from - at);
+        const count = await fitting(cursors, Math.min(size, end - from, groupEnd - from));
+        const leaves = await takeAll(cursors, count);
         at = from + count;
         const join = ([name, column]: [string, SchemaTree]) =>
           [name, assembled(file.source, column, leaves)] as const;
@@ -71,7 +79,7 @@ export async function* readBatches(
 
 /** One cursor for each leaf of the columns, by path. */
 function openCursors(
-  { source, tree }: OpenFile,
+  { source, tree, exact }: OpenFile,
   group: RowGroup,
   columns: ReadonlyMap<string, SchemaTree>,
 ): Map<string, ColumnCursor> {
@@ -81,30 +89,42 @@ function openCursors(
     if (chunk === undefined || column === undefined || !columns.has(column)) continue;
     // A flat column without an annotation is text by what it is for. An id must come back as it
     // was, so there bad text is an error; inside metadata it is the input's own affair.
-    const options = { utf8: chunk.path_in_schema.length === 1, fatal: column !== "metadata" };
-    cursors.set(chunk.path_in_schema.join("."), new ColumnCursor(source, tree, chunk, options));
+    const options = {
+      utf8: chunk.path_in_schema.length === 1,
+      fatal: column !== "metadata",
+      exact: exact?.has(column) ?? false,
+    };
+    cursors.set(joinPath(chunk.path_in_schema), new ColumnCursor(source, tree, chunk, options));
   }
   return cursors;
 }
 
-/** Skips and takes rows of all leaves at once, so that their requests run side by side. */
+/** How many of the next `count` rows fit into {@linkcode LEAF_BYTES} by every leaf, at least 1. */
+async function fitting(cursors: ReadonlyMap<string, ColumnCursor>, count: number): Promise<number> {
+  const counts = await allSettled(
+    Array.from(cursors.values(), (cursor) => cursor.fitting(count, LEAF_BYTES)),
+  );
+  return Math.min(count, ...counts);
+}
+
+/** Takes rows of all leaves at once, so that their requests run side by side. */
 async function takeAll(
   cursors: ReadonlyMap<string, ColumnCursor>,
-  skip: number,
   count: number,
 ): Promise<Map<string, unknown[]>> {
-  const taken = await Promise.allSettled(
-    Array.from(cursors, async ([path, cursor]) => {
-      cursor.skip(skip);
-      return [path, await cursor.take(count)] as const;
-    }),
+  return new Map(
+    await allSettled(
+      Array.from(cursors, async ([path, cursor]) => [path, await cursor.take(count)] as const),
+    ),
   );
-  const values = new Map<string, unknown[]>();
-  for (const each of taken) {
+}
+
+/** All values, or the first error once nothing is under way any more. */
+async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  return (await Promise.allSettled(promises)).map((each) => {
     if (each.status === "rejected") throw each.reason;
-    values.set(...each.value);
-  }
-  return values;
+    return each.value;
+  });
 }
 
 function assembled(
@@ -113,10 +133,11 @@ function assembled(
   leaves: ReadonlyMap<string, unknown[]>,
 ): unknown[] {
   const name = column.element.name;
-  if (column.children.length === 0) return leaves.get(name) ?? [];
-  const own = Array.from(leaves).filter(([path]) => path.startsWith(`${name}.`));
+  const own = joinPath([name]);
+  if (column.children.length === 0) return leaves.get(own) ?? [];
+  const below = Array.from(leaves).filter(([path]) => path.startsWith(`${own}.`));
   try {
-    return assemble(column, new Map(own));
+    return assemble(column, new Map(below));
   } catch (cause) {
     throw new RunError(
       "input",

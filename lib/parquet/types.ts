@@ -23,7 +23,11 @@ export interface SchemaElement {
     readonly isAdjustedToUTC?: boolean;
     /** Of a timestamp: `MILLIS`, `MICROS` or `NANOS`. */
     readonly unit?: string;
+    /** Of a decimal: its digits after the point. */
+    readonly scale?: number;
   };
+  /** Of a decimal: its digits after the point. */
+  readonly scale?: number;
 }
 
 /** A schema as a tree. */
@@ -32,8 +36,18 @@ export interface SchemaTree {
   readonly element: SchemaElement;
   /** The elements directly below. */
   readonly children: SchemaTree[];
-  /** Names from below the root to here. */
+  /** Names from below the root to here, each by {@linkcode pathName}. */
   readonly path: string[];
+}
+
+/** Joins a path to one name that no other path has: a field's own name may hold dots. */
+export function joinPath(path: readonly string[]): string {
+  return path.map(pathName).join(".");
+}
+
+/** A name as part of a joined path. */
+export function pathName(name: string): string {
+  return name.replaceAll("%", "%25").replaceAll(".", "%2E");
 }
 
 /** Where one leaf column of a row group lies, and how it is stored. */

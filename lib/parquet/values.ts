@@ -13,6 +13,8 @@ export interface ValueStream {
   skip(count: number): void;
   /** The next `count` values. */
   take(count: number): Values;
+  /** Where values differ in length: gives the lengths of the next ones, in bytes, one a call. */
+  lengths?(): () => number;
 }
 
 /**
@@ -32,19 +34,29 @@ export function openValues(
   if (count === 0) return listed(leaf, []);
   if (encoding === "PLAIN_DICTIONARY" || encoding === "RLE_DICTIONARY") {
     if (dictionary === undefined) throw new ParquetError("its dictionary is missing");
-    return lookedUp(dictionary, readIndexes(reader, count));
+    return lookedUp(leaf, dictionary, readIndexes(reader, count));
   }
   if (leaf.type === "BYTE_ARRAY" && encoding === "PLAIN") {
-    return sized(leaf, reader, () => {
+    const lengths = () => {
+      let { offset } = reader;
+      return () => {
+        const length = reader.view.getUint32(offset, true);
+        offset += 4 + length;
+        return length;
+      };
+    };
+    const next = () => {
       const length = reader.view.getUint32(reader.offset, true);
       reader.offset += 4;
       return length;
-    });
+    };
+    return { ...sized(leaf, reader, next), lengths };
   }
   if (leaf.type === "BYTE_ARRAY" && encoding === "DELTA_LENGTH_BYTE_ARRAY") {
     const lengths = readLengths(reader, count);
     let at = 0;
-    return sized(leaf, reader, () => lengths[at++]);
+    const next = () => lengths[at++];
+    return { ...sized(leaf, reader, next), lengths: () => oneByOne((n) => lengths[at + n]) };
   }
   return listed(leaf, leaf.decode(reader, encoding, count));
 }
@@ -72,6 +84,17 @@ function sized(leaf: Leaf, reader: ByteReader, next: () => number): ValueStream 
   };
 }
 
+/** Gives `of` of 0, 1, 2, … */
+function oneByOne(of: (n: number) => number): () => number {
+  let n = 0;
+  return () => of(n++);
+}
+
+/** Length of a value of any type; 0 for those that have none. */
+function lengthOf(value: unknown): number {
+  return typeof value === "string" || value instanceof Uint8Array ? value.length : 0;
+}
+
 function readIndexes(reader: ByteReader, count: number): Uint32Array {
   const indexes = new Uint32Array(count);
   const width = reader.view.getUint8(reader.offset++);
@@ -80,7 +103,7 @@ function readIndexes(reader: ByteReader, count: number): Uint32Array {
   return readRuns(reader, width, indexes, reader.view.byteLength - reader.offset);
 }
 
-function lookedUp(dictionary: Values, indexes: Uint32Array): ValueStream {
+function lookedUp(leaf: Leaf, dictionary: Values, indexes: Uint32Array): ValueStream {
   let at = 0;
   return {
     skip(count) {
@@ -94,6 +117,9 @@ function lookedUp(dictionary: Values, indexes: Uint32Array): ValueStream {
         );
       });
     },
+    ...(leaf.type === "BYTE_ARRAY"
+      ? { lengths: () => oneByOne((n) => lengthOf(dictionary[indexes[at + n]])) }
+      : {}),
   };
 }
 
@@ -106,5 +132,8 @@ function listed(leaf: Leaf, values: Values): ValueStream {
     take(count) {
       return leaf.convert(values.slice(at, at += count));
     },
+    ...(leaf.type === "BYTE_ARRAY"
+      ? { lengths: () => oneByOne((n) => lengthOf(values[at + n])) }
+      : {}),
   };
 }

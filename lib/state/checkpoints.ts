@@ -173,8 +173,11 @@ export class Checkpoints {
     if (footer.run_id !== this.manifest.run_id) throw new Error("it belongs to another run");
     if (footer.batch !== index) throw new Error(`it holds batch ${footer.batch}`);
     const [start, end] = this.rowsOf(index);
-    if (file.rows !== end - start || footer.counts.rows !== file.rows) {
+    if (file.rows !== end - start) {
       throw new Error(`it holds ${file.rows} rows of ${end - start}`);
+    }
+    if (footer.counts.rows !== file.rows) {
+      throw new Error(`its footer counts ${footer.counts.rows} rows, it holds ${file.rows}`);
     }
     return footer;
   }

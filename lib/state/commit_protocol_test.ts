@@ -141,6 +141,7 @@ class Life {
     args.push("--max-outage-minutes", process.patient ? "10" : "0");
     if (fresh) args.push("--fresh");
     const clock = { now: () => systemClock.now() + later, sleep: systemClock.sleep };
+    this.store.clock = clock.now;
     const error = await run({
       settings: settingsOf(args),
       owner: "a test",

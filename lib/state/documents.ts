@@ -56,6 +56,8 @@ export const manifest = z.object({
   dataset: z.string(),
   /** The input object and its number of rows. */
   input: z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count }),
+  /** URL of the output, once it was made sure that nothing else lies there. */
+  output: z.string().optional(),
   /** Rows in a checkpoint. */
   batch_size: count.positive(),
   engine: z.string(),

@@ -6,7 +6,7 @@
 import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { joinParquet } from "../dataset/output_join.ts";
-import type { ObjectInfo, Store } from "../store/store.ts";
+import { findObject, type ObjectInfo, type Store } from "../store/store.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { readDocument, writeDocument } from "./document.ts";
 import {
@@ -53,9 +53,10 @@ export async function finish(
     schema_version,
   };
   const keyValues = { [OUTPUT_FOOTER_KEY]: JSON.stringify(footer) };
+  const sent = { bytes: 0, end: new Uint8Array() };
   const output = await store.writeParts(
     outputKey,
-    joinParquet(checkpoints.sources(), { keyValues }),
+    remembered(joinParquet(checkpoints.sources(), { keyValues }), sent),
     { contentType: "application/vnd.apache.parquet", signal },
   ).catch((error) => {
     const changed = error instanceof StoreError && CHANGED.includes(error.kind);
@@ -63,10 +64,53 @@ export async function finish(
     const message = `a checkpoint has changed while it was joined (${error.message}); run again`;
     throw new RunError("again", message, { cause: error });
   });
+  await checkArrived(store, outputKey, sent, signal);
   const total = totalOf(done.values());
   const written = { ...output, url: `${store.url}/${outputKey}` };
   await markComplete(store, keys, manifest, written, total.counts, total.spent, clock.now());
   return total;
+}
+
+/** Bytes at the end of a Parquet file that say that it is whole. */
+const END_BYTES = 8;
+
+/** Length and last bytes of what was sent. */
+interface Sent {
+  bytes: number;
+  end: Uint8Array;
+}
+
+/** The same parts, whose length and end are noted. */
+async function* remembered(
+  parts: AsyncIterable<Uint8Array<ArrayBuffer>>,
+  sent: Sent,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  for await (const part of parts) {
+    sent.bytes += part.byteLength;
+    sent.end = new Uint8Array([...sent.end, ...part.slice(-END_BYTES)]).slice(-END_BYTES);
+    yield part;
+  }
+}
+
+/** Looks at the object once: a store may lose or cut what it has said to have. */
+async function checkArrived(
+  store: Store,
+  key: string,
+  { bytes, end }: Sent,
+  signal: AbortSignal,
+): Promise<void> {
+  const range = { start: bytes - end.byteLength, end: bytes };
+  const found = await findObject(store, key, { range, signal });
+  if (found?.size === bytes && found.bytes.every((byte, i) => byte === end[i])) return;
+  const state = !found
+    ? "is not there"
+    : found.size !== bytes
+    ? `has ${found.size} bytes`
+    : "ends otherwise";
+  throw new StoreError(
+    "unavailable",
+    `Cannot write ${store.url}/${key}: it ${state} after ${bytes} bytes were sent and taken`,
+  );
 }
 
 /**

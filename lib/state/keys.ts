@@ -13,9 +13,17 @@ export function defaultInputKey(dataset: string): string {
   return `data/processed/${dataset}.parquet`;
 }
 
+/** What the default output of a data set ends with, before `.parquet`. */
+const OUTPUT_ENDING = "_pseudo_labels";
+
+/** The data set whose default output is the default input of this one; `undefined` for most names. */
+export function outputNamedLike(dataset: string): string | undefined {
+  return dataset.endsWith(OUTPUT_ENDING) && dataset.slice(0, -OUTPUT_ENDING.length) || undefined;
+}
+
 /** `data/processed/{dataset}_pseudo_labels.parquet` */
 export function defaultOutputKey(dataset: string): string {
-  return `data/processed/${dataset}_pseudo_labels.parquet`;
+  return `data/processed/${dataset}${OUTPUT_ENDING}.parquet`;
 }
 
 /**
@@ -58,6 +66,27 @@ export function claimKey(engine: string, model: string, sha256: string): string 
 /** Key of what a run writes when it meets another one in the store. */
 export function meetingKey(engine: string, model: string): string {
   return `claims/${engine}/${model}/meeting.json`;
+}
+
+/** Below these lie what was paid for and what was learnt, of all data sets together. */
+const SHARED = ["responses/", "rates/", "claims/"];
+/** What a data set keeps below `{prefix}{dataset}/`, see {@linkcode CheckpointKeys}. */
+const STATE =
+  /^(manifest|result|lease|ledger|spending)\.json$|^batch_\d{6,}\.parquet$|^set_aside\//;
+
+/**
+ * What of the program's own an object of that name is or would be among; `undefined` if it may be
+ * anybody's. Inputs and outputs can't have such names.
+ *
+ * @param prefix As for {@linkcode CheckpointKeys}, with the data set's name.
+ */
+export function reservedFor(key: string, prefix: string, dataset: string): string | undefined {
+  const shared = SHARED.find((name) => `${key}/`.startsWith(name));
+  if (shared) return `below ${shared}, where this program keeps what all data sets share`;
+  if (!key.startsWith(prefix)) return undefined;
+  const [name, ...rest] = key.slice(prefix.length).split("/");
+  if (name !== dataset && !STATE.test(rest.join("/"))) return undefined;
+  return `below ${prefix}${name}/, where the state of data set '${name}' lies (--checkpoint-prefix)`;
 }
 
 /** Names of one data set's checkpoints below `{prefix}{dataset}/`. */

@@ -91,7 +91,9 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
       const etag = await writeLease(store, key, hold.document, tried.onlyIf);
       return etag === undefined ? undefined : await prove(etag);
     } catch (error) {
-      if (error instanceof StoreError && error.kind === "unsupported") return withoutLease(options);
+      if (error instanceof StoreError && error.kind === "unsupported") {
+        return withoutLease(options, tried.onlyIf, "knows no");
+      }
       throw error;
     }
   };
@@ -100,7 +102,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     const refused = await writeLease(store, key, hold.document, onlyIf) === undefined;
     return refused
       ? new HeldLease(options, hold, etag, onlyIf !== "absent")
-      : withoutLease(options);
+      : withoutLease(options, onlyIf, "ignores");
   };
   if (options.unknown) {
     const lease = await take(undefined);
@@ -122,7 +124,7 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     if (!found || over) {
       // Somebody was faster than the last try, or what it was for can't be had by anybody.
       vain = tried && isSameVersion(tried.onlyIf, found) ? vain + 1 : 0;
-      if (vain >= VAIN_TRIES && found) return withoutLease(options);
+      if (vain >= VAIN_TRIES && found) return withoutLease(options, tried!.onlyIf, "refuses all");
       if (vain >= VAIN_TRIES) throw new RunError("again", neverCreated(`${store.url}/${key}`));
       if (vain > 0) await clock.sleep(Math.max(1, ttlMs / 100), stop);
       const lease = await take(found);
@@ -211,8 +213,9 @@ class HeldLease implements Lease {
   }
 
   /** The store can't do what a lease needs: the run goes on without. */
-  #letGo(): void {
-    if (this.#held) this.#options.note(cannotReplace(this.#options.store));
+  #letGo(does: string): void {
+    const { store, note } = this.#options;
+    if (this.#held) note(unguarded(store, { etag: this.#etag }, does));
     this.#held = false;
   }
 
@@ -259,12 +262,14 @@ class HeldLease implements Lease {
         this.#sent.clear();
         if (!released && !this.#proven) {
           this.#proven = await writeLease(store, key, document, onlyIf) === undefined;
-          if (!this.#proven) this.#letGo();
+          if (!this.#proven) this.#letGo("ignores");
         }
         return true;
       }
       const found = await readDocument(store, key, leaseDocument);
-      if (found?.etag === onlyIf.etag && ++this.#vain >= VAIN_TRIES) this.#letGo();
+      if (found?.etag === onlyIf.etag && ++this.#vain >= VAIN_TRIES) {
+        this.#letGo("refuses all");
+      }
       if (found && isSameHold(found.value, this.#acquired)) {
         // An earlier renewal arrived, its reply did not.
         this.#etag = found.etag;
@@ -296,8 +301,8 @@ class HeldLease implements Lease {
 }
 
 /** Without conditional writes nothing can be held, and the run goes on all the same. */
-function withoutLease({ store, note }: LeaseOptions): Lease {
-  note(cannotReplace(store));
+function withoutLease({ store, note }: LeaseOptions, onlyIf: Condition, does: string): Lease {
+  note(unguarded(store, onlyIf, does));
   return {
     held: false,
     generation: 0,
@@ -311,8 +316,12 @@ function neverCreated(url: string): string {
   return `cannot create ${url}: the store says that it exists, and that it doesn't; run again later`;
 }
 
-function cannotReplace({ url }: Store): string {
-  return `${url} has no conditional writes, ${UNGUARDED}`;
+/** @param does What the store does about such conditions: "ignores", "knows no", "refuses all". */
+function unguarded({ url }: Store, onlyIf: Condition, does: string): string {
+  const what = onlyIf === "absent"
+    ? "conditional creates (If-None-Match: *)"
+    : "conditional replaces (If-Match)";
+  return `${url} has no conditional writes to rely on (it ${does} ${what}), ${UNGUARDED}`;
 }
 
 /** A lease that is about to be taken. */

@@ -6,11 +6,18 @@ import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { PROGRAM } from "../base/version.ts";
 import { SCHEMA_VERSION } from "../dataset/row.ts";
+import type { Engine } from "../engine/engine.ts";
+import { findEngine } from "../engine/engines.ts";
 import { type Manifest, manifest as manifestSchema } from "./documents.ts";
 import { readDocument, writeDocument } from "./document.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import type { Settings, StartMode } from "../base/settings.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
+
+/** Times that a store may refuse to create a manifest of which it says that there is none. */
+const VAIN_TRIES = 4;
+/** Pause between them, longer each time, milliseconds. */
+const PAUSE_MS = 100;
 
 /**
  * The manifest that a run would begin with.
@@ -36,6 +43,7 @@ export function describeRun(
     run_id: newRunId,
     dataset: settings.datasetName,
     input: { url: `${store.url}/${info.key}`, etag: info.etag, bytes: info.size, rows },
+    output: `${store.url}/${settings.outputKey}`,
     batch_size: was?.batch_size ?? settings.batchSize,
     engine: was?.engine ?? settings.engine,
     model: was?.model ?? settings.model,
@@ -65,16 +73,25 @@ export interface Settled {
  *
  * @param options.beforeNew Checks what a new run needs checked; a resumed one was checked when it began.
  * @param options.absent Whether none was there just now, so that it need not be looked for again.
- * @throws {RunError} `conflict` naming what differs and the two ways out
+ * @param options.given What of `wanted` the user gave, see {@linkcode findManifest}.
+ * @throws {RunError} `conflict` naming what differs and the ways out; `again` if the store says that
+ *   there is a manifest and that there is none
  */
 export async function settleManifest(
   store: Store,
   keys: CheckpointKeys,
   wanted: Manifest,
   start: StartMode,
-  options: { readonly beforeNew: () => Promise<void>; readonly absent?: boolean },
+  options: {
+    readonly beforeNew: () => Promise<void>;
+    readonly clock: Clock;
+    readonly absent?: boolean;
+    readonly given?: Settings["given"];
+  },
+  tries = 1,
 ): Promise<Settled> {
-  const found = options.absent ? undefined : await findManifest(store, keys, wanted, start);
+  const { absent, given } = options;
+  const found = absent ? undefined : await findManifest(store, keys, wanted, start, given);
   if (found) return { manifest: found, resumed: found.run_id !== wanted.run_id };
   await options.beforeNew();
   if (start === "fresh") await removeRun(store, keys);
@@ -83,8 +100,22 @@ export async function settleManifest(
     await writeDocument(store, keys.manifest, wanted, { onlyIf });
   } catch (error) {
     if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+    if (tries === VAIN_TRIES) {
+      const message =
+        `cannot create ${store.url}/${keys.manifest}: the store says that it exists, ` +
+        "and that it doesn't; run again later";
+      throw new RunError("again", message, { cause: error });
+    }
     // Somebody was faster; if it is the same run, take it up.
-    return await settleManifest(store, keys, wanted, "auto", { ...options, absent: false });
+    if (tries > 1) await options.clock.sleep(PAUSE_MS * tries);
+    return await settleManifest(
+      store,
+      keys,
+      wanted,
+      "auto",
+      { ...options, absent: false, beforeNew: () => Promise.resolve() },
+      tries + 1,
+    );
   }
   return { manifest: wanted, resumed: false };
 }
@@ -92,20 +123,22 @@ export async function settleManifest(
 /**
  * The manifest of the run that is to be continued; `undefined` if a new one begins. Only reads.
  *
- * @throws {RunError} `conflict` naming what differs and the two ways out
+ * @param given What of `wanted` the user gave; for the rest the manifest is right. @default all of it
+ * @throws {RunError} `conflict` naming what differs and the ways out
  */
 export async function findManifest(
   store: Store,
   keys: CheckpointKeys,
   wanted: Manifest,
   start: StartMode,
+  given: Settings["given"] = { batchSize: true, engine: true, model: true },
 ): Promise<Manifest | undefined> {
   const found = await readManifest(store, keys.manifest, start);
   if (!found) return undefined;
-  const differences = differ(found, wanted);
+  const differences = differ(found, wanted, given);
   const sameJob = wanted.batch_job_id !== null && found.batch_job_id === wanted.batch_job_id;
   if (start === "fresh" && !(sameJob && differences.length === 0)) return undefined;
-  if (differences.length > 0) throw conflict(store, keys, differences);
+  if (differences.length > 0) throw conflict(store, keys, found, differences);
   return found;
 }
 
@@ -128,27 +161,75 @@ export async function readManifest(
   );
 }
 
-/** One line per difference that makes checkpoints unusable, naming both values. */
-function differ(found: Manifest, wanted: Manifest): string[] {
-  const compared: [name: string, found: unknown, wanted: unknown][] = [
-    ["input", found.input.url, wanted.input.url],
-    ["input ETag", found.input.etag, wanted.input.etag],
-    ["batch size", found.batch_size, wanted.batch_size],
-    ["engine", found.engine, wanted.engine],
-    ["model", found.model, wanted.model],
-    ["schema version", found.schema_version, wanted.schema_version],
-  ];
-  return compared
-    .filter(([, before, now]) => before !== now)
-    .map(([name, before, now]) => `${name} was '${before}', now '${now}'`);
+/** Something that makes checkpoints unusable. */
+interface Difference {
+  /** Both values, in words. */
+  readonly what: string;
+  /** What continues that run; `undefined` where no option does. */
+  readonly option?: string;
 }
 
-function conflict(store: Store, keys: CheckpointKeys, differences: string[]): RunError {
+function differ(found: Manifest, wanted: Manifest, given: Settings["given"]): Difference[] {
+  const differences: Difference[] = [];
+  const compare = (name: string, was: unknown, now: unknown, option?: string) => {
+    if (was !== now) differences.push({ what: `${name} was '${was}', now '${now}'`, option });
+  };
+  const { url, etag, rows } = found.input;
+  const { input } = wanted;
+  compare("input", url, input.url, `--input-s3-key with the earlier one`);
+  if (url === input.url && etag !== input.etag) {
+    const counts = rows === input.rows
+      ? `${rows} rows then and now`
+      : `${rows} rows then, ${input.rows} now`;
+    differences.push({
+      what: `the input was replaced: ${counts} (ETag '${etag}', now '${input.etag}')`,
+    });
+  }
+  if (given.batchSize) {
+    compare("batch size", found.batch_size, wanted.batch_size, `--batch-size ${found.batch_size}`);
+  }
+  if (given.engine) compare("engine", found.engine, wanted.engine, `--engine ${found.engine}`);
+  if (given.model) compare("model", found.model, wanted.model, `--model ${found.model}`);
+  compare("schema version", found.schema_version, wanted.schema_version);
+  return differences;
+}
+
+function conflict(
+  store: Store,
+  keys: CheckpointKeys,
+  { input, created_by }: Manifest,
+  differences: Difference[],
+): RunError {
+  const stuck = differences.filter(({ option }) => option === undefined);
+  const options = differences.flatMap(({ option }) => option ?? []).join(" ");
+  const advice = stuck.length === 0
+    ? `Give ${options} to continue that run, or start over with --fresh (paid answers are reused)`
+    : stuck.some(({ what }) => what.startsWith("schema version"))
+    ? `Continue that run with the version that began it (${created_by}), or start over with --fresh ` +
+      "(paid answers are reused)"
+    : "Start over with --fresh (paid answers are reused: only images without one cost anything), " +
+      `put the earlier ${input.url} back to continue that run, or give the new rows a ` +
+      "--dataset-name of their own";
   return new RunError(
     "conflict",
     `the checkpoints in ${store.url}/${keys.root} belong to another run: ` +
-      `${differences.join("; ")}.\nGive the earlier values to continue that run, or start over ` +
-      "with --fresh (paid answers are reused)",
+      `${differences.map(({ what }) => what).join("; ")}.\n${advice}`,
+  );
+}
+
+/**
+ * The engine of a run.
+ *
+ * @param url Where its state lies, for messages.
+ * @throws {RunError} `conflict` if this version has no such engine
+ */
+export function engineOf({ engine, created_by }: Manifest, url: string): Engine {
+  const found = findEngine(engine);
+  if (found) return found;
+  throw new RunError(
+    "conflict",
+    `the run in ${url} was begun by ${created_by} with the engine '${engine}', which this version ` +
+      "doesn't have.\nUse that version, or start over with --fresh",
   );
 }
 

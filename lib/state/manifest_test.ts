@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import type { Manifest } from "./documents.ts";
+import { systemClock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { CheckpointKeys } from "./keys.ts";
-import { settleManifest } from "./manifest.ts";
+import { engineOf, findManifest, settleManifest } from "./manifest.ts";
 import type { StartMode } from "../base/settings.ts";
 
 const KEYS = new CheckpointKeys("checkpoints/", "demo");
@@ -50,7 +51,7 @@ function settle(
   start: StartMode = "auto",
   beforeNew: () => Promise<void> = allowed,
 ) {
-  return settleManifest(store, KEYS, wanted, start, { beforeNew });
+  return settleManifest(store, KEYS, wanted, start, { beforeNew, clock: systemClock });
 }
 
 function stored(store: MemoryStore): unknown {
@@ -110,12 +111,22 @@ Deno.test("settleManifest() takes up the same run under its first name, and writ
 Deno.test("settleManifest() refuses the checkpoints of another run and names both values", async () => {
   const { input } = manifest();
   const cases: [change: Partial<Manifest>, message: RegExp][] = [
-    [{ input: { ...input, etag: "e2" } }, /input ETag was 'e1', now 'e2'/],
+    [
+      { input: { ...input, etag: "e2" } },
+      /the input was replaced: 3 rows then and now \(ETag 'e1', now 'e2'\)\.\nStart over with --fresh/,
+    ],
+    [
+      { input: { ...input, etag: "e2", rows: 5 }, batch_size: 7 },
+      /replaced: 3 rows then, 5 now .*; batch size .*\n.*--fresh.* put the earlier .* --dataset-name/,
+    ],
     [{ input: { ...input, url: "s3://x/y" } }, /input was 's3:\/\/memory\/in\.parquet', now 's3:/],
-    [{ batch_size: 7 }, /batch size was '500', now '7'/],
+    [
+      { batch_size: 7 },
+      /batch size was '500', now '7'\.\nGive --batch-size 500 to continue .*--fresh/,
+    ],
     [{ engine: "other" }, /engine was 'upstage-ocr', now 'other'/],
     [{ model: "ocr-1" }, /model was 'ocr', now 'ocr-1'/],
-    [{ schema_version: "v2" }, /schema version was 'v1\.0', now 'v2'/],
+    [{ schema_version: "v2" }, /schema version was 'v1\.0', now 'v2'\.\n.*version .*pseudolabel 1/],
     [{ batch_size: 7, model: "m" }, /batch size .*; model /],
   ];
   for (const [change, message] of cases) {
@@ -237,4 +248,45 @@ Deno.test("settleManifest() passes on what else the store says", async () => {
     };
     await assert.rejects(settle(store, manifest()), { name: "StoreError", kind: "denied" });
   }
+});
+
+Deno.test("findManifest() goes by the manifest for what the user didn't give", async () => {
+  const found = manifest({ batch_size: 10, engine: "other", model: "ocr-2" });
+  const none = { batchSize: false, engine: false, model: false };
+  const find = (given: Partial<typeof none>) =>
+    findManifest(storeWith(found), KEYS, manifest(), "auto", { ...none, ...given });
+  assert.deepEqual(await find({}), found);
+  const cases = {
+    batchSize: /batch size was '10'/,
+    engine: /engine was/,
+    model: /model was 'ocr-2'/,
+  };
+  for (const [name, message] of Object.entries(cases)) {
+    const said = await conflict(find({ [name]: true }));
+    assert.match(said, message);
+    assert.doesNotMatch(said, /; /, "what wasn't given is no difference");
+  }
+});
+
+Deno.test("engineOf() says which version has the engine of a run", async () => {
+  assert.equal(engineOf(manifest(), "s3://b/x").name, "upstage-ocr");
+  const said = await conflict(Promise.try(() => engineOf(manifest({ engine: "new" }), "s3://b/x")));
+  assert.match(said, /s3:\/\/b\/x was begun by pseudolabel 1 .*'new'.*\nUse that version/);
+});
+
+Deno.test("settleManifest() doesn't ask for ever where a manifest is said to exist and not to", async () => {
+  const store = storeWith();
+  let writes = 0;
+  store.before = (operation) => {
+    if (operation === "write" && ++writes) throw new StoreError("precondition", "409");
+  };
+  await assert.rejects(settle(store, manifest()), (error: RunError) => {
+    assert.equal(error.exit, "again");
+    assert.match(
+      error.message,
+      /manifest\.json: the store says that it exists, and that it doesn't/,
+    );
+    return true;
+  });
+  assert.equal(writes, 4);
 });

@@ -331,14 +331,29 @@ function toFolderError(error: unknown, verb: string, url: string): unknown {
   const reading = verb !== "write";
   // A name that cannot be a file is simply absent to a reader, but cannot be written.
   const answer = kind === "unsupported" && reading ? "not_found" : kind ?? "unavailable";
-  return new StoreError(answer, `Cannot ${verb} ${url}: ${error.message}`, { cause: error });
+  const advice = ADVICE[code ?? ""];
+  const state = advice === undefined ? error.message : `${advice} (${error.message})`;
+  return new StoreError(answer, `Cannot ${verb} ${url}: ${state}`, { cause: error });
 }
+
+/** What to do about errors that are not the object's. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full, make room and run the same command again",
+  EDQUOT: "the disk quota is used up, make room and run the same command again",
+  EROFS: "the disk is read-only, make it writable or work in another folder",
+  EACCES: "this user may not, change the permissions or work in another folder",
+  EPERM: "this user may not, change the permissions or work in another folder",
+  EMFILE: "too many files are open, lower --concurrency or raise the limit (ulimit -n)",
+};
 
 const KINDS: Readonly<Record<string, StoreErrorKind>> = {
   ENOENT: "not_found",
   EACCES: "denied",
   EPERM: "denied",
   EROFS: "denied",
+  // Waiting for room would only look as if the program hung.
+  ENOSPC: "refused",
+  EDQUOT: "refused",
   EEXIST: "unsupported",
   ENOTDIR: "unsupported",
   EISDIR: "unsupported",

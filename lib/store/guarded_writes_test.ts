@@ -18,6 +18,7 @@ Deno.test("guardWrites() changes nothing once the right to write is gone, and re
     yield await Promise.resolve(bytes);
     if (after === 1) allowed = false;
     yield bytes;
+    assert.notEqual(after, 1, "parts go on after the right is gone");
     if (after === 2) allowed = false;
   }
   const attempts: Record<string, () => Promise<unknown>> = {

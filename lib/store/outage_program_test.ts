@@ -98,6 +98,18 @@ Deno.test("an outage that lasts too long ends with 75, whoever meets it, and is 
   }));
 });
 
+Deno.test("an outage longer than the lease ends with 75, after everything paid is stored", async () => {
+  await using bench = await openBench(rows(60));
+  resetFor(bench, 9_000);
+  const ended = await run(bench, "--concurrency 4 --lease-seconds 2").ended;
+  assert.equal(ended.code, 75, ended.stderr);
+  assert.match(message(ended), /could not renew the lease/);
+  assert.equal(answers(bench), bench.api.billedPages, "a paid answer was lost");
+  const again = await run(bench, "--concurrency 4").ended;
+  assert.equal(again.code, 0, again.stderr);
+  assert.equal(bench.api.billedPages, 60);
+});
+
 Deno.test("told to stop during an outage, the program stores what is paid once the store is back", async () => {
   await using bench = await openBench(rows(60));
   const { over } = resetFor(bench, 8_000);

@@ -160,13 +160,14 @@ class S3Bucket implements Store {
       for (const { Prefix } of page.CommonPrefixes ?? []) {
         yield { key: Prefix!, size: 0, etag: "" };
       }
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-      if (page.IsTruncated && token === undefined) {
+      const next = page.IsTruncated ? page.NextContinuationToken : undefined;
+      if (page.IsTruncated && (next === undefined || next === token)) {
         throw new StoreError(
           "unsupported",
           `Cannot list ${action.url}: the server cut the listing short without saying how to go on`,
         );
       }
+      token = next;
     } while (token !== undefined);
   }
 

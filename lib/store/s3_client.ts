@@ -6,6 +6,7 @@
  */
 import { S3, type S3ClientConfig } from "@aws-sdk/client-s3";
 import { backoffMs } from "../base/backoff.ts";
+import type { ProxyVariables } from "../base/proxy.ts";
 
 /** The client, with one method an operation. */
 export type S3Api = S3;
@@ -39,6 +40,8 @@ export interface S3Options {
   readonly holdMs?: number;
   /** The profile that the environment names, for messages. */
   readonly profile?: string;
+  /** The proxy that requests go through. */
+  readonly proxy?: ProxyVariables;
   /** For tests; else the default chain: environment, profile, container or instance role. */
   readonly credentials?: S3Credentials | (() => Promise<S3Credentials>);
 }
@@ -72,9 +75,14 @@ function ownRetries(maxAttempts: number): RetryStrategy {
   return {
     acquireInitialRetryToken: () => Promise.resolve(token(0, Date.now())),
     refreshRetryTokenForRetry(last, { error, errorType }) {
-      const status = (error as { $metadata?: { httpStatusCode?: number } })?.$metadata
-        ?.httpStatusCode;
-      const passing = errorType === "CLIENT_ERROR" ? status === 408 : status !== 501;
+      const { $metadata, code } = (error ?? {}) as {
+        $metadata?: { httpStatusCode?: number };
+        code?: string;
+      };
+      const status = $metadata?.httpStatusCode;
+      // The SDK knows some errors of the network only; all of them have such a code.
+      const network = status === undefined && /^(E[A-Z]+|ERR_PROXY_TUNNEL)$/.test(code ?? "");
+      const passing = network || (errorType === "CLIENT_ERROR" ? status === 408 : status !== 501);
       const since = begun.get(last)!;
       const retry = last.getRetryCount() + 1;
       return passing && retry < maxAttempts && Date.now() - since < RETRY_FOR_MS
@@ -89,7 +97,7 @@ function ownRetries(maxAttempts: number): RetryStrategy {
 export function createS3(options: S3Options): S3Api {
   const custom = options.endpoint !== undefined;
   const maxAttempts = options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
-  const sockets = { keepAlive: true, maxSockets: 64 };
+  const sockets = { keepAlive: true, maxSockets: 64, proxyEnv: options.proxy };
   const config: S3ClientConfig = {
     maxAttempts,
     retryStrategy: ownRetries(maxAttempts),

@@ -1,0 +1,121 @@
+import assert from "node:assert/strict";
+import { failedRow, okRow } from "../../dev/testing/any_row.ts";
+import { duckdb, quote } from "../../dev/testing/duckdb.ts";
+import { MemoryStore } from "../../dev/testing/memory_store.ts";
+import { StoreError } from "../base/errors.ts";
+import type { OutputRow } from "../dataset/row.ts";
+import { encodeRows, RowEncoder } from "../dataset/output_write.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { CHECKPOINT_FOOTER_KEY, type CheckpointFooter, type Manifest } from "./documents.ts";
+import { CheckpointKeys } from "./keys.ts";
+import { nothingSpent } from "./ledger.ts";
+import { countRow, noRows } from "./row_counts.ts";
+
+const KEYS = new CheckpointKeys("checkpoints/", "demo");
+
+/** Six rows in batches of four. */
+const MANIFEST: Manifest = {
+  format: "pseudolabel-manifest/1",
+  run_id: "run-1",
+  dataset: "demo",
+  input: { url: "s3://memory/in.parquet", etag: "e", bytes: 1, rows: 6 },
+  batch_size: 4,
+  engine: "upstage-ocr",
+  model: "ocr",
+  schema_version: "v1.0",
+  created_at: "2026-11-24T00:00:00.000Z",
+  created_by: "pseudolabel",
+  batch_job_id: null,
+};
+
+const ROWS: readonly OutputRow[] = [okRow(0), failedRow(1), okRow(2), okRow(3)];
+
+function footerOf(rows: readonly OutputRow[], change: Partial<CheckpointFooter> = {}): string {
+  const counts = noRows();
+  for (const row of rows) countRow(counts, row);
+  return JSON.stringify({ run_id: "run-1", batch: 0, counts, spent: nothingSpent(), ...change });
+}
+
+async function batch(
+  rows: readonly OutputRow[],
+  footer = footerOf(rows),
+): Promise<Uint8Array<ArrayBuffer>> {
+  return await encodeRows(rows, { keyValues: { [CHECKPOINT_FOOTER_KEY]: footer } });
+}
+
+/** A file of another program with the footer of a checkpoint and as many rows. */
+async function foreign(): Promise<Uint8Array<ArrayBuffer>> {
+  const file = await Deno.makeTempFile({ suffix: ".parquet" });
+  try {
+    await duckdb(
+      `COPY (SELECT i AS id FROM range(4) t(i)) TO ${quote(file)} (FORMAT parquet, ` +
+        `KV_METADATA {${quote(CHECKPOINT_FOOTER_KEY)}: ${quote(footerOf(ROWS))}})`,
+    );
+    return await Deno.readFile(file);
+  } finally {
+    await Deno.remove(file);
+  }
+}
+
+/** What a survey finds where this is batch 0. */
+async function survey(bytes: Uint8Array<ArrayBuffer>, key = KEYS.batch(0)) {
+  const store = new MemoryStore();
+  store.put(key, bytes);
+  const problems: string[] = [];
+  const done = await new Checkpoints(store, KEYS, MANIFEST)
+    .survey(({ problem }) => problems.push(problem));
+  return { done: [...done.keys()], problems, copies: store.writes };
+}
+
+Deno.test("a batch is believed if it is this run's, in its place, whole and of this layout", async () => {
+  assert.deepEqual(await survey(await batch(ROWS)), { done: [0], problems: [], copies: [] });
+  const { counts } = JSON.parse(footerOf(ROWS));
+  const cases: Record<string, readonly [Uint8Array<ArrayBuffer>, RegExp]> = {
+    "of another run": [
+      await batch(ROWS, footerOf(ROWS, { run_id: "run-2" })),
+      /belongs to another run/,
+    ],
+    "of another place": [await batch(ROWS, footerOf(ROWS, { batch: 1 })), /holds batch 1/],
+    "a row too few": [await batch(ROWS.slice(1)), /holds 3 rows of 4/],
+    "a row too few, the footer says otherwise": [
+      await batch(ROWS.slice(1), footerOf(ROWS)),
+      /holds 3 rows of 4/,
+    ],
+    "a footer that counts other rows": [
+      await batch(ROWS, footerOf(ROWS, { counts: { ...counts, rows: 3 } })),
+      /holds 4 rows of 4/,
+    ],
+    "a footer that is none": [await batch(ROWS, "{}"), /its footer is foreign/],
+    "of another layout": [await foreign(), /columns are not those of this version/],
+  };
+  for (const [what, [bytes, problem]] of Object.entries(cases)) {
+    const { done, problems, copies } = await survey(bytes);
+    assert.deepEqual(done, [], what);
+    assert.equal(problems.length, 1, what);
+    assert.match(problems[0], problem, what);
+    assert.equal(copies.length, 1, what);
+  }
+});
+
+Deno.test("a batch beyond the last one is neither believed nor touched", async () => {
+  const beyond = await batch(ROWS, footerOf(ROWS, { batch: 2 }));
+  assert.deepEqual(await survey(beyond, KEYS.batch(2)), { done: [], problems: [], copies: [] });
+});
+
+Deno.test("save() fails where the store has kept another length than was written", async () => {
+  const store = new class extends MemoryStore {
+    override async stat(key: string) {
+      const info = await super.stat(key);
+      return info && { ...info, size: info.size - 1 };
+    }
+  }();
+  const rows = new RowEncoder();
+  for (const row of ROWS) await rows.add(row);
+  const { counts, spent } = JSON.parse(footerOf(ROWS)) as CheckpointFooter;
+  await assert.rejects(
+    new Checkpoints(store, KEYS, MANIFEST).save(0, rows, counts, spent),
+    (error) =>
+      error instanceof StoreError && error.kind === "unavailable" &&
+      /batch_000000\.parquet has \d+ bytes after writing \d+/.test(error.message),
+  );
+});
