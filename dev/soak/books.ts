@@ -111,7 +111,11 @@ export class Books {
     const asks = this.#asks.get(image) ?? [];
     this.#asks.set(image, asks);
     const cause = this.#cause(asker, image, asks, stored);
-    if (cause === "probe") asker.poisoned = asker.failedInRow = 0;
+    if (cause === "probe") {
+      // Each is for one failure at least.
+      asker.poisoned = Math.max(0, asker.poisoned - 1);
+      asker.failedInRow = 0;
+    }
     const ask: Ask = { asker, image, cause, billed: false, stalled: false, torn: false };
     asks.push(ask);
     return ask;
@@ -167,6 +171,7 @@ export class Books {
     asks.splice(asks.indexOf(ask), 1);
     if (asks.length === 0) this.#asks.delete(ask.image);
     ask.asker.failedInRow++;
-    if (poisoned) ask.asker.poisoned++;
+    // A probe that failed by chance has shown nothing.
+    if (poisoned || ask.cause === "probe") ask.asker.poisoned++;
   }
 }
