@@ -1,101 +1,225 @@
 /**
- * @module soak/bench: the real program beside an S3 server and an API server that can kill it at any
- * request, before or after that request is carried out, and that keep their own books: what was
- * billed, what is stored, and what was asked for although it needn't be.
+ * @module soak/bench: the real program, once or several times at once, beside an S3 server and an API
+ * server that can kill it at any request, before or after that request is carried out, and do what
+ * else is in `dev/soak/faults.ts`; and that keep their own books (`dev/soak/books.ts`).
  */
 
+import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 import { type Program, startProgram, TEST_API_KEY } from "../testing/program.ts";
-import { type S3Double, startS3Double } from "../doubles/s3/server.ts";
-import { readSoak, reservedPages, sha256, type SoakData, storedAnswers } from "./data.ts";
-import { apiFaults, between, storeFaults } from "./faults.ts";
+import { type Fault as StoreFault, type S3Double, startS3Double } from "../doubles/s3/server.ts";
+import type { DoubleObject, DoubleRequest } from "../doubles/s3/types.ts";
+import { type Ask, type Asker, Books } from "./books.ts";
+import {
+  answeredImage,
+  DATASET,
+  readSoak,
+  reservedPages,
+  sha256,
+  type SoakData,
+  storedAnswers,
+} from "./data.ts";
+import {
+  apiFaults,
+  between,
+  drifted,
+  type FaultName,
+  oneOf,
+  OUTAGES,
+  skewed,
+  storeFaults,
+  tear,
+  TEARS,
+  WRONG_FORM,
+} from "./faults.ts";
 import {
   startUpstageServer,
   type UpstageDocument,
   type UpstageServer,
 } from "../doubles/ocr/upstage.ts";
 import type { Answer } from "../doubles/ocr/upstage_answer.ts";
+import { answerKey } from "../../lib/state/keys.ts";
 
 const BUCKET = "bench";
 
 /** Longest time that the API takes over a page, milliseconds. */
 const LATENCY_MS = 12;
+/** A second signal comes at most so long after the first one, milliseconds; mostly at once. */
+const DOUBLED_MS = 1_500;
+/** An outage that outlasts a signal by more than this excuses what couldn't be stored, milliseconds. */
+const GRACE_MS = 10_000;
+/** A process stands still for so long at most, milliseconds. */
+const STALL_MS = 15_000;
+/** Answers that are damaged after a kill, at most. */
+const TORN = 3;
+
+function keyOf(image: string): string {
+  return answerKey("upstage-ocr", "ocr", image);
+}
+
+/** What happens to a process at one of its requests. */
+export type Deed =
+  | { readonly kind: "kill" }
+  | { readonly kind: "signal"; readonly signal: Deno.Signal }
+  | { readonly kind: "outage"; readonly ms: number }
+  | { readonly kind: "stall" }
+  | { readonly kind: "rival" };
+
+/** Which deeds happen at which request of a process, counted from its start from 1. */
+export type Plan = ReadonlyMap<number, Deed>;
 
 /** Options of {@linkcode SoakBench.open}. */
 export interface SoakBenchOptions {
   /** What is to be labelled. */
   readonly data: SoakData;
-  /** Arguments of every run. */
+  /** Further objects. */
+  readonly more?: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  /** Arguments of every run but the data set's name. */
   readonly args: readonly string[];
-  /** Requests that a run may have in flight. */
+  /** Rows in a checkpoint. */
+  readonly batchSize: number;
+  /** Requests that a process may have in flight. */
   readonly concurrency: number;
-  /** Whether API and store misbehave. */
-  readonly faults: boolean;
+  /** What goes wrong. */
+  readonly faults: ReadonlySet<FaultName>;
+  /** Pages that never get an answer, by SHA-256, and what they get. */
+  readonly poisoned: ReadonlyMap<string, Answer>;
+  /** Pages whose first answer can't be read, by SHA-256. */
+  readonly unreadable: ReadonlySet<string>;
+  /** Whether all pages say what drift would leave of them. */
+  readonly drift: "none" | "clean" | "drifted";
+  /** What gives a process another clock. */
+  readonly clocks?: string;
   /** Uniform in [0, 1), for latency, faults and how a kill falls. */
   readonly random: () => number;
 }
 
+/** How one process is run. */
+export interface RunOptions {
+  /** Data set. @default {@linkcode DATASET} */
+  readonly dataset?: string;
+  /** What happens to it. @default nothing */
+  readonly plan?: Plan;
+  /** Further arguments, first of all a command. */
+  readonly args?: readonly string[];
+  /** By how much its clock is wrong, seconds. */
+  readonly skew?: number;
+  /** By how much that of its rival is, should there be one. */
+  readonly rivalSkew?: number;
+  /** What happens to that one. @default nothing */
+  readonly rivalPlan?: Plan;
+}
+
+/** How a process ended. */
+export interface RunEnd {
+  /** Its exit code, or `"killed"`. */
+  readonly code: number | "killed";
+  /** What it wrote. */
+  readonly output: string;
+  /** How its rival ended, if it had one. */
+  readonly rival?: RunEnd;
+}
+
+/** A process of the program. */
+interface Runner extends Asker {
+  readonly dataset: string;
+  readonly program: Program;
+  readonly plan: Map<number, Deed>;
+  readonly rival: PromiseWithResolvers<RunEnd | undefined>;
+  readonly rivalSkew: number | undefined;
+  readonly rivalPlan: Plan | undefined;
+  requests: number;
+  /** Images whose answers it has stored, in order. */
+  readonly saved: string[];
+  signalledAt: number | undefined;
+  resume: (() => void) | undefined;
+  ended: boolean;
+}
+
 /** Programs, servers and books. */
 export class SoakBench implements AsyncDisposable {
-  /** What may not happen and did. */
-  readonly violations: string[] = [];
+  /** What may not happen and did: how often, by what, with an example. */
+  readonly #violations = new Map<string, { times: number; example: string }>();
+  /** Pages billed and why. */
+  readonly books: Books = new Books((kind, detail) => this.violate(kind, detail));
   /** Requests that were misanswered on purpose. */
   faults = 0;
   /** Pages billed for answers that were wrong on purpose. */
   billedByFaults = 0;
-  /** Pages billed and not stored, for each process that did not finish. */
-  readonly unsaved: number[] = [];
-  /** Processes that were killed. */
-  kills = 0;
+  /** Processes that were killed, signalled twice, stood still; rivals; outages and their seconds. */
+  readonly counts = {
+    kills: 0,
+    signals: 0,
+    stalls: 0,
+    rivals: 0,
+    skewedProcesses: 0,
+    outages: 0,
+    outageSeconds: 0,
+    torn: 0,
+  };
   readonly #options: SoakBenchOptions;
   readonly #s3: S3Double;
   readonly #api: UpstageServer;
+  readonly #bucket: Map<string, DoubleObject>;
   readonly #apiFault: ReturnType<typeof apiFaults>;
-  /** Good answers by image, over all processes and within the present one. */
-  readonly #answered = new Map<string, number>();
-  #answeredNow = new Set<string>();
-  #program: Program | undefined;
-  #eventsLeft = Infinity;
-  #killed = false;
-  /** Set between the end of a process and the first request of the next. */
-  #toMeasure: { readonly killed: boolean } | undefined;
+  readonly #storeFault: ReturnType<typeof storeFaults>;
+  readonly #runners = new Map<string, Runner>();
+  readonly #unreadable: Set<string>;
+  /** Who has read an image's stored answer. */
+  readonly #readers = new Map<string, Set<Runner>>();
+  /** Whose rival a process is; who stands still does so until its rival asks for a page. */
+  readonly #rivals = new Map<string, Runner>();
+  /** Images whose answer of the wrong form may be stored. */
+  readonly #wrongForm = new Set<string>();
+  /** What of a killed process is to be looked at when the next one of its data set is heard of. */
+  readonly #toSettle = new Map<string, Runner[]>();
+  #outage: { readonly until: number; readonly fault: StoreFault } | undefined;
+  /** How long the store will be gone from the next paid page on, milliseconds. */
+  #outageAhead: number | undefined;
   #calm = false;
 
   private constructor(options: SoakBenchOptions, s3: S3Double, api: UpstageServer) {
     this.#options = options;
     this.#s3 = s3;
     this.#api = api;
-    this.#apiFault = apiFaults(options.random);
+    this.#apiFault = apiFaults(options.random, options.faults);
+    this.#storeFault = storeFaults(options.random);
+    this.#unreadable = new Set(options.unreadable);
+    this.#bucket = new WatchedBucket((key, before, after) => this.#replaced(key, before, after));
+    s3.objects.set(BUCKET, this.#bucket);
+    s3.fault = (request) => this.#store(request);
   }
 
-  /** Starts the servers and uploads the data set. */
+  /** Starts the servers and uploads the data sets. */
   static async open(options: SoakBenchOptions): Promise<SoakBench> {
     const s3 = await startS3Double({ buckets: [BUCKET] });
     const api = await startUpstageServer({
-      apiKeys: [TEST_API_KEY],
       answer: (document): Promise<Answer> => bench.#answer(document),
     });
     const bench = new SoakBench(options, s3, api);
-    const modified = new Date();
-    const contentType = "application/octet-stream";
-    for (const [key, bytes] of options.data.objects) {
-      const etag = createHash("md5").update(bytes).digest("hex");
-      s3.objects.get(BUCKET)!.set(key, { bytes, etag, contentType, modified });
+    for (const [key, bytes] of [...options.data.objects, ...options.more ?? []]) {
+      bench.#put(key, bytes);
     }
-    const fault = options.faults ? storeFaults(options.random) : () => undefined;
-    s3.fault = (request) => {
-      const moment = bench.#event();
-      if (moment) return moment === "before" ? "reset" : undefined;
-      const chosen = bench.#calm ? undefined : fault(request);
-      if (chosen) bench.faults++;
-      return chosen;
-    };
     return bench;
+  }
+
+  /** What may not happen and did. */
+  get violations(): string[] {
+    return [...this.#violations].map(([kind, { times, example }]) =>
+      `${times > 1 ? `${times} × ` : ""}${kind}${example ? `: ${example}` : ""}`
+    );
+  }
+
+  /** Takes note of something that may not happen. @param example Of one time. */
+  violate(kind: string, example = ""): void {
+    const known = this.#violations.get(kind);
+    if (known) known.times++;
+    else this.#violations.set(kind, { times: 1, example });
   }
 
   /** Every object by key. */
   get objects(): Map<string, Uint8Array<ArrayBuffer>> {
-    return new Map([...this.#s3.objects.get(BUCKET)!].map(([key, { bytes }]) => [key, bytes]));
+    return new Map([...this.#bucket].map(([key, { bytes }]) => [key, bytes]));
   }
 
   /** Pages billed, those for wrong answers included. */
@@ -103,118 +227,296 @@ export class SoakBench implements AsyncDisposable {
     return this.#api.billedPages;
   }
 
-  /** Pages billed more often than once, those for wrong answers not counted. */
-  get paidTwice(): number {
-    return [...this.#answered.values()].reduce((sum, times) => sum + times - 1, 0);
-  }
-
   /** Readable images whose answer is not stored yet. */
   get missing(): number {
-    return this.#options.data.needed.size - this.#stored().size;
+    return this.#options.data.needed.size - storedAnswers(this.#bucket).size;
   }
 
-  /** From now on nothing misbehaves. */
+  /** Pages that the killed processes were billed for in vain. */
+  get unsavedAtKills(): number[] {
+    return [...this.#runners.values()].filter(({ fate }) => fate === "killed")
+      .map(({ blamed }) => blamed.size);
+  }
+
+  /** Says so if a killed process, or one that stood still, had more pages unsaved than it may. */
+  checkUnsaved(): void {
+    for (const { name, blamed } of this.#runners.values()) {
+      if (blamed.size <= 2 * this.#options.concurrency) continue;
+      this.violate("too much was unsaved at a kill", `${blamed.size} pages of ${name}`);
+    }
+  }
+
+  /** From now on nothing misbehaves but what always does. */
   calm(): void {
     this.#calm = true;
+    this.#outage = this.#outageAhead = undefined;
   }
 
-  /**
-   * Runs the program once.
-   *
-   * @param events It is killed at this request, counted from its start from 1; if infinite, never.
-   * @returns Its exit code, or `"killed"`.
-   */
-  async run(events: number, args: readonly string[] = []): Promise<{
-    readonly code: number | "killed";
-    readonly output: string;
-  }> {
+  /** Ends all that is running, as it has taken too long. */
+  killAll(): void {
+    for (const runner of this.#runners.values()) if (!runner.ended) this.#kill(runner);
+  }
+
+  /** Runs the program once, and a rival if its plan says so. */
+  async run(options: RunOptions = {}): Promise<RunEnd> {
+    const { dataset = DATASET, plan = new Map(), args = [], skew, rivalSkew, rivalPlan } = options;
     const { accessKeyId, secretAccessKey, url } = this.#s3;
-    this.#answeredNow = new Set();
-    this.#killed = false;
-    this.#eventsLeft = events;
-    this.#program = startProgram([...this.#options.args, ...args], {
+    const name = `${dataset}-${this.#runners.size + 1}`;
+    if (skew) this.counts.skewedProcesses++;
+    const { clocks } = this.#options;
+    const program = startProgram(["--dataset-name", dataset, ...this.#options.args, ...args], {
       env: {
         S3_BUCKET: BUCKET,
         AWS_ENDPOINT_URL_S3: url,
         AWS_ACCESS_KEY_ID: accessKeyId,
         AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        AWS_SESSION_TOKEN: name, // by which the store's requests are told apart
         AWS_REGION: "us-east-1",
         UPSTAGE_BASE_URL: this.#api.url,
-        UPSTAGE_API_KEY: TEST_API_KEY,
+        UPSTAGE_API_KEY: `${TEST_API_KEY}.${name}`, // and the API's
+        ...clocks && skew ? skewed(clocks, skew) : {},
       },
       timeoutMs: 600_000,
     });
-    const { code, stdout, stderr } = await this.#program.ended;
-    this.#program = undefined;
-    const killed = this.#killed && code === 137;
-    if (killed) this.kills++;
-    if (killed || code === 75) this.#toMeasure = { killed };
-    return { code: killed ? "killed" : code, output: stdout + stderr };
+    const runner: Runner = {
+      ...{ name, dataset, program, plan: new Map(plan), rivalSkew, rivalPlan },
+      ...{ fate: "alive", blamed: new Set(), failedInRow: 0, poisoned: 0 },
+      ...{ requests: 0, saved: [], signalledAt: undefined, resume: undefined, ended: false },
+      rival: Promise.withResolvers(),
+    };
+    this.#runners.set(name, runner);
+    const { code, stdout, stderr } = await program.ended;
+    runner.ended = true;
+    runner.resume?.();
+    const killed = runner.fate === "killed" && code === 137;
+    if (!killed) runner.fate = this.#isExcused(runner) ? "excused" : "ended";
+    if (killed) this.counts.kills++;
+    this.#toSettle.set(dataset, [...this.#toSettle.get(dataset) ?? [], runner]);
+    if ([...runner.plan.values()].some(({ kind }) => kind === "rival" || kind === "stall")) {
+      runner.rival.resolve(undefined); // it did not come to that
+    }
+    const hasRival = [...plan.values()].some(({ kind }) => kind === "rival" || kind === "stall");
+    const rival = hasRival ? await runner.rival.promise : undefined;
+    return { code: killed ? "killed" : code, output: stdout + stderr, rival };
   }
 
-  /** Takes note of a request; says whether and when the process is killed at it. */
-  #event(): "before" | "after" | undefined {
-    // What the last process sent has long been carried out when the next one is first heard of.
-    this.#measure();
-    if (!this.#program || this.#killed || --this.#eventsLeft > 0) return undefined;
-    this.#killed = true;
+  /** Whether a process was told to stop while the store was gone for too long. */
+  #isExcused({ signalledAt }: Runner): boolean {
+    const over = this.#outage?.until ?? 0;
+    return signalledAt !== undefined && over - signalledAt > GRACE_MS;
+  }
+
+  #put(key: string, bytes: Uint8Array<ArrayBuffer>): void {
+    const etag = createHash("md5").update(bytes).digest("hex");
+    const contentType = "application/octet-stream";
+    this.#bucket.set(key, { bytes, etag, contentType, modified: new Date() });
+  }
+
+  /** Takes note of a request; says whether and when its process is killed at it. */
+  #event(runner: Runner | undefined): "before" | "after" | undefined {
+    if (!runner) return undefined;
+    // What the last processes sent has long been carried out when the next one is first heard of.
+    if (++runner.requests === 1) this.#settle(runner);
+    if (runner.ended || runner.fate === "killed") return undefined;
+    const deed = runner.plan.get(runner.requests);
+    runner.plan.delete(runner.requests);
+    switch (deed?.kind) {
+      case "kill":
+        if (!this.#kill(runner)) return undefined; // it has just ended by itself
+        return this.#options.random() < 0.5 ? "before" : "after";
+      case "signal":
+        this.#signalTwice(runner, deed.signal);
+        return undefined;
+      case "outage":
+        if (this.#options.random() < 0.5) this.#beginOutage(deed.ms);
+        else this.#outageAhead = deed.ms;
+        return undefined;
+      case "stall":
+        this.#stall(runner);
+        return undefined;
+      case "rival":
+        this.#startRival(runner);
+        return undefined;
+      case undefined:
+        return undefined;
+    }
+  }
+
+  #beginOutage(ms: number): void {
+    this.#outageAhead = undefined;
+    const until = performance.now() + ms;
+    this.#outage = { until, fault: oneOf(this.#options.random, OUTAGES) };
+    this.counts.outages++;
+    this.counts.outageSeconds += ms / 1_000;
+  }
+
+  #kill(runner: Runner): boolean {
+    runner.fate = "killed";
     try {
-      this.#program.kill("SIGKILL");
+      runner.program.kill("SIGKILL");
+      return true;
     } catch {
-      return undefined; // it has just ended by itself
-    }
-    return this.#options.random() < 0.5 ? "before" : "after";
-  }
-
-  #measure(): void {
-    if (!this.#toMeasure) return;
-    const { killed } = this.#toMeasure;
-    this.#toMeasure = undefined;
-    const answered = [...this.#answered.values()].reduce((sum, times) => sum + times, 0);
-    const before = this.unsaved.reduce((sum, pages) => sum + pages, 0);
-    const unsaved = answered - before - this.#stored().size;
-    this.unsaved.push(unsaved);
-    const most = killed ? 2 * this.#options.concurrency : 0;
-    if (unsaved > most) {
-      const when = killed ? "kill" : "end in order";
-      this.violations.push(`${unsaved} answers were unsaved at a ${when}, at most ${most} may be`);
-    }
-    const reserved = reservedPages(this.objects);
-    if (reserved < answered) {
-      this.violations.push(`${reserved} pages were reserved before ${answered} were billed`);
+      return false;
     }
   }
 
-  #stored(): Set<string> {
-    return storedAnswers(this.#s3.objects.get(BUCKET)!);
-  }
-
-  async #answer({ bytes }: UpstageDocument): Promise<Answer> {
+  #signalTwice(runner: Runner, signal: Deno.Signal): void {
+    const send = () => {
+      try {
+        if (!runner.ended) runner.program.kill(signal);
+      } catch {
+        // it has just ended by itself
+      }
+    };
+    runner.signalledAt = performance.now();
+    this.counts.signals++;
+    send();
+    // Not both in one go: a signal that is not yet delivered absorbs its like.
     const { random } = this.#options;
+    setTimeout(send, random() < 0.3 ? between(random, 0, DOUBLED_MS) : between(random, 1, 10));
+  }
+
+  #stall(runner: Runner): void {
+    try {
+      runner.program.kill("SIGSTOP");
+    } catch {
+      return runner.rival.resolve(undefined);
+    }
+    this.counts.stalls++;
+    this.books.stall(runner);
+    const timer = setTimeout(() => runner.resume?.(), STALL_MS);
+    runner.resume = () => {
+      clearTimeout(timer);
+      runner.resume = undefined;
+      if (!runner.ended) runner.program.kill("SIGCONT");
+    };
+    this.#startRival(runner);
+  }
+
+  #startRival(runner: Runner): void {
+    this.counts.rivals++;
+    const { dataset, rivalSkew: skew, rivalPlan: plan } = runner;
+    const rival = this.run({ dataset, skew, plan });
+    const { name } = [...this.#runners.values()].at(-1)!;
+    this.#rivals.set(name, runner);
+    rival.finally(() => runner.resume?.()).then(runner.rival.resolve, runner.rival.reject);
+  }
+
+  /** Looks at what the earlier processes of a data set have left. */
+  #settle({ dataset }: Runner): void {
+    const earlier = this.#toSettle.get(dataset) ?? [];
+    this.#toSettle.set(dataset, []);
+    const { faults, random } = this.#options;
+    const own = new Set([...this.#runners.values()].filter((other) => other.dataset === dataset));
+    const [reserved, billed] = [reservedPages(this.objects, dataset), this.books.billedTo(own)];
+    if (earlier.length > 0 && reserved < billed) {
+      const most = `${reserved} pages were reserved before ${billed} were billed`;
+      this.violate(`pages of ${dataset} were billed and not reserved`, most);
+    }
+    if (!faults.has("torn") || this.#calm) return;
+    for (const runner of earlier) {
+      if (runner.fate !== "killed") continue;
+      const last = runner.saved.slice(-between(random, 0, TORN));
+      for (const image of last) if (this.#isTearable(image, runner)) this.#tear(image);
+    }
+  }
+
+  /** Nobody has seen the answer but who stored it, and who is dead: its loss shows nowhere else. */
+  #isTearable(image: string, by: Runner): boolean {
+    for (const reader of this.#readers.get(image) ?? []) if (reader !== by) return false;
+    const { data: { rows, objects, needed }, batchSize } = this.#options;
+    if (!needed.has(image)) return false;
+    return rows.every(({ index }) => {
+      const bytes = objects.get(`images/${index}.png`);
+      if (!bytes || sha256(bytes) !== image) return true;
+      const batch = String(Math.floor(index / batchSize)).padStart(6, "0");
+      return !this.#bucket.has(`checkpoints/${by.dataset}/batch_${batch}.parquet`);
+    });
+  }
+
+  #tear(image: string): void {
+    const { random } = this.#options;
+    const answers = [...this.#bucket].filter(([key]) => answeredImage(key) !== undefined);
+    const bytes = this.#bucket.get(keyOf(image))?.bytes;
+    if (!bytes || !this.books.isGood(image, bytes)) return;
+    const [, { bytes: other }] = oneOf(random, answers);
+    if (bytes === other) return;
+    const torn = tear(oneOf(random, TEARS), bytes, other);
+    this.books.tear(image, torn);
+    this.counts.torn++;
+    this.#put(keyOf(image), torn);
+  }
+
+  /** An answer that is as it was paid for may not be replaced. */
+  #replaced(key: string, before: Uint8Array, after: Uint8Array): void {
+    const image = answeredImage(key);
+    if (image === undefined || !this.books.isGood(image, before)) return;
+    if (Buffer.compare(before, after) === 0 || this.books.isTorn(image, after)) return;
+    if (this.#wrongForm.delete(image)) return; // what can't be read may be
+    this.violate("a stored answer was overwritten", `image ${image.slice(0, 8)}`);
+  }
+
+  #store(request: DoubleRequest): StoreFault | undefined {
+    const runner = this.#runners.get(request.headers.get("x-amz-security-token") ?? "");
+    const moment = this.#event(runner);
+    if (moment === "before") return "reset";
+    const image = answeredImage(request.key);
+    if (!moment && !this.#calm) {
+      if (this.#outage && performance.now() < this.#outage.until) return this.#outage.fault;
+      const fault = this.#options.faults.has("requests") ? this.#storeFault(request) : undefined;
+      if (fault) this.faults++;
+      if (fault && fault !== "reset_after") return fault;
+      this.#noteAnswer(image, request.method, runner);
+      return fault;
+    }
+    this.#noteAnswer(image, request.method, runner);
+    return undefined;
+  }
+
+  #noteAnswer(image: string | undefined, method: string, runner: Runner | undefined): void {
+    if (image === undefined || !runner) return;
+    if (method === "PUT") {
+      runner.saved.push(image);
+    } else if (this.#bucket.has(keyOf(image))) {
+      this.#readers.set(image, (this.#readers.get(image) ?? new Set()).add(runner));
+    }
+  }
+
+  async #answer({ bytes, apiKey }: UpstageDocument): Promise<Answer> {
+    const { random, poisoned, drift } = this.#options;
+    const runner = this.#runners.get(apiKey.slice(TEST_API_KEY.length + 1));
+    if (!runner) throw new Error(`a request with the key ${apiKey}`);
     const image = sha256(bytes);
-    const moment = this.#event();
-    const answeredNow = this.#answeredNow; // of the process that asks: it may die meanwhile
-    // Looked at as the request arrives: later the answer may have been stored.
-    if (!moment && this.#stored().has(image)) {
-      this.violations.push(`image ${image} was asked for although its answer is stored`);
-    }
-    if (!moment && answeredNow.has(image)) {
-      this.violations.push(`image ${image} was asked for twice by one process`);
-    }
+    this.#rivals.get(runner.name)?.resume?.();
+    const moment = this.#event(runner);
     if (moment === "before") return { kind: "reset" };
+    // Looked at as the request arrives: later the answer may have been stored.
+    const ask = this.books.ask(runner, image, this.#bucket.get(keyOf(image))?.bytes);
     await new Promise((resolve) => setTimeout(resolve, between(random, 0, LATENCY_MS)));
     const good = readSoak(bytes);
-    if (good.kind !== "page") return good;
-    const wrong = this.#options.faults ? this.#apiFault(image, good.page) : undefined;
-    if (wrong) {
-      this.faults++;
-      const billed = wrong.kind === "truncated" || wrong.kind === "http" && wrong.status === 200;
-      if (billed) this.billedByFaults++;
-      return wrong;
+    const answer = poisoned.get(image) ?? (good.kind === "page" ? undefined : good);
+    if (answer) return this.#fail(ask, answer, good.kind === "page");
+    if (good.kind !== "page") throw new Error("no page");
+    if (this.#unreadable.delete(image)) {
+      this.#wrongForm.add(image);
+      return this.#fail(ask, WRONG_FORM, false);
     }
-    this.#answered.set(image, (this.#answered.get(image) ?? 0) + 1);
-    answeredNow.add(image);
-    return good;
+    const wrong = this.#calm ? undefined : this.#apiFault(good.page);
+    if (wrong) return this.#fail(ask, wrong, false);
+    this.books.bill(ask);
+    if (this.#outageAhead !== undefined) this.#beginOutage(this.#outageAhead);
+    if (drift === "none") return good;
+    const { page, body } = drifted(image, good.page);
+    if (drift === "clean") return { kind: "page", page };
+    return { kind: "http", status: 200, headers: { "content-type": "application/json" }, body };
+  }
+
+  #fail(ask: Ask, answer: Answer, isFault: boolean): Answer {
+    this.books.fail(ask, isFault);
+    if (isFault || answer.kind !== "http" || answer.status !== 422) this.faults++;
+    const billed = answer.kind === "truncated" || answer.kind === "http" && answer.status === 200;
+    if (billed) this.billedByFaults++;
+    return answer;
   }
 
   /** Closes the servers once nothing is on its way. */
@@ -222,5 +524,21 @@ export class SoakBench implements AsyncDisposable {
     while (this.#api.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await this.#api[Symbol.asyncDispose]();
     await this.#s3[Symbol.asyncDispose]();
+  }
+}
+
+/** A bucket that tells of each object that is replaced. */
+class WatchedBucket extends Map<string, DoubleObject> {
+  readonly #replaced: (key: string, before: Uint8Array, after: Uint8Array) => void;
+
+  constructor(replaced: (key: string, before: Uint8Array, after: Uint8Array) => void) {
+    super();
+    this.#replaced = replaced;
+  }
+
+  override set(key: string, object: DoubleObject): this {
+    const before = this.get(key);
+    if (before) this.#replaced(key, before.bytes, object.bytes);
+    return super.set(key, object);
   }
 }

@@ -10,16 +10,18 @@ import { isDeepStrictEqual } from "node:util";
 import { encodeInput, fakeImage, inputRow, readFake } from "../testing/fixtures.ts";
 import { type Answer, errorAnswer } from "../doubles/ocr/upstage_answer.ts";
 import type { InputRow, OutputRow } from "../../lib/dataset/row.ts";
-import { answerPrefix } from "../../lib/state/keys.ts";
+import { answerPrefix, defaultInputKey, defaultOutputKey } from "../../lib/state/keys.ts";
 import { readRows } from "../../lib/dataset/output_read.ts";
 import { memorySource } from "../../lib/parquet/source.ts";
 
 /** The data set's name. */
 export const DATASET = "demo";
+/** Name of the second data set over the same images. */
+export const TWIN = "other";
 /** Key of the input. */
-export const INPUT = `data/processed/${DATASET}.parquet`;
+export const INPUT = defaultInputKey(DATASET);
 /** Key of the output. */
-export const OUTPUT = `data/processed/${DATASET}_pseudo_labels.parquet`;
+export const OUTPUT = defaultOutputKey(DATASET);
 /** What keys of stored answers begin with. */
 export const RESPONSES = answerPrefix("upstage-ocr", "ocr");
 /** What keys of the run's state begin with. */
@@ -62,6 +64,15 @@ export async function soakData(count: number, bucket?: string): Promise<SoakData
   return { rows, objects, needed };
 }
 
+/** The input of a second data set over the same images. @param reversed Whether the last come first. */
+export async function twinInput(
+  { rows }: SoakData,
+  reversed: boolean,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const ordered = reversed ? rows.toReversed() : rows;
+  return await encodeInput(ordered.map((row, index) => ({ ...row, index, id: `twin-${index}` })));
+}
+
 function contentOf(index: number): Uint8Array<ArrayBuffer> | undefined {
   if (index === 3) return undefined;
   if (index % 17 === 5) return fakeImage(`page ${index - 5}`); // a twin of another batch, mostly
@@ -83,11 +94,12 @@ export function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** The rows of an output. */
-export async function itemsOf(objects: Objects): Promise<OutputRow[]> {
-  const bytes = objects.get(OUTPUT);
-  if (!bytes) throw new Error(`there is no ${OUTPUT}`);
-  return await Array.fromAsync(readRows(memorySource(OUTPUT, bytes)));
+/** The rows of a data set's output. */
+export async function itemsOf(objects: Objects, dataset = DATASET): Promise<OutputRow[]> {
+  const key = defaultOutputKey(dataset);
+  const bytes = objects.get(key);
+  if (!bytes) throw new Error(`there is no ${key}`);
+  return await Array.fromAsync(readRows(memorySource(key, bytes)));
 }
 
 /** How the rows of an output differ from those of an undisturbed run. */
@@ -127,11 +139,18 @@ export function comparable(item: OutputRow): unknown {
   return { ...item, metadata: { ...metadata, has_message: error_message !== null } };
 }
 
+/** SHA-256 of the image whose stored answer a key names; `undefined` for any other key. */
+export function answeredImage(key: string): string | undefined {
+  if (!key.startsWith(RESPONSES)) return undefined;
+  return /^(\w\w)\/(\1\w{62})\.json\.gz$/.exec(key.slice(RESPONSES.length))?.[2];
+}
+
 /** SHA-256 of every image whose answer is stored. */
 export function storedAnswers(objects: { keys(): Iterable<string> }): Set<string> {
   const stored = new Set<string>();
   for (const key of objects.keys()) {
-    if (key.startsWith(RESPONSES)) stored.add(/(\w{64})\.json\.gz$/.exec(key)![1]);
+    const image = answeredImage(key);
+    if (image !== undefined) stored.add(image);
   }
   return stored;
 }
@@ -140,16 +159,16 @@ export function storedAnswers(objects: { keys(): Iterable<string> }): Set<string
 export function storedPages(objects: Objects): number {
   let pages = 0;
   for (const [key, bytes] of objects) {
-    if (!key.startsWith(RESPONSES)) continue;
+    if (answeredImage(key) === undefined) continue;
     const { body } = JSON.parse(new TextDecoder().decode(gunzipSync(bytes)));
-    pages += body.numBilledPages;
+    pages += body.numBilledPages ?? 1; // an answer that doesn't say still costs its page
   }
   return pages;
 }
 
-/** Pages that the ledger says were billed; 0 if there is none. */
-export function ledgerPages(objects: Objects): number {
-  const bytes = objects.get(`${CHECKPOINTS}ledger.json`);
+/** Pages that a data set's ledger says were billed; 0 if there is none. */
+export function ledgerPages(objects: Objects, dataset = DATASET): number {
+  const bytes = objects.get(`checkpoints/${dataset}/ledger.json`);
   if (!bytes) return 0;
   const { runs } = JSON.parse(new TextDecoder().decode(bytes));
   return Object.values(runs as Record<string, { billed_pages: number }>)
@@ -157,7 +176,7 @@ export function ledgerPages(objects: Objects): number {
 }
 
 /** The upper bound of what the run has spent, as it wrote it down; 0 if it did not. */
-export function reservedPages(objects: Objects): number {
-  const bytes = objects.get(`${CHECKPOINTS}spending.json`);
+export function reservedPages(objects: Objects, dataset = DATASET): number {
+  const bytes = objects.get(`checkpoints/${dataset}/spending.json`);
   return bytes ? JSON.parse(new TextDecoder().decode(bytes)).reserved_pages : 0;
 }

@@ -1,21 +1,37 @@
 /**
  * @module soak/main: labels data sets with the real program while it is killed again and again at seeded
- * moments, with and without misbehaving servers, and checks that nothing was lost, doubled, changed
- * or needlessly paid. `deno task soak --minutes 60` repeats that with ever new seeds.
+ * moments, and while what `--faults` names goes wrong, and checks that nothing was lost, doubled,
+ * changed or needlessly paid. `deno task soak --minutes 60` repeats that with ever new seeds.
  */
 
 import { parseArgs } from "node:util";
-import { SoakBench } from "./bench.ts";
+import type { OutputRow } from "../../lib/dataset/row.ts";
+import { defaultInputKey } from "../../lib/state/keys.ts";
+import { type Deed, type Plan, type RunEnd, SoakBench } from "./bench.ts";
+import type { Cause } from "./books.ts";
 import {
   compareItems,
+  type Comparison,
   DATASET,
   itemsOf,
   ledgerPages,
+  sha256,
   soakData,
   storedAnswers,
   storedPages,
+  TWIN,
+  twinInput,
 } from "./data.ts";
-import { between } from "./faults.ts";
+import {
+  between,
+  clockLibrary,
+  FAULT_NAMES,
+  type FaultName,
+  FAULTS,
+  oneOf,
+  poison,
+  SKEWS,
+} from "./faults.ts";
 import { seeded } from "../testing/random.ts";
 
 /** Options of {@linkcode killRounds}. */
@@ -24,12 +40,12 @@ export interface KillOptions {
   readonly rows: number;
   /** Rows in a checkpoint, at least 1. */
   readonly batchSize: number;
-  /** How often the program is killed, unless it finishes before. */
+  /** How often the program is killed, or told to stop, unless it finishes before. */
   readonly kills: number;
   /** Decides when it is killed, and what goes wrong. */
   readonly seed: number;
-  /** Whether API and object store misbehave. */
-  readonly faults: boolean;
+  /** What goes wrong besides. */
+  readonly faults: readonly FaultName[];
   /** Whether the program finds its rate out, instead of asking as fast as it can. */
   readonly autoRate: boolean;
 }
@@ -42,6 +58,22 @@ export interface KillFigures extends KillOptions {
   readonly processes: number;
   /** Requests that were misanswered on purpose. */
   readonly faultsInjected: number;
+  /** Processes that got a signal twice. */
+  readonly signals: number;
+  /** Processes that stood still for a while. */
+  readonly stalls: number;
+  /** Processes that were started beside another one on the same data set. */
+  readonly rivals: number;
+  /** Processes whose clock was wrong. */
+  readonly skewedProcesses: number;
+  /** Times that the store was gone. */
+  readonly outages: number;
+  /** Seconds that the store was gone. */
+  readonly outageSeconds: number;
+  /** Stored answers that were damaged. */
+  readonly torn: number;
+  /** Pages that never get an answer. */
+  readonly poisoned: number;
   /** Pages billed, besides those for wrong answers. */
   readonly pagesBilled: number;
   /** Pages billed for answers that were wrong on purpose. */
@@ -50,6 +82,8 @@ export interface KillFigures extends KillOptions {
   readonly pagesNeeded: number;
   /** Pages billed although they had been billed before. */
   readonly paidTwice: number;
+  /** The same by what they were billed again for. */
+  readonly paidAgainFor: Readonly<Record<Cause, number>>;
   /** Most pages that were in flight or unsaved at one kill. */
   readonly maxUnsavedAtKill: number;
   /** Pages that were in flight or unsaved at kills. */
@@ -62,7 +96,7 @@ export interface KillFigures extends KillOptions {
   readonly rowsWrong: number;
   /** Pages on the bills of the stored answers. */
   readonly storedPages: number;
-  /** Pages billed as the ledger says. */
+  /** Pages billed as the ledger says, of both data sets if there are two. */
   readonly ledgerPages: number;
   /** How long it took. */
   readonly seconds: number;
@@ -73,93 +107,265 @@ export interface KillFigures extends KillOptions {
 const CONCURRENCY = 4;
 /** Processes that may end with "run again" or be cut short by faults, besides the kills. */
 const SPARE_PROCESSES = 20;
+/** A round that takes longer is broken off, milliseconds. */
+const ROUND_MS = 240_000;
+/** Pages whose first answer can't be read, at most: more of them alike would rightly end a run. */
+const UNREADABLE = 3;
+/** Rows that are labelled before any page fails for good. */
+const SOUND_ROWS = 10;
+/** Times that the store is gone in one round. */
+const ROUND_OUTAGES = 3;
+/** Share of outages of more than 5 s. */
+const LONG_OUTAGES = 0.1;
 
-/** Labels one data set while the program is killed again and again, and checks the outcome. */
+/** Labels one data set, or two at once, while everything goes wrong, and checks the outcome. */
 export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const begin = performance.now();
   const random = seeded(options.seed);
+  const on = new Set(options.faults);
   const data = await soakData(options.rows, "bench");
+  const twin = on.has("twin") ? await twinInput(data, random() < 0.3) : undefined;
+  const datasets = twin ? [DATASET, TWIN] : [DATASET];
+  const candidates = data.rows.slice(SOUND_ROWS).map(({ index }) =>
+    data.objects.get(`images/${index}.png`)
+  )
+    .filter((bytes) => bytes !== undefined).map(sha256).filter((image) => data.needed.has(image));
+  const poisoned = on.has("poison") ? poison(random, candidates) : new Map();
+  const needed = data.needed.difference(poisoned);
+  const unreadable = new Set<string>();
+  for (let n = 0; on.has("unreadable") && n < UNREADABLE && candidates.length > 0; n++) {
+    unreadable.add(oneOf(random, candidates));
+  }
+  const overlap = on.has("clocks") || on.has("stalls");
   const args = [
-    ["--dataset-name", DATASET, "--batch-size", `${options.batchSize}`],
-    ["--concurrency", `${CONCURRENCY}`, "--max-retries", "30"],
+    ["--batch-size", `${options.batchSize}`, "--concurrency", `${CONCURRENCY}`],
+    // What fails for good does so soon; what fails by chance has enough attempts.
+    ["--max-retries", on.has("poison") ? "5" : "30", "--max-failure-rate", "1"],
+    on.has("poison") ? ["--max-outage-minutes", "1"] : [],
     options.autoRate ? ["--rate", "auto"] : ["--request-delay-ms", "0"],
-    ["--lease-seconds", "1", "--max-failure-rate", "1"],
+    ["--lease-seconds", overlap ? "2" : "1"],
   ].flat();
-  const common = { data, args, concurrency: CONCURRENCY, random };
-
-  await using calm = await SoakBench.open({ ...common, faults: false });
-  // Nothing dies here, so a machine that stalls for a second must not look like it.
-  const undisturbed = await calm.run(Infinity, ["--lease-seconds", "60"]);
-  if (undisturbed.code !== 0) throw new Error(`undisturbed run: ${undisturbed.output}`);
-  const expected = await itemsOf(calm.objects);
-
-  await using bench = await SoakBench.open({ ...common, faults: options.faults });
-  const { violations } = bench;
-  const violated = (holds: boolean, what: string) => {
-    if (!holds) violations.push(what);
+  const common = {
+    data: { ...data, needed },
+    more: twin && new Map([[defaultInputKey(TWIN), twin]]),
+    ...{ args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
+    clocks: on.has("clocks") ? await clockLibrary() : undefined,
   };
-  let processes = 0;
-  for (let finished = false; !finished;) {
-    if (++processes > options.kills + SPARE_PROCESSES) {
-      violations.push(`not finished after ${processes - 1} processes`);
-      break;
-    }
-    const killsLeft = options.kills - bench.kills;
-    // A page is four requests; beginning and end are some thirty. So the kills are spread over all.
-    const most = Math.max(30, Math.ceil(8 * bench.missing / Math.max(1, killsLeft)));
-    const { code, output } = await bench.run(
-      killsLeft > 0 ? between(random, 1, most) : Infinity,
-    );
-    finished = code === 0;
-    if (code === 0 || code === 75 || code === "killed") continue;
-    violations.push(`the program ended with ${code}: ${output.slice(-500)}`);
-    break;
+
+  await using calm = await SoakBench.open({
+    ...common,
+    ...{ faults: new Set(), poisoned: new Map(), unreadable: new Set() },
+    drift: on.has("drift") ? "clean" : "none",
+  });
+  const expected = new Map<string, OutputRow[]>();
+  for (const dataset of datasets) {
+    // Nothing dies here, so a machine that stalls for a second must not look like it.
+    const undisturbed = await calm.run({ dataset, args: ["--lease-seconds", "60"] });
+    if (undisturbed.code !== 0) throw new Error(`undisturbed run: ${undisturbed.output}`);
+    expected.set(dataset, await itemsOf(calm.objects, dataset));
   }
 
+  await using bench = await SoakBench.open({
+    ...common,
+    ...{ faults: on, poisoned, unreadable },
+    drift: on.has("drift") ? "drifted" : "none",
+  });
+  const deadline = setTimeout(() => {
+    bench.violate("not finished in time", `after ${ROUND_MS / 1_000} s`);
+    bench.killAll();
+  }, ROUND_MS);
+  const plans = new Planner(options, on, random, bench, datasets.length);
+  let processes = 0;
+  await Promise.all(datasets.map(async (dataset) => {
+    for (let n = 1;; n++) {
+      processes++;
+      if (n > options.kills + SPARE_PROCESSES) {
+        return bench.violate("not finished", `${dataset} after ${n - 1} processes`);
+      }
+      const skew = common.clocks && random() < 0.5 ? oneOf(random, SKEWS) : undefined;
+      const rivalSkew = common.clocks ? oneOf(random, SKEWS) : undefined;
+      const end = await bench.run({
+        ...{ dataset, plan: plans.next(), skew, rivalSkew },
+        rivalPlan: plans.end(),
+      });
+      if (end.rival) processes++;
+      checkEnd(bench, end, end.rival !== undefined);
+      if (end.rival) checkEnd(bench, end.rival, true);
+      if (end.code === 0 || end.rival?.code === 0) return;
+      if (performance.now() - begin > ROUND_MS) return;
+    }
+  }));
+  clearTimeout(deadline);
+
   bench.calm();
-  const verified = await bench.run(Infinity, ["verify"]);
-  violated(verified.code === 0, `verify ended with ${verified.code}: ${verified.output}`);
-  const objects = bench.objects;
-  const rows = await itemsOf(objects).then(
-    (items) => compareItems(items, expected),
-    (error) => {
-      violations.push(String(error));
-      return { lost: options.rows, doubled: 0, wrong: 0 };
-    },
-  );
-  violated(rows.lost + rows.doubled + rows.wrong === 0, `rows differ: ${JSON.stringify(rows)}`);
-  const unsavedAtKills = bench.unsaved.reduce((sum, pages) => sum + pages, 0);
+  const rows: Comparison = { lost: 0, doubled: 0, wrong: 0 };
+  for (const dataset of datasets) {
+    // What could not be read is asked for again when the user says so.
+    const again = await itemsOf(bench.objects, dataset).then(
+      (items) => items.some(({ metadata }) => metadata.error_code === "invalid_answer"),
+      () => false,
+    );
+    if (again) {
+      const args = ["--retry-failed", "--only-code", "invalid_answer"];
+      checkEnd(bench, await bench.run({ dataset, args }), false);
+    }
+  }
+  for (const dataset of datasets) {
+    const verified = await bench.run({ dataset, args: ["verify"] });
+    if (verified.code !== 0) {
+      bench.violate(`verify ended with ${verified.code}`, shortened(verified.output));
+    }
+    const found = await compare(bench, dataset, expected.get(dataset)!, poisoned);
+    for (const name of ["lost", "doubled", "wrong"] as const) {
+      Object.assign(rows, { [name]: rows[name] + found[name] });
+    }
+  }
+  if (rows.lost + rows.doubled + rows.wrong > 0) {
+    bench.violate("rows differ", JSON.stringify(rows));
+  }
+  bench.checkUnsaved();
+  const { objects, books } = bench;
   const pagesBilled = bench.billedPages - bench.billedByFaults;
-  const bills = { stored: storedPages(objects), ledger: ledgerPages(objects) };
-  violated(
-    pagesBilled - data.needed.size === bench.paidTwice && bench.paidTwice <= unsavedAtKills,
-    `${pagesBilled} pages billed for ${data.needed.size}, ${unsavedAtKills} unsaved at kills`,
-  );
-  violated(bills.stored === bills.ledger, `bills and ledger differ: ${JSON.stringify(bills)}`);
-  violated(
-    storedAnswers(objects).symmetricDifference(data.needed).size === 0,
-    "the stored answers are not those of the readable images",
-  );
+  const paidAgainFor = { ...books.again };
+  const explained = Object.values(paidAgainFor).reduce((sum, pages) => sum + pages, 0);
+  const unexplained = Object.values(books.wrong).reduce((sum, pages) => sum + pages, 0);
+  if (pagesBilled !== books.billed || pagesBilled !== needed.size + explained + unexplained) {
+    const why = JSON.stringify({ ...paidAgainFor, ...books.wrong });
+    bench.violate("bills are not explained", `${pagesBilled} for ${needed.size}, again ${why}`);
+  }
+  const bills = { stored: 0, ledger: 0 };
+  try {
+    bills.stored = storedPages(objects);
+  } catch (error) {
+    bench.violate("a stored answer is damaged", String(error));
+  }
+  for (const dataset of datasets) bills.ledger += ledgerPages(objects, dataset);
+  if (bills.stored !== bills.ledger) {
+    bench.violate("bills and ledger differ", JSON.stringify(bills));
+  }
+  const stored = storedAnswers(objects);
+  if (stored.symmetricDifference(needed).size > 0) {
+    const sides = `${needed.difference(stored).size} are missing, ` +
+      `${stored.difference(needed).size} are too many`;
+    bench.violate("the stored answers are not those of the readable images", sides);
+  }
+  const unsaved = bench.unsavedAtKills;
+  const { kills, ...counts } = bench.counts;
   return {
     ...options,
-    images: data.needed.size,
-    kills: bench.kills,
+    images: needed.size,
+    kills,
     processes,
     faultsInjected: bench.faults,
+    ...counts,
+    outageSeconds: Math.round(counts.outageSeconds),
+    poisoned: poisoned.size,
     pagesBilled,
     pagesBilledByFaults: bench.billedByFaults,
-    pagesNeeded: data.needed.size,
-    paidTwice: bench.paidTwice,
-    maxUnsavedAtKill: Math.max(0, ...bench.unsaved),
-    unsavedAtKills,
+    pagesNeeded: needed.size,
+    paidTwice: books.paidTwice,
+    paidAgainFor,
+    maxUnsavedAtKill: Math.max(0, ...unsaved),
+    unsavedAtKills: unsaved.reduce((sum, pages) => sum + pages, 0),
     rowsLost: rows.lost,
     rowsDoubled: rows.doubled,
     rowsWrong: rows.wrong,
     storedPages: bills.stored,
     ledgerPages: bills.ledger,
     seconds: Math.round((performance.now() - begin) / 100) / 10,
-    violations,
+    violations: bench.violations,
   };
+}
+
+function shortened(output: string): string {
+  return output.trim().slice(-500);
+}
+
+/** A process may finish, be killed, or say "run again"; one of two may also leave the other alone. */
+function checkEnd(bench: SoakBench, { code, output }: RunEnd, isOneOfTwo: boolean): void {
+  if (code === "killed" || code === 0 || code === 75 || code === 7 && isOneOfTwo) return;
+  bench.violate(`the program ended with ${code}`, shortened(output));
+}
+
+/** How a data set's output differs; of a page that never gets an answer only that it says so. */
+async function compare(
+  bench: SoakBench,
+  dataset: string,
+  expected: readonly OutputRow[],
+  poisoned: ReadonlyMap<string, unknown>,
+): Promise<Comparison> {
+  const fails = new Set(
+    expected.filter(({ metadata }) => poisoned.has(metadata.image_sha256 ?? "")).map(({ id }) =>
+      id
+    ),
+  );
+  const plain = (row: OutputRow): OutputRow => {
+    if (!fails.has(row.id)) return row;
+    const { id, split, image_path, image_filename, polygons, texts, labels, metadata } = row;
+    const { status } = metadata;
+    const seen = { id, split, image_path, image_filename, polygons, texts, labels };
+    return { ...seen, metadata: { status, error_message: null } } as unknown as OutputRow;
+  };
+  const failed = (row: OutputRow): OutputRow => {
+    if (!fails.has(row.id)) return row;
+    const metadata = { ...row.metadata, status: "failed" as const };
+    return { ...row, polygons: [], texts: [], labels: [], metadata };
+  };
+  try {
+    const items = await itemsOf(bench.objects, dataset);
+    return compareItems(items.map(plain), expected.map(failed).map(plain));
+  } catch (error) {
+    bench.violate("the output can't be read", String(error));
+    return { lost: expected.length, doubled: 0, wrong: 0 };
+  }
+}
+
+/** Says what is going to happen to each process. */
+class Planner {
+  #outages = 0;
+
+  constructor(
+    private readonly options: KillOptions,
+    private readonly on: ReadonlySet<FaultName>,
+    private readonly random: () => number,
+    private readonly bench: SoakBench,
+    private readonly lanes: number,
+  ) {}
+
+  /** Of a process that is started beside another one: how it ends. */
+  end(): Map<number, Deed> {
+    const { random, on, bench } = this;
+    const { kills, signals } = bench.counts;
+    const left = Math.ceil((this.options.kills - kills - signals) / this.lanes);
+    if (left <= 0) return new Map();
+    // A page is four requests; beginning and end are some thirty. So the kills are spread over all.
+    const most = Math.max(30, Math.ceil(8 * bench.missing / left));
+    const signal = oneOf<Deno.Signal>(random, ["SIGINT", "SIGTERM"]);
+    const isSignal = on.has("signals") && random() < 0.5;
+    return new Map([
+      [between(random, 1, most), isSignal ? { kind: "signal", signal } : { kind: "kill" }],
+    ]);
+  }
+
+  /** Of a process of its own. */
+  next(): Plan {
+    const { random, on } = this;
+    const plan = this.end();
+    const [end = 100] = plan.keys();
+    const add = (deed: Deed) => {
+      const at = between(random, 1, end);
+      if (!plan.has(at)) plan.set(at, deed); // the end comes, whatever else
+    };
+    if (on.has("outages") && this.#outages < ROUND_OUTAGES && random() < 0.3) {
+      this.#outages++;
+      const isLong = random() < LONG_OUTAGES;
+      const ms = isLong ? between(random, 5_000, 30_000) : between(random, 1_000, 5_000);
+      add({ kind: "outage", ms });
+    }
+    if (on.has("clocks") && random() < 0.3) add({ kind: "rival" });
+    else if (on.has("stalls") && random() < 0.3) add({ kind: "stall" });
+    return plan;
+  }
 }
 
 /** Figures that are added up over rounds. */
@@ -169,6 +375,14 @@ const SUMS = [
   "kills",
   "processes",
   "faultsInjected",
+  "signals",
+  "stalls",
+  "rivals",
+  "skewedProcesses",
+  "outages",
+  "outageSeconds",
+  "torn",
+  "poisoned",
   "pagesBilled",
   "pagesBilledByFaults",
   "pagesNeeded",
@@ -181,35 +395,68 @@ const SUMS = [
   "ledgerPages",
 ] as const;
 
+const USAGE = `deno task soak [--minutes N] [--seed N] [--faults all|none|NAME,...]
+
+Each round draws some of the faults; those that are named are in every round:
+${FAULT_NAMES.map((name) => `  ${name.padEnd(11)} ${FAULTS[name]}`).join("\n")}`;
+
+/** Share of rounds in which a fault is on, unless faults were named. */
+const DRAWN = 0.4;
+
 async function main(args: string[]): Promise<number> {
   const { values } = parseArgs({
     args,
-    options: { minutes: { type: "string" }, seed: { type: "string" } },
+    options: {
+      minutes: { type: "string" },
+      seed: { type: "string" },
+      faults: { type: "string" },
+      help: { type: "boolean" },
+    },
   });
+  if (values.help) {
+    console.log(USAGE);
+    return 0;
+  }
   const [minutes, seed] = [Number(values.minutes ?? 1), Number(values.seed ?? Date.now() % 1e9)];
-  if (!(minutes > 0) || !Number.isSafeInteger(seed)) {
+  const drawn = values.faults === undefined || values.faults === "all";
+  const named = drawn ? FAULT_NAMES : values.faults === "none" ? [] : values.faults!.split(",");
+  const unknown = named.filter((name) => !(name in FAULTS));
+  if (!(minutes > 0) || !Number.isSafeInteger(seed) || unknown.length > 0) {
     console.error("soak: --minutes must be a number above 0, --seed a whole number");
+    console.error(unknown.length > 0 ? `soak: no such fault: ${unknown}\n\n${USAGE}` : USAGE);
     return 2;
+  }
+  let known = named as FaultName[];
+  if (known.includes("clocks") && !await clockLibrary()) {
+    console.error("soak: no fault `clocks`, as libfaketime is missing (Debian: faketime)");
+    known = known.filter((name) => name !== "clocks");
   }
   const until = performance.now() + minutes * 60_000;
   const totals: Record<string, number> = Object.fromEntries(SUMS.map((name) => [name, 0]));
+  const paidAgainFor: Record<string, number> = {};
   let [rounds, violations] = [0, 0];
   do {
     const random = seeded(seed + rounds);
-    const figures = await killRounds({
+    const options = {
       rows: between(random, 30, 400),
       batchSize: between(random, 3, 80),
       kills: between(random, 5, 40),
       seed: seed + rounds,
-      faults: rounds % 2 === 1,
-      autoRate: rounds % 4 >= 2,
-    });
+      autoRate: random() < 0.5,
+    };
+    // By the seed alone, so that a round can be had again; one in five has kills only.
+    const calm = random() < 0.2;
+    const faults = drawn ? known.filter(() => random() < DRAWN && !calm) : known;
+    const figures = await killRounds({ ...options, faults });
     console.log(JSON.stringify(figures));
     for (const name of SUMS) totals[name] += figures[name];
+    for (const [cause, pages] of Object.entries(figures.paidAgainFor)) {
+      paidAgainFor[cause] = (paidAgainFor[cause] ?? 0) + pages;
+    }
     rounds++;
     violations += figures.violations.length;
   } while (performance.now() < until);
-  console.log(JSON.stringify({ rounds, seed, ...totals, violations }));
+  console.log(JSON.stringify({ rounds, seed, ...totals, paidAgainFor, violations }));
   return violations > 0 ? 1 : 0;
 }
 

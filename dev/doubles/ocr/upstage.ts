@@ -25,6 +25,8 @@ export interface UpstageDocument {
   readonly filename: string;
   /** The model that was asked for: `ocr` or {@linkcode MODEL_VERSION}. */
   readonly model: string;
+  /** The key that it came with. */
+  readonly apiKey: string;
   /** How many acceptable documents arrived before this one; the first has 0. */
   readonly index: number;
   /** Aborts when the client goes away or the server closes. */
@@ -115,7 +117,7 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
     if (!detectType(bytes)) return invalidBody("The type of the document is not supported");
 
     const index = count.documents++;
-    const result = await answer({ bytes, filename: file.name, model, index, signal });
+    const result = await answer({ bytes, filename: file.name, model, apiKey: key, index, signal });
     const ok = result.kind === "page" || result.kind === "truncated" ||
       (result.kind === "http" && result.status === 200);
     if (ok) {
