@@ -375,3 +375,10 @@ Deno.test("an operation that the server does not know is unsupported", async () 
   const writing = it.store.write("x", patterned(1), { onlyIf: "absent" });
   await rejectsWith("unsupported", "s3://images/x", writing);
 });
+
+Deno.test("list() shallow shows a folder that holds nothing but folders", async () => {
+  await using it = await open();
+  await it.store.write("a/c/d/4", patterned(1));
+  const found = await Array.fromAsync(it.store.list("a/", { shallow: true }));
+  assert.deepEqual(found.map(({ key }) => key), ["a/c/"]);
+});
