@@ -12,7 +12,7 @@ import type { Connection, Engine, ImageFile, Outcome } from "../engine/engine.ts
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
 import type { Limiter, Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
-import type { SpendGuard } from "../state/spending.ts";
+import type { SpendingLimit } from "../state/spending.ts";
 import type { KnownPage } from "./known_page.ts";
 import type { Tally } from "./tally.ts";
 
@@ -48,7 +48,7 @@ export interface AskOptions {
   /** Paid answers that may wait to be stored; beyond that no request starts. */
   readonly unsaved: Budget;
   /** Whether another page may be paid. */
-  readonly spending: Pick<SpendGuard, "take" | "settle">;
+  readonly spending: Pick<SpendingLimit, "take" | "settle">;
   /** Tells a failing page from a failing API. */
   readonly health: Health;
   /** A page that is known to work, to tell them by. @default none is known */

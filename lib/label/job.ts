@@ -28,7 +28,7 @@ import {
   settleManifest,
 } from "../state/manifest.ts";
 import { checkOutputName } from "../state/output_name.ts";
-import { guardWrites } from "../store/guarded.ts";
+import { whileLeased } from "../store/leased.ts";
 import { Patience } from "../store/patient.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 import { planRun, rowsRedone } from "./batch_work.ts";
@@ -110,14 +110,14 @@ export async function run(given: Job): Promise<RunSummary> {
   await checkOutputName(store, outputKey, settings.datasetName, known);
 
   await using held = await holdDataset(job, keys, known === undefined);
-  const { guarded, halt } = held;
-  const { manifest, resumed } = await settleManifest(guarded, keys, wanted, start, {
+  const { leased, halt } = held;
+  const { manifest, resumed } = await settleManifest(leased, keys, wanted, start, {
     absent: !known && start !== "fresh",
     clock,
     given: settings.given,
     async beforeNew() {
       await checkRows(input, `${store.url}/${info.key}`, job.images, job.stop);
-      if (start === "fresh") await bookEarlierRun(guarded, keys, clock);
+      if (start === "fresh") await bookEarlierRun(leased, keys, clock);
     },
   });
   if (input.rows === 0) {
@@ -129,7 +129,7 @@ export async function run(given: Job): Promise<RunSummary> {
 
   const engine = engineToAsk(manifest, `${store.url}/${keys.root}`, settings);
 
-  const checkpoints = new Checkpoints(guarded, keys, manifest);
+  const checkpoints = new Checkpoints(leased, keys, manifest);
   const done = await surveyBatches(checkpoints, watcher);
   const work = planRun(checkpoints.batches, done, retryFailed);
   const before = totalOf(done.values());
@@ -142,11 +142,11 @@ export async function run(given: Job): Promise<RunSummary> {
   // Books that can't be kept are found before anything is paid.
   if (checkpoints.others.has(keys.ledger)) await readLedger(store, keys.ledger);
   // Rows that change make the mark untrue before they make the output so.
-  if (work.some(({ revise }) => revise)) await guarded.remove(keys.result);
+  if (work.some(({ revise }) => revise)) await leased.remove(keys.result);
 
   try {
     await using labeling = await openLabeling({
-      ...{ ...job, manifest, resumed, engine, guarded, keys, halt: halt.controller },
+      ...{ ...job, manifest, resumed, engine, leased, keys, halt: halt.controller },
       billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
       ...{ done, rowsDone: (index) => checkpoints.eachRow(index) },
       async *sampleImages() {
@@ -175,7 +175,7 @@ export async function run(given: Job): Promise<RunSummary> {
     });
   } finally {
     // What is paid is known for finished batches; the rest follows when they are.
-    await bookBatches(guarded, keys, checkpoints, done, clock.now())
+    await bookBatches(leased, keys, checkpoints, done, clock.now())
       .catch((error) => halt.controller.abort(error));
   }
   halt.signal.throwIfAborted();
@@ -185,7 +185,7 @@ export async function run(given: Job): Promise<RunSummary> {
     await job.patience.repeat(
       job.bare,
       halt.signal,
-      () => finish(guarded, keys, checkpoints, done, outputKey, clock, halt.signal),
+      () => finish(leased, keys, checkpoints, done, outputKey, clock, halt.signal),
     ),
   );
 }
@@ -265,7 +265,7 @@ export async function openDataset({ settings, store, clock, tally, stop }: Job):
 /** The right to change a data set. Disposing it gives it up. */
 export interface Held extends AsyncDisposable {
   /** The store, which takes writes only while the lease is held. */
-  readonly guarded: Store;
+  readonly leased: Store;
   /** Aborted by whatever ends the job, the loss of the lease among it. */
   readonly halt: Halt;
   /** Whether the store has conditional writes, as far as the lease has shown. */
@@ -290,7 +290,7 @@ export async function holdDataset(
   const halt = followSignals(stop, lease.lost);
   return {
     // Outside, so that the lease is looked at before every try.
-    guarded: job.patience.wrap(guardWrites(store, () => lease.check())),
+    leased: job.patience.wrap(whileLeased(store, () => lease.check())),
     check: () => lease.check(),
     halt,
     conditional: lease.held,

@@ -23,7 +23,7 @@ import { Remarks } from "./remarks.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { Claims } from "../state/claims.ts";
 import type { Settings } from "../base/settings.ts";
-import { SpendGuard } from "../state/spending.ts";
+import { SpendingLimit } from "../state/spending.ts";
 import type { Patience } from "../store/patient.ts";
 import type { Store } from "../store/store.ts";
 import type { Tally } from "./tally.ts";
@@ -51,7 +51,7 @@ export interface LabelingOptions {
   /** Where answers go, whoever holds the lease: what is paid for is kept. */
   readonly store: Store;
   /** Where state of the run goes, while the lease is held. */
-  readonly guarded: Store;
+  readonly leased: Store;
   /** Knows whether the stores are up; while they aren't, nothing is asked. */
   readonly patience: Pick<Patience, "up" | "down">;
   /** Names of the state. */
@@ -91,12 +91,12 @@ export interface LabelingOptions {
 export async function openLabeling(
   options: LabelingOptions,
 ): Promise<Labeling & AsyncDisposable> {
-  const { settings, manifest, engine, store, guarded, keys, tally, note, clock, random } = options;
+  const { settings, manifest, engine, store, leased, keys, tally, note, clock, random } = options;
   const { connection } = options;
   const { dataset, run_id, model } = manifest;
   const { maxPages, limit, maxOutageMs, maxRetries, noGuard } = settings;
-  const spending = await SpendGuard.open({
-    store: guarded,
+  const spending = await SpendingLimit.open({
+    store: leased,
     key: keys.spending,
     runId: run_id,
     maxPages,

@@ -6,7 +6,7 @@ import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { findEngine } from "../engine/engines.ts";
 import type { Manifest } from "../state/documents.ts";
 import { CheckpointKeys } from "../state/keys.ts";
-import { guardWrites } from "../store/guarded.ts";
+import { whileLeased } from "../store/leased.ts";
 import { Patience } from "../store/patient.ts";
 import { openLabeling } from "./labeling.ts";
 import { Tally } from "./tally.ts";
@@ -22,7 +22,7 @@ Deno.test("an answer that arrives when the lease is gone is stored all the same,
     rowsToLabel: 1,
     engine: findEngine("upstage-ocr")!,
     store,
-    guarded: guardWrites(store, () => {
+    leased: whileLeased(store, () => {
       throw new Error("the lease is lost");
     }),
     keys: new CheckpointKeys("checkpoints/", "demo"),

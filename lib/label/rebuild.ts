@@ -42,12 +42,12 @@ export async function rebuild(given: Job): Promise<RunSummary> {
   await checkOutputName(store, settings.outputKey, settings.datasetName, was);
 
   await using held = await holdDataset(job, keys, false);
-  const { guarded, halt } = held;
+  const { leased, halt } = held;
   const wanted = describeRun(job, was, info, input.rows);
   const manifest = await findManifest(store, keys, wanted, "auto");
   if (!manifest) throw nothingThere(`${store.url}/${keys.root}`);
 
-  const checkpoints = new Checkpoints(guarded, keys, manifest);
+  const checkpoints = new Checkpoints(leased, keys, manifest);
   const done = await surveyBatches(checkpoints, watcher);
   if (done.size < checkpoints.batches) {
     throw new RunError(
@@ -57,7 +57,7 @@ export async function rebuild(given: Job): Promise<RunSummary> {
     );
   }
   watcher.start({ ...startFacts(job, manifest), resumed: true });
-  await guarded.remove(keys.result);
+  await leased.remove(keys.result);
 
   const answers = new AnswerStore(store, engine.name, manifest.model);
   await workOnBatches(planRebuild(done), {
@@ -77,12 +77,12 @@ export async function rebuild(given: Job): Promise<RunSummary> {
     rows: new Budget(ROWS_AHEAD),
     onSaved: (footer) => done.set(footer.batch, footer),
   });
-  await bookBatches(guarded, keys, checkpoints, done, clock.now());
+  await bookBatches(leased, keys, checkpoints, done, clock.now());
   return summary(
     await job.patience.repeat(
       job.bare,
       halt.signal,
-      () => finish(guarded, keys, checkpoints, done, settings.outputKey, clock, halt.signal),
+      () => finish(leased, keys, checkpoints, done, settings.outputKey, clock, halt.signal),
     ),
   );
 }

@@ -7,11 +7,11 @@
  */
 import { RunError } from "../base/errors.ts";
 import { type DecodeOptions, Leaf, pageHeader } from "./decode.ts";
-import { isSound, Page, readDictionary } from "./page.ts";
+import { DataPage, isSound, readDictionary } from "./page.ts";
 import { type RandomAccess, WINDOW } from "./source.ts";
 import type { ColumnMetaData, PageHeader, SchemaTree, Values } from "./types.ts";
 
-/** Page headers hold statistics, so their length is unknown; nearly all are shorter than this. */
+/** DataPage headers hold statistics, so their length is unknown; nearly all are shorter than this. */
 const HEADER_GUESS = 4096;
 
 /** Reads the rows of one leaf column of one row group in order. */
@@ -29,7 +29,7 @@ export class ColumnCursor {
   #at: number;
   readonly #end: number;
   #dictionary: Values | undefined;
-  #page: Page | undefined;
+  #page: DataPage | undefined;
   /** Decoded rows from `#head` on; the last one may go on in the next page if values repeat. */
   #rows: unknown[] = [];
   #head = 0;
@@ -119,7 +119,7 @@ export class ColumnCursor {
     return this.#rows.length - this.#head;
   }
 
-  #decode(page: Page, wanted: number): void {
+  #decode(page: DataPage, wanted: number): void {
     this.#guard(() => {
       if (this.#skip > 0) this.#skip -= page.skip(this.#skip);
       else page.take(wanted - this.#ready, this.#rows);
@@ -148,7 +148,7 @@ export class ColumnCursor {
         if (header.type === "DICTIONARY_PAGE") {
           this.#dictionary = readDictionary(this.#leaf, this.#codec, header, bytes);
         } else if (data !== undefined) {
-          this.#page = new Page(this.#leaf, this.#codec, header, bytes, this.#dictionary);
+          this.#page = new DataPage(this.#leaf, this.#codec, header, bytes, this.#dictionary);
         }
       });
     }

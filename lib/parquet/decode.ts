@@ -24,7 +24,7 @@ import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
 import { readRuns } from "./runs.ts";
 import type { RandomAccess } from "./source.ts";
 import { exactConversion } from "./exact.ts";
-import { fetchFooter, guarded, ParquetError } from "./footer.ts";
+import { fetchFooter, orDamaged, ParquetError } from "./footer.ts";
 import {
   type ByteReader,
   type FileMetaData,
@@ -66,14 +66,14 @@ const RAW: Partial<ParquetParsers> = {
  */
 export async function readMetadata(source: RandomAccess): Promise<FileMetaData> {
   const bytes = await fetchFooter(source);
-  return guarded("its footer", () => parquetMetadata(bytes, { parsers: RAW, geoparquet: false }));
+  return orDamaged("its footer", () => parquetMetadata(bytes, { parsers: RAW, geoparquet: false }));
 }
 
 /** As {@linkcode readMetadata}, but the thrift struct itself, fit to be written again. */
 export async function readRawFooter(source: RandomAccess): Promise<RawStruct> {
   const bytes = await fetchFooter(source);
   const view = new DataView(bytes.buffer, bytes.byteOffset);
-  return guarded("its footer", () => deserializeTCompactProtocol({ view, offset: 0 }));
+  return orDamaged("its footer", () => deserializeTCompactProtocol({ view, offset: 0 }));
 }
 
 /**
@@ -87,7 +87,7 @@ export function schemaTree(metadata: FileMetaData): SchemaTree {
     const container = logical === "LIST" || logical === "MAP" ? logical : undefined;
     return { ...element, converted_type: element.converted_type ?? container };
   });
-  return guarded("its schema", () => withPaths(parquetSchema({ schema } as Footer), []));
+  return orDamaged("its schema", () => withPaths(parquetSchema({ schema } as Footer), []));
 }
 
 /** The library joins paths by dots, so names that hold some must not look like two. */

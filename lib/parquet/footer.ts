@@ -16,7 +16,7 @@ export class ParquetError extends Error {
  * @param what The bytes, for the message.
  * @throws {ParquetError} instead of anything else
  */
-export function guarded<T>(what: string, decode: () => T): T {
+export function orDamaged<T>(what: string, decode: () => T): T {
   try {
     return decode();
   } catch (cause) {

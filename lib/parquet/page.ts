@@ -44,7 +44,7 @@ export function readDictionary(
 }
 
 /** The rows of one data page. */
-export class Page {
+export class DataPage {
   readonly #leaf: Leaf;
   readonly #definition: Uint8Array;
   readonly #repetition: Uint8Array;

@@ -17,8 +17,8 @@ export const RESERVATION_PAGES = 50;
 /** Near a limit blocks are smaller, so that a kill wastes at most this share of what is left. */
 const RESERVATION_SHARE = 0.05;
 
-/** What {@linkcode SpendGuard} works with. */
-export interface SpendGuardOptions {
+/** What {@linkcode SpendingLimit} works with. */
+export interface SpendingLimitOptions {
   /** Where the object lies. */
   readonly store: Store;
   /** Key of the object. */
@@ -38,8 +38,8 @@ export interface SpendGuardOptions {
 }
 
 /** Counts pages before they are asked for. */
-export class SpendGuard implements AsyncDisposable {
-  readonly #options: SpendGuardOptions;
+export class SpendingLimit implements AsyncDisposable {
+  readonly #options: SpendingLimitOptions;
   /** Pages billed, as far as known; after a kill an upper bound. */
   #spent: number;
   #inFlight = 0;
@@ -48,7 +48,7 @@ export class SpendGuard implements AsyncDisposable {
   #writing: Promise<void> | undefined;
   #settled = Promise.withResolvers<void>();
 
-  private constructor(options: SpendGuardOptions, spent: number) {
+  private constructor(options: SpendingLimitOptions, spent: number) {
     this.#options = options;
     this.#spent = spent;
     this.#reserved = spent;
@@ -62,7 +62,7 @@ export class SpendGuard implements AsyncDisposable {
    *   would be a limit that nothing holds
    * @throws {StoreError} if the store fails
    */
-  static async open(options: SpendGuardOptions): Promise<SpendGuard> {
+  static async open(options: SpendingLimitOptions): Promise<SpendingLimit> {
     const { store, key, isNew, runId, billed = 0 } = options;
     const found = isNew ? undefined : await readDocument(store, key, spendingSchema);
     if (found?.problem !== undefined) {
@@ -74,7 +74,7 @@ export class SpendGuard implements AsyncDisposable {
       );
     }
     const reserved = found?.value.run_id === runId ? found.value.reserved_pages : 0;
-    return new SpendGuard(options, Math.max(reserved, billed));
+    return new SpendingLimit(options, Math.max(reserved, billed));
   }
 
   /** Pages spent at most, those in flight included. */

@@ -2,19 +2,19 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import { RESERVATION_PAGES, SpendGuard } from "./spending.ts";
+import { RESERVATION_PAGES, SpendingLimit } from "./spending.ts";
 
 const KEY = "checkpoints/demo/spending.json";
 
-function open(store: MemoryStore, maxPages = Infinity, runId = "run-1"): Promise<SpendGuard> {
-  return SpendGuard.open({ store, key: KEY, runId, maxPages, limit: `--max-pages ${maxPages}` });
+function open(store: MemoryStore, maxPages = Infinity, runId = "run-1"): Promise<SpendingLimit> {
+  return SpendingLimit.open({ store, key: KEY, runId, maxPages, limit: `--max-pages ${maxPages}` });
 }
 
 function reserved(store: MemoryStore): number {
   return JSON.parse(new TextDecoder().decode(store.objects.get(KEY))).reserved_pages;
 }
 
-Deno.test("SpendGuard never lets more pages through than the limit, over any kills and restarts", async () => {
+Deno.test("SpendingLimit never lets more pages through than the limit, over any kills and restarts", async () => {
   await fc.assert(fc.asyncProperty(
     fc.integer({ min: 0, max: 120 }),
     fc.array(
@@ -44,7 +44,7 @@ Deno.test("SpendGuard never lets more pages through than the limit, over any kil
   ));
 });
 
-Deno.test("SpendGuard lets exactly the limit through where nothing is killed", async () => {
+Deno.test("SpendingLimit lets exactly the limit through where nothing is killed", async () => {
   const store = new MemoryStore();
   let taken = 0;
   for (let restart = 0; restart < 4; restart++) {
@@ -61,7 +61,7 @@ Deno.test("SpendGuard lets exactly the limit through where nothing is killed", a
   assert.equal(taken, 30);
 });
 
-Deno.test("SpendGuard.take() counts requests in flight and gives back what was not billed", async () => {
+Deno.test("SpendingLimit.take() counts requests in flight and gives back what was not billed", async () => {
   const guard = await open(new MemoryStore(), 2);
   await guard.take();
   await guard.take();
@@ -83,7 +83,7 @@ Deno.test("SpendGuard.take() counts requests in flight and gives back what was n
   assert.equal(guard.pages, 2);
 });
 
-Deno.test("SpendGuard writes once for a whole block of pages", async () => {
+Deno.test("SpendingLimit writes once for a whole block of pages", async () => {
   const store = new MemoryStore();
   const guard = await open(store);
   for (let n = 0; n < 10 * RESERVATION_PAGES; n++) {
@@ -94,7 +94,7 @@ Deno.test("SpendGuard writes once for a whole block of pages", async () => {
   await guard[Symbol.asyncDispose]();
 });
 
-Deno.test("SpendGuard.take() fails where the reservation can't be written, and takes nothing", async () => {
+Deno.test("SpendingLimit.take() fails where the reservation can't be written, and takes nothing", async () => {
   const store = new MemoryStore();
   const guard = await open(store, 10);
   store.before = (operation) => {
@@ -104,7 +104,7 @@ Deno.test("SpendGuard.take() fails where the reservation can't be written, and t
   assert.equal(guard.pages, 0);
 });
 
-Deno.test("SpendGuard starts at zero for another run", async () => {
+Deno.test("SpendingLimit starts at zero for another run", async () => {
   const store = new MemoryStore();
   const first = await open(store, 5, "run-1");
   await first.take();
@@ -114,7 +114,7 @@ Deno.test("SpendGuard starts at zero for another run", async () => {
   assert.equal((await open(store, 5, "run-2")).pages, 0);
 });
 
-Deno.test("SpendGuard.take() ends where documents of many pages have crossed the limit meanwhile", async () => {
+Deno.test("SpendingLimit.take() ends where documents of many pages have crossed the limit meanwhile", async () => {
   const store = new MemoryStore();
   const guard = await open(store, 10);
   const writing = Promise.withResolvers<void>();
@@ -133,13 +133,13 @@ Deno.test("SpendGuard.take() ends where documents of many pages have crossed the
   assert.ok(store.writes.length < 5, `${store.writes.length} writes`);
 });
 
-Deno.test("SpendGuard stops where it can't read what was reserved, and says what to do", async () => {
+Deno.test("SpendingLimit stops where it can't read what was reserved, and says what to do", async () => {
   const newer = { format: "pseudolabel-spending/2", run_id: "run-1", reserved_pages: 7 };
   for (const text of ["{", "", JSON.stringify(newer), JSON.stringify({ ...newer, run_id: 1 })]) {
     const store = new MemoryStore();
     store.put(KEY, text);
     const options = { store, key: KEY, runId: "run-1", maxPages: 5, limit: "", billed: 3 };
-    await assert.rejects(SpendGuard.open(options), (error: RunError) => {
+    await assert.rejects(SpendingLimit.open(options), (error: RunError) => {
       assert.equal(error.exit, "conflict");
       assert.match(
         error.message,
@@ -149,13 +149,13 @@ Deno.test("SpendGuard stops where it can't read what was reserved, and says what
     });
     assert.deepEqual(store.writes, []);
     store.objects.delete(KEY);
-    assert.equal((await SpendGuard.open(options)).pages, 3, "batches have cost that much");
+    assert.equal((await SpendingLimit.open(options)).pages, 3, "batches have cost that much");
     store.put(KEY, text);
-    assert.equal((await SpendGuard.open({ ...options, isNew: true, billed: 0 })).pages, 0);
+    assert.equal((await SpendingLimit.open({ ...options, isNew: true, billed: 0 })).pages, 0);
   }
 });
 
-Deno.test("SpendGuard believes no bill that can't be, so that what it writes can be read again", async () => {
+Deno.test("SpendingLimit believes no bill that can't be, so that what it writes can be read again", async () => {
   const store = new MemoryStore();
   const guard = await open(store);
   for (let n = 0; n < 20; n++) {

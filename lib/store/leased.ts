@@ -1,12 +1,12 @@
 /**
- * @module store/guarded: a store that asks before every write whether it may still be made: what a process
+ * @module store/leased: a store that asks before every write whether it may still be made: what a process
  * that lost its lease must not write any more.
  */
 
 import type { Store } from "./store.ts";
 
 /** The same store; `check` throws where a write must not be made. */
-export function guardWrites(store: Store, check: () => void): Store {
+export function whileLeased(store: Store, check: () => void): Store {
   return {
     url: store.url,
     read: (key, options) => store.read(key, options),
