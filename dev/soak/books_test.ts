@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { type Asker, Books } from "./books.ts";
+
+function asker(name: string): Asker {
+  return { name, fate: "alive", blamed: new Set(), failedInRow: 0, poisoned: 0 };
+}
+
+function open(): { books: Books; violations: string[] } {
+  const violations: string[] = [];
+  return { violations, books: new Books((kind) => violations.push(kind)) };
+}
+
+const STORED = new Uint8Array([1]);
+
+Deno.test("a page that was in flight at a kill may be billed again, and its process is blamed", () => {
+  const { books, violations } = open();
+  const [first, second] = [asker("a"), asker("b")];
+  books.bill(books.ask(first, "page", undefined));
+  first.fate = "killed";
+  books.bill(books.ask(second, "page", undefined));
+  assert.deepEqual([books.again.kill, first.blamed.size, books.paidTwice], [1, 1, 1]);
+  assert.deepEqual(violations, []);
+});
+
+Deno.test("after an end in order, by two at once, twice by one or beside a stored answer it may not", () => {
+  for (const wrong of ["dropped", "parallel", "same", "stored"] as const) {
+    const { books, violations } = open();
+    const [first, second] = [asker("a"), asker("b")];
+    books.bill(books.ask(first, "page", undefined));
+    if (wrong === "dropped") first.fate = "ended";
+    const by = wrong === "same" ? first : second;
+    books.bill(books.ask(by, "page", wrong === "stored" ? STORED : undefined));
+    assert.deepEqual([books.wrong[wrong], violations.length], [1, 1], wrong);
+  }
+});
+
+Deno.test("a torn answer is asked for again once, whether or not it was moved away", () => {
+  for (const left of [STORED, undefined]) {
+    const { books, violations } = open();
+    const first = asker("a");
+    books.bill(books.ask(first, "page", undefined));
+    first.fate = "killed";
+    books.tear("page", STORED);
+    assert.equal(books.isGood("page", STORED), false);
+    books.bill(books.ask(asker("b"), "page", left));
+    books.bill(books.ask(asker("c"), "page", new Uint8Array([1, 2])));
+    assert.deepEqual([books.again.torn, books.wrong.stored, violations.length], [1, 1, 1]);
+  }
+});
+
+Deno.test("one probe is free for each page that failed for good, and what fails costs nothing", () => {
+  const { books } = open();
+  const one = asker("a");
+  books.bill(books.ask(one, "good", undefined));
+  books.fail(books.ask(one, "bad", undefined), true);
+  books.bill(books.ask(one, "good", STORED));
+  books.bill(books.ask(one, "good", STORED));
+  assert.deepEqual([books.again.probe, books.wrong.stored, books.billed], [1, 1, 3]);
+});
+
+Deno.test("of a process that stood still only what it asked for before may be billed again", () => {
+  const { books } = open();
+  const [stopped, other] = [asker("a"), asker("b")];
+  books.bill(books.ask(stopped, "before", undefined));
+  books.stall(stopped);
+  books.bill(books.ask(other, "before", undefined));
+  books.bill(books.ask(stopped, "after", undefined));
+  books.bill(books.ask(other, "after", undefined));
+  assert.deepEqual([books.again.stall, books.wrong.parallel], [1, 1]);
+});
