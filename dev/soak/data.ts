@@ -166,6 +166,21 @@ export function storedPages(objects: Objects): number {
   return pages;
 }
 
+/** Pages on the bills of answers that were set aside, as far as they can be read. */
+export function setAsidePages(objects: Objects): number {
+  let pages = 0;
+  for (const [key, bytes] of objects) {
+    if (!key.startsWith("responses/set_aside/")) continue;
+    try {
+      const { body } = JSON.parse(new TextDecoder().decode(gunzipSync(bytes)));
+      pages += body.numBilledPages ?? 1;
+    } catch {
+      // torn: nobody knows any more what it cost
+    }
+  }
+  return pages;
+}
+
 /** Pages that a data set's ledger says were billed; 0 if there is none. */
 export function ledgerPages(objects: Objects, dataset = DATASET): number {
   const bytes = objects.get(`checkpoints/${dataset}/ledger.json`);

@@ -168,8 +168,8 @@ export async function run(given: Job): Promise<RunSummary> {
     await workOnBatches(work, {
       ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
       make: (row) => labelRow(row, labeling),
-      payerOf: async ({ metadata: { image_sha256: sha256 } }) =>
-        (sha256 && (await labeling.answers.find(sha256, halt.signal))?.value?.paid_by) || null,
+      payerOf: async ({ metadata: { image_sha256: sha256, processed_at: at } }) =>
+        (sha256 && await labeling.answers.payerOf(sha256, at, halt.signal)) || null,
       rows: labeling.rows,
       onSaved: (footer) => done.set(footer.batch, footer),
     });

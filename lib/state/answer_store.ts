@@ -11,8 +11,8 @@ import * as zlib from "node:zlib";
 import { StoreError } from "../base/errors.ts";
 import { type Parsed, parseJsonAs } from "../base/json.ts";
 import { findObject, type Store, type StoredObject, type WriteOptions } from "../store/store.ts";
-import { type StoredAnswer, storedAnswer } from "./documents.ts";
-import { answerKey, answerPrefix, answerSetAside } from "./keys.ts";
+import { type PaidBy, type StoredAnswer, storedAnswer } from "./documents.ts";
+import { answerKey, answerPrefix, answerSetAside, answersSetAside } from "./keys.ts";
 
 /** What is known of an answer besides its body. */
 export type AnswerEnvelope = Omit<StoredAnswer, "body" | "format" | "engine" | "model">;
@@ -108,6 +108,28 @@ export class AnswerStore {
       if (!(error instanceof StoreError) || error.kind !== "denied") throw error;
     }
     return false;
+  }
+
+  /**
+   * For whom the answer was paid that arrived at this time, be it that another has taken its place;
+   * `undefined` if it is nowhere.
+   */
+  async payerOf(
+    sha256: string,
+    receivedAt: Date,
+    signal?: AbortSignal,
+  ): Promise<PaidBy | undefined> {
+    const isThat = (answer?: StoredAnswer) =>
+      answer !== undefined && Date.parse(answer.received_at) === receivedAt.getTime();
+    const stored = (await this.find(sha256, signal))?.value;
+    if (isThat(stored)) return stored!.paid_by;
+    const copies = answersSetAside(this.#engine, this.#model, sha256);
+    for await (const { key } of this.#store.list(copies, { signal })) {
+      const object = await findObject(this.#store, key, { signal, maxBytes: this.#maxBytes });
+      const copy = object && this.#parse(object, sha256).value;
+      if (isThat(copy)) return copy!.paid_by;
+    }
+    return undefined;
   }
 
   /**

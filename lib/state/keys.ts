@@ -55,7 +55,12 @@ export function answerSetAside(
   sha256: string,
   mark: string,
 ): string {
-  return `responses/set_aside/${engine}/${model}/${sha256}.${mark}.json.gz`;
+  return `${answersSetAside(engine, model, sha256)}${mark}.json.gz`;
+}
+
+/** What the names of all copies for one image begin with. */
+export function answersSetAside(engine: string, model: string, sha256: string): string {
+  return `responses/set_aside/${engine}/${model}/${sha256}.`;
 }
 
 /** Key of the claim of whoever is asking for an image just now. */
