@@ -6,6 +6,7 @@
 
 import type { Budget } from "../base/budget.ts";
 import { RunError, StoreError } from "../base/errors.ts";
+import { pack } from "../base/packed.ts";
 import type { FailureCode } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
 import type { ImageFile } from "../engine/engine.ts";
@@ -101,7 +102,7 @@ async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): P
 
 /** Stores a paid answer, then reads it. */
 async function keep(
-  { text, body, read }: Answered,
+  answered: Answered,
   attempts: number,
   image: ImageFile,
   rowId: string,
@@ -116,8 +117,10 @@ async function keep(
     paid_by: { ...payer, row_id: rowId },
   };
   const key = answers.key(image.sha256);
+  const saving = answers.save(envelope, answered.text);
+  const read = setAside(answered, engine);
   try {
-    await answers.save(envelope, text);
+    await saving;
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     // Going on would pay for more answers that can't be kept.
@@ -126,5 +129,26 @@ async function keep(
     halt.abort(ending);
     throw ending;
   }
-  return readAnswer(engine, { ...envelope, body }, key, read);
+  const { body, read: parsed } = read();
+  return readAnswer(engine, { ...envelope, body }, key, parsed);
+}
+
+/** Characters of an answer that is not held as objects while it is stored: about 1,000 words. */
+const LONG_ANSWER = 1 << 18;
+
+/**
+ * Lets go of a long answer until it is asked for again: its objects take ten times its length, and
+ * with the store down all requests in flight may have one that waits.
+ */
+function setAside(
+  answered: Answered,
+  engine: Labeling["engine"],
+): () => Pick<Answered, "body" | "read"> {
+  if (answered.text.length < LONG_ANSWER) return () => answered;
+  const packed = pack(answered.text);
+  Object.assign(answered, { text: "", body: undefined, read: undefined });
+  return () => {
+    const body: unknown = JSON.parse(packed.unpack());
+    return { body, read: engine.parse(body) };
+  };
 }
