@@ -44,6 +44,8 @@ const BUCKET = "bench";
 
 /** Longest time that the API takes over a page, milliseconds. */
 const LATENCY_MS = 12;
+/** The same where two data sets share the images: long enough for equal pages to be asked at once. */
+const TWIN_LATENCY_MS = 250;
 /** A second signal comes at most so long after the first one, milliseconds; mostly at once. */
 const DOUBLED_MS = 1_500;
 /** An outage that outlasts a signal by more than this excuses what couldn't be stored, milliseconds. */
@@ -483,7 +485,7 @@ export class SoakBench implements AsyncDisposable {
   }
 
   async #answer({ bytes, apiKey }: UpstageDocument): Promise<Answer> {
-    const { random, poisoned, drift } = this.#options;
+    const { random, poisoned, drift, faults } = this.#options;
     const runner = this.#runners.get(apiKey.slice(TEST_API_KEY.length + 1));
     if (!runner) throw new Error(`a request with the key ${apiKey}`);
     const image = sha256(bytes);
@@ -492,7 +494,8 @@ export class SoakBench implements AsyncDisposable {
     if (moment === "before") return { kind: "reset" };
     // Looked at as the request arrives: later the answer may have been stored.
     const ask = this.books.ask(runner, image, this.#bucket.get(keyOf(image))?.bytes);
-    await new Promise((resolve) => setTimeout(resolve, between(random, 0, LATENCY_MS)));
+    const longest = faults.has("twin") ? TWIN_LATENCY_MS : LATENCY_MS;
+    await new Promise((resolve) => setTimeout(resolve, between(random, 0, longest)));
     const good = readSoak(bytes);
     const answer = poisoned.get(image) ?? (good.kind === "page" ? undefined : good);
     if (answer) return this.#fail(ask, answer, good.kind === "page");

@@ -7,6 +7,7 @@
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import { endedByStore, StoreError } from "../base/errors.ts";
+import { pack } from "../base/packed.ts";
 import type { Failure } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
 import type { ImageFile } from "../engine/engine.ts";
@@ -165,7 +166,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
 
 /** Stores a paid answer, then reads it; or what was stored for the same image before it. */
 async function keep(
-  { text, body, read }: Answered,
+  answered: Answered,
   attempts: number,
   image: ImageFile,
   rowId: string,
@@ -184,14 +185,17 @@ async function keep(
     paid_by: { ...payer, row_id: rowId },
   };
   const key = answers.key(sha256);
-  if (read.problem !== undefined) askedInVain.add(sha256);
-  for (const kind of read.value?.drift ?? []) {
+  if (answered.read.problem !== undefined) askedInVain.add(sha256);
+  for (const kind of answered.read.value?.drift ?? []) {
     remarks.count(`answers that were understood: ${kind}`);
   }
+  const billed = engine.billedPages(answered.body);
+  const saving = answers.save(envelope, answered.text, instead);
+  const read = letGo(answered, engine);
   try {
-    const other = await answers.save(envelope, text, instead);
+    const other = await saving;
     tally.unsaved--;
-    if (other || instead) tally.paidAgain += engine.billedPages(body);
+    if (other || instead) tally.paidAgain += billed;
     if (instead) {
       const was = `stored answer ${key} can't be used (${instead.reason})`;
       remarks.tell(
@@ -214,6 +218,27 @@ async function keep(
     halt.abort(ending);
     throw ending;
   }
-  await readableGuard?.judge(read, key, true);
-  return readAnswer(engine, { ...envelope, body }, key, read);
+  const { body, read: parsed } = read();
+  await readableGuard?.judge(parsed, key, true);
+  return readAnswer(engine, { ...envelope, body }, key, parsed);
+}
+
+/** Characters of an answer that is not held as objects while it is stored: about 1,000 words. */
+const LONG_ANSWER = 1 << 18;
+
+/**
+ * Lets go of a long answer until it is asked for again: its objects take ten times its length, and
+ * with the store down all requests in flight may have one that waits.
+ */
+function letGo(
+  answered: Answered,
+  engine: Labeling["engine"],
+): () => Pick<Answered, "body" | "read"> {
+  if (answered.text.length < LONG_ANSWER) return () => answered;
+  const packed = pack(answered.text);
+  Object.assign(answered, { text: "", body: undefined, read: undefined });
+  return () => {
+    const body: unknown = JSON.parse(packed.unpack());
+    return { body, read: engine.parse(body) };
+  };
 }

@@ -93,12 +93,12 @@ export class OpenBatch {
    * @throws {RangeError} if a row can't be encoded
    * @throws {StoreError} if the batch can't be sent
    */
-  async put(row: number, output: OutputRow): Promise<boolean> {
+  put(row: number, output: OutputRow): Promise<boolean> {
     this.#waiting.set(row - this.#start, this.#memory.hold(output));
     const last = --this.#missing === 0;
     this.#encoded = this.#encoded.then(() => this.#encode());
-    await this.#encoded;
-    return last;
+    // An async function would hold the row until then.
+    return this.#encoded.then(() => last);
   }
 
   /** Encodes what no missing row holds up. */

@@ -63,45 +63,23 @@ export async function workOnBatches(
   work: readonly BatchWork[],
   options: PipelineOptions,
 ): Promise<void> {
-  const { manifest, make, payerOf, onSaved, tally, watcher, halt } = options;
+  const { onSaved, halt } = options;
   const open = new Set<OpenBatch>();
   try {
-    await forEachConcurrent(
-      rowsOf(work, open, options),
-      HANDS,
-      async ({ row, batch, previous, kept, release }) => {
-        // An error must stop the others before it surfaces, or they would go on paying.
-        try {
-          let output = previous!;
-          if (!kept) {
-            const counted = batch.countedBefore ? previous : undefined;
-            // Before the row is made: that may put another answer in the place of the stored one.
-            const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
-            const made = await make(row, previous);
-            output = made.output;
-            countRow(tally.rows, output);
-            if (counted) {
-              const paidBy = isPaid(counted) ? payer ?? made.paidBy : null;
-              takeOutRow(batch.spent, manifest, counted, paidBy);
-            }
-            addRow(batch.spent, manifest, output, made.paidBy);
-            const { error_code: code, error_message: message } = output.metadata;
-            if (code !== null) {
-              const { index, id, image_path: imagePath } = row;
-              watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
-            }
-          }
-          if (!await batch.put(row.index, output)) return;
-          onSaved(await batch.save());
-          open.delete(batch);
-          await batch[Symbol.asyncDispose]();
-        } catch (error) {
-          halt.abort(error);
-        } finally {
-          release();
-        }
-      },
-    );
+    await forEachConcurrent(rowsOf(work, open, options), HANDS, async (work) => {
+      const { batch, release } = work;
+      // An error must stop the others before it surfaces, or they would go on paying.
+      try {
+        if (!await makeRow(work, options)) return;
+        onSaved(await batch.save());
+        open.delete(batch);
+        await batch[Symbol.asyncDispose]();
+      } catch (error) {
+        halt.abort(error);
+      } finally {
+        release();
+      }
+    });
   } finally {
     await Promise.all(Array.from(open, (batch) => batch[Symbol.asyncDispose]()));
   }
@@ -113,14 +91,41 @@ function isPaid({ metadata }: OutputRow): boolean {
   return metadata.response_key !== null && metadata.billed_pages !== null;
 }
 
+/**
+ * Makes a row, or keeps it, and puts it into its batch. Where many wait for the encoder they are
+ * held by their batch alone: nothing here holds the row as well.
+ *
+ * @returns Whether it was the last one of its batch.
+ */
+async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean> {
+  const { manifest, make, payerOf, tally, watcher } = options;
+  const { batch, kept } = work;
+  const { row, previous } = work.take();
+  if (kept) return batch.put(row.index, previous!);
+  const counted = batch.countedBefore ? previous : undefined;
+  // Before the row is made: that may put another answer in the place of the stored one.
+  const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
+  const { output, paidBy } = await make(row, previous);
+  countRow(tally.rows, output);
+  if (counted) {
+    takeOutRow(batch.spent, manifest, counted, isPaid(counted) ? payer ?? paidBy : null);
+  }
+  addRow(batch.spent, manifest, output, paidBy);
+  const { error_code: code, error_message: message } = output.metadata;
+  if (code !== null) {
+    const { index, id, image_path: imagePath } = row;
+    watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
+  }
+  return batch.put(row.index, output);
+}
+
 /** A row to make. */
 interface RowWork {
-  readonly row: InputRow;
   readonly batch: OpenBatch;
-  /** What it was, in a batch that is revised. */
-  readonly previous: OutputRow | undefined;
-  /** Whether it stays so. */
+  /** Whether it stays as it was. */
   readonly kept: boolean;
+  /** The row, and what it was in a batch that is revised; once. */
+  readonly take: () => { readonly row: InputRow; readonly previous: OutputRow | undefined };
   /** Makes room for another row. */
   readonly release: () => void;
 }
@@ -158,6 +163,16 @@ async function* rowsOf(
       slot();
       bytes();
     };
-    yield { row, batch, previous, kept, release };
+    yield { batch, kept, release, take: once({ row, previous }) };
   }
+}
+
+/** Gives a value away, and keeps nothing of it. */
+function once<T>(value: T): () => T {
+  let held: T | undefined = value;
+  return () => {
+    const given = held!;
+    held = undefined;
+    return given;
+  };
 }

@@ -4,7 +4,7 @@
  * starts; what has started always goes on, so the row that all wait for does, too.
  */
 
-import { packRow, unpackRow } from "../dataset/packed_row.ts";
+import { pack, type Packed } from "../base/packed.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import { outputBytes } from "../dataset/row_bytes.ts";
 
@@ -82,22 +82,28 @@ export class RowMemory {
   /** Keeps a made row until it is taken, packed where many wait already. */
   hold(row: OutputRow): HeldRow {
     const asObject = outputBytes(row);
-    if (this.#objects + asObject <= this.#capacity * AS_OBJECTS) {
-      this.#objects += asObject;
-      this.#expect(asObject * PACKED);
-      this.count(asObject);
-      const drop = () => {
-        this.#objects -= asObject;
-        this.count(-asObject);
-      };
-      return { drop, take: () => (drop(), row) };
-    }
-    const packed = packRow(row);
+    if (this.#objects + asObject > this.#capacity * AS_OBJECTS) return this.#holdPacked(pack(row));
+    return this.#holdObject(row, asObject);
+  }
+
+  #holdObject(row: OutputRow, bytes: number): HeldRow {
+    this.#objects += bytes;
+    this.#expect(bytes * PACKED);
+    this.count(bytes);
+    const drop = () => {
+      this.#objects -= bytes;
+      this.count(-bytes);
+    };
+    return { drop, take: () => (drop(), row) };
+  }
+
+  // Apart from the other, as closures of one function keep the variables of each other: here the row.
+  #holdPacked(packed: Packed<OutputRow>): HeldRow {
     const bytes = packed.byteLength;
     this.#expect(bytes);
     this.count(bytes);
     const drop = () => this.count(-bytes);
-    return { drop, take: () => (drop(), unpackRow(packed)) };
+    return { drop, take: () => (drop(), packed.unpack()) };
   }
 
   #expect(bytes: number): void {
