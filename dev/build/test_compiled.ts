@@ -18,7 +18,6 @@ async function main(): Promise<number> {
     if (!(await run(Deno.execPath(), compile)).success) return 1;
     const env = { PSEUDOLABEL_PROGRAM: executable, ...await rootfs(folder, executable) };
     const tests = ["main_test.ts", "dev/soak/soak_test.ts", "dev/build/rootfs_test.ts"];
-    for await (const path of programTests("lib")) tests.push(path);
     const test = ["test", "--config", "dev/deno.json", "--allow-all", ...tests];
     return (await run(Deno.execPath(), test, {
       ...env,
@@ -26,14 +25,6 @@ async function main(): Promise<number> {
     })).code;
   } finally {
     await Deno.remove(folder, { recursive: true });
-  }
-}
-
-/** Tests below a folder that start the program. */
-async function* programTests(folder: string): AsyncGenerator<string> {
-  for await (const { name, isDirectory } of Deno.readDir(`${ROOT}${folder}`)) {
-    if (isDirectory) yield* programTests(`${folder}/${name}`);
-    else if (name.endsWith("program_test.ts")) yield `${folder}/${name}`;
   }
 }
 
