@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 
-/** The rooms of `lib/`: a file imports from its own room and from those to the right of it. */
+/** The rooms of `lib/`: a file imports from its own room and from those below it in this list. */
 const ROOMS = [
   "commands",
   "cli",

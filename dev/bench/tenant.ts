@@ -86,7 +86,7 @@ class Objects extends Map<string, DoubleObject> {
 export class Tenant {
   /** The bucket's objects. */
   readonly objects = new Objects();
-  /** What happened since the last {@linkcode prepare}. */
+  /** What happened since the last `prepare()`. */
   books = emptyBooks();
   #load: Load | undefined;
   #answer = new Uint8Array();

@@ -16,7 +16,7 @@ export interface Exit {
   readonly meaning: string;
 }
 
-/** Every way in which the program ends. After `usage` and `input` nothing was paid. */
+/** Every way in which the program ends. After `usage` and `input` a run that began has paid nothing. */
 export const EXITS = {
   ok: {
     code: 0,

@@ -8,7 +8,7 @@ import { escaped, jsonLine, oneLine } from "../base/text.ts";
 import type { Tally, Watcher } from "../label/tally.ts";
 
 /** Time between two progress lines, milliseconds. */
-export const PROGRESS_INTERVAL_MS = 30_000;
+const PROGRESS_INTERVAL_MS = 30_000;
 /** Time between two pictures of the bar, milliseconds. */
 const BAR_INTERVAL_MS = 250;
 

@@ -20,7 +20,7 @@ export interface Finding {
  * How far a polygon may leave the page: this share of the page's longer side, and 2 pixels. OCR
  * engines put corners of slanted words at the edge a little outside.
  */
-export const OUTSIDE_TOLERANCE = 0.01;
+const OUTSIDE_TOLERANCE = 0.01;
 
 /** How far a polygon may leave a page of that size, pixels. */
 export function tolerance(width: number, height: number): number {

@@ -55,7 +55,7 @@ export interface Input {
   read(ranges: Iterable<RowRange>): AsyncGenerator<InputRow>;
 }
 
-/** Rows held at a time; identities are small, rows may carry long metadata. */
+/** Rows held at a time at most; identities are small, rows may carry long metadata. */
 const SCAN_BATCH = 4096;
 const READ_BATCH = 256;
 

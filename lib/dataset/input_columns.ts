@@ -1,7 +1,7 @@
 /**
  * @module dataset/input_columns: which columns of the input the job needs, whether a file has them in
  * a type that can be read, and how a decoded value becomes a text, a whole number or JSON. Says so
- * from the footer alone, before anything is read or paid. `dataset/input` adds the row to messages.
+ * from the footer alone, before anything is read or paid. `dataset/input.ts` adds the row to messages.
  */
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";

@@ -45,7 +45,7 @@ export async function readFooter(source: RandomAccess): Promise<Footer> {
 }
 
 /**
- * Reads all rows of a file of ours, about a hundred in memory at a time.
+ * Reads all rows of a file of ours, at most a hundred in memory at a time.
  *
  * @throws {Error} naming the object, if it is damaged or has other columns
  * @throws {StoreError} what the source throws

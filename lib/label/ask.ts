@@ -1,7 +1,7 @@
 /**
  * @module label/ask: asks the API for one page until it has an answer or has failed: when a request
  * may start, which failures are tried again, wait, fail the page or end the run. That is decided by
- * the type of the outcome (`engine/engine`) and by how the others fare (`engine/health`).
+ * the type of the outcome (`engine/engine.ts`) and by how the others fare (`engine/health.ts`).
  */
 
 import { backoffMs } from "../base/backoff.ts";

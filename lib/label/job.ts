@@ -148,7 +148,7 @@ export async function run(given: Job): Promise<RunSummary> {
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, leased, keys, halt: halt.controller },
       billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
-      ...{ done, rowsDone: (index) => checkpoints.eachRow(index) },
+      ...{ done, rowsDone: (index) => checkpoints.rows(index) },
       async *sampleImages() {
         const ranges = spread(work.map(({ index }) => checkpoints.rowsOf(index)), IMAGES_TRIED);
         const picked = new Set(ranges.map(([row]) => row));

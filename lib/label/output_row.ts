@@ -10,7 +10,7 @@ import type { PaidBy, StoredAnswer } from "../state/documents.ts";
 import type { LoadedImage } from "./images.ts";
 
 /** What every word is labelled as. */
-export const WORD_LABEL = "text";
+const WORD_LABEL = "text";
 /** `metadata.source` of every row. */
 export const SOURCE = "pseudolabel";
 

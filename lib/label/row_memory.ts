@@ -9,7 +9,7 @@ import type { OutputRow } from "../dataset/row.ts";
 import { outputBytes } from "../dataset/row_bytes.ts";
 
 /** Bytes of rows at once; a single row that is larger passes alone. */
-export const ROW_MEMORY = 48 << 20;
+const ROW_MEMORY = 48 << 20;
 /** The share of waiting rows that may stay objects: packing takes time, and few ever need it. */
 const AS_OBJECTS = 1 / 3;
 /** What packing leaves of a row, about. */

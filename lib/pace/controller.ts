@@ -15,15 +15,15 @@ export const START_TOLERANCE_MS = 20;
 /** Pause after a 429 that names no time, milliseconds; doubles while nothing gets through at all. */
 export const DEFAULT_PAUSE_MS = 250;
 /** Longest pause that the controller sets of its own accord, milliseconds. */
-export const MAX_PAUSE_MS = 30_000;
+const MAX_PAUSE_MS = 30_000;
 /** Most jitter added to a pause, milliseconds; less where requests are closer together. */
-export const PAUSE_JITTER_MS = 200;
+const PAUSE_JITTER_MS = 200;
 /** Requests in flight before any latency is known, and the least there may be room for later. */
 export const FIRST_IN_FLIGHT = 3;
 /** Most requests in flight unless told otherwise: their images are in memory. */
 export const MAX_IN_FLIGHT = 512;
 /** Room for requests in flight, in multiples of rate × mean latency: latencies scatter. */
-export const IN_FLIGHT_HEADROOM = 2;
+const IN_FLIGHT_HEADROOM = 2;
 /** Answers over which the mean latency is taken. */
 const LATENCY_ANSWERS = 50;
 /** Starts are remembered for so long, milliseconds: a second before one that is refused quickly. */

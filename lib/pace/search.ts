@@ -4,7 +4,7 @@
  * and now and then a little above both (BIC, the ancestor of CUBIC, on a rate instead of a window).
  *
  * It counts answers and refusals only. Which of them say anything about the present rate, and how
- * long everybody pauses, is `pace/controller`'s matter. The numbers at the end were chosen in
+ * long everybody pauses, is `pace/controller.ts`'s matter. The numbers at the end were chosen in
  * simulation (`docs/PERFORMANCE.md`).
  */
 

@@ -11,7 +11,7 @@ import { DataPage, isSound, readDictionary } from "./page.ts";
 import { type RandomAccess, WINDOW } from "./source.ts";
 import type { ColumnMetaData, PageHeader, SchemaTree, Values } from "./types.ts";
 
-/** DataPage headers hold statistics, so their length is unknown; nearly all are shorter than this. */
+/** Page headers hold statistics, so their length is unknown; nearly all are shorter than this. */
 const HEADER_GUESS = 4096;
 
 /** Reads the rows of one leaf column of one row group in order. */

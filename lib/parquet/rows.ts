@@ -37,8 +37,9 @@ export interface RowBatch {
 const LEAF_BYTES = 2 << 20;
 
 /**
- * Reads the rows of `ranges` in order, in batches of at most `size`, or of few bytes, that never span two ranges or
- * row groups. A row group that no range touches costs nothing. `ranges` are sorted.
+ * Reads the rows of `ranges` in order, in batches of at most `size`, fewer where they are heavy, that
+ * never span two ranges or row groups. A row group that no range touches costs nothing. `ranges` are
+ * sorted.
  *
  * @param columns Columns at the top of the schema, by name.
  * @throws {RunError} `input` if a column is damaged or nested in a way that can't be read

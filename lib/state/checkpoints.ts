@@ -194,11 +194,6 @@ export class Checkpoints {
     );
   }
 
-  /** The rows of batch `index`, which must be done, one after another. */
-  async *eachRow(index: number): AsyncGenerator<OutputRow> {
-    yield* readRows(await this.#source(index));
-  }
-
   /**
    * Writes batch `index` whole, or the rest of it.
    *

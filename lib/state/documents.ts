@@ -1,7 +1,7 @@
 /**
  * @module state/documents: every JSON document that the program keeps in storage: one schema each,
  * which checks what is read back, and the type that follows from it. `docs/DATA_CATALOG.md` explains
- * them to people, `state/keys` names them.
+ * them to people, `state/keys.ts` names them.
  *
  * A number beyond 2^53 or a negative count is damage, not a value.
  */

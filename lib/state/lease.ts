@@ -4,10 +4,10 @@
  *
  * A holder counts its time from before each renewal was sent, whoever waits from when it saw the
  * renewal, so by the same passing of time the first stops before the second begins. No time stamp of
- * another machine is believed: clocks differ, and are set. A lease that has been dead for long is
- * known by its age, which the store tells by its own clock. A write that is
- * on its way just then can't be called back; rows come out the same whoever makes them, so it does
- * no harm to the data.
+ * another machine is believed by itself: clocks differ, and are set. A lease is known to have been
+ * dead for long only where its age by the store's clock and its own stamp agree. A write that is on
+ * its way just then can't be called back; rows come out the same whoever makes them, so it does no
+ * harm to the data.
  */
 
 import { type Clock, Stopwatch } from "../base/clock.ts";

@@ -15,9 +15,9 @@ import { followSignals } from "../base/halt.ts";
 import type { ObjectInfo, ReadOptions, Store, StoredObject } from "./store.ts";
 
 /** First wait between two looks whether an outage is over, milliseconds; it doubles each time. */
-export const FIRST_LOOK_MS = 1_000;
+const FIRST_LOOK_MS = 1_000;
 /** Longest wait between two looks, milliseconds. */
-export const LAST_LOOK_MS = 10_000;
+const LAST_LOOK_MS = 10_000;
 /**
  * An object that could not be read so often, each time with all its retries, while the store answered
  * for others, is not worth holding up its row any longer.

@@ -46,7 +46,8 @@ export interface ReadOptions {
   readonly maxBytes?: number;
   /**
    * Called once with the object's length in bytes, or with the most it may be where the store doesn't
-   * tell, before the body is transferred (a retried read does not call it again); the body waits. This is how a memory budget holds back images.
+   * tell, before the body is transferred (a retried read does not call it again); the body waits.
+   * This is how a memory budget holds back images.
    */
   readonly admit?: (size: number) => Promise<void>;
 }
