@@ -1,7 +1,7 @@
 /**
- * @module build/test_compiled: `deno task test:compiled`: makes the container's executable and runs on it
- * the tests that start the program; inside the image's own root file system where `dev/build/rootfs.sh` can
- * make that, else on this machine's.
+ * @module build/test_compiled: `deno task test:compiled`: makes the container's executable and runs
+ * `main_test.ts` and a short soak on it; inside the image's own root file system where
+ * `dev/build/rootfs.sh` can make that, else on this machine's.
  */
 
 const ROOT = new URL("../../", import.meta.url).pathname;

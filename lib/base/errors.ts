@@ -28,15 +28,17 @@ export const EXITS = {
   store: { code: 4, meaning: "the object store refuses or fails" },
   api: {
     code: 5,
-    meaning: "the API refuses the run (key, credit, model); no remaining row was marked as failed",
+    meaning:
+      "the API refuses the run, or its answers can't be read; no remaining row was marked as failed",
   },
   failures: { code: 6, meaning: "the output is written, but too many rows failed" },
   conflict: {
     code: 7,
-    meaning: "the checkpoints belong to another run, or another run is working on the data set",
+    meaning:
+      "checkpoints or output belong to something else, or another run is working on the data set",
   },
   limit: { code: 8, meaning: "--max-pages or --max-cost is reached; raise it and run again" },
-  unsound: { code: 9, meaning: "verify found something wrong" },
+  unsound: { code: 9, meaning: "verify found something wrong, or rebuild misses an answer" },
   again: {
     code: 75,
     meaning:

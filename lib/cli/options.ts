@@ -188,7 +188,7 @@ export const OPTIONS = {
     env: "MAX_OUTAGE_MINUTES",
     value: "N",
     default: "10",
-    help: "end with exit code 75 when the API has answered nothing for so long",
+    help: "end with exit code 75 when the API or the store has answered nothing for so long",
   },
   noGuard: {
     flag: "no-guard",

@@ -21,6 +21,7 @@ export const command: Command = {
     OPTIONS.checkpointPrefix,
     OPTIONS.maxFailureRate,
     OPTIONS.pricePerPage,
+    OPTIONS.maxOutageMinutes,
     OPTIONS.leaseSeconds,
   ],
   async run(values, context) {
