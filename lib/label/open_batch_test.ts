@@ -62,7 +62,7 @@ Deno.test("OpenBatch gives the bytes of its rows in order, in whatever order the
 });
 
 Deno.test("OpenBatch that is revised keeps what was spent, in an account of its own", async () => {
-  const spent = { ...nothingSpent() };
+  const spent = { ...nothingSpent(), answers_reused: 3 };
   const work = { index: 0, revise: { redo: () => true, rows: 2, spent } };
   await using batch = new OpenBatch(work, [0, 6], new RowMemory(), new Shelf());
   assert.notEqual(batch.spent, spent, "another batch's account must not change with this one's");
