@@ -75,7 +75,7 @@ Deno.test("a run that is alone makes no claim, and looks once who else is there"
   assert.ok(!later.some(({ query }) => query.includes("delimiter=")));
 });
 
-Deno.test("a store that forbids claims is said to, and its runs go on without", async () => {
+Deno.test("a store that forbids claims is said to forbid them, and its runs go on without", async () => {
   await using bench = await openTwins(8);
   bench.s3.fault = ({ method, key }) =>
     key.startsWith("claims/") && method !== "GET"

@@ -499,7 +499,7 @@ Deno.test("a store that refuses a right ETag is found out at the first renewals,
   assert.match(notes[0], /no conditional writes.*make sure there is only one/);
   assert.match(notes[0], /refuses all conditional replaces/);
   await lease[Symbol.asyncDispose]();
-  // Whoever finds it there learns the same at once.
+  // Whoever finds it there waits until it is over, then learns the same.
   const next = await clock.run(acquire("b"));
   assert.equal(next.held, false);
   assert.equal(notes.length, 2, "it waits for the dead lease, then says so");

@@ -83,7 +83,7 @@ Deno.test("SpendingLimit.take() counts requests in flight and gives back what wa
   assert.equal(guard.pages, 2);
 });
 
-Deno.test("SpendingLimit writes once for a whole block of pages", async () => {
+Deno.test("SpendingLimit writes at most twice for a whole block of pages", async () => {
   const store = new MemoryStore();
   const guard = await open(store);
   for (let n = 0; n < 10 * RESERVATION_PAGES; n++) {
