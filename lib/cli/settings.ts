@@ -12,6 +12,7 @@ import {
   isSafeName,
   outputNamedLike,
   reservedFor,
+  sharedBy,
 } from "../state/keys.ts";
 import { isSafeKey } from "../store/store.ts";
 import { shown } from "../base/text.ts";
@@ -52,6 +53,12 @@ export function readSettings(values: OptionValues): Settings {
       "a key prefix without empty, '.' or '..' parts",
   );
   const checkpointPrefix = prefix.endsWith("/") ? prefix : `${prefix}/`;
+  const among = sharedBy(checkpointPrefix);
+  if (among) {
+    throw usageError(
+      `${nameOf(values, OPTIONS.checkpointPrefix)} can't be '${prefix}': it lies ${among}`,
+    );
+  }
   for (
     const [spec, key] of [[OPTIONS.inputKey, inputKey], [OPTIONS.outputKey, outputKey]] as const
   ) {

@@ -302,6 +302,14 @@ Deno.test("readSettings() refuses names of what the program keeps, and says what
   ) {
     assert.equal(settings(["--dataset-name=demo", `--output-s3-key=${key}`]).outputKey, key);
   }
+  for (const prefix of ["responses", "responses/", "responses/upstage-ocr", "claims/x/", "rates"]) {
+    const said = refused(`--checkpoint-prefix=${prefix}`);
+    assert.ok(said.startsWith(`--checkpoint-prefix can't be '${prefix}': it lies below `), said);
+  }
+  assert.equal(
+    settings(["--dataset-name=demo", "--checkpoint-prefix=my/rates"]).checkpointPrefix,
+    "my/rates/",
+  );
   const data = ["--checkpoint-prefix=data"];
   assert.match(
     refusal(["--dataset-name=processed", ...data]),

@@ -12,7 +12,10 @@ import type { Answer, AnswerPage, Word } from "./engine.ts";
 export const MAX_SIDE = 100_000_000;
 /** No corner lies further out, pixels; what an answer says beyond that is not a place. */
 export const MAX_COORDINATE = 1_000_000_000;
-/** No file has more pages; what an answer bills beyond that is not a bill. */
+/**
+ * No file has more pages: documents of 2,000 are the longest that any vendor takes. What an answer
+ * bills beyond that is not known, and counts as the pages that it has, or as one.
+ */
 export const MAX_BILLED_PAGES = 100_000;
 
 /**

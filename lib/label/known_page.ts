@@ -84,7 +84,9 @@ export class KnownPage {
       }
     } catch (error) {
       signal.throwIfAborted();
-      // A fault of the store is met, and reported, by those who need what it holds.
+      // A fault of the store is met, and reported, by those who need what it holds. It passes: who
+      // asks next looks again.
+      this.#search = undefined;
       if (!(error instanceof StoreError || error instanceof RunError)) throw error;
     }
   }

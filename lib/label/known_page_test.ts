@@ -7,6 +7,7 @@ import { fakeImage, inputRow, readFake } from "../../dev/testing/fixtures.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import type { OutputRow } from "../dataset/row.ts";
+import { StoreError } from "../base/errors.ts";
 import type { ImageFile } from "../engine/engine.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { KnownPage } from "./known_page.ts";
@@ -36,10 +37,14 @@ function done(index: number, pages = 1): OutputRow {
 function make(rows: readonly OutputRow[]) {
   const store = new MemoryStore();
   const notes: unknown[] = [];
-  const bench = { store, notes, scans: 0, known: undefined as unknown as KnownPage };
+  const bench = {
+    ...{ store, notes, scans: 0, known: undefined as unknown as KnownPage },
+    fault: undefined as StoreError | undefined,
+  };
   bench.known = new KnownPage({
     async *rows() {
       bench.scans++;
+      if (bench.fault) throw bench.fault;
       yield* readRows(memorySource("batch", await encodeRows(rows, { keyValues: {} })));
     },
     images: { local: store },
@@ -78,6 +83,15 @@ Deno.test("KnownPage knows none where no image is left, and soon stops looking",
   const bench = make(Array.from({ length: 9 }, (_, i) => done(i)));
   bench.store.put("images/8.png", fakeImage("8"));
   assert.equal(await bench.known.find(NEVER), undefined);
+});
+
+Deno.test("KnownPage looks again after the store failed while it looked", async () => {
+  const bench = make([done(0)]);
+  bench.store.put("images/0.png", fakeImage("0"));
+  bench.fault = new StoreError("unavailable", "the store is gone");
+  assert.equal(await bench.known.find(NEVER), undefined);
+  bench.fault = undefined;
+  assert.equal((await bench.known.find(NEVER))?.sha256, image("0").sha256);
 });
 
 Deno.test("KnownPage is asked for once at a time, and says what that cost", async () => {

@@ -80,14 +80,23 @@ const STATE =
   /^(manifest|result|lease|ledger|spending)\.json$|^batch_\d{6,}\.parquet$|^set_aside\//;
 
 /**
+ * What of all data sets an object of that name, or a prefix, is or would be among; `undefined` if of
+ * none. A data set's state there would be taken for an answer.
+ */
+export function sharedBy(key: string): string | undefined {
+  const shared = SHARED.find((name) => `${key}/`.startsWith(name));
+  return shared && `below ${shared}, where this program keeps what all data sets share`;
+}
+
+/**
  * What of the program's own an object of that name is or would be among; `undefined` if it may be
  * anybody's. Inputs and outputs can't have such names.
  *
  * @param prefix As for {@linkcode CheckpointKeys}, with the data set's name.
  */
 export function reservedFor(key: string, prefix: string, dataset: string): string | undefined {
-  const shared = SHARED.find((name) => `${key}/`.startsWith(name));
-  if (shared) return `below ${shared}, where this program keeps what all data sets share`;
+  const shared = sharedBy(key);
+  if (shared) return shared;
   if (!key.startsWith(prefix)) return undefined;
   const [name, ...rest] = key.slice(prefix.length).split("/");
   if (name !== dataset && !STATE.test(rest.join("/"))) return undefined;

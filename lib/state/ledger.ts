@@ -17,14 +17,9 @@ import {
   type RowCounts,
   type Spent,
 } from "./documents.ts";
+import { MAX_BILLED_PAGES } from "../engine/sound_answer.ts";
 import { readDocument, writeDocument } from "./document.ts";
 import { addCounts, noRows } from "./row_counts.ts";
-
-/**
- * What one answer may bill at most to be believed, pages: documents of 2,000 are the longest that any
- * vendor takes. What is beyond is not known, and counts as one page.
- */
-export const MAX_BILLED_PAGES = 100_000;
 
 /** Nothing spent. */
 export function nothingSpent(): Spent {
