@@ -139,6 +139,18 @@ Deno.test("answers that can't be read end the run after a few, with examples; --
   assert.ok([...bench.api.billed.values()].every((times) => times === 1));
 });
 
+Deno.test("answers that can't be read for different reasons by turns end the run, too", async () => {
+  await using bench = await openBench(rows(40), ({ bytes, index }) => {
+    const body = structuredClone(pageBody(readFake(bytes))) as { pages: Record<string, unknown>[] };
+    body.pages[0][index % 2 ? "width" : "words"] = "none";
+    return { kind: "http", status: 200, body: JSON.stringify(body) };
+  });
+  const ended = await bench.run();
+  assert.equal(ended.code, 5, ended.stderr);
+  assert.match(message(ended), /5 answers in a row can't be read/);
+  assert.ok(bench.api.billedPages <= 9 + 6, `${bench.api.billedPages} pages`);
+});
+
 Deno.test("answers that can't be read any more end the run, but pages that are so by themselves don't", async () => {
   let drifted = false;
   await using bench = await openBench(rows(60), ({ bytes, index }) => {
