@@ -199,6 +199,28 @@ Deno.test("a firewall that refuses one page fails that page, and nothing else", 
   }
 });
 
+Deno.test("codes that only sound like credit fail their pages; a used-up credit ends the run with 5", async () => {
+  const codes: Record<number, string> = {
+    4: "credit_card_not_supported",
+    5: "page_quota_exceeded",
+    7: "billing_address_unreadable",
+  };
+  let spent = false;
+  await using bench = await openBench(rows(12), ({ bytes }) => {
+    const code = spent ? "insufficient_credit" : codes[rowOf(bytes)];
+    return code ? errorAnswer(400, code, "no") : readAll({ bytes });
+  });
+  const ended = await bench.run(ANY_RATE);
+  assert.equal(ended.code, 0, ended.stderr);
+  const rejected = Object.keys(codes).map((row) => [`row-${row}`, "api_rejected"]);
+  assert.deepEqual(await failures(bench.store), Object.fromEntries(rejected));
+  assert.equal(bench.api.billedPages, 9);
+  spent = true;
+  const broke = await bench.run([...ANY_RATE, "--retry-failed"]);
+  assert.equal(broke.code, 5, broke.stderr);
+  assert.match(message(broke), /insufficient_credit.*its credit/);
+});
+
 Deno.test("a key that is refused in the middle of a run ends it with 5, and no row is marked as failed", async () => {
   await using bench = await openBench(rows(24), (document) => {
     if (document.index === 8) bench.api.apiKeys = [];
