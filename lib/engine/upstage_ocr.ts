@@ -174,11 +174,11 @@ const coordinate = z.number().default(0);
 
 /**
  * An answer as far as it is used; unknown fields are let through, and what has one obvious meaning is
- * taken for that ({@linkcode driftOf} tells).
+ * taken for that ({@linkcode driftOf} tells). The bill is none of it: one that is no bill spoils no
+ * words ({@linkcode billedPages}).
  */
 const answerBody = z.object({
   modelVersion: z.string().nullish(),
-  numBilledPages: z.int().nonnegative().nullish(),
   pages: z.array(z.preprocess(
     withWords,
     z.object({

@@ -56,6 +56,7 @@ Deno.test("answers that drift a little are read, paid once, kept as they came, a
     [(body) => body.novelty = { a: 1 }, /unknown field 'novelty' of the answer: 6 times/],
     [(body) => delete body.numBilledPages, /numBilledPages missing.*: 6 times/],
     [(body) => body.numBilledPages = 1e15, /numBilledPages missing or out of range.*: 6 times/],
+    [(body) => body.numBilledPages = "1", /numBilledPages missing or out of range.*: 6 times/],
   ];
   for (const [change, note] of drifts) {
     await using bench = await openBench(rows(6), drifting(change));
