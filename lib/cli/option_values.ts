@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 import { RunError } from "../base/errors.ts";
 import { shown } from "../base/text.ts";
-import { KEY_VARIABLES, looksLikeKey } from "../engine/engines.ts";
+import { holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
 import type { FlagSpec, OptionSpec } from "./options.ts";
 import type { Environment } from "../base/settings.ts";
 
@@ -81,7 +81,7 @@ export class OptionValues {
   text(spec: OptionSpec, fallback: string, ok: (value: string) => boolean, is: string): string {
     const [value, from] = this.given(spec) ?? [fallback, `--${spec.flag}`];
     // It would be stored, in keys and documents.
-    if (this.#isKey(value)) {
+    if (holdsKey(value, this.env)) {
       throw usageError(
         `${from} looks like an API key, which is not repeated here: it must be ${is}; ` +
           `a key goes into ${KEY_VARIABLES.join(" or ")}`,
@@ -124,12 +124,6 @@ export class OptionValues {
     throw usageError(
       `${spec.env} must be true, false or auto: it is ${shown(this.env[spec.env]!)}`,
     );
-  }
-
-  /** Whether a text is a key by its form, or holds the very one that the environment gives. */
-  #isKey(text: string): boolean {
-    const own = KEY_VARIABLES.map((name) => this.env[name]?.trim() ?? "");
-    return looksLikeKey(text) || own.some((key) => key.length >= 20 && text.includes(key));
   }
 
   /** Whether a flag without a value was given on the command line. */

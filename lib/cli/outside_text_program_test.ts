@@ -89,6 +89,10 @@ Deno.test("a key in the wrong place is neither repeated nor stored", async () =>
       [[], { OCR_MODEL: key }],
       [[], { RESUME: key }],
       [[], { UPSTAGE_BASE_URL: key }],
+      [[], { AWS_PROFILE: key }],
+      [[], { AWS_REGION: key }],
+      [[], { AWS_ENDPOINT_URL_S3: key }],
+      [[], { AWS_ENDPOINT_URL_S3: `http://${key}:9000` }],
       [[], {
         UPSTAGE_API_KEY: "",
         AWS_SECRET_ARN: key,

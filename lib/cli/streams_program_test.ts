@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { ARGS, type Bench, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
 import { programCommand } from "../../dev/testing/program.ts";
+import { noTerminals, openTerminal } from "../../dev/testing/terminal.ts";
 
 /** Runs the program with its streams as a shell redirects them, which gets the rest to look at. */
 async function redirected(
@@ -49,3 +50,22 @@ Deno.test("a summary that can't be written changes no exit code, and it is said"
   const { code: again } = await redirected(bench, ">/dev/full 2>/dev/full");
   assert.equal(again, 0);
 });
+
+const missing = await noTerminals();
+
+for (const columns of [60, 80]) {
+  Deno.test(`the bar in a terminal of ${columns} columns has one line, with what it costs`, {
+    ignore: !!missing,
+  }, async () => {
+    await using bench = await openBench(rows(12));
+    const { command, args } = programCommand(ARGS);
+    const options = { env: bench.env, columns };
+    const { code, screen } = await openTerminal([command, ...args], options).ended;
+    assert.equal(code, 0, screen);
+    // deno-lint-ignore no-control-regex
+    const lines = screen.split(/\r|\n|\x1b\[[0-9;?]*[A-Za-z]/);
+    const bars = lines.filter((line) => /[█░]/.test(line));
+    assert.ok(bars.some((line) => /^[█░]+ \d+ % \d+\/12 · .*\$0\.0\d/.test(line)), screen);
+    for (const bar of bars) assert.ok(bar.length < columns, bar);
+  });
+}

@@ -4,13 +4,13 @@
  */
 
 import type { Connection, ConnectOptions } from "../engine/engine.ts";
-import { findEngine } from "../engine/engines.ts";
+import { findEngine, holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
 import { proxyVariables } from "../base/proxy.ts";
-import { oneLine } from "../base/text.ts";
+import { shown } from "../base/text.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a run talks to. Disposing closes it. */
@@ -77,6 +77,7 @@ async function openAws(
     const reason = because ? ` (${because} is set, so this is not the local profile)` : "";
     throw new RunError("usage", `--s3-bucket (or S3_BUCKET) is required${reason}. Try --help.`);
   }
+  refuseKeys(env);
   const endpoint = endpointOf(env);
   const proxy = proxyVariables(env);
   const readSecret = async (id: string) =>
@@ -98,6 +99,18 @@ async function openAws(
   };
 }
 
+/** @throws {RunError} `usage` where an API key stands in a variable that AWS or a message would get */
+function refuseKeys(env: Environment): void {
+  for (const name of ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION"]) {
+    if (!holdsKey(env[name] ?? "", env)) continue;
+    throw new RunError(
+      "usage",
+      `${name} looks like an API key, which is not repeated here; ` +
+        `a key goes into ${KEY_VARIABLES.join(" or ")}`,
+    );
+  }
+}
+
 /** The S3 server that the environment names; `undefined` for AWS. @throws {RunError} `usage` */
 function endpointOf(env: Environment): string | undefined {
   const name = env.AWS_ENDPOINT_URL_S3 ? "AWS_ENDPOINT_URL_S3" : "AWS_ENDPOINT_URL";
@@ -106,8 +119,8 @@ function endpointOf(env: Environment): string | undefined {
   if (/^https?:\/\//i.test(value) && URL.canParse(value)) return value;
   throw new RunError(
     "usage",
-    `${name} must be a URL like http://127.0.0.1:9000 or https://s3.example.com: it is '${
-      oneLine(value)
-    }'`,
+    `${name} must be a URL like http://127.0.0.1:9000 or https://s3.example.com: it is ${
+      shown(value)
+    }`,
   );
 }

@@ -10,8 +10,9 @@ import type { Input } from "./input.ts";
 
 /** Objects of a folder that are counted at most, for a message. */
 const COUNTED = 1_000;
-/** Rows whose ids are handed on together. */
+/** Rows whose ids are handed on together, and so many characters at most: ids may be long. */
 const ROWS_AT_ONCE = 1_024;
+const CHARACTERS_AT_ONCE = 1 << 20;
 
 /** Looks the input object up. @throws {RunError} `input` if there is none */
 export async function findInput(store: Store, key: string): Promise<ObjectInfo> {
@@ -60,6 +61,7 @@ export async function checkRows(
 ): Promise<void> {
   async function* readAll() {
     let rows: IdRow[] = [];
+    let characters = 0;
     for await (const { index, id, image_path } of input.read([[0, input.rows]])) {
       stop.throwIfAborted();
       if (!locateImage(image_path, images)) {
@@ -74,9 +76,11 @@ export async function checkRows(
         );
       }
       rows.push({ index, id });
-      if (rows.length < ROWS_AT_ONCE) continue;
+      characters += id.length;
+      if (rows.length < ROWS_AT_ONCE && characters < CHARACTERS_AT_ONCE) continue;
       yield rows;
       rows = [];
+      characters = 0;
     }
     yield rows;
   }

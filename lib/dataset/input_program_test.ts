@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { message, openBench, rows } from "../../dev/doubles/stage.ts";
-import { encodeInput, queryParquet } from "../../dev/testing/fixtures.ts";
+import { message, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
+import { encodeInput, queryParquet, queryRows } from "../../dev/testing/fixtures.ts";
 
 const INPUT = "data/processed/demo.parquet";
 
@@ -41,6 +41,22 @@ Deno.test("widths of decimal and unsigned types are read", async () => {
   const ended = await bench.run();
   assert.equal(ended.code, 0, ended.stderr);
   assert.match(ended.stdout, /^Note: in 3 rows the input's width and height differ/m);
+});
+
+Deno.test("metadata comes out of a run as it went in: exactly, or as text", async () => {
+  await using bench = await openBench(rows(3));
+  const metadata = "{'d': 9007199254740993::DECIMAL(18, 0), 'm': 12.50::DECIMAL(9, 2), " +
+    "'t': TIMESTAMP '2026-01-02 03:04:05.123456', 'i': INTERVAL '1 day', 'a.b': i} AS metadata";
+  await bench.store.write(INPUT, await inputWith(metadata, 3));
+  const ended = await bench.run();
+  assert.equal(ended.code, 0, ended.stderr);
+  const output = await queryRows(
+    (await bench.store.read(OUTPUT)).bytes,
+    "SELECT metadata.input_metadata AS text FROM parquet_file",
+  );
+  const expected = (i: number) =>
+    `{"d":"9007199254740993","m":12.5,"t":"2026-01-02T03:04:05.123456Z","i":"P0M1DT0S","a.b":${i}}`;
+  assert.deepEqual(output.map(({ text }) => text), [0, 1, 2].map(expected));
 });
 
 Deno.test("a folder of parts, a URL or a folder for a key, and no rows each say what is the matter", async () => {

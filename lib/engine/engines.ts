@@ -2,6 +2,7 @@
  * @module engine/engines: the engines by name. Another one is another line here.
  */
 
+import type { Environment } from "../base/settings.ts";
 import type { Engine, EnvironmentVariable } from "./engine.ts";
 import { upstageOcr } from "./upstage_ocr.ts";
 
@@ -26,6 +27,12 @@ export function findEngine(name: string): Engine | undefined {
 /** Whether a text holds what is clearly a key of an engine. */
 export function looksLikeKey(text: string): boolean {
   return ENGINES.some((engine) => engine.looksLikeKey(text));
+}
+
+/** Whether a text is a key by its form, or holds the very one that the environment gives. */
+export function holdsKey(text: string, env: Environment): boolean {
+  const own = KEY_VARIABLES.map((name) => env[name]?.trim() ?? "");
+  return looksLikeKey(text) || own.some((key) => key.length >= 20 && text.includes(key));
 }
 
 /** The variables that keys belong into. */

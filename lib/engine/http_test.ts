@@ -4,7 +4,14 @@ import type { Answer } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
 import { type ApiKey, fixedKey, StoredKey } from "./api_key.ts";
 import type { Outcome } from "./engine.ts";
-import { HttpClient, type HttpReply, type HttpRequest, jsonAnswer, type Verdict } from "./http.ts";
+import {
+  HttpClient,
+  type HttpReply,
+  type HttpRequest,
+  jsonAnswer,
+  MAX_ANSWER_BYTES,
+  type Verdict,
+} from "./http.ts";
 import { RunError } from "../base/errors.ts";
 
 const KEY = "up_SeCrEt.1+(key)";
@@ -98,6 +105,29 @@ Deno.test("HttpClient.post() takes a reply that is cut short, or none, for retry
     assert.equal(kind, "retryable");
     assert.match(message, /^connection failed: ./);
   }
+});
+
+Deno.test("HttpClient.post() gives an answer without end up at its limit", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  let sent = 0;
+  const body = new ReadableStream<Uint8Array>({
+    pull: (controller) => {
+      sent += 1 << 20;
+      controller.enqueue(new Uint8Array(1 << 20).fill(32));
+    },
+    cancel: () => cancelled.resolve(),
+  });
+  await using server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => new Response(body),
+  );
+  const outcome = await post(`http://127.0.0.1:${server.addr.port}`);
+  assert.deepEqual(outcome, {
+    kind: "retryable",
+    message: `answer longer than ${MAX_ANSWER_BYTES} bytes`,
+  });
+  await cancelled.promise;
+  assert.ok(sent < MAX_ANSWER_BYTES * 1.5, `${sent} bytes were sent`);
 });
 
 Deno.test("HttpClient.post() follows no redirect, so the key stays at the API", async () => {

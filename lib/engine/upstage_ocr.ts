@@ -150,7 +150,10 @@ function judge({ status, headers, text }: HttpReply, now: number): Verdict {
 function answerOrError(verdict: Outcome & { kind: "answered" | "retryable" }): Verdict {
   if (verdict.kind !== "answered") return verdict;
   const body = verdict.body as Record<string, unknown> | null;
-  if (Array.isArray(body?.pages)) return verdict;
+  // A page may talk of errors.
+  if (Array.isArray(body?.pages) && (body.pages.length > 0 || !(body.error || body.errors))) {
+    return verdict;
+  }
   const error = parseAs(apiErrorBody, body).value ?? parseAs(plainError, body).value;
   if (!error) return verdict;
   const said = [error.code, error.message].filter(Boolean).join(": ");
@@ -171,11 +174,11 @@ const coordinate = z.number().default(0);
 
 /**
  * An answer as far as it is used; unknown fields are let through, and what has one obvious meaning is
- * taken for that ({@linkcode driftOf} tells).
+ * taken for that ({@linkcode driftOf} tells). The bill is none of it: one that is no bill spoils no
+ * words ({@linkcode billedPages}).
  */
 const answerBody = z.object({
   modelVersion: z.string().nullish(),
-  numBilledPages: z.int().nonnegative().nullish(),
   pages: z.array(z.preprocess(
     withWords,
     z.object({
@@ -261,18 +264,28 @@ function driftOf(body: RawAnswer): string[] {
 /** A stable code; some gateways send a number, and one of no use is as good as none. */
 const errorCode = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined);
 
-/** The API's error body: flat, or inside `error`. */
-export const apiErrorBody: Schema<{ readonly code?: string; readonly message: string }> = z.union([
+const errorBody = z.union([
   z.object({ error: z.object({ code: errorCode, message: z.string() }) })
     .transform((body) => body.error),
   z.object({ code: errorCode, message: z.string() }),
 ]);
 
-/** An error as a word, or with a message of another name. */
+/** The API's error body: flat, or inside `error`. */
+export const apiErrorBody: Schema<{ readonly code?: string; readonly message: string }> = errorBody;
+
+const asMessage = z.string().min(1).transform((message) => ({ message }));
+
+/** An error as a word, a list, with a message of another name, or of a form of its own. */
 const plainError: Schema<{ readonly code?: string; readonly message: string }> = z.union([
-  z.object({ error: z.string() }).transform((body) => ({ message: body.error })),
+  z.object({ error: asMessage }).transform((body) => body.error),
   z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String) }) })
     .transform((body) => ({ message: body.error.code })),
+  z.object({ errors: z.array(z.union([asMessage, errorBody])).min(1) })
+    .transform((body) => body.errors[0]),
+  z.object({ detail: asMessage }).transform((body) => body.detail),
+  z.object({ Message: asMessage }).transform((body) => body.Message),
+  z.object({ error: z.union([z.literal(true), z.looseObject({})]) })
+    .transform((body) => ({ message: JSON.stringify(body.error) })),
 ]);
 
 /** Whether a number of pages is stated that can be one. */

@@ -183,6 +183,13 @@ Deno.test("upstageOcr.connect().send() takes an error under status 200 for a fai
     [`{"error": {"code": "busy"}}`, /, busy$/],
     [`{"error": "upstream timed out"}`, /, upstream timed out$/],
     [`{"message": "oh", "pages": null}`, /, oh$/],
+    [`{"error": {"code": "busy", "message": "oh"}, "pages": []}`, /busy: oh$/],
+    [`{"error": {"type": "overloaded"}}`, /, \{"type":"overloaded"\}$/],
+    [`{"error": true}`, /, true$/],
+    [`{"errors": [{"code": "busy", "message": "oh"}], "pages": []}`, /busy: oh$/],
+    [`{"errors": ["oh"]}`, /, oh$/],
+    [`{"detail": "oh"}`, /, oh$/],
+    [`{"Message": "Endpoint request timed out"}`, /request timed out$/],
   ];
   for (const [body, message] of errors) {
     const outcome = await outcomeOf({ kind: "http", status: 200, body });
@@ -192,7 +199,8 @@ Deno.test("upstageOcr.connect().send() takes an error under status 200 for a fai
     assert.match(outcome.message, message);
   }
   // A page may talk of errors, and an answer of an unknown form is an answer.
-  for (const body of [`{"message": "a", "pages": []}`, "{}", "[]", "null", "7"]) {
+  const answers = [`{"message": "a", "pages": []}`, `{"error": null, "pages": []}`];
+  for (const body of [...answers, `{"error": "a", "pages": [{}]}`, "{}", "[]", "null", "7"]) {
     assert.equal((await outcomeOf({ kind: "http", status: 200, body })).kind, "answered");
   }
 });

@@ -139,6 +139,18 @@ Deno.test("answers that can't be read end the run after a few, with examples; --
   assert.ok([...bench.api.billed.values()].every((times) => times === 1));
 });
 
+Deno.test("answers that can't be read for different reasons by turns end the run, too", async () => {
+  await using bench = await openBench(rows(40), ({ bytes, index }) => {
+    const body = structuredClone(pageBody(readFake(bytes))) as { pages: Record<string, unknown>[] };
+    body.pages[0][index % 2 ? "width" : "words"] = "none";
+    return { kind: "http", status: 200, body: JSON.stringify(body) };
+  });
+  const ended = await bench.run();
+  assert.equal(ended.code, 5, ended.stderr);
+  assert.match(message(ended), /5 answers in a row can't be read/);
+  assert.ok(bench.api.billedPages <= 9 + 6, `${bench.api.billedPages} pages`);
+});
+
 Deno.test("answers that can't be read any more end the run, but pages that are so by themselves don't", async () => {
   let drifted = false;
   await using bench = await openBench(rows(60), ({ bytes, index }) => {
@@ -185,6 +197,28 @@ Deno.test("a firewall that refuses one page fails that page, and nothing else", 
     assert.equal(note?.control_pages, 1);
     assert.equal(alone.events.at(-1)?.pages_billed, 1);
   }
+});
+
+Deno.test("codes that only sound like credit fail their pages; a used-up credit ends the run with 5", async () => {
+  const codes: Record<number, string> = {
+    4: "credit_card_not_supported",
+    5: "page_quota_exceeded",
+    7: "billing_address_unreadable",
+  };
+  let spent = false;
+  await using bench = await openBench(rows(12), ({ bytes }) => {
+    const code = spent ? "insufficient_credit" : codes[rowOf(bytes)];
+    return code ? errorAnswer(400, code, "no") : readAll({ bytes });
+  });
+  const ended = await bench.run(ANY_RATE);
+  assert.equal(ended.code, 0, ended.stderr);
+  const rejected = Object.keys(codes).map((row) => [`row-${row}`, "api_rejected"]);
+  assert.deepEqual(await failures(bench.store), Object.fromEntries(rejected));
+  assert.equal(bench.api.billedPages, 9);
+  spent = true;
+  const broke = await bench.run([...ANY_RATE, "--retry-failed"]);
+  assert.equal(broke.code, 5, broke.stderr);
+  assert.match(message(broke), /insufficient_credit.*its credit/);
 });
 
 Deno.test("a key that is refused in the middle of a run ends it with 5, and no row is marked as failed", async () => {

@@ -1,7 +1,7 @@
 /**
  * @module label/readable_guard: ends a run whose answers can't be read before all its pages are paid
- * for. A page whose answer can't be read is a failed row; several alike in a row are a change of the
- * API or a defect of ours, unless a page that is known to work is answered as ever.
+ * for. A page whose answer can't be read is a failed row; several alike with none readable in between
+ * are a change of the API or a defect of ours, unless a page that is known to work is answered as ever.
  */
 
 import { RunError } from "../base/errors.ts";
@@ -32,8 +32,8 @@ export class ReadableGuard {
   readonly #options: ReadableGuardOptions;
   #known: boolean;
   #limit = ALIKE_UNREADABLE;
-  #problem = "";
-  #keys = new Set<string>();
+  /** Keys by what is wrong with them, since an answer could be read. */
+  #unreadable = new Map<string, Set<string>>();
   #looking: Promise<void> | undefined;
 
   /** Nothing was read at first. @param options What to judge by. */
@@ -53,30 +53,31 @@ export class ReadableGuard {
   async judge(read: Parsed<Answer>, key: string, paid: boolean): Promise<void> {
     if (read.problem === undefined) {
       this.#known = true;
-      this.#keys.clear();
+      this.#unreadable.clear();
       return;
     }
     if (this.#options.noGuard || this.#known && !paid) return;
     // Alike but for positions: `pages.0.words.17.text`.
     const problem = read.problem.replace(/\d+/g, "0");
-    if (problem !== this.#problem) this.#keys.clear();
-    this.#problem = problem;
-    this.#keys.add(key);
-    if (this.#keys.size < this.#limit) return;
-    await (this.#looking ??= this.#look(read.problem).finally(() => this.#looking = undefined));
+    const keys = this.#unreadable.get(problem) ?? new Set();
+    this.#unreadable.set(problem, keys.add(key));
+    if (keys.size < this.#limit) return;
+    await (this.#looking ??= this.#look(read.problem, [...keys]).finally(() =>
+      this.#looking = undefined
+    ));
   }
 
-  async #look(problem: string): Promise<void> {
+  async #look(problem: string, keys: readonly string[]): Promise<void> {
     if (this.#known && await this.#options.readsKnownPage()) {
       // These pages are like that. Each look costs a page, so the next one is further away.
       this.#limit *= 2;
-      this.#keys.clear();
+      this.#unreadable.clear();
       return;
     }
-    const examples = [...this.#keys].slice(0, EXAMPLES).join(", ");
+    const examples = keys.slice(0, EXAMPLES).join(", ");
     throw new RunError(
       "api",
-      `${this.#keys.size} answers in a row can't be read (${problem}), for example ${examples}; ` +
+      `${keys.length} answers in a row can't be read (${problem}), for example ${examples}; ` +
         "they are paid for and kept. Report it: a version that reads them takes them from there; " +
         "--no-guard fails such pages and goes on",
     );

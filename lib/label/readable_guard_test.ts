@@ -44,12 +44,25 @@ Deno.test("ReadableGuard ends a run whose first answers can't be read, paid for 
   assert.equal(await endsAfter(make({ noGuard: true }).guard, 50), Infinity);
 });
 
-Deno.test("ReadableGuard counts an answer once, and only alike ones in a row", async () => {
+Deno.test("ReadableGuard counts an answer once, and alike ones until one can be read", async () => {
   const { guard } = make();
   for (let n = 0; n < 50; n++) await guard.judge(bad(n), "responses/the same", true);
   for (let n = 0; n < 50; n++) {
-    await guard.judge({ problem: n % 2 ? "width: not a number" : "pages: none" }, `${n}`, true);
+    await guard.judge({ problem: `${"x".repeat(n)}: of its own kind` }, `${n}`, true);
   }
+  for (let n = 0; n < 50; n++) await guard.judge(n % 4 ? bad(n) : GOOD, `${n}`, true);
+});
+
+Deno.test("ReadableGuard is not held off by answers that can't be read for several reasons by turns", async () => {
+  const { guard } = make();
+  const problems = ["pages.0.width: wide", "pages.0.words: none", "pages: one"];
+  let judged = 0;
+  await assert.rejects(async () => {
+    for (; judged < 50; judged++) {
+      await guard.judge({ problem: problems[judged % 3] }, `responses/${judged}`, true);
+    }
+  }, /5 answers in a row can't be read \(pages\.0\.width: wide\), .*responses\/0, responses\/3;/);
+  assert.equal(judged, 12);
 });
 
 Deno.test("ReadableGuard asks for a page that could be read before it ends a run that has read some", async () => {

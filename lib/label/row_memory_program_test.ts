@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { ARGS, type Bench, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
-import { queryRows } from "../../dev/testing/fixtures.ts";
+import { encodeInput, queryRows } from "../../dev/testing/fixtures.ts";
 import { type Ended, runProgram } from "../../dev/testing/program.ts";
 import type { ReadPage } from "../../dev/testing/read_page.ts";
 
@@ -64,4 +64,22 @@ Deno.test("rows with a megabyte of metadata each fit into a small heap, whatever
   assert.deepEqual([Number(n), Number(least) > 900_000], [count, true]);
   const verified = await runTight(bench, ["verify"]);
   assert.equal(verified.code, 0, verified.stdout.slice(-2_000));
+});
+
+Deno.test("ids of 64 KB each fit into a small heap, however many rows there are", async () => {
+  const count = 2_400;
+  const image_path = "s3://bench/images/one.png"; // each id is looked at and written all the same
+  const id = (index: number) => `row-${index}-`.padEnd(64_000, "x");
+  await using bench = await openBench([{ ...rows(1)[0], image_path }]);
+  const long = rows(count).map((row) => ({ ...row, id: id(row.index), image_path }));
+  await bench.store.write("data/processed/demo.parquet", await encodeInput(long));
+  const ran = await runTight(bench, ["--batch-size", `${count}`]);
+  assert.equal(ran.code, 0, ran.stderr.slice(-2_000));
+  const { bytes } = await bench.store.read(OUTPUT);
+  const query = "SELECT count(DISTINCT id) AS n, min(length(id)) AS least FROM parquet_file";
+  const [{ n, least }] = await queryRows(bytes, query);
+  assert.deepEqual([Number(n), Number(least)], [count, 64_000]);
+  const verified = await runTight(bench, ["verify"]);
+  assert.equal(verified.code, 0, verified.stdout.slice(-2_000));
+  assert.equal(bench.api.billedPages, 1);
 });

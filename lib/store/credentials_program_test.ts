@@ -77,4 +77,7 @@ Deno.test("an endpoint without scheme is a usage error", async () => {
       assert.match(message(ended), new RegExp(`^pseudolabel: ${name} must be a URL like http://`));
     }
   }
+  const api = await bench.run([], { UPSTAGE_BASE_URL: "127.0.0.1:9000/v1" });
+  assert.equal(api.code, 2, api.stderr);
+  assert.match(message(api), /^pseudolabel: UPSTAGE_BASE_URL .*https?:\/\//);
 });

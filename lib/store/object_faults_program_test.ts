@@ -95,6 +95,34 @@ Deno.test("one image that always breaks off or answers 500 is one failed row", a
   assert.equal(bench.api.billedPages, 58);
 });
 
+Deno.test("an image and a stored answer without end are given up at their limits", async () => {
+  await using bench = await openBench(rows(4));
+  assert.equal((await bench.run()).code, 0);
+  const answer = [...bench.s3.objects.get("bench")!.keys()].find((key) =>
+    key.startsWith("responses/")
+  )!;
+  let megabytes = 0;
+  const pull = (controller: ReadableStreamDefaultController) => {
+    megabytes++;
+    controller.enqueue(new Uint8Array(1 << 20));
+  };
+  for (
+    const [key, code] of [["images/1.png", "image_too_large"], [answer, "response_unreadable"]]
+  ) {
+    megabytes = 0;
+    bench.s3.reply = (request, response) =>
+      request.key === key && request.method === "GET" && response.ok
+        ? new Response(new ReadableStream({ pull }), { status: response.status })
+        : response;
+    const ended = await bench.run(["--fresh", "--max-failure-rate", "1"]);
+    assert.equal(ended.code, 0, ended.stderr);
+    const failures = ended.events.filter(({ event }) => event === "failure");
+    assert.deepEqual(failures.map(({ code }) => code), [code]);
+    assert.ok(megabytes < 150, `${megabytes} MB were read`);
+  }
+  assert.equal(bench.api.billedPages, 4);
+});
+
 /** What gateways make of a good answer. */
 const GATEWAYS: Record<string, Bench["s3"]["reply"]> = {
   "a body without Content-Length": ({ method, bucket, key }, response) => {
