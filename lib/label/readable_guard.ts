@@ -10,6 +10,8 @@ import type { Answer } from "../engine/engine.ts";
 
 /** So many answers that can't be read for the same reason, none readable in between, are too many. */
 export const ALIKE_UNREADABLE = 5;
+/** So many times as many are too many, whatever the reasons: one may have a new word in each page. */
+const ANYHOW = 3;
 /** Stored answers that the message names. */
 const EXAMPLES = 2;
 
@@ -59,10 +61,12 @@ export class ReadableGuard {
     if (this.#options.noGuard || this.#known && !paid) return;
     // Alike but for positions: `pages.0.words.17.text`.
     const problem = read.problem.replace(/\d+/g, "0");
-    const keys = this.#unreadable.get(problem) ?? new Set();
-    this.#unreadable.set(problem, keys.add(key));
-    if (keys.size < this.#limit) return;
-    await (this.#looking ??= this.#look(read.problem, [...keys]).finally(() =>
+    const alike = this.#unreadable.get(problem) ?? new Set();
+    this.#unreadable.set(problem, alike.add(key));
+    const all = [...this.#unreadable.values()].flatMap((keys) => [...keys]);
+    const keys = alike.size >= this.#limit ? [...alike] : all;
+    if (keys.length < (keys === all ? ANYHOW * this.#limit : this.#limit)) return;
+    await (this.#looking ??= this.#look(read.problem, keys).finally(() =>
       this.#looking = undefined
     ));
   }

@@ -47,10 +47,19 @@ Deno.test("ReadableGuard ends a run whose first answers can't be read, paid for 
 Deno.test("ReadableGuard counts an answer once, and alike ones until one can be read", async () => {
   const { guard } = make();
   for (let n = 0; n < 50; n++) await guard.judge(bad(n), "responses/the same", true);
-  for (let n = 0; n < 50; n++) {
-    await guard.judge({ problem: `${"x".repeat(n)}: of its own kind` }, `${n}`, true);
-  }
   for (let n = 0; n < 50; n++) await guard.judge(n % 4 ? bad(n) : GOOD, `${n}`, true);
+});
+
+Deno.test("ReadableGuard ends a run after three times as many that can't be read for a reason of its own each", async () => {
+  const { guard } = make();
+  let judged = 0;
+  await assert.rejects(async () => {
+    for (; judged < 50; judged++) {
+      const problem = `${"x".repeat(judged)}: of its own kind`;
+      await guard.judge({ problem }, `responses/${judged}`, true);
+    }
+  }, /15 answers in a row can't be read/);
+  assert.equal(judged, 14);
 });
 
 Deno.test("ReadableGuard is not held off by answers that can't be read for several reasons by turns", async () => {
