@@ -108,8 +108,8 @@ export interface KillFigures extends KillOptions {
 const CONCURRENCY = 4;
 /** Processes that may end with "run again" or be cut short by faults, besides the kills. */
 const SPARE_PROCESSES = 20;
-/** A round that takes longer is broken off, milliseconds. */
-const ROUND_MS = 240_000;
+/** A round that takes longer is broken off: milliseconds, and so many more for each kill. */
+const ROUND_MS = [120_000, 15_000] as const;
 /** Pages whose first answer can't be read, at most: more of them alike would rightly end a run. */
 const UNREADABLE = 3;
 /** Rows that are labelled before any page fails for good. */
@@ -171,10 +171,12 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     ...{ faults: on, poisoned, unreadable },
     drift: on.has("drift") ? "drifted" : "none",
   });
+  // Most of the time goes by waiting for the leases of the dead, with wrong clocks the longer.
+  const roundMs = ROUND_MS[0] + ROUND_MS[1] * options.kills;
   const deadline = setTimeout(() => {
-    bench.violate("not finished in time", `after ${ROUND_MS / 1_000} s`);
+    bench.violate("not finished in time", `after ${roundMs / 1_000} s`);
     bench.killAll();
-  }, ROUND_MS);
+  }, roundMs);
   const plans = new Planner(options, on, random, bench, datasets.length);
   let processes = 0;
   await Promise.all(datasets.map(async (dataset) => {
@@ -193,7 +195,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
       checkEnd(bench, end, end.rival !== undefined);
       if (end.rival) checkEnd(bench, end.rival, true);
       if (end.code === 0 || end.rival?.code === 0) return;
-      if (performance.now() - begin > ROUND_MS) return;
+      if (performance.now() - begin > roundMs) return;
     }
   }));
   clearTimeout(deadline);

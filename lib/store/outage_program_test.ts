@@ -48,12 +48,11 @@ Deno.test("a store that resets everything for seconds costs nothing", async () =
 
 Deno.test("an outage of the store is waited out: said, no page asked for meanwhile, nothing lost", async () => {
   await using bench = await openBench(rows(60));
-  let [since, askedAtNote]: number[] = [];
+  let [since, asked]: number[] = [];
   bench.s3.fault = () => {
     if (since === undefined && bench.api.requests >= 10) since = Date.now();
     if (since === undefined || Date.now() > since + 15_000) return undefined;
-    // An operation has given up by then.
-    if (Date.now() > since + 13_000) askedAtNote ??= bench.api.requests;
+    asked = bench.api.requests; // at last when the run has long been waiting
     return "reset";
   };
   const ended = await run(bench, "--concurrency 4").ended;
@@ -68,7 +67,7 @@ Deno.test("an outage of the store is waited out: said, no page asked for meanwhi
   assert.match(up, /^the store answers again after \d+ s: going on$/);
   assert.deepEqual(others, []);
   // Paid answers that could not be stored: two per slot at most.
-  assert.ok(askedAtNote < 10 + 4 * 3, `${askedAtNote} pages asked for`);
+  assert.ok(asked < 10 + 4 * 3, `${asked} pages asked for`);
 });
 
 Deno.test("an outage that lasts too long ends with 75, whoever meets it, and is continued", async () => {
@@ -79,9 +78,11 @@ Deno.test("an outage that lasts too long ends with 75, whoever meets it, and is 
   ];
   await Promise.all(trials.map(async ([what, hit]) => {
     await using bench = await openBench(rows(20));
-    let down = false;
+    let [down, images] = [false, 0];
     bench.s3.fault = (request) => {
-      down ||= bench.api.requests >= 5;
+      if (request.key.startsWith("images/")) images++;
+      // Images are read ahead of requests to the API: all of them may be there by the fifth.
+      down ||= bench.api.requests >= 5 || what === "images" && images > 8;
       return down && hit(request) ? { status: 503, code: "ServiceUnavailable" } : undefined;
     };
     const ended = await run(bench, "--concurrency 2 --max-outage-minutes 0.05").ended;
