@@ -109,7 +109,7 @@ const CONCURRENCY = 4;
 /** Processes that may end with "run again" or be cut short by faults, besides the kills. */
 const SPARE_PROCESSES = 20;
 /** A round that takes longer is broken off: milliseconds, and so many more for each kill. */
-const ROUND_MS = [120_000, 15_000] as const;
+const ROUND_MS = [240_000, 15_000] as const;
 /** Pages whose first answer can't be read, at most: more of them alike would rightly end a run. */
 const UNREADABLE = 3;
 /** Rows that are labelled before any page fails for good. */
