@@ -1,5 +1,5 @@
 /**
- * @module base/for_each: works through an asynchronous sequence with a bounded number of hands, keeping
+ * @module base/for_each: works through a sequence with a bounded number of hands, keeping
  * nothing of what is done (p-map keeps every result, which grows with the data set).
  */
 
@@ -10,11 +10,13 @@
  * @throws The first error of `work` or the sequence, after every call under way has ended.
  */
 export async function forEachConcurrent<T>(
-  items: AsyncIterable<T>,
+  items: AsyncIterable<T> | Iterable<T>,
   concurrency: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
-  const sequence = items[Symbol.asyncIterator]();
+  const sequence = Symbol.asyncIterator in items
+    ? items[Symbol.asyncIterator]()
+    : items[Symbol.iterator]();
   let failed: { readonly error: unknown } | undefined;
   // A call of its own for each item: a function that waits for its next item may keep the last one
   // in memory, and hundreds of hands hundreds of them.

@@ -203,7 +203,7 @@ export class Claims implements AsyncDisposable {
     }
     this.#together = others.length > 0;
     if (!this.#together) return;
-    await forEachConcurrent(toAsync([...this.#held.values()]), AT_ONCE, async (held) => {
+    await forEachConcurrent([...this.#held.values()], AT_ONCE, async (held) => {
       if (held.renewedAt === undefined) await this.#create(held);
     });
   }
@@ -359,8 +359,4 @@ export class Claims implements AsyncDisposable {
       return undefined;
     }
   }
-}
-
-async function* toAsync<T>(items: readonly T[]): AsyncGenerator<T> {
-  yield* items;
 }
