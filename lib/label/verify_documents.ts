@@ -16,12 +16,11 @@ import {
   type Ledger,
   type Manifest,
   OUTPUT_FOOTER_KEY,
-  type OutputFooter,
   outputFooter,
   type RowCounts,
   type Spent,
 } from "../state/documents.ts";
-import { findResult } from "../state/finish.ts";
+import { findResult, outputFooterOf } from "../state/finish.ts";
 import type { CheckpointKeys } from "../state/keys.ts";
 import { addSpent, nothingSpent, readLedger } from "../state/ledger.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
@@ -69,7 +68,7 @@ export function checkManifest(
 export function checkOutputFooter(
   url: string,
   keyValues: Readonly<Record<string, string>>,
-  { dataset, input, engine, model, schema_version }: Manifest,
+  manifest: Manifest,
   found: Found,
 ): void {
   const parsed = parseJsonAs(outputFooter, keyValues[OUTPUT_FOOTER_KEY] ?? "");
@@ -77,15 +76,7 @@ export function checkOutputFooter(
     found({ code: "output", message: `${url}: its footer is foreign: ${parsed.problem}` });
     return;
   }
-  const expected: OutputFooter = {
-    dataset,
-    input: input.url,
-    input_etag: input.etag,
-    engine,
-    model,
-    schema_version,
-  };
-  compare("output", `${url}: its footer:`, expected, parsed.value, found);
+  compare("output", `${url}: its footer:`, outputFooterOf(manifest), parsed.value, found);
 }
 
 /** What a checkpoint says of its rows. @param shown What they are, and come to. */

@@ -25,6 +25,13 @@ import { bookSpent, totalOf } from "./ledger.ts";
 /** A checkpoint is no longer what it was when it was looked at or written. */
 const CHANGED: readonly StoreErrorKind[] = ["precondition", "not_found"];
 
+/** What the output of a run says of it: nothing that differs between two runs over the same answers. */
+export function outputFooterOf(
+  { dataset, input, engine, model, schema_version }: Manifest,
+): OutputFooter {
+  return { dataset, input: input.url, input_etag: input.etag, engine, model, schema_version };
+}
+
 /**
  * Joins the batches into the output and sets the mark.
  *
@@ -42,17 +49,7 @@ export async function finish(
   signal: AbortSignal,
 ): Promise<{ counts: RowCounts; spent: Spent }> {
   const { manifest } = checkpoints;
-  const { dataset, input, engine, model, schema_version } = manifest;
-  // Nothing that differs between two runs over the same answers.
-  const footer: OutputFooter = {
-    dataset,
-    input: input.url,
-    input_etag: input.etag,
-    engine,
-    model,
-    schema_version,
-  };
-  const keyValues = { [OUTPUT_FOOTER_KEY]: JSON.stringify(footer) };
+  const keyValues = { [OUTPUT_FOOTER_KEY]: JSON.stringify(outputFooterOf(manifest)) };
   const sent = { bytes: 0, end: new Uint8Array() };
   const output = await store.writeParts(
     outputKey,
