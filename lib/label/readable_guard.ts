@@ -64,9 +64,9 @@ export class ReadableGuard {
     const alike = this.#unreadable.get(problem) ?? new Set();
     this.#unreadable.set(problem, alike.add(key));
     const all = [...this.#unreadable.values()].flatMap((keys) => [...keys]);
-    const keys = alike.size >= this.#limit ? [...alike] : all;
-    if (keys.length < (keys === all ? ANYHOW * this.#limit : this.#limit)) return;
-    await (this.#looking ??= this.#look(read.problem, keys).finally(() =>
+    const manyAlike = alike.size >= this.#limit;
+    if (!manyAlike && all.length < ANYHOW * this.#limit) return;
+    await (this.#looking ??= this.#look(read.problem, manyAlike ? [...alike] : all).finally(() =>
       this.#looking = undefined
     ));
   }
