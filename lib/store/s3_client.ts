@@ -157,6 +157,8 @@ const CONNECT_MS = 5_000;
  * does not arrive in time.
  */
 const ANSWER_MS = 120_000;
+/** The same for what goes past the SDK, milliseconds. */
+const DIRECT_ANSWER_MS = 20_000;
 
 /** Makes the client; its connections are opened on first use and closed by `destroy()`. */
 export function createS3(options: S3Options): S3Api {
@@ -240,7 +242,7 @@ function withShortCut(s3: S3): S3Api {
   const direct = new DirectS3({
     credentials: () => config.credentials(),
     clockOffset: () => config.systemClockOffset,
-    ...{ answerMs: ANSWER_MS, maxSockets: MAX_SOCKETS },
+    ...{ answerMs: DIRECT_ANSWER_MS, maxSockets: MAX_SOCKETS },
   });
   let sums: Promise<{ sent: boolean; checked: boolean }> | undefined;
   const findSums = async () => ({
