@@ -39,6 +39,8 @@ export interface S3Got {
   readonly ContentRange?: string;
   readonly ETag?: string;
   readonly LastModified?: Date;
+  /** When the answer was made, by the server's clock. */
+  readonly ServerDate?: Date;
   /** Of the whole object, in Base64; of one written in parts it ends with `-` and their number. */
   readonly ChecksumCRC32?: string;
 }
@@ -322,21 +324,19 @@ function gotten({ headers, body, length }: DirectAnswer): S3Got & {
   readonly Metadata: Record<string, string>;
 } {
   const text = (name: string) => headers.get(name) ?? undefined;
-  const modified = headers.get("last-modified");
-  const got = {
+  return {
     Body: body,
     ContentLength: Number.isNaN(length) ? undefined : length,
     ContentRange: text("content-range"),
     ETag: text("etag"),
-    LastModified: modified === null ? undefined : new Date(modified),
+    LastModified: httpDate(headers.get("last-modified")),
+    ServerDate: httpDate(headers.get("date")),
     ChecksumCRC32: text("x-amz-checksum-crc32"),
     get Metadata() {
       const own = [...headers].filter(([name]) => name.startsWith(META));
       return Object.fromEntries(own.map(([name, value]) => [name.slice(META.length), value]));
     },
   };
-  keepDate(got, text("date"));
-  return got;
 }
 
 /** Prefix of the headers that a user gave an object. */
@@ -348,17 +348,10 @@ class NoSuchKey extends Error {
   readonly $metadata = { httpStatusCode: 404, attempts: 1 };
 }
 
-/** When each answer was made, by the server's clock. */
-const dates = new WeakMap<object, Date>();
-
-/** The server's time when it made this answer; `undefined` if it didn't say. */
-export function serverDate(output: object): Date | undefined {
-  return dates.get(output);
-}
-
-function keepDate(output: object, said: string | undefined): void {
+/** A time as HTTP says it; `undefined` where none is said. */
+function httpDate(said: string | null | undefined): Date | undefined {
   const date = new Date(said ?? NaN);
-  if (!Number.isNaN(date.getTime())) dates.set(output, date);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 /** The SDK gives an answer's `Last-Modified`, but not the `Date` to compare it with. */
@@ -366,7 +359,7 @@ function keepDates(s3: S3): void {
   s3.middlewareStack.add((next) => async (args) => {
     const result = await next(args);
     const { headers } = result.response as { headers?: Record<string, string> };
-    if (result.output) keepDate(result.output, headers?.date);
+    if (result.output) Object.assign(result.output, { ServerDate: httpDate(headers?.date) });
     return result;
   }, { step: "deserialize", priority: "high", name: "keepDate" });
 }
