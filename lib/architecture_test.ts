@@ -9,6 +9,7 @@ const ROOMS = [
   "pace",
   "engine",
   "dataset",
+  "image",
   "parquet",
   "store",
   "base",
@@ -153,9 +154,11 @@ Deno.test("each package is imported by one file, so that replacing it is a chang
   assert.deepEqual([...users.keys()].sort(), [
     "@aws-sdk/client-s3",
     "@aws-sdk/client-secrets-manager",
+    "@jsquash/jpeg",
     "hyparquet",
     "hyparquet-compressors",
     "hyparquet-writer",
+    "jpeg-js",
     "zod",
   ]);
 });
