@@ -44,7 +44,8 @@ export function codecModule({ path, source, what }: CodecModule, wasm: Uint8Arra
   const name = path.replace(/^lib\/|\.ts$/g, "");
   const sha256 = createHash("sha256").update(wasm).digest("hex");
   return `/**
- * @module ${name}: the WASM that ${what}, ${source} of the locked package,
+ * @module ${name}: the WASM that ${what}:
+ * ${source} of the locked package,
  * SHA-256 ${sha256}.
  * Made by \`deno task --config dev/deno.json codecs\`; not to be changed by hand.
  */

@@ -1,5 +1,6 @@
 /**
- * @module image/jpeg_decoder_wasm: the WASM that decodes JPEG, @jsquash/jpeg/codec/dec/mozjpeg_dec.wasm of the locked package,
+ * @module image/jpeg_decoder_wasm: the WASM that decodes JPEG:
+ * @jsquash/jpeg/codec/dec/mozjpeg_dec.wasm of the locked package,
  * SHA-256 a7c4b12169817e779ff4af137981393ae924944e167ad1bd95747c9199162d3e.
  * Made by `deno task --config dev/deno.json codecs`; not to be changed by hand.
  */

@@ -1,5 +1,6 @@
 /**
- * @module image/jpeg_encoder_wasm: the WASM that encodes JPEG, @jsquash/jpeg/codec/enc/mozjpeg_enc.wasm of the locked package,
+ * @module image/jpeg_encoder_wasm: the WASM that encodes JPEG:
+ * @jsquash/jpeg/codec/enc/mozjpeg_enc.wasm of the locked package,
  * SHA-256 24d4177f1c4963e2058b107189249651c61fdef125570e79b1dfb63c8bb49326.
  * Made by `deno task --config dev/deno.json codecs`; not to be changed by hand.
  */

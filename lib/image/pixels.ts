@@ -43,7 +43,7 @@ export class ImageError extends Error {
  */
 export const BYTES_PER_PIXEL = 24;
 
-/** Looks at a picture's size first. @throws {ImageError} `too_large`; `damaged` where a side is 0 */
+/** Looks at a picture's size. @throws {ImageError} `too_large`; `damaged` where a side is 0 */
 export function checkSize(width: number, height: number, maxPixels: number): void {
   if (!(width >= 1 && height >= 1)) throw new ImageError("damaged", "it says it has no pixels");
   if (width * height <= maxPixels) return;
