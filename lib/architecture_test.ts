@@ -5,6 +5,7 @@ const ROOMS = [
   "commands",
   "cli",
   "label",
+  "view",
   "state",
   "pace",
   "engine",
@@ -15,7 +16,7 @@ const ROOMS = [
   "base",
 ];
 /** Rooms that do not know each other although they stand side by side. */
-const STRANGERS: readonly (readonly [string, string])[] = [["pace", "engine"]];
+const STRANGERS: readonly (readonly [string, string])[] = [["label", "view"], ["pace", "engine"]];
 /** What `main.ts` may use. */
 const FOR_MAIN = ["commands", "cli", "base"];
 /** The rooms of `dev/`, in the same way; those in one place do not know each other. */
