@@ -12,6 +12,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   run: () => import("./run.ts"),
   verify: () => import("./verify.ts"),
   rebuild: () => import("./rebuild.ts"),
+  report: () => import("./report.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";

@@ -73,6 +73,16 @@ export function meetingKey(engine: string, model: string): string {
   return `claims/${engine}/${model}/meeting.json`;
 }
 
+/** Key of what people look at, `report.html` and the like; nothing else reads it. */
+export function reportKey(dataset: string, name: string): string {
+  return `reports/${dataset}/${name}`;
+}
+
+/** Key of what reviewers have marked in a data set. */
+export function reviewsKey(dataset: string): string {
+  return `reviews/${dataset}/marks.json`;
+}
+
 /** Below these lie what was paid for and what was learnt, of all data sets together. */
 const SHARED = ["responses/", "rates/", "claims/"];
 /** What a data set keeps below `{prefix}{dataset}/`, see {@linkcode CheckpointKeys}. */
@@ -97,6 +107,9 @@ export function sharedBy(key: string): string | undefined {
 export function reservedFor(key: string, prefix: string, dataset: string): string | undefined {
   const shared = sharedBy(key);
   if (shared) return shared;
+  for (const own of [reportKey(dataset, ""), reviewsKey(dataset).replace(/[^/]*$/, "")]) {
+    if (key.startsWith(own)) return `below ${own}, where reports and reviews of the data set lie`;
+  }
   if (!key.startsWith(prefix)) return undefined;
   const [name, ...rest] = key.slice(prefix.length).split("/");
   if (name !== dataset && !STATE.test(rest.join("/"))) return undefined;
