@@ -6,7 +6,7 @@
 import type { ExitName } from "../base/errors.ts";
 import type { Build } from "../base/version.ts";
 import type { OptionValues } from "./option_values.ts";
-import type { OptionSpec } from "./options.ts";
+import type { FlagSpec, OptionSpec } from "./options.ts";
 import type { Leaving } from "./stopping.ts";
 
 /** One thing that the program does. */
@@ -19,6 +19,8 @@ export interface Command {
   readonly description: string;
   /** What it goes by; `cli/options.ts` declares what several commands share. */
   readonly options: readonly OptionSpec[];
+  /** What it takes on the command line only, and no other command does. @default nothing */
+  readonly flags?: readonly FlagSpec[];
   /**
    * Does it.
    *

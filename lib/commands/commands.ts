@@ -30,7 +30,11 @@ export async function perform(args: readonly string[], context: Context): Promis
   const first = values.firstWord(args, standard) ?? STANDARD;
   const known = Object.hasOwn(COMMANDS, first);
   const { command } = await COMMANDS[known ? first : STANDARD]();
-  const { flags, words } = values.parseFlags(args, [...standard, ...command.options]);
+  const { flags, words } = values.parseFlags(args, [
+    ...standard,
+    ...command.options,
+    ...command.flags ?? [],
+  ]);
   if (flags.help) {
     const { commandHelp, generalHelp } = await import("../cli/help.ts");
     if (known && words.length > 0) context.print(commandHelp(command, STANDARD));
