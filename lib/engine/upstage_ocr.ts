@@ -7,7 +7,7 @@
 import { apiAddress, apiKey } from "./access.ts";
 import type { Answer, AnswerPage, Engine, ImageFile, Outcome } from "./engine.ts";
 import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
-import { MEDIA_TYPES } from "./media_type.ts";
+import { MEDIA_TYPES } from "../image/media_type.ts";
 import { retryAt } from "./retry_after.ts";
 import { MAX_BILLED_PAGES, soundAnswer } from "./sound_answer.ts";
 import type { Polygon } from "../dataset/row.ts";
