@@ -13,6 +13,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   verify: () => import("./verify.ts"),
   rebuild: () => import("./rebuild.ts"),
   report: () => import("./report.ts"),
+  gallery: () => import("./gallery.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";

@@ -16,6 +16,8 @@ async function outcome(
     stop: new AbortController().signal,
     giveUp: new AbortController().signal,
     onSignal: () => {},
+    writeFile: assert.fail,
+    serve: () => assert.fail(),
     pid: 1,
     hostname: () => "host",
     standalone: true,

@@ -17,6 +17,7 @@ export const command: Command = {
     "ends with it. Asks nothing, pays nothing, needs no API key.",
   options: [
     OPTIONS.datasetName,
+    OPTIONS.store,
     OPTIONS.s3Bucket,
     OPTIONS.inputKey,
     OPTIONS.outputKey,

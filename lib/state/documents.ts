@@ -350,3 +350,30 @@ export const reportDocument = z.object({
 });
 /** What a data set's labels look like. */
 export type ReportDocument = z.infer<typeof reportDocument>;
+
+const reviewMark = z.object({
+  /** `id` of the row. */
+  id: z.string(),
+  /** Position in the output when it was marked, from 0. */
+  row: count,
+  /** What is said of the page's labels. */
+  verdict: z.literal("wrong"),
+  /** In words; may be empty. */
+  note: z.string(),
+  /** Who says so. */
+  by: z.string(),
+  at: timestamp,
+  /** The image that was looked at, lower-case hex; null where it was never read. */
+  image_sha256: z.string().nullable(),
+});
+/** What a reviewer says of a page. */
+export type ReviewMark = z.infer<typeof reviewMark>;
+
+/** What reviewers say of a data set's pages, at most one mark a page. */
+export const reviews = z.object({
+  format: z.literal("pseudolabel-reviews/1"),
+  dataset: z.string(),
+  marks: z.array(reviewMark),
+});
+/** What reviewers say of a data set's pages. */
+export type ReviewsDocument = z.infer<typeof reviews>;

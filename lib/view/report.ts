@@ -1,32 +1,18 @@
 /**
- * @module view/report: makes a data set's report out of what the store holds: the output where it is
- * complete, else the finished batches. Figures are `view/report_figures.ts`'s matter, the page that
+ * @module view/report: makes a data set's report out of what the store holds. Figures are `view/report_figures.ts`'s matter, the page that
  * people look at `view/report_page.ts`'s.
  */
 
 import type { Clock } from "../base/clock.ts";
-import { RunError } from "../base/errors.ts";
 import type { Settings } from "../base/settings.ts";
 import { PROGRAM } from "../base/version.ts";
-import { openOutput, type ScannedRow } from "../dataset/output_scan.ts";
 import { findEngine } from "../engine/engines.ts";
-import { openSource } from "../parquet/source.ts";
-import { Checkpoints } from "../state/checkpoints.ts";
 import { writeDocument } from "../state/document.ts";
-import type {
-  Binned,
-  CheckpointFooter,
-  Manifest,
-  ReportDocument,
-  ReportPage,
-  RowCounts,
-  Spent,
-} from "../state/documents.ts";
-import { findResult } from "../state/finish.ts";
-import { CheckpointKeys, reportKey } from "../state/keys.ts";
-import { totalBilled, totalOf } from "../state/ledger.ts";
-import { readManifest } from "../state/manifest.ts";
+import type { Binned, ReportDocument, ReportPage } from "../state/documents.ts";
+import { reportKey } from "../state/keys.ts";
+import { totalBilled } from "../state/ledger.ts";
 import type { Store } from "../store/store.ts";
+import { openLabels } from "./labels.ts";
 import { coarser, Figures, type Histogram, quantile } from "./report_figures.ts";
 import { LOW_CONFIDENCE, type PageMeasures } from "./report_measures.ts";
 import { reportPage } from "./report_page.ts";
@@ -151,67 +137,6 @@ export async function writeReport(store: Store, report: ReportDocument): Promise
   await store.write(key, bytes, { contentType: "text/html; charset=utf-8" });
   await writeDocument(store, reportKey(report.dataset, "report.json"), report);
   return `${store.url}/${key}`;
-}
-
-/** The labels that there are. */
-interface Labels {
-  readonly manifest: Manifest;
-  readonly counts: RowCounts;
-  readonly spent: Spent;
-  /** Null where batches are missing. */
-  readonly finishedAt: string | null;
-  rows(): AsyncGenerator<ScannedRow>;
-}
-
-/**
- * The labels of a data set: of the output where it is complete, else of the finished batches.
- *
- * @throws {RunError} `conflict` if there is neither
- */
-export async function openLabels(
-  store: Store,
-  settings: ReportOptions["settings"],
-  signal: AbortSignal,
-): Promise<Labels> {
-  const keys = new CheckpointKeys(settings.checkpointPrefix, settings.datasetName);
-  const manifest = await readManifest(store, keys.manifest);
-  if (!manifest) {
-    throw new RunError(
-      "conflict",
-      `there is no run in ${store.url}/${keys.root}: label the data set first (run --dataset-name ` +
-        `${settings.datasetName})`,
-    );
-  }
-  const result = await findResult(store, keys, manifest, settings.outputKey);
-  if (result) {
-    const { etag, bytes: size } = result.output;
-    const source = openSource(store, { key: settings.outputKey, etag, size }, { signal });
-    const { counts, spent, finished_at: finishedAt } = result;
-    const file = await openOutput(source);
-    return { manifest, counts, spent, finishedAt, rows: () => file.scan() };
-  }
-  const checkpoints = new Checkpoints(store, keys, manifest);
-  const footers: CheckpointFooter[] = [];
-  for await (const { footer } of checkpoints.inspect()) if (footer) footers.push(footer);
-  if (footers.length === 0 && manifest.input.rows > 0) {
-    throw new RunError(
-      "conflict",
-      `no batch of the run in ${store.url}/${keys.root} is finished yet: there is nothing to report`,
-    );
-  }
-  footers.sort((a, b) => a.batch - b.batch);
-  return {
-    manifest,
-    ...totalOf(footers),
-    finishedAt: null,
-    async *rows() {
-      for (const { batch } of footers) {
-        const file = await openOutput(await checkpoints.source(batch));
-        const [first] = checkpoints.rowsOf(batch);
-        for await (const row of file.scan()) yield { ...row, index: first + row.index };
-      }
-    },
-  };
 }
 
 /** Words in the bins below the bound, which is the edge of one. */

@@ -52,7 +52,7 @@ export function barChart(chart: Chart & { readonly bars: readonly Bar[] }): stri
       `width="${pct(width)}" y="${px(TOP + PLOT - height)}" height="${px(height)}">` +
       `<title>${html(title)}</title></rect>`;
   });
-  return figure(chart, grid(most) + drawn.join(""));
+  return figure(chart, ruled(most, drawn.join("")));
 }
 
 /** A line over time, and another as a limit; what was refused stands below as bars. */
@@ -87,7 +87,7 @@ export function timeChart(
   const plot = `<svg x="0" y="${TOP}" width="100%" height="${PLOT}" viewBox="0 0 ${n} ${PLOT}" ` +
     `preserveAspectRatio="none" aria-hidden="true">${bars}` +
     `<polyline class="curve" points="${line}" vector-effect="non-scaling-stroke"/></svg>`;
-  return figure(chart, grid(most) + plot + bound);
+  return figure(chart, ruled(most, plot + bound));
 }
 
 /** A share as a bar in a line of a table. @param share 0 to 1 */
@@ -109,22 +109,25 @@ function figure({ title, lesson, ticks, along }: Chart, inner: string): string {
     `<p class="along">${html(along)}</p></figure>`;
 }
 
-/** Lines at nothing, half and all, with their values above them. */
-function grid(most: number): string {
-  return [0, 0.5, 1].map((share) => {
-    const y = TOP + PLOT * (1 - share);
-    const label = share === 0
-      ? ""
-      : `<text class="tick" x="0" y="${px(y - 4)}">${html(short(most * share))}</text>`;
-    return `<line class="grid" x1="0" x2="100%" y1="${px(y)}" y2="${px(y)}"/>${label}`;
-  }).join("");
+/** A drawing over lines at nothing, half and all, with their values above them. */
+function ruled(most: number, drawing: string): string {
+  const at = (share: number) => TOP + PLOT * (1 - share);
+  const rules = [0, 0.5, 1].map((share) =>
+    `<line class="rule" x1="0" x2="100%" y1="${px(at(share))}" y2="${px(at(share))}"/>`
+  );
+  const labels = [0.5, 1].map((share) =>
+    `<text class="tick" x="0" y="${px(at(share) - 4)}">${html(short(most * share))}</text>`
+  );
+  return rules.join("") + drawing + labels.join("");
 }
 
 /** The next number that looks round. @param value At least 0. */
 export function roundUp(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value * 0.9999)!;
+  return [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) =>
+    step >= value * 0.9999
+  )!;
 }
 
 /** A number for a label: `1.5M`, `20k`, `0.25`. */
@@ -157,10 +160,10 @@ figcaption{font-size:14px;min-height:2.9em}
 .curve{fill:none;stroke:var(--accent);stroke-width:1.6px}
 .refused{fill:var(--bad);fill-opacity:.7}
 .limit{stroke:var(--bad);stroke-dasharray:5 4}
-.grid{stroke:var(--line)}
-.tick{fill:var(--soft);font-size:11.5px}
+.rule{stroke:var(--line)}
+.tick{fill:var(--soft);font-size:11.5px;paint-order:stroke;stroke:var(--bg);stroke-width:3px}
 .limit-text{fill:var(--bad)}
-.along{margin:0;font-size:12px;color:var(--soft);text-align:center}
+.along{margin:0;max-width:none;font-size:12px;color:var(--soft);text-align:center}
 .share{display:block;border-radius:2px;overflow:hidden}
 .share .rest{fill:var(--line)}.share .good{fill:var(--good)}.share .warn{fill:var(--warn)}
 .share .bad{fill:var(--bad)}.share .accent{fill:var(--accent)}

@@ -107,8 +107,10 @@ export class TimeLine {
   }
 }
 
-/** Pages of each kind that are named. */
+/** Doubtful pages that are named. */
 const NAMED = 20;
+/** Pages that other lists name. */
+const OTHERS = 10;
 /** Failed pages of each code that are named. */
 const EXAMPLES = 3;
 
@@ -156,8 +158,8 @@ export class Figures {
   /** Answers by when they came. */
   readonly answered: TimeLine;
   readonly #doubtful = new DoubtfulPages(NAMED);
-  readonly #least = new Top<PageMeasures>(NAMED, ({ confidence }) => 1 - (confidence ?? 1));
-  readonly #tried = new Top<PageMeasures>(NAMED, ({ attempts }) => attempts);
+  readonly #least = new Top<PageMeasures>(OTHERS, ({ confidence }) => 1 - (confidence ?? 1));
+  readonly #tried = new Top<PageMeasures>(OTHERS, ({ attempts }) => attempts);
   /** Pages by their image, for what is known of images only. */
   readonly #wanted: ReadonlySet<string>;
   readonly #images = new Map<string, PageMeasures>();

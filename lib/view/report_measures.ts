@@ -78,7 +78,7 @@ export function measurePage(
   const share = (part: number) => Number.isFinite(part) ? Math.min(1, Math.max(0, part)) : 0;
   return {
     row: row.index,
-    id: oneLine(row.id, MAX_TEXT),
+    id: shortId(row.id),
     status: row.status,
     code: metadata.error_code,
     message: metadata.error_message && oneLine(metadata.error_message, MAX_TEXT),
@@ -109,4 +109,9 @@ function areaOf(points: readonly (readonly number[])[]): number {
     twice += x * nextY - nextX * y;
   }
   return Math.abs(twice) / 2;
+}
+
+/** An id as lists show it: one line, cut where it is very long. */
+export function shortId(id: string): string {
+  return oneLine(id, MAX_TEXT);
 }

@@ -3,6 +3,7 @@
  * paper and in the dark. Pure: the same report gives the same page.
  */
 
+import { oneLine } from "../base/text.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
 import type { Binned, ReportDocument, ReportPage } from "../state/documents.ts";
 import { BASE_STYLE, foreign, html, standalonePage } from "./html.ts";
@@ -16,6 +17,10 @@ import {
   timeChart,
 } from "./report_charts.ts";
 import { LOW_CONFIDENCE } from "./report_measures.ts";
+
+/** Characters of an id that are shown, and of what was said of a failure. */
+const SHOWN_ID = 48;
+const SHOWN_MESSAGE = 180;
 
 /** The page. */
 export function reportPage(report: ReportDocument): string {
@@ -72,7 +77,7 @@ function tiles({ rows, cost, words, pages }: ReportDocument): string {
       share(rows.failed, rows.done),
       rows.failed > 0 ? "bad" : "",
     ),
-    tile("words", short(words.total), `${number(pages.usual.words ?? 0)} on the middle page`),
+    tile("words", short(words.total), `${number(pages.usual.words ?? 0)} on a page (median)`),
     tile(
       "words in doubt",
       share(words.low_confidence, words.total),
@@ -92,7 +97,7 @@ function outcomes({ rows, failures, dataset }: ReportDocument): string {
       ? FAILURE_CODES[code as keyof typeof FAILURE_CODES]
       : "";
     const shown = examples.map(({ row, id, message }) =>
-      `<li>${link(row, id)}: ${foreign(message)}</li>`
+      `<li>${link(row, id)}: ${foreign(oneLine(message, SHOWN_MESSAGE))}</li>`
     ).join("");
     return line(`<code>${html(code)}</code>`, count, "bad", `${html(meaning)}<ul>${shown}</ul>`);
   });
@@ -150,7 +155,7 @@ function charts({ words, pages }: ReportDocument): string {
     }),
     barChart({
       title: "Confidence of pages.",
-      lesson: median === null ? "No page was read." : `The middle page has ${median.toFixed(2)}.`,
+      lesson: median === null ? "No page was read." : `Median ${median.toFixed(2)}.`,
       bars: shareBars(pages.confidence, "pages"),
       ticks: SHARE_TICKS,
       along: "the API's confidence in a page",
@@ -159,7 +164,7 @@ function charts({ words, pages }: ReportDocument): string {
       title: "Words on a page.",
       lesson: pages.usual.words === null
         ? "No page has words."
-        : `The middle page has ${number(pages.usual.words)}.`,
+        : `Median ${number(pages.usual.words)}.`,
       ...rangeBars(pages.words, "pages"),
       along: "words on a page",
     }),
@@ -171,7 +176,7 @@ function charts({ words, pages }: ReportDocument): string {
     }),
     barChart({
       title: "Page covered by text.",
-      lesson: `The middle page has ${percent(pages.usual.coverage)}.`,
+      lesson: `Median ${percent(pages.usual.coverage)}.`,
       bars: pages.coverage.counts.map((value, i) => ({
         value,
         title: `${2 * i} to ${2 * i + 2} %: ${number(value)} pages`,
@@ -186,7 +191,7 @@ function charts({ words, pages }: ReportDocument): string {
       along: "requests until there was an answer or a failure; 429s don't count",
     }),
   ];
-  return section("Words and pages", `<div class="grid">${drawn.join("")}</div>`);
+  return section("Words and pages", `<div class="charts">${drawn.join("")}</div>`);
 }
 
 function time({ time, run }: ReportDocument): string {
@@ -300,16 +305,18 @@ function pageTable(
   numeric: readonly number[],
 ): string {
   const kind = (i: number) => numeric.includes(i) ? ' class="n"' : "";
+  const name = (i: number) => numeric.includes(i) ? ` data-name="${columns[i]}"` : "";
   const head = columns.map((name, i) => `<th scope="col"${kind(i)}>${name}</th>`).join("");
   const rows = lines.map((cells) =>
-    `<tr>${cells.map((cell, i) => `<td${kind(i)}>${cell}</td>`).join("")}</tr>`
+    `<tr>${cells.map((cell, i) => `<td${kind(i)}${name(i)}>${cell}</td>`).join("")}</tr>`
   );
   return `<div class="wide"><table class="pages"><thead><tr>${head}</tr></thead>` +
     `<tbody>${rows.join("")}</tbody></table></div>`;
 }
 
 function link(row: number, id: string): string {
-  return `<a href="gallery.html#row=${row}">${foreign(id)}</a>`;
+  return `<a href="gallery.html#row=${row}" title="row ${row}: ${html(id)}">` +
+    `${foreign(oneLine(id, SHOWN_ID))}</a>`;
 }
 
 const SHARE_TICKS: readonly Tick[] = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ at, text: `${at}` }));
@@ -381,7 +388,8 @@ function number(n: number): string {
 }
 
 function dollars(n: number): string {
-  return `$${n.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 4 })}`;
+  const digits = { minimumFractionDigits: 2, maximumFractionDigits: n < 1 ? 4 : 2 };
+  return `$${n.toLocaleString("en-US", digits)}`;
 }
 
 /** A share of a whole; never 0 % or 100 % where it is not. */
@@ -432,7 +440,7 @@ min-width:0;break-inside:avoid}
 .tiles span,.tiles small{display:block;color:var(--soft);font-size:13px}
 .tiles b{display:block;font-size:1.5rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .tiles .bad b{color:var(--bad)}
-.grid{display:grid;gap:1.8rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr))}
+.charts{display:grid;gap:1.8rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr))}
 table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);text-align:left;
 vertical-align:top;overflow-wrap:anywhere}
@@ -455,7 +463,11 @@ border-bottom:1px solid var(--line)}
 .outcomes td,.outcomes th{border:0;padding:.1rem 0;display:block}
 .outcomes .n{padding:0}.outcomes .bar-cell{grid-column:1/-1;width:auto;padding:.2rem 0}
 .outcomes td:last-child{grid-column:1/-1}
-td.n,th.n{padding-right:.7rem}
+.pages thead{display:none}
+.pages tr{display:block;padding:.35rem 0;border-bottom:1px solid var(--line)}
+.pages td{border:0;padding:0;display:block}
+.pages td.n{display:inline-block;padding-right:.9rem;color:var(--soft);font-size:13px}
+.pages td.n::after{content:" " attr(data-name)}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.3rem}
 figcaption{min-height:0}
 }
