@@ -156,7 +156,7 @@ async function serve(
   gallery: Gallery,
   dataset: string,
   port: number,
-  { serve, stop, print, printError }: Context,
+  { serve, stop, print, printError, onSignal }: Context,
 ): Promise<ExitName> {
   const { galleryHandler } = await import("../view/gallery_server.ts");
   const token = Array.from(
@@ -165,6 +165,7 @@ async function serve(
   ).join("");
   const handler = galleryHandler({ gallery, dataset, token, port: () => server.port });
   const server = serve(port, handler);
+  onSignal({ stopping() {}, leaving() {} }); // it is how a gallery ends
   print(`http://127.0.0.1:${server.port}/${token}/gallery.html\n`);
   printError("Open this link in a browser on this machine; Ctrl-C ends it.\n");
   if (!stop.aborted) {

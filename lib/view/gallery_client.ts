@@ -30,6 +30,7 @@ function client(): void {
   let zoom: number | "page" | "width" = "page";
   let below = 1;
   let asked = 0;
+  let ahead: { row: number; page: Promise<any> } | null = null;
   let items: any[] = [];
   let shapes: any[] = [];
 
@@ -58,6 +59,10 @@ function client(): void {
       if (!found) throw new Error("this page is not in this file");
       return found;
     }
+    const kept = ahead?.row === row ? ahead.page : null;
+    ahead = null;
+    const found = await kept?.catch(() => null);
+    if (found) return found;
     const response = await window.fetch(`page/${row}.json`);
     const body = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(body.problem ?? `the gallery answers ${response.status}`);
@@ -87,9 +92,16 @@ function client(): void {
     page = got;
     show();
     const next = list.pages[at + 1];
-    if (served && at >= 0 && next && page) {
-      new window.Image().src = `image/${next.row}`; // at hand when it is asked for
-    }
+    if (served && at >= 0 && next && page) fetchAhead(next.row);
+  }
+
+  /** The next page is at hand when it is asked for. */
+  function fetchAhead(row: number) {
+    const promise = getPage(row);
+    ahead = { row, page: promise };
+    promise.then((got) => {
+      if (got.picture) new window.Image().src = `image/${row}`;
+    }, () => {});
   }
 
   function show() {
@@ -106,8 +118,9 @@ function client(): void {
       item.classList.toggle("here", i === at);
       if (i === at) item.scrollIntoView({ block: "nearest" });
     }
-    $("sheet").hidden = !page;
+    $("sheet").hidden = !page || !page.picture && page.texts.length === 0;
     $("mark").disabled = !page || !served;
+    if (typeof zoom === "number") zoom = "page";
     if (!page) return;
     document.title = `${page.id} – ${list.dataset}`;
     $("name").textContent = page.id;

@@ -6,7 +6,7 @@
 import type { Gallery } from "./gallery.ts";
 import { SmallPictures } from "./gallery_images.ts";
 import { galleryInFile } from "./gallery_shell.ts";
-import { standalonePage } from "./html.ts";
+import { wholePage } from "./html.ts";
 
 /** A file may become so long, characters; pages that no longer fit are left out. */
 const MAX_FILE = 96 << 20;
@@ -54,7 +54,7 @@ export async function galleryFile(
   }
   const shown = { ...list, pages: list.pages.slice(0, pages.length) };
   return {
-    html: standalonePage(galleryInFile(dataset, { list: shown, pages })),
+    html: wholePage(galleryInFile(dataset, { list: shown, pages })),
     pages: pages.length,
     left: list.pages.length - pages.length,
   };

@@ -8,9 +8,9 @@
 import { timingSafeEqual } from "node:crypto";
 import { parseJsonAs, z } from "../base/json.ts";
 import { StoreError } from "../base/errors.ts";
-import { servedGallery, servedPolicy } from "./gallery_shell.ts";
+import { servedGallery } from "./gallery_shell.ts";
 import type { Gallery } from "./gallery.ts";
-import { standalonePage } from "./html.ts";
+import { policyOf, wholePage } from "./html.ts";
 
 /** A mark as the browser sends it. */
 const markRequest = z.object({ wrong: z.boolean(), note: z.string().max(4_000) });
@@ -46,8 +46,8 @@ export function galleryHandler(
   { gallery, dataset, token, port }: GalleryServer,
 ): (request: Request) => Promise<Response> {
   const shell = servedGallery(dataset);
-  const page = standalonePage(shell);
-  const policy = servedPolicy(shell);
+  const page = wholePage(shell);
+  const policy = `${policyOf(shell)}; frame-ancestors 'none'`;
   return async (request) => {
     const hosts = [`127.0.0.1:${port()}`, `localhost:${port()}`];
     const refused = refusal(request, hosts, token);

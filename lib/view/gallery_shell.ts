@@ -4,7 +4,7 @@
  */
 
 import { galleryScript } from "./gallery_client.ts";
-import { BASE_STYLE, hashSource, html, jsonScript, type PageParts } from "./html.ts";
+import { BASE_STYLE, html, jsonScript, type PageParts } from "./html.ts";
 
 /** The parts of a gallery that is served page by page. */
 export function servedGallery(dataset: string): PageParts {
@@ -17,26 +17,13 @@ export function galleryInFile(dataset: string, data: unknown): PageParts {
   return parts(dataset, "file", script);
 }
 
-/** The policy of a served gallery: its own script and style by their hashes, and this server. */
-export function servedPolicy({ style, script = "" }: PageParts): string {
-  return [
-    "default-src 'none'",
-    `script-src ${hashSource(script)}`,
-    `style-src ${hashSource(style)}`,
-    "img-src 'self' data:",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join("; ");
-}
-
 function parts(dataset: string, mode: "served" | "file", data: string): PageParts {
   return {
     title: `${dataset}: gallery`,
     style: BASE_STYLE + STYLE,
     script: galleryScript(),
     attributes: ` data-mode="${mode}"`,
+    served: mode === "served",
     body: BODY.replace("{{dataset}}", html(dataset)) + data,
   };
 }
@@ -86,12 +73,12 @@ const BODY = `
       <small id="picked"></small></p>
     <ol id="pagelist"></ol>
   </nav>
-  <section id="stage" tabindex="-1" aria-label="Picture">
+  <section id="view" aria-label="Picture">
     <div id="notice" role="status" hidden></div>
-    <div id="sheet" hidden>
+    <div id="stage" tabindex="-1"><div id="sheet" hidden>
       <img id="img" alt="The page" draggable="false">
       <svg id="boxes" preserveAspectRatio="none" aria-hidden="true"></svg>
-    </div>
+    </div></div>
   </section>
   <aside id="words" aria-label="Words">
     <div class="tools">
@@ -166,17 +153,16 @@ padding:.35rem .7rem;border-left:3px solid transparent}
 #pagelist .why{color:var(--warn)}
 #pagelist .failed small{color:var(--bad)}
 #pagelist .marked .id::before{content:"✗ ";color:var(--bad)}
-#stage{overflow:auto;min-height:0;min-width:0;padding:12px;background:var(--panel);outline:none;
-display:grid;align-content:start;justify-content:safe center;touch-action:pan-x pan-y pinch-zoom}
+#view{display:flex;flex-direction:column;min-height:0;min-width:0;background:var(--panel)}
+#stage{flex:1;overflow:auto;min-height:0;min-width:0;padding:12px;outline:none;display:grid;align-content:start;justify-content:safe center;touch-action:pan-x pan-y pinch-zoom}
 #stage.drag{cursor:grabbing;user-select:none}
 .loading #sheet{opacity:.5}
 #sheet{position:relative;background:#fff;box-shadow:0 0 0 1px var(--line)}
 #sheet.blank{background:var(--bg)}
 #sheet img,#sheet svg{position:absolute;inset:0;width:100%;height:100%;display:block}
 #sheet img{user-select:none;-webkit-user-drag:none}
-#notice{max-width:40rem;margin:0 auto 10px;padding:.1rem .9rem;background:var(--bg);
-border:1px solid var(--line);border-left:4px solid var(--warn);border-radius:6px;
-justify-self:center;overflow-wrap:anywhere;position:sticky;left:0}
+#notice{padding:.1rem .9rem;background:var(--bg);max-height:30%;overflow:auto;flex:none;
+border-bottom:1px solid var(--line);border-left:4px solid var(--warn);overflow-wrap:anywhere}
 #notice.bad{border-left-color:var(--bad)}#notice p{margin:.4rem 0}
 #boxes polygon{fill:transparent;stroke-width:1.5px;vector-effect:non-scaling-stroke;cursor:pointer;
 pointer-events:all}
@@ -237,6 +223,8 @@ main{grid-template-columns:minmax(0,1fr);grid-template-rows:minmax(0,56fr) minma
 #words{border-left:0;border-top:1px solid var(--line)}
 #wordlist li{padding:.32rem .7rem}
 #stage{padding:8px}
+#boxes .c3,#boxes .c4,#boxes .cx{stroke-width:1px}
+#boxes .c0,#boxes .c1,#boxes .c2{stroke-width:1.5px}
 }
 @media print{body{overflow:visible;display:block}#bar button,.tools label,#pages{display:none}
 main{display:block}#stage,ol{overflow:visible}}

@@ -72,7 +72,7 @@ export function pageView(row: ScannedRow, picture: Picture, mark?: ReviewMark): 
   if (seen && shown && differsInShape(placed, shown)) {
     notes.push(
       `the API saw ${seen.width} × ${seen.height} pixels, the picture has ${shown.width} × ` +
-        `${shown.height}: boxes are stretched`,
+        `${shown.height}: it is shown in the API's shape`,
     );
   }
   const usual = { coverage: 0, span: 0 };

@@ -38,31 +38,39 @@ export interface PageParts {
   readonly script?: string;
   /** Attributes for `body`. */
   readonly attributes?: string;
+  /** Whether the page may load pictures and data from where it comes from. @default false */
+  readonly served?: boolean;
 }
 
 /** A source of the policy that allows exactly this text. */
-export function hashSource(text: string): string {
+function hashSource(text: string): string {
   return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
 }
 
 /**
- * A page that stands by itself: nothing is loaded, nothing may be, and of script and style only what
- * is written here, whatever texts the page shows.
+ * The policy of a page: of script and style only what is written in it, whatever texts it shows, and
+ * nothing from anywhere else.
  */
-export function standalonePage({ title, style, body, script, attributes = "" }: PageParts): string {
-  const policy = [
+export function policyOf({ style, script, served = false }: PageParts): string {
+  return [
     "default-src 'none'",
     `style-src ${hashSource(style)}`,
     ...script ? [`script-src ${hashSource(script)}`] : [],
-    "img-src data:",
+    served ? "img-src 'self' data:" : "img-src data:",
+    ...served ? ["connect-src 'self'"] : [],
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");
+}
+
+/** A whole page, with its policy inside. */
+export function wholePage(parts: PageParts): string {
+  const { title, style, body, script, attributes = "" } = parts;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${html(policy)}">
+<meta http-equiv="Content-Security-Policy" content="${html(policyOf(parts))}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="robots" content="noindex">

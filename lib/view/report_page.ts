@@ -6,7 +6,7 @@
 import { oneLine } from "../base/text.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
 import type { Binned, ReportDocument, ReportPage } from "../state/documents.ts";
-import { BASE_STYLE, foreign, html, standalonePage } from "./html.ts";
+import { BASE_STYLE, foreign, html, wholePage } from "./html.ts";
 import {
   type Bar,
   barChart,
@@ -34,7 +34,7 @@ export function reportPage(report: ReportDocument): string {
     tables(report),
     about(report),
   ].join("\n");
-  return standalonePage({
+  return wholePage({
     title: `${report.dataset}: report`,
     style: BASE_STYLE + CHART_STYLE + STYLE,
     body: `<main>\n${body}\n</main>`,
