@@ -42,6 +42,11 @@ export const GENERAL = {
   version: { flag: "version", help: "print the version" },
 } as const satisfies Record<string, FlagSpec>;
 
+/** Flags that several commands have and that no settings come from. */
+export const FLAGS = {
+  json: { flag: "json", help: "print JSON, one object on one line, for scripts" },
+} as const satisfies Record<string, FlagSpec>;
+
 /** The options that settings are made from, in the order of `--help`. */
 export const OPTIONS = {
   datasetName: {

@@ -12,6 +12,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   run: () => import("./run.ts"),
   verify: () => import("./verify.ts"),
   rebuild: () => import("./rebuild.ts"),
+  status: () => import("./status.ts"),
+  list: () => import("./list.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";
