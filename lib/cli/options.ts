@@ -58,11 +58,19 @@ export const OPTIONS = {
     value: "NAME",
     help: "data set to label (required)",
   },
+  store: {
+    flag: "store",
+    env: "STORE",
+    value: "PLACE",
+    help:
+      "where input, output and all state lie: a folder (./labels), or s3://bucket (this or the " +
+      "next is required outside the local profile)",
+  },
   s3Bucket: {
     flag: "s3-bucket",
     env: "S3_BUCKET",
     value: "NAME",
-    help: "bucket of input, output and all state (required outside the local profile)",
+    help: "the same, as a bucket's name",
   },
   inputKey: {
     flag: "input-s3-key",

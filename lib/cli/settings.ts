@@ -18,6 +18,7 @@ import { isSafeKey } from "../store/store.ts";
 import { shown } from "../base/text.ts";
 import { type OptionValues, usageError } from "./option_values.ts";
 import { OPTIONS, type OptionSpec } from "./options.ts";
+import { readStore } from "./store_place.ts";
 import type { Settings, StartMode } from "../base/settings.ts";
 
 /**
@@ -78,12 +79,6 @@ export function readSettings(
     `one of ${ENGINE_NAMES.join(", ")}`,
   );
   const { defaultModel, price } = findEngine(engine)!;
-  const s3Bucket = values.given(OPTIONS.s3Bucket) && values.text(
-    OPTIONS.s3Bucket,
-    "",
-    (value) => /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(value),
-    "a bucket name (3 to 63 lower-case letters, digits, '.' and '-')",
-  );
   const start = startMode(values);
   const retryFailed = failedRows(values);
   if (start === "fresh" && retryFailed) {
@@ -91,7 +86,7 @@ export function readSettings(
   }
   return {
     datasetName,
-    s3Bucket,
+    ...readStore(values),
     inputKey,
     outputKey,
     checkpointPrefix,
