@@ -16,7 +16,7 @@ export const command: Command = {
   description:
     "Shows every data set that a run was begun for, and every input that lies ready: state, rows, " +
     "failed rows, pages and dollars, time left, last sign of life. status says more of one.",
-  options: [OPTIONS.s3Bucket, OPTIONS.checkpointPrefix, OPTIONS.pricePerPage],
+  options: [OPTIONS.store, OPTIONS.s3Bucket, OPTIONS.checkpointPrefix, OPTIONS.pricePerPage],
   flags: [FLAGS.json],
 
   async run(values, context) {

@@ -14,12 +14,12 @@ import type { State, Status } from "../view/status.ts";
 /** Goes on looking. */
 const WATCH: FlagSpec = {
   flag: "watch",
-  help: "look again every 10 s until the run has ended: on a terminal the same lines drawn anew, " +
+  help: "look again every 5 s until the run has ended: on a terminal the same lines drawn anew, " +
     "elsewhere one JSON object a line every 30 s",
 };
 
 /** Time between two looks, milliseconds: on a terminal, and elsewhere. */
-const WATCH_MS = { terminal: 10_000, elsewhere: 30_000 };
+const WATCH_MS = { terminal: 5_000, elsewhere: 30_000 };
 
 /** How the program ends by what it has seen. */
 const EXIT_OF: Readonly<Record<State, ExitName>> = {
@@ -41,6 +41,7 @@ export const command: Command = {
     "10, stalled 11, failed 12, none 13.",
   options: [
     OPTIONS.datasetName,
+    OPTIONS.store,
     OPTIONS.s3Bucket,
     OPTIONS.outputKey,
     OPTIONS.checkpointPrefix,

@@ -94,7 +94,7 @@ export async function lookAtImages(options: LookOptions): Promise<Types> {
 async function* each({ index, paths }: Pick<LookOptions, "index" | "paths">) {
   index.again();
   for await (const path of paths()) {
-    const location = parseImagePath(path, true);
+    const location = parseImagePath(path);
     const at = location ? index.find(imageHash(location.bucket, location.key)) : -1;
     if (at >= 0 && index.first(at)) yield { path, at, ...location! };
   }

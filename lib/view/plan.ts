@@ -333,7 +333,7 @@ async function indexImages(
   const folders = new Folders();
   let rows = 0;
   for await (const path of paths()) {
-    const location = parseImagePath(path, true);
+    const location = parseImagePath(path);
     if (location) {
       hashes[rows] = imageHash(location.bucket, location.key);
       folders.add(location.bucket, location.key);

@@ -51,7 +51,7 @@ function rowsLine({ rows, batches }: Status): string {
 function speed({ process, state }: Status): Field[] {
   const { rows_per_s, rows_per_s_overall, eta_s, elapsed_s, rate, paused, age_s } = process!;
   const overall = `${rows_per_s_overall.toFixed(2)} rows/s over ${duration(elapsed_s)}`;
-  if (state !== "running" && state !== "stalled") return [["speed", overall]];
+  if (state !== "running" && state !== "stalled") return elapsed_s > 0 ? [["speed", overall]] : [];
   const eta = paused ? "" : `; ETA ${duration(eta_s)}`;
   const limit = rate === null ? "" : `; ${rate.toFixed(1)} requests/s allowed`;
   const lines: Field[] = [[
