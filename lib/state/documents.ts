@@ -269,6 +269,19 @@ export const heartbeat = z.object({
   stopping: z.boolean(),
   /** A few of the rows that failed, of each code. */
   failures: z.array(failureExample),
+  /** How it went so far, thinned out the longer it takes; counts are since the process began. */
+  history: z.array(z.object({
+    elapsed_s: finite.nonnegative(),
+    requests: count,
+    throttled: count,
+    rate: finite.positive().nullable(),
+  })).optional(),
+  /** Images whose request took longest, the slowest first. */
+  slowest: z.array(z.object({
+    /** Of the image, lower-case hex. */
+    sha256: z.string(),
+    seconds: finite.nonnegative(),
+  })).optional(),
   /** How the process ended; null while it goes on, and for ever where it was killed. */
   ended: z.object({ exit: count, reason: z.string() }).nullable(),
 });
@@ -416,6 +429,17 @@ export const reportDocument = z.object({
     before: count,
     /** Requests a second that the API documents. */
     documented_rate: finite.positive().nullable(),
+    /** The latest process, by step of time; null where it left no heartbeat. */
+    process: z.object({
+      from: timestamp,
+      bucket_s: finite.positive(),
+      /** A second. */
+      requests: z.array(finite.nonnegative()),
+      /** A second; answered 429. */
+      throttled: z.array(finite.nonnegative()),
+      /** Requests a second that were allowed. */
+      rate: z.array(finite.positive().nullable()),
+    }).nullable(),
   }),
   /** The most doubtful pages, worst first. */
   doubtful: z.array(reportPage.extend({ score: finite, reasons: z.array(z.string()) })),

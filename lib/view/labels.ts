@@ -9,7 +9,7 @@ import { openOutput, type OutputFile, type ScannedRow } from "../dataset/output_
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
-import { findResult } from "../state/finish.ts";
+import { findResult, type FinishedRun } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { totalOf } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
@@ -34,6 +34,7 @@ export interface Labels {
 /**
  * Opens the labels of a data set.
  *
+ * @param known The run whose output was written just now, by whoever asks.
  * @throws {RunError} `conflict` if nothing has run, or no batch is finished
  * @throws {StoreError} when the store fails
  */
@@ -41,9 +42,10 @@ export async function openLabels(
   store: Store,
   settings: Pick<Settings, "datasetName" | "checkpointPrefix" | "outputKey">,
   signal: AbortSignal,
+  known?: FinishedRun,
 ): Promise<Labels> {
   const keys = new CheckpointKeys(settings.checkpointPrefix, settings.datasetName);
-  const manifest = await readManifest(store, keys.manifest);
+  const manifest = known?.manifest ?? await readManifest(store, keys.manifest);
   if (!manifest) {
     throw new RunError(
       "conflict",
@@ -51,7 +53,8 @@ export async function openLabels(
         `${settings.datasetName})`,
     );
   }
-  const result = await findResult(store, keys, manifest, settings.outputKey);
+  const result = known?.result ??
+    await findResult(store, keys, manifest, settings.outputKey);
   if (result) {
     const { etag, bytes: size } = result.output;
     const source = openSource(store, { key: settings.outputKey, etag, size }, { signal });

@@ -7,14 +7,22 @@ import type { Clock } from "../base/clock.ts";
 import type { Settings } from "../base/settings.ts";
 import { PROGRAM } from "../base/version.ts";
 import { findEngine } from "../engine/engines.ts";
-import { writeDocument } from "../state/document.ts";
-import type { Binned, ReportDocument, ReportPage } from "../state/documents.ts";
-import { reportKey } from "../state/keys.ts";
+import { readDocument, writeDocument } from "../state/document.ts";
+import {
+  type Binned,
+  heartbeat as heartbeatSchema,
+  type HeartbeatDocument,
+  type ReportDocument,
+  type ReportPage,
+} from "../state/documents.ts";
+import { CheckpointKeys, reportKey } from "../state/keys.ts";
+import type { FinishedRun } from "../state/finish.ts";
 import { totalBilled } from "../state/ledger.ts";
 import type { Store } from "../store/store.ts";
 import { openLabels } from "./labels.ts";
 import { coarser, Figures, type Histogram, quantile } from "./report_figures.ts";
 import { LOW_CONFIDENCE, type PageMeasures } from "./report_measures.ts";
+import { requestsOf } from "./report_history.ts";
 import { reportPage } from "./report_page.ts";
 
 /** What {@linkcode makeReport} works with. */
@@ -30,6 +38,8 @@ export interface ReportOptions {
   readonly clock: Clock;
   /** Its reason is thrown once it aborts. */
   readonly signal: AbortSignal;
+  /** The run whose output was written just now; else it is looked for. */
+  readonly finished?: FinishedRun;
   /** Told from time to time how many rows are through. */
   readonly onProgress?: (rows: number, total: number) => void;
 }
@@ -45,9 +55,11 @@ const PROGRESS_ROWS = 1_000;
  */
 export async function makeReport(options: ReportOptions): Promise<ReportDocument> {
   const { store, settings, clock, signal, onProgress } = options;
-  const labels = await openLabels(store, settings, signal);
+  const labels = await openLabels(store, settings, signal, options.finished);
   const { manifest, counts, spent } = labels;
-  const figures = new Figures(Date.parse(manifest.created_at));
+  const heartbeat = await readHeartbeat(store, settings, manifest.run_id);
+  const slow = new Map(heartbeat?.slowest?.map(({ sha256, seconds }) => [sha256, seconds]));
+  const figures = new Figures(Date.parse(manifest.created_at), slow.keys());
   for await (const row of labels.rows()) {
     signal.throwIfAborted();
     figures.add(row);
@@ -118,6 +130,7 @@ export async function makeReport(options: ReportOptions): Promise<ReportDocument
       answered: figures.answered.counts,
       before: figures.answered.before,
       documented_rate: findEngine(manifest.engine)?.documentedRate ?? null,
+      process: heartbeat ? requestsOf(heartbeat) : null,
     },
     doubtful: figures.doubtful.map((page) => ({
       ...named(page),
@@ -126,8 +139,22 @@ export async function makeReport(options: ReportOptions): Promise<ReportDocument
     })),
     least_confident: figures.leastConfident.map(named),
     most_tried: figures.mostTried.map(named),
-    slowest: [],
+    slowest: [...slow].flatMap(([sha256, seconds]) => {
+      const page = figures.pageOf(sha256);
+      return page ? [{ ...named(page), seconds }] : [];
+    }),
   };
+}
+
+/** What the latest process of this run has told last. That none can be read ends no report. */
+async function readHeartbeat(
+  store: Store,
+  { checkpointPrefix, datasetName }: ReportOptions["settings"],
+  runId: string,
+): Promise<HeartbeatDocument | undefined> {
+  const { heartbeat } = new CheckpointKeys(checkpointPrefix, datasetName);
+  const found = await readDocument(store, heartbeat, heartbeatSchema).catch(() => undefined);
+  return found?.value?.run_id === runId ? found.value : undefined;
 }
 
 /** Writes the report beside the data set's other reports: for people, and for programs. */

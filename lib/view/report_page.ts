@@ -194,34 +194,62 @@ function charts({ words, pages }: ReportDocument): string {
   return section("Words and pages", `<div class="charts">${drawn.join("")}</div>`);
 }
 
-function time({ time, run }: ReportDocument): string {
-  const { from, bucket_s: step, answered, before, documented_rate: limit } = time;
+function time({ time, rows }: ReportDocument): string {
+  const drawn = [answersChart(time), requestsChart(time)].filter(Boolean);
+  const before = time.before > 0
+    ? `<p>${number(time.before)} answers were there before the run began.</p>`
+    : "";
+  if (drawn.length === 0 && rows.done === 0) return "";
+  return section(
+    "Over time",
+    drawn.join("") || "<p>No answer came since the run began.</p>",
+    before,
+  );
+}
+
+function answersChart({ from, bucket_s: step, answered, documented_rate: limit }: Time): string {
   const total = answered.reduce((sum, n) => sum + n, 0);
-  if (total === 0) {
-    return section(
-      "Over time",
-      `<p>No answer came since the run began${
-        before > 0 ? `; ${number(before)} were there already` : ""
-      }.</p>`,
-    );
-  }
-  const seconds = answered.length * step;
-  const ticks = [0, 0.25, 0.5, 0.75, 1].map((at): Tick => ({
+  if (total === 0) return "";
+  return timeChart({
+    title: "Answers a second.",
+    lesson: `${number(total)} answers in ${span(answered.length * step)}.`,
+    values: answered.map((n) => n / step),
+    limit: limit === null ? undefined : { value: limit, text: `documented limit ${limit}/s` },
+    ticks: timeTicks(answered.length * step),
+    along: `time since ${day(from)}, each step ${span(step)}`,
+  });
+}
+
+function requestsChart({ process }: Time): string {
+  if (process === null) return "";
+  const { from, bucket_s: step, requests, throttled, rate } = process;
+  const refused = throttled.reduce((sum, n) => sum + n * step, 0);
+  const limits = rate.filter((value) => value !== null);
+  const last = limits.at(-1);
+  return timeChart({
+    title: "Requests a second, latest process.",
+    lesson: refused >= 0.5
+      ? `${number(Math.round(refused))} were answered 429 (red).`
+      : "None was answered 429.",
+    values: requests,
+    refused: throttled,
+    limit: last === undefined ? undefined : {
+      value: last,
+      text: `allowed in the end ${Number(last.toFixed(2))}/s`,
+    },
+    ticks: timeTicks(requests.length * step),
+    along: `time since ${day(from)}, each step ${span(step)}`,
+  });
+}
+
+type Time = ReportDocument["time"];
+
+function timeTicks(seconds: number): Tick[] {
+  return [0, 0.25, 0.5, 0.75, 1].map((at) => ({
     at,
     text: span(seconds * at),
     minor: at === 0.25 || at === 0.75,
   }));
-  const chart = timeChart({
-    title: "Answers a second.",
-    lesson: `${number(total)} answers in ${span(seconds)}${
-      before > 0 ? `; ${number(before)} were there already` : ""
-    }.`,
-    values: answered.map((n) => n / step),
-    limit: limit === null ? undefined : { value: limit, text: `documented limit ${limit}/s` },
-    ticks,
-    along: `time since ${day(from)}, each step ${span(step)}`,
-  });
-  return section("Over time", chart + (run.finished_at === null ? "<p>The run goes on.</p>" : ""));
 }
 
 function tables({ least_confident, most_tried, slowest }: ReportDocument): string {
@@ -294,8 +322,8 @@ function about({ dataset, cost, words, rows, made_by }: ReportDocument): string 
     `<p>${html(made_by)}</p></footer>`;
 }
 
-function section(title: string, inner: string): string {
-  return `<section><h2>${title}</h2>${inner}</section>`;
+function section(title: string, ...inner: string[]): string {
+  return `<section><h2>${title}</h2>${inner.join("")}</section>`;
 }
 
 /** @param numeric Columns of numbers. */
@@ -427,6 +455,7 @@ function span(seconds: number): string {
 
 const STYLE = `
 main{max-width:78rem;margin:0 auto;padding:1.2rem 1rem 3rem}
+section>figure+figure{margin-top:1.6rem}
 h1{font-size:1.7rem;line-height:1.2;margin:0 0 .2rem;overflow-wrap:anywhere}
 h2{font-size:1.15rem;margin:2.2rem 0 .6rem;padding-top:.6rem;border-top:1px solid var(--line)}
 p{margin:.3rem 0 .8rem;max-width:46rem}
