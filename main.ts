@@ -3,9 +3,10 @@
  * What to do with them is up to `commands/commands.ts`.
  */
 
-import { EXIT, explain } from "./lib/base/errors.ts";
+import { EXIT, explain, RunError } from "./lib/base/errors.ts";
 import { printable } from "./lib/base/text.ts";
 import type { Build } from "./lib/base/version.ts";
+import type { LocalServer } from "./lib/cli/command.ts";
 import {
   GRACE_MS,
   LAST_MS,
@@ -29,9 +30,14 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
       print,
       printError,
       terminal: Deno.stderr.isTerminal() ? { columns } : undefined,
+      ask: Deno.stdin.isTerminal() && Deno.stderr.isTerminal()
+        ? (question) => askLine(question, signals.stop)
+        : undefined,
       stop: signals.stop,
       giveUp: signals.giveUp,
       onSignal: (leaving) => signals.leaving = leaving,
+      writeFile: (path, bytes) => Deno.writeFile(path, bytes),
+      serve: serveLocally,
       pid: Deno.pid,
       hostname: () => Deno.hostname(),
       standalone: Deno.build.standalone,
@@ -76,6 +82,33 @@ function writeAll(
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
+}
+
+/** Serves HTTP where only this machine reaches it. */
+function serveLocally(port: number, handler: (request: Request) => Promise<Response>): LocalServer {
+  try {
+    const server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, handler);
+    return { port: server.addr.port, close: () => server.shutdown() };
+  } catch (error) {
+    if (
+      !(error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.PermissionDenied)
+    ) {
+      throw error;
+    }
+    throw new RunError("usage", `--port ${port} can't be had: ${error.message}`, { cause: error });
+  }
+}
+
+/** A line from standard input; `undefined` where it ends, or somebody wants to stop. */
+async function askLine(question: string, stop: AbortSignal): Promise<string | undefined> {
+  printError(question);
+  const stopped = new Promise<null>((resolve) => {
+    if (stop.aborted) resolve(null);
+    stop.addEventListener("abort", () => resolve(null), { once: true });
+  });
+  const bytes = new Uint8Array(1_024); // a terminal hands over a line at a time
+  const read = await Promise.race([Deno.stdin.read(bytes).catch(() => null), stopped]);
+  return read === null ? undefined : new TextDecoder().decode(bytes.subarray(0, read));
 }
 
 /** Columns of the terminal; 80 where it tells none, or is gone. */

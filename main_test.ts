@@ -22,14 +22,14 @@ import { loadAll } from "./lib/commands/commands.ts";
 import { openS3 } from "./lib/store/s3.ts";
 import { stopSignals } from "./main.ts";
 
-Deno.test("a run of one row takes 22 requests to the store at most, and five where nothing is left to do", async () => {
+Deno.test("a run of one row takes 27 requests to the store at most, and five where nothing is left to do", async () => {
   await using bench = await openBench(rows(1));
   const requests = () => bench.s3.requests.splice(0).map(({ method, key }) => `${method} ${key}`);
   requests();
   const first = await bench.run();
   assert.equal(first.code, 0, first.stderr);
   const made = requests();
-  assert.ok(made.length <= 22, made.join("\n"));
+  assert.ok(made.length <= 27, made.join("\n"));
   assert.equal((await bench.run()).code, 0);
   assert.equal(requests().length, 5);
 });

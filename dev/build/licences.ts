@@ -185,8 +185,16 @@ export async function notices(packages: readonly Licensed[]): Promise<string> {
   for (const { name, version, licence, shipped, folder } of packages) {
     if (!shipped) continue;
     const files: string[] = [];
-    for await (const entry of Deno.readDir(folder)) {
-      if (entry.isFile && /^(licen[cs]e|notice|copying)/i.test(entry.name)) files.push(entry.name);
+    // A codec inside may be under a licence of its own.
+    for (const part of ["", "codec/"]) {
+      try {
+        for await (const entry of Deno.readDir(`${folder}/${part}`)) {
+          if (!entry.isFile || !/^(licen[cs]e|notice|copying)/i.test(entry.name)) continue;
+          files.push(part + entry.name);
+        }
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
     }
     const texts = await Promise.all(
       files.sort().map((file) => Deno.readTextFile(`${folder}/${file}`)),

@@ -23,17 +23,21 @@ export interface Origin {
 }
 
 /** A set of permissions as `deno.json` has it: all of a kind, or what is listed. */
-export type PermissionSet = Readonly<Record<string, boolean | readonly string[]>>;
+export type PermissionSet = Readonly<
+  Record<string, boolean | readonly string[] | { readonly allow: boolean | readonly string[] }>
+>;
 
 /**
  * The permissions and the heap's limits that an executable is born with, from those of `deno task
- * run`, so that both know the same variables. No permission lets it write, start a program or load a
+ * run`, so that both know the same variables. No permission lets it start a program or load a
  * library. The limits can only be set at birth: V8 sees neither a container's limit nor
  * `DENO_V8_FLAGS` in an executable. Why they are what they are is in docs/PERFORMANCE.md.
  *
  * The network stays open: buckets of any region, S3 servers and APIs of one's own are not known
  * here. A laptop's executable may read, everywhere, as `~/.aws` is somewhere else on each machine
- * and without it the SDK takes no profile, silently; a container gets its credentials by HTTP.
+ * and without it the SDK takes no profile, silently; it may write, as nobody but its user knows where
+ * the folder is that `--store` names. A container gets its credentials by HTTP and works on S3: it
+ * may do neither.
  *
  * @param runTask The command of `deno task run`; its heap's limits are taken.
  * @param set The permissions of `deno task run`.
@@ -41,8 +45,9 @@ export type PermissionSet = Readonly<Record<string, boolean | readonly string[]>
  */
 export function permissions(runTask: string, set: PermissionSet, container: boolean): string[] {
   const { net, read, write, sys, env, ...others } = set;
-  const listed = Array.isArray(env) && Array.isArray(write);
-  if (Object.keys(others).length > 0 || !listed || net !== true || read !== true || sys !== true) {
+  const known = Array.isArray(env) && typeof write === "object" && "allow" in write &&
+    write.allow === true && [net, read, sys].every((all) => all === true);
+  if (Object.keys(others).length > 0 || !known) {
     throw new Error(
       "the run task's permissions in deno.json have changed: say in dev/build/plan.ts which of them " +
         "an executable gets",
@@ -54,7 +59,7 @@ export function permissions(runTask: string, set: PermissionSet, container: bool
     ...heap,
     "--no-prompt",
     "--allow-net",
-    ...container ? [] : ["--allow-read"],
+    ...container ? [] : ["--allow-read", "--allow-write"],
     "--allow-sys",
     `--allow-env=${env.join(",")}`,
   ];

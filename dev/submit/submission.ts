@@ -76,6 +76,8 @@ const PARAMETERS = {
 const SWITCHES: readonly OptionSpec[] = [OPTIONS.resume, OPTIONS.fresh, OPTIONS.retryFailed];
 /** Passed in another way. */
 const NOT_PASSED: readonly OptionSpec[] = [OPTIONS.s3Bucket, ...Object.values(PARAMETERS)];
+/** The program's options but for the store's: a job works on the bucket, and has no folder. */
+const { store: STORE, ...JOB_OPTIONS } = OPTIONS;
 
 /** The variables of a `config.env`: `NAME=value` lines, perhaps quoted, perhaps with `export`. */
 export function parseConfig(text: string): Record<string, string> {
@@ -97,13 +99,17 @@ export function parseSubmission(
   env: Environment,
   config: Environment,
 ): Submission | undefined {
-  const specs = [...Object.values(OPTIONS), ...Object.values(OWN), GENERAL.help];
+  const specs = [...Object.values(JOB_OPTIONS), ...Object.values(OWN), GENERAL.help];
   const { flags, words } = parseFlags(args, specs);
   if (words.length > 0) throw usageError(`Unexpected argument '${words[0]}'`);
   if (flags.help) return undefined;
   const bucket = flags[OPTIONS.s3Bucket.flag] as string || env.S3_BUCKET;
   const place = readPlace({ ...env, S3_BUCKET: bucket }, config);
-  const values = new OptionValues(flags, { ...env, S3_BUCKET: place.S3_BUCKET });
+  const values = new OptionValues(flags, {
+    ...env,
+    S3_BUCKET: place.S3_BUCKET,
+    [STORE.env]: undefined,
+  });
   const settings = readSettings(values);
   return {
     place,

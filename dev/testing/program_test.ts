@@ -12,12 +12,13 @@ const tries = {
   "host name": () => Deno.hostname(),
   "env BATCH_SIZE": () => Deno.env.get("BATCH_SIZE"),
   "env AWS_ANYTHING": () => Deno.env.get("AWS_ANYTHING"),
+  "write a folder of the user's": () => Deno.writeTextFileSync(Deno.makeTempDirSync({ dir: Deno.args[1] }) + "/x", ""),
   "write main.ts": () => Deno.writeTextFileSync("main.ts", ""),
-  "write .local/../x": () => Deno.writeTextFileSync(".local/../x", ""),
-  "write .locals": () => Deno.writeTextFileSync(".locals", ""),
-  "write a temporary file": () => Deno.makeTempFileSync(),
+  "write lib/x.ts": () => Deno.writeTextFileSync("lib/x.ts", ""),
+  "write .local/../lib/x.ts": () => Deno.writeTextFileSync(".local/../lib/x.ts", ""),
+  "move lib": () => Deno.renameSync("lib", "lib2"),
   "remove deno.json": () => Deno.removeSync("deno.json"),
-  "link out of .local": () => Deno.symlinkSync("/", ".local/root"),
+  "write .git/hooks/post-commit": () => Deno.writeTextFileSync(".git/hooks/post-commit", ""),
   "env PATH": () => Deno.env.get("PATH"),
   "env AWS": () => Deno.env.get("AWS"),
   "env whole": () => Deno.env.toObject(),
@@ -42,13 +43,14 @@ console.log(JSON.stringify({ let: let_, refused, heap, args: Deno.args }));
 
 Deno.test("the run task may do what its set of permissions says, and nothing else", async () => {
   const checkout = await Deno.makeTempDir();
+  const elsewhere = await Deno.makeTempDir();
   try {
     for (const name of ["deno.json", "deno.lock"]) {
       await Deno.copyFile(new URL(`../../${name}`, import.meta.url), `${checkout}/${name}`);
     }
     await Deno.writeTextFile(`${checkout}/main.ts`, PROBE);
-    await Deno.mkdir(`${checkout}/.local`);
-    const { command, args } = checkoutCommand(["--an-argument"], checkout);
+    for (const name of [".local", "lib"]) await Deno.mkdir(`${checkout}/${name}`);
+    const { command, args } = checkoutCommand(["--an-argument", elsewhere], checkout);
     const { stdout, stderr } = await new Deno.Command(command, {
       args,
       cwd: checkout,
@@ -67,11 +69,13 @@ Deno.test("the run task may do what its set of permissions says, and nothing els
       "host name",
       "env BATCH_SIZE",
       "env AWS_ANYTHING",
+      "write a folder of the user's",
     ]);
     assert.equal(refused.length, 13, refused.join(", "));
     assert.ok(heap > 384 && heap < 450, `${heap} MiB of heap`);
-    assert.deepEqual(passed, ["--an-argument"]);
+    assert.deepEqual(passed, ["--an-argument", elsewhere]);
   } finally {
+    await Deno.remove(elsewhere, { recursive: true });
     await Deno.remove(checkout, { recursive: true });
   }
 });

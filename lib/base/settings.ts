@@ -13,8 +13,10 @@ export type StartMode = "auto" | "resume" | "fresh";
 export interface Settings {
   /** Safe as part of a key. */
   readonly datasetName: string;
-  /** Undefined where none was named. */
+  /** Bucket of input, output and state; undefined where none was named. */
   readonly s3Bucket: string | undefined;
+  /** The same as a folder, absolute or relative; undefined where none was named. Never both. */
+  readonly folder: string | undefined;
   /** Key of the input object. */
   readonly inputKey: string;
   /** Key of the output object; never the input's. */

@@ -5,7 +5,7 @@
 
 import { EXITS } from "../base/errors.ts";
 import type { Command } from "./command.ts";
-import { ENVIRONMENT_ONLY, type FlagSpec, GENERAL, type OptionSpec } from "./options.ts";
+import { ENVIRONMENT_ONLY, type FlagSpec, GENERAL, OPTIONS, type OptionSpec } from "./options.ts";
 
 /** Lines end here at the latest. */
 const COLUMNS = 100;
@@ -17,7 +17,7 @@ const PRECEDENCE = "Every option can be given in the environment instead; a flag
  * is what a command line without a command means.
  */
 export function generalHelp(commands: readonly Command[], standard: string): string {
-  const { options } = commands.find(({ name }) => name === standard)!;
+  const { options, flags = [] } = commands.find(({ name }) => name === standard)!;
   const shared = options.filter((option) => commands.every((one) => one.options.includes(option)));
   return text([
     "Labels the images of a Parquet data set with an OCR API: polygons and texts, as Parquet.",
@@ -25,21 +25,25 @@ export function generalHelp(commands: readonly Command[], standard: string): str
     ["Commands, each with a --help of its own:", commands.map((one) => [one.name, one.summary])],
     `An unfinished run is continued by running the same command again. ${PRECEDENCE}`,
     ["Options of every command:", [...shared, ...Object.values(GENERAL)].map(entry)],
-    [`Options of ${standard}:`, options.filter((one) => !shared.includes(one)).map(entry)],
+    [
+      `Options of ${standard}:`,
+      [...options.filter((one) => !shared.includes(one)), ...flags].map(entry),
+    ],
   ]);
 }
 
 /** The text of `COMMAND --help`. */
 export function commandHelp(command: Command, standard: string): string {
-  const { name, summary, description, options } = command;
+  const { name, summary, description, options, flags = [] } = command;
+  const named = options.includes(OPTIONS.datasetName) ? " --dataset-name NAME" : "";
   const reuse = `The other options of ${standard} may stand there too, so that its command line ` +
     "serves as it is; they change nothing.";
   return text([
     `${name}: ${summary}`,
-    `Usage: pseudolabel ${name} --dataset-name NAME [options]`,
+    `Usage: pseudolabel ${name}${named} [options]`,
     name === standard ? description : `${description} ${reuse}`,
     PRECEDENCE,
-    ["Options:", [...options, ...Object.values(GENERAL)].map(entry)],
+    ["Options:", [...options, ...flags, ...Object.values(GENERAL)].map(entry)],
   ]);
 }
 

@@ -70,10 +70,10 @@ export class OptionValues {
   }
 
   /** The value and the name of where it came from; `undefined` if the option was not given. */
-  given(spec: OptionSpec): readonly [value: string, from: string] | undefined {
+  given(spec: FlagSpec | OptionSpec): readonly [value: string, from: string] | undefined {
     const flag = this.#flags[spec.flag];
     if (typeof flag === "string") return [flag, `--${spec.flag}`];
-    const value = this.env[spec.env];
+    const value = "env" in spec && this.env[spec.env];
     return value ? [value, spec.env] : undefined;
   }
 
@@ -127,7 +127,7 @@ export class OptionValues {
   }
 
   /** Whether a flag without a value was given on the command line. */
-  onCommandLine(spec: OptionSpec): boolean {
+  onCommandLine(spec: FlagSpec): boolean {
     return this.#flags[spec.flag] === true;
   }
 }

@@ -24,9 +24,9 @@ Deno.test("ids and image paths forge no line of the log", async () => {
   const good = rows(3);
   const inputs = [
     [...good, inputRow(4, { id: FORGED }), inputRow(5, { id: FORGED })], // the same id twice
-    [...good, inputRow(4, { id: FORGED, image_path: "nowhere" })],
-    [...good, inputRow(4, { image_path: FORGED })],
-    [...good, inputRow(4, { image_path: "9".repeat(60_000) })],
+    [...good, inputRow(4, { id: FORGED, image_path: "/nowhere" })],
+    [...good, inputRow(4, { image_path: `/${FORGED}` })],
+    [...good, inputRow(4, { image_path: `/${"9".repeat(60_000)}` })],
   ];
   for (const input of inputs) {
     await bench.store.write(INPUT, await encodeInput(input));

@@ -18,21 +18,27 @@ import { isSafeKey } from "../store/store.ts";
 import { shown } from "../base/text.ts";
 import { type OptionValues, usageError } from "./option_values.ts";
 import { OPTIONS, type OptionSpec } from "./options.ts";
+import { readStore } from "./store_place.ts";
 import type { Settings, StartMode } from "../base/settings.ts";
 
 /**
  * Reads what a command is told to do with a data set.
  *
+ * @param about `every data set` for a command that none need be named for; its name is empty then.
  * @throws {RunError} `usage`, naming the option and what it takes
  */
-export function readSettings(values: OptionValues): Settings {
-  if (!values.given(OPTIONS.datasetName)) {
+export function readSettings(
+  values: OptionValues,
+  about: "one data set" | "every data set" = "one data set",
+): Settings {
+  const named = values.given(OPTIONS.datasetName) !== undefined;
+  if (!named && about === "one data set") {
     throw usageError(
       "--dataset-name (or DATASET_NAME) is required: it names the data set to label",
     );
   }
   const safe = "made of letters, digits, '.', '_' and '-', without a leading dot";
-  const datasetName = values.text(OPTIONS.datasetName, "", isSafeName, safe);
+  const datasetName = named ? values.text(OPTIONS.datasetName, "", isSafeName, safe) : "";
   const source = outputNamedLike(datasetName);
   if (source && !values.given(OPTIONS.inputKey)) {
     throw usageError(
@@ -73,12 +79,6 @@ export function readSettings(values: OptionValues): Settings {
     `one of ${ENGINE_NAMES.join(", ")}`,
   );
   const { defaultModel, price } = findEngine(engine)!;
-  const s3Bucket = values.given(OPTIONS.s3Bucket) && values.text(
-    OPTIONS.s3Bucket,
-    "",
-    (value) => /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/.test(value),
-    "a bucket name (3 to 63 lower-case letters, digits, '.' and '-')",
-  );
   const start = startMode(values);
   const retryFailed = failedRows(values);
   if (start === "fresh" && retryFailed) {
@@ -86,7 +86,7 @@ export function readSettings(values: OptionValues): Settings {
   }
   return {
     datasetName,
-    s3Bucket,
+    ...readStore(values),
     inputKey,
     outputKey,
     checkpointPrefix,

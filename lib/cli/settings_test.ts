@@ -38,6 +38,12 @@ const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
     fallback: "demo",
     bad: ["a/b", "..", ".hidden", "한글", "a b", "x".repeat(129)],
   },
+  store: {
+    good: ["./labels", "/data/한글 x"],
+    at: "folder",
+    fallback: undefined,
+    bad: ["s3://b", "s3://my-bucket/prefix", "http://my-bucket", "file://host/x", "s3:b", " "],
+  },
   s3Bucket: {
     good: ["my-bucket", "b.2"],
     fallback: undefined,
@@ -336,6 +342,23 @@ Deno.test("readSettings() says what a key is where it was given a URL or a folde
   assert.match(refused("--output-s3-key=s3://bucket"), /must be the key alone, as the bucket/);
   assert.match(refused("--checkpoint-prefix=s3://b/state/"), /must be the key alone, 'state\/'/);
   assert.match(refused("--input-s3-key=data/parts/"), /one Parquet object, not of a folder/);
+});
+
+Deno.test("readSettings() takes a bucket or a folder by either name, never two stores", () => {
+  const at = (args: string[], env: Environment = {}) => {
+    const { s3Bucket, folder } = settings(["--dataset-name=demo", ...args], env);
+    return [s3Bucket, folder];
+  };
+  assert.deepEqual(at(["--store=s3://my-bucket"]), ["my-bucket", undefined]);
+  assert.deepEqual(at(["--store=s3://my-bucket/"]), ["my-bucket", undefined]);
+  assert.deepEqual(at(["--store=file:///a%20b/c"]), [undefined, "/a b/c"]);
+  // What the command line says wins over the environment, whichever option it uses.
+  assert.deepEqual(at(["--store=./x"], { S3_BUCKET: "my-bucket" }), [undefined, "./x"]);
+  assert.deepEqual(at(["--s3-bucket=b.1"], { STORE: "./x" }), ["b.1", undefined]);
+  assert.deepEqual(at(["--store=s3://b.1", "--s3-bucket=b.1"]), ["b.1", undefined]);
+  const two = refusal(["--dataset-name=demo", "--store=./x", "--s3-bucket=b.1"]);
+  assert.match(two, /^--store and --s3-bucket name two stores: give one/);
+  assert.match(refusal(["--dataset-name=demo"], { STORE: "./x", S3_BUCKET: "b.1" }), /^STORE and/);
 });
 
 Deno.test("readSettings() knows what was given of what a manifest also says", () => {

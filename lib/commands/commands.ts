@@ -12,6 +12,11 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   run: () => import("./run.ts"),
   verify: () => import("./verify.ts"),
   rebuild: () => import("./rebuild.ts"),
+  plan: () => import("./plan.ts"),
+  status: () => import("./status.ts"),
+  list: () => import("./list.ts"),
+  report: () => import("./report.ts"),
+  gallery: () => import("./gallery.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";
@@ -24,13 +29,17 @@ const STANDARD = "run";
  */
 export async function perform(args: readonly string[], context: Context): Promise<ExitName> {
   if (args.join(" ") === "--version") return await version(context); // loads no table of options
-  const { GENERAL, OPTIONS, variables } = await import("../cli/options.ts");
+  const { FLAGS, GENERAL, OPTIONS, variables } = await import("../cli/options.ts");
   const values = await import("../cli/option_values.ts");
-  const standard = [...Object.values(OPTIONS), ...Object.values(GENERAL)];
+  const standard = [...Object.values(OPTIONS), ...Object.values(GENERAL), FLAGS.yes];
   const first = values.firstWord(args, standard) ?? STANDARD;
   const known = Object.hasOwn(COMMANDS, first);
   const { command } = await COMMANDS[known ? first : STANDARD]();
-  const { flags, words } = values.parseFlags(args, [...standard, ...command.options]);
+  const { flags, words } = values.parseFlags(args, [
+    ...standard,
+    ...command.options,
+    ...command.flags ?? [],
+  ]);
   if (flags.help) {
     const { commandHelp, generalHelp } = await import("../cli/help.ts");
     if (known && words.length > 0) context.print(commandHelp(command, STANDARD));

@@ -16,6 +16,8 @@ async function outcome(
     stop: new AbortController().signal,
     giveUp: new AbortController().signal,
     onSignal: () => {},
+    writeFile: assert.fail,
+    serve: () => assert.fail(),
     pid: 1,
     hostname: () => "host",
     standalone: true,
@@ -43,7 +45,7 @@ async function explanation(args: string, env?: Record<string, string>): Promise<
 }
 
 /** Where a command line gets to that lacks nothing but a bucket. */
-const COMPLETE = /^--s3-bucket \(or S3_BUCKET\) is required/;
+const COMPLETE = /^--store or --s3-bucket \(or S3_BUCKET\) is required/;
 
 Deno.test("--help lists all commands, and goes by the names in the table", async () => {
   const help = await explanation("--help");

@@ -11,10 +11,15 @@ import { printable } from "../base/text.ts";
 import type { Context } from "../cli/command.ts";
 import { barReporter, jsonReporter } from "../cli/reporter.ts";
 import { losses, stopped, stoppingNote } from "../cli/stopping.ts";
-import { failureRate, renderSummary, summaryFacts } from "../cli/summary.ts";
+import { renderSummary, summaryFacts } from "../cli/summary.ts";
 import type { Job, RunSummary } from "../label/job.ts";
 import { Tally } from "../label/tally.ts";
+import type { FinishedRun } from "../state/finish.ts";
+import { failureRate } from "../state/row_counts.ts";
 import { openServices } from "./services.ts";
+
+/** A report may take so long, milliseconds, or a twentieth of the run's time. */
+const REPORT_MS = 120_000;
 
 /**
  * Does the job's work and tells how it went.
@@ -53,6 +58,13 @@ export async function runJob(
       : "";
     printError(`pseudolabel: ${printable(error)}${progress}\n`);
   };
+  /** The run is over and has said so: its report can't change that, whatever becomes of it. */
+  const report = async (ms: number, finished?: FinishedRun) => {
+    if (stop.aborted) return;
+    const { reportAfterRun } = await import("./report_after_run.ts");
+    const run = { store: services.store, settings: { ...settings, pricePerPage }, finished };
+    await reportAfterRun(run, ms, context);
+  };
   onSignal({
     stopping(signal) {
       stoppedBy = signal;
@@ -86,11 +98,16 @@ export async function runJob(
           `--max-failure-rate ${settings.maxFailureRate} allows; the output is written all the same\n`,
       );
     }
+    // What was to be done is nothing, so its report lies there.
+    if (!summary.alreadyComplete) {
+      await report(Math.max(REPORT_MS, summary.seconds * 50), summary.finished);
+    }
     return exit;
   } catch (error) {
     const [exit, message] = explain(error);
     if (stoppedBy && error === stop.reason) sayEnd(exit, stopped(stoppedBy, tally));
     else sayEnd(exit, [message, losses(tally)].filter(Boolean).join("; "));
+    if (exit === "limit" || exit === "api") await report(REPORT_MS);
     return exit;
   }
 }

@@ -15,6 +15,7 @@ export const command: Command = {
     "key is needed. Engine, model and batches are those of the run, which must be finished.",
   options: [
     OPTIONS.datasetName,
+    OPTIONS.store,
     OPTIONS.s3Bucket,
     OPTIONS.inputKey,
     OPTIONS.outputKey,

@@ -1,6 +1,6 @@
 /**
- * @module commands/services: what a run talks to, opened from settings and environment: the bucket, the
- * images, the engine; or the local profile. The AWS SDKs are loaded here and only where they are used.
+ * @module commands/services: what a run talks to, opened from settings and environment: the bucket or
+ * the folder, the images, the engine; or the local profile. The AWS SDKs are loaded here and only where they are used.
  */
 
 import type { Connection, ConnectOptions } from "../engine/engine.ts";
@@ -11,6 +11,8 @@ import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
 import { proxyVariables } from "../base/proxy.ts";
 import { shown } from "../base/text.ts";
+import { lazyStore } from "../store/lazy.ts";
+import type { S3Service } from "../store/s3.ts";
 import type { Store } from "../store/store.ts";
 
 /** What a run talks to. Disposing closes it. */
@@ -46,18 +48,20 @@ function givenKey(settings: Settings, env: Environment): string | undefined {
 }
 
 /**
- * S3 and the engine with its credentials; a fresh checkout without AWS and without a key gets a
- * folder and a local server.
+ * The store that was named and the engine with its credentials; a fresh checkout where neither a
+ * store nor a key is named gets a folder and a local server.
  *
  * @throws {RunError} `usage` naming whatever is missing
+ * @throws {StoreError} `denied` if this program may not use folders
  */
 export async function openServices(
   settings: Settings,
   env: Environment,
   needs: Needs,
 ): Promise<Services> {
-  const local = !needs.standalone && !settings.s3Bucket && givenKey(settings, env) === undefined;
-  return await (local ? openLocal : openAws)(settings, env, needs);
+  const named = settings.s3Bucket !== undefined || settings.folder !== undefined;
+  const local = !needs.standalone && !named && givenKey(settings, env) === undefined;
+  return await (local ? openLocal : openNamed)(settings, env, needs);
 }
 
 async function openLocal(settings: Settings, env: Environment, needs: Needs): Promise<Services> {
@@ -67,15 +71,19 @@ async function openLocal(settings: Settings, env: Environment, needs: Needs): Pr
   return await profile.openLocalProfile(settings, env, needs);
 }
 
-async function openAws(
+async function openNamed(
   settings: Settings,
   env: Environment,
   { asks, note, clock }: Needs,
 ): Promise<Services> {
-  if (!settings.s3Bucket) {
+  const { s3Bucket, folder } = settings;
+  if (s3Bucket === undefined && folder === undefined) {
     const because = givenKey(settings, env);
     const reason = because ? ` (${because} is set, so this is not the local profile)` : "";
-    throw new RunError("usage", `--s3-bucket (or S3_BUCKET) is required${reason}. Try --help.`);
+    throw new RunError(
+      "usage",
+      `--store or --s3-bucket (or S3_BUCKET) is required${reason}. Try --help.`,
+    );
   }
   refuseKeys(env);
   const endpoint = endpointOf(env);
@@ -85,15 +93,23 @@ async function openAws(
   const connection = asks
     ? await findEngine(settings.engine)!.connect({ env, readSecret, clock, note })
     : undefined;
-  const { openS3 } = await import("../store/s3.ts");
-  const profile = env.AWS_PROFILE || undefined;
-  const s3 = openS3({ endpoint, profile, proxy });
+  let s3: S3Service | undefined;
+  const openBuckets = async () => {
+    const { openS3 } = await import("../store/s3.ts");
+    return s3 ??= openS3({ endpoint, profile: env.AWS_PROFILE || undefined, proxy });
+  };
+  const bucket = (name: string) =>
+    s3?.bucket(name) ?? lazyStore(`s3://${name}`, async () => (await openBuckets()).bucket(name));
+  const store = s3Bucket === undefined
+    ? (await import("../store/folder.ts")).openFolder(folder!)
+    : (await openBuckets()).bucket(s3Bucket);
   return {
-    store: s3.bucket(settings.s3Bucket),
-    images: { bucket: (name) => s3.bucket(name) },
+    store,
+    // An image of a bucket lies in S3 wherever the store is; without one, AWS is never asked.
+    images: { local: store, bucket },
     connection,
     [Symbol.asyncDispose]: () => {
-      s3[Symbol.dispose]();
+      s3?.[Symbol.dispose]();
       return Promise.resolve();
     },
   };

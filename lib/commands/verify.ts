@@ -18,6 +18,7 @@ export const command: Command = {
     "every count against the rows. Only reads; needs no API key.",
   options: [
     OPTIONS.datasetName,
+    OPTIONS.store,
     OPTIONS.s3Bucket,
     OPTIONS.inputKey,
     OPTIONS.outputKey,

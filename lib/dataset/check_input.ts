@@ -5,7 +5,7 @@
 import { RunError } from "../base/errors.ts";
 import { escaped, quoted } from "../base/text.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
-import { type ImageSource, locateImage } from "./image_location.ts";
+import { IMAGE_PATH_FORMS, type ImageSource, locateImage, pathAdvice } from "./image_location.ts";
 import type { Input } from "./input.ts";
 
 /** Objects of a folder that are counted at most, for a message. */
@@ -65,14 +65,11 @@ export async function checkRows(
     for await (const { index, id, image_path } of input.read([[0, input.rows]])) {
       stop.throwIfAborted();
       if (!locateImage(image_path, images)) {
-        const expected = images.local
-          ? "s3://bucket/key or a path in the store"
-          : "s3://bucket/key";
         throw new RunError(
           "input",
-          `${url}, row ${index} (${escaped(id)}): image_path must be ${expected}: it is ${
+          `${url}, row ${index} (${escaped(id)}): image_path must be ${IMAGE_PATH_FORMS}: it is ${
             quoted(image_path)
-          }`,
+          }${pathAdvice(image_path)}`,
         );
       }
       rows.push({ index, id });

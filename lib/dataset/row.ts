@@ -16,7 +16,7 @@ export interface InputRow {
   readonly id: string;
   /** `train`, `val`, … as the input says it. */
   readonly split: string | null;
-  /** Where the image lies: `s3://bucket/key`, or in the local profile a key inside the store. */
+  /** Where the image lies: `s3://bucket/key`, or a key inside the store. */
   readonly image_path: string;
   /** The image's file name, as the input says it. */
   readonly image_filename: string | null;

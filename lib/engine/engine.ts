@@ -11,7 +11,7 @@ import type { Parsed } from "../base/json.ts";
 import type { Environment } from "../base/settings.ts";
 import type { FailureCode } from "../dataset/failure.ts";
 import type { Polygon } from "../dataset/row.ts";
-import type { MediaType } from "./media_type.ts";
+import type { MediaType } from "../image/media_type.ts";
 
 /** An image as it goes to an engine. */
 export interface ImageFile {
@@ -147,10 +147,12 @@ export interface Engine {
   readonly keyVariable: string | undefined;
   /** Whether a text holds what is clearly one of its keys: somebody gave it in the wrong place. */
   readonly looksLikeKey: (text: string) => boolean;
-  /** What it takes, of those that `engine/media_type.ts` recognises. */
+  /** What it takes, of those that `image/media_type.ts` recognises. */
   readonly mediaTypes: ReadonlySet<string>;
   /** The largest file it takes, bytes. */
   readonly maxBytes: number;
+  /** Whom a connection with these variables asks, as in {@linkcode Connection.server}. Reads no key. */
+  serverOf(env: Environment): string | undefined;
   /**
    * Gets ready to send. A heavy client (an SDK) is loaded here and not before.
    *

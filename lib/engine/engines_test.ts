@@ -3,7 +3,7 @@ import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { RunError } from "../base/errors.ts";
 import { isSafeName } from "../state/keys.ts";
 import { DEFAULT_ENGINE, ENGINE_ENVIRONMENT, ENGINE_NAMES, findEngine } from "./engines.ts";
-import { MEDIA_TYPES } from "./media_type.ts";
+import { MEDIA_TYPES } from "../image/media_type.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const ENGINES = ENGINE_NAMES.map((name) => findEngine(name)!);

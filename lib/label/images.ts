@@ -11,7 +11,7 @@ import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
-import { mediaType, otherType } from "../engine/media_type.ts";
+import { mediaType, otherType } from "../image/media_type.ts";
 
 /** A row's image, or why it can't be had. */
 export interface LoadedImage {

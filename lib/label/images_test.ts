@@ -6,7 +6,7 @@ import { Budget } from "../base/budget.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { ImageLoader } from "./images.ts";
 import { locateImage } from "../dataset/image_location.ts";
-import { MEDIA_TYPES } from "../engine/media_type.ts";
+import { MEDIA_TYPES } from "../image/media_type.ts";
 
 const ENGINE = { name: "an-engine", mediaTypes: new Set([MEDIA_TYPES.png]), maxBytes: 5_000 };
 

@@ -16,7 +16,7 @@ import type { Connection, Engine } from "../engine/engine.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
-import { bookBatches, findResult, finish } from "../state/finish.ts";
+import { bookBatches, findResult, finish, type FinishedRun } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
 import { readLedger, totalOf } from "../state/ledger.ts";
@@ -31,11 +31,13 @@ import { checkOutputName } from "../state/output_name.ts";
 import { whileLeased } from "../store/leased.ts";
 import { Patience } from "../store/patient.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
-import { planRun, rowsRedone } from "./batch_work.ts";
+import { planRun, rowsKept, rowsRedone } from "./batch_work.ts";
 import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { openLabeling } from "./labeling.ts";
 import { labelRow } from "./label_row.ts";
+import type { BatchWork } from "./open_batch.ts";
 import { workOnBatches } from "./pipeline.ts";
+import { withPulse } from "./pulse.ts";
 import type { Tally, Watcher } from "./tally.ts";
 
 /** What a run came to. */
@@ -52,6 +54,8 @@ export interface RunSummary {
   readonly seconds: number;
   /** Where the output is. */
   readonly outputUrl: string;
+  /** The run with its mark, where this process has set it. */
+  readonly finished?: FinishedRun;
   /** Nothing was left to do: the output lay there already. */
   readonly alreadyComplete: boolean;
 }
@@ -110,7 +114,7 @@ export async function run(given: Job): Promise<RunSummary> {
   await checkOutputName(store, outputKey, settings.datasetName, known);
 
   await using held = await holdDataset(job, keys, known === undefined);
-  const { leased, halt } = held;
+  const { leased } = held;
   const { manifest, resumed } = await settleManifest(leased, keys, wanted, start, {
     absent: !known && start !== "fresh",
     clock,
@@ -139,6 +143,38 @@ export async function run(given: Job): Promise<RunSummary> {
     const result = await findResult(store, keys, manifest, outputKey);
     if (result) return summary(result, true);
   }
+  const pulse = {
+    ...{ keys, manifest, done, held },
+    kept: rowsKept(done, retryFailed),
+    revising: work.some(({ revise }) => revise),
+    billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
+  };
+  const begun = {
+    ...{ keys, input, held, manifest, resumed, engine, checkpoints, done, work, summary },
+    billedBefore: pulse.billedBefore,
+  };
+  return await withPulse(job, pulse, (watcher) => labelAndFinish({ ...job, watcher }, begun));
+}
+
+/** A run whose work is known. */
+interface Begun extends Pick<Dataset, "keys" | "input" | "summary"> {
+  readonly held: Held;
+  readonly manifest: Manifest;
+  readonly resumed: boolean;
+  readonly engine: Engine;
+  readonly checkpoints: Checkpoints;
+  /** Footers of the finished batches; it grows. */
+  readonly done: Map<number, CheckpointFooter>;
+  readonly work: readonly BatchWork[];
+  /** Pages that the run was billed as far as its finished batches told. */
+  readonly billedBefore: number;
+}
+
+async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary> {
+  const { store, clock, tally, watcher, settings: { outputKey } } = job;
+  const { keys, input, held, manifest, resumed, engine, checkpoints, done, work } = begun;
+  const { billedBefore, summary } = begun;
+  const { leased, halt } = held;
   // Books that can't be kept are found before anything is paid.
   if (checkpoints.others.has(keys.ledger)) await readLedger(store, keys.ledger);
   // Rows that change make the mark untrue before they make the output so.
@@ -147,7 +183,7 @@ export async function run(given: Job): Promise<RunSummary> {
   try {
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, leased, keys, halt: halt.controller },
-      billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
+      billedBefore,
       ...{ done, rowsDone: (index) => checkpoints.rows(index) },
       async *sampleImages() {
         const ranges = spread(work.map(({ index }) => checkpoints.rowsOf(index)), IMAGES_TRIED);
@@ -240,7 +276,10 @@ export interface Dataset {
   /** The input object. */
   readonly info: ObjectInfo;
   /** What the job came to, from when the data set was opened. */
-  summary(totals: Pick<RunSummary, "counts" | "spent">, alreadyComplete?: boolean): RunSummary;
+  summary(
+    totals: Pick<RunSummary, "counts" | "spent" | "finished">,
+    alreadyComplete?: boolean,
+  ): RunSummary;
 }
 
 /** Opens the input. @throws {RunError} `input` if it is missing or unusable */
@@ -253,8 +292,8 @@ export async function openDataset({ settings, store, clock, tally, stop }: Job):
     keys: new CheckpointKeys(settings.checkpointPrefix, settings.datasetName),
     input,
     info,
-    summary: ({ counts, spent }, alreadyComplete = false) => ({
-      ...{ counts, spent, tally, alreadyComplete },
+    summary: ({ counts, spent, finished }, alreadyComplete = false) => ({
+      ...{ counts, spent, finished, tally, alreadyComplete },
       seconds: (clock.now() - started) / 1_000,
       pricePerPage: settings.pricePerPage,
       outputUrl: `${store.url}/${settings.outputKey}`,
@@ -293,7 +332,9 @@ export async function holdDataset(
     leased: job.patience.wrap(whileLeased(store, () => lease.check())),
     check: () => lease.check(),
     halt,
-    conditional: lease.held,
+    get conditional() {
+      return lease.held;
+    },
     async [Symbol.asyncDispose]() {
       halt[Symbol.dispose]();
       await lease[Symbol.asyncDispose]();

@@ -109,7 +109,7 @@ function rows(n: number): InputRow[] {
 
 /** Checkpoint objects that were written, besides those that every process keeps books in. */
 function written({ store }: Bench): string[] {
-  const books = /(lease|spending|ledger)\.json$|probe/;
+  const books = /(lease|spending|ledger|heartbeat)\.json$|probe/;
   return store.writes.filter((key) => !books.test(key))
     .map((key) => key.replace("checkpoints/demo/", ""));
 }

@@ -110,6 +110,7 @@ export async function openLabeling(
     ...{ settings, engine, store, key, note, clock, random },
     server: connection.server,
   });
+  tally.rate = pace.rate;
   const down = (since: number | undefined) => {
     tally.paused = since === undefined ? undefined : { what: "the API is down", since };
   };

@@ -55,6 +55,8 @@ export interface PaceOptions {
 export interface Pace extends AsyncDisposable {
   /** Hands out turns. */
   readonly limiter: Pick<Limiter, "turn">;
+  /** Requests per second that are allowed just now. */
+  readonly rate: () => number;
   /** Room for rows in progress. */
   readonly rows: Budget;
   /** Room for paid answers that are not stored yet. */
@@ -98,6 +100,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     save().catch(() => {}); // beside the requests; it is only advice
   };
   return {
+    rate: () => controller.rate,
     rows,
     unsaved,
     limiter: {

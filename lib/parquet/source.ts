@@ -35,14 +35,17 @@ const WINDOWS = 4;
  * Opens an object of a store. Nothing is requested yet. An object of up to {@linkcode WINDOW} bytes
  * costs one request in all; in a longer one small reads that lie close together share one. Every
  * request names the version in `info`, so bytes of two versions never mix.
+ *
+ * @param options.window Bytes that a request fetches at least. @default {@linkcode WINDOW}
  */
 export function openSource(
   store: Store,
   info: ObjectInfo,
-  options: { readonly signal?: AbortSignal } = {},
+  options: { readonly signal?: AbortSignal; readonly window?: number } = {},
 ): RandomAccess {
   const name = `${store.url}/${info.key}`;
   const { size } = info;
+  const { window: least = WINDOW } = options;
   const windows: { start: number; end: number; bytes: Promise<ArrayBuffer> }[] = [];
 
   const fetch = async (start: number, end: number): Promise<ArrayBuffer> => {
@@ -70,10 +73,10 @@ export function openSource(
       if (end <= start) return new ArrayBuffer(0);
       let window = windows.find((each) => each.start <= start && end <= each.end);
       if (window === undefined) {
-        if (end - start >= WINDOW) return fetch(start, end);
+        if (end - start >= least) return fetch(start, end);
         // Near the end of the object the window reaches back instead, so that none is short.
-        const at = Math.max(0, Math.min(start, size - WINDOW));
-        const until = Math.min(size, at + WINDOW);
+        const at = Math.max(0, Math.min(start, size - least));
+        const until = Math.min(size, at + least);
         const opened = { start: at, end: until, bytes: fetch(at, until) };
         // A failed window must not be served again.
         opened.bytes.catch(() => windows.splice(windows.indexOf(opened), 1));

@@ -199,6 +199,95 @@ export const leaseDocument = z.object({
 /** Who works on a data set. */
 export type LeaseDocument = z.infer<typeof leaseDocument>;
 
+/** A row that failed, as an example of its code. Texts are cut to what fits a line. */
+const failureExample = z.object({
+  code: z.string(),
+  /** Position in the input, from 0. */
+  row: count,
+  id: z.string(),
+  image_path: z.string(),
+  message: z.string(),
+});
+/** A row that failed, as an example of its code. */
+export type FailureExample = z.infer<typeof failureExample>;
+
+/**
+ * How far the process that holds the lease is, for whoever looks from outside. News, never truth: what
+ * is done, the checkpoints say, and who is at work, the lease. Times are of the process's own clock.
+ */
+export const heartbeat = z.object({
+  format: z.literal("pseudolabel-heartbeat/1"),
+  run_id: z.string(),
+  /** The process, as in its lease. */
+  holder: z.string(),
+  /** The process, for people. */
+  owner: z.string(),
+  /** Whether the lease is renewed: a store without conditional writes can't keep others off. */
+  leased: z.boolean(),
+  started_at: timestamp,
+  at: timestamp,
+  /** Seconds since `started_at`. */
+  elapsed_s: finite.nonnegative(),
+  /** Seconds in which no row was done and no page came back. */
+  quiet_s: finite.nonnegative(),
+  /** Rows of the data set. */
+  total: count,
+  /** Rows that were done when the process began, and stay as they are. */
+  done_before: count,
+  /** Rows done so far, those of batches that are not whole yet among them. */
+  counts: rowCounts,
+  /** Finished batches: which, as in `0-11,13`, and what their footers say together. */
+  finished: z.object({ batches: z.string(), counts: rowCounts }),
+  /** Whether rows of finished batches are made anew. */
+  revising: z.boolean(),
+  /** Rows per second over the last minute. */
+  rows_per_s: finite.nonnegative(),
+  /** Seconds left; null while that is unknown. */
+  eta_s: finite.nonnegative().nullable(),
+  /** Requests per second that are allowed just now; null where nothing is asked. */
+  rate: finite.positive().nullable(),
+  /** What the process did. */
+  requests: count,
+  throttled: count,
+  /** Of these, answered 429 within the last minute. */
+  throttled_lately: count,
+  retries: count,
+  in_flight: count,
+  answers_reused: count,
+  /** Pages that the process was billed, and the run as far as known. */
+  pages_billed: count,
+  pages_billed_run: count,
+  /** US dollars. */
+  price_per_page: finite.nonnegative(),
+  /** Pages that the run may be billed at most, and the option that says so; null for no limit. */
+  max_pages: count.nullable(),
+  limit: z.string().nullable(),
+  max_failure_rate: finite,
+  /** Why no request starts just now, and for how many seconds. */
+  paused: z.object({ what: z.string(), for_s: finite.nonnegative() }).nullable(),
+  /** Whether it was asked to stop. */
+  stopping: z.boolean(),
+  /** A few of the rows that failed, of each code. */
+  failures: z.array(failureExample),
+  /** How it went so far, thinned out the longer it takes; counts are since the process began. */
+  history: z.array(z.object({
+    elapsed_s: finite.nonnegative(),
+    requests: count,
+    throttled: count,
+    rate: finite.positive().nullable(),
+  })).optional(),
+  /** Images whose request took longest, the slowest first. */
+  slowest: z.array(z.object({
+    /** Of the image, lower-case hex. */
+    sha256: z.string(),
+    seconds: finite.nonnegative(),
+  })).optional(),
+  /** How the process ended; null while it goes on, and for ever where it was killed. */
+  ended: z.object({ exit: count, reason: z.string() }).nullable(),
+});
+/** How far the process is that holds the lease. */
+export type HeartbeatDocument = z.infer<typeof heartbeat>;
+
 /** Who is asking for an image just now. */
 export const claimDocument = z.object({
   format: z.literal("pseudolabel-claim/1"),
@@ -236,3 +325,155 @@ export const learntRate: Schema<LearntRate & { readonly server?: string }> = z.o
   latency_ms: finite.positive().nullable(),
   at: finite,
 });
+
+/** Counts by range; an end of null is open. */
+const binned = z.object({
+  /** One more than counts, growing. */
+  edges: z.array(finite.nullable()),
+  counts: z.array(count),
+  /** How many had no value. */
+  unknown: count,
+});
+/** Counts by range. */
+export type Binned = z.infer<typeof binned>;
+
+const reportPage = z.object({
+  /** Position in the output, from 0. */
+  row: count,
+  id: z.string(),
+  status: z.enum(["ok", "empty", "failed"]),
+  words: count,
+  /** 0 to 1. */
+  confidence: finite.nullable(),
+  attempts: count,
+});
+/** A page that a report names. */
+export type ReportPage = z.infer<typeof reportPage>;
+
+/** What a data set's labels look like, in figures; for programs what `report.html` is for people. */
+export const reportDocument = z.object({
+  format: z.literal("pseudolabel-report/1"),
+  dataset: z.string(),
+  made_at: timestamp,
+  made_by: z.string(),
+  /** Whether all rows are in it, or those of the batches that are finished. */
+  complete: z.boolean(),
+  run: z.object({
+    run_id: z.string(),
+    engine: z.string(),
+    model: z.string(),
+    created_at: timestamp,
+    finished_at: timestamp.nullable(),
+    batch_job_id: z.string().nullable(),
+  }),
+  /** URLs. */
+  input: z.string(),
+  output: z.string(),
+  rows: z.object({
+    /** Of the input. */
+    total: count,
+    /** In this report. */
+    done: count,
+    ok: count,
+    empty: count,
+    failed: count,
+    size_mismatches: count,
+  }),
+  /** Failed rows by code, the most first, with the first few of each. */
+  failures: z.array(z.object({
+    code: z.string(),
+    count,
+    examples: z.array(z.object({ row: count, id: z.string(), message: z.string() })),
+  })),
+  cost: z.object({
+    pages_billed: count,
+    /** US dollars. */
+    price_per_page: finite.nonnegative(),
+    dollars: finite.nonnegative(),
+    answers_reused: count,
+    failed_attempts: count,
+  }),
+  words: z.object({
+    total: count,
+    /** With a character that the API could not name. */
+    unknown: count,
+    outside_page: count,
+    /** Below 0.8. */
+    low_confidence: count,
+    confidence: binned,
+    /** Pixels. */
+    height: binned,
+  }),
+  pages: z.object({
+    confidence: binned,
+    words: binned,
+    /** Share of a page that lies in boxes. */
+    coverage: binned,
+    /** Medians of pages with words. */
+    usual: z.object({
+      confidence: finite.nullable(),
+      words: finite.nullable(),
+      coverage: finite,
+      span: finite,
+    }),
+    /** By the requests that they took. */
+    attempts: z.record(z.string(), count),
+  }),
+  time: z.object({
+    /** Where the first bucket begins. */
+    from: timestamp,
+    bucket_s: finite.positive(),
+    /** Answers by bucket. */
+    answered: z.array(count),
+    /** Answers from before the run. */
+    before: count,
+    /** Requests a second that the API documents. */
+    documented_rate: finite.positive().nullable(),
+    /** The latest process, by step of time; null where it left no heartbeat. */
+    process: z.object({
+      from: timestamp,
+      bucket_s: finite.positive(),
+      /** A second. */
+      requests: z.array(finite.nonnegative()),
+      /** A second; answered 429. */
+      throttled: z.array(finite.nonnegative()),
+      /** Requests a second that were allowed. */
+      rate: z.array(finite.positive().nullable()),
+    }).nullable(),
+  }),
+  /** The most doubtful pages, worst first. */
+  doubtful: z.array(reportPage.extend({ score: finite, reasons: z.array(z.string()) })),
+  least_confident: z.array(reportPage),
+  most_tried: z.array(reportPage),
+  /** Pages whose request took longest, by this process's clock; empty where that is not known. */
+  slowest: z.array(reportPage.extend({ seconds: finite.nonnegative() })),
+});
+/** What a data set's labels look like. */
+export type ReportDocument = z.infer<typeof reportDocument>;
+
+const reviewMark = z.object({
+  /** `id` of the row. */
+  id: z.string(),
+  /** Position in the output when it was marked, from 0. */
+  row: count,
+  /** What is said of the page's labels. */
+  verdict: z.literal("wrong"),
+  /** In words; may be empty. */
+  note: z.string(),
+  /** Who says so. */
+  by: z.string(),
+  at: timestamp,
+  /** The image that was looked at, lower-case hex; null where it was never read. */
+  image_sha256: z.string().nullable(),
+});
+/** What a reviewer says of a page. */
+export type ReviewMark = z.infer<typeof reviewMark>;
+
+/** What reviewers say of a data set's pages, at most one mark a page. */
+export const reviews = z.object({
+  format: z.literal("pseudolabel-reviews/1"),
+  dataset: z.string(),
+  marks: z.array(reviewMark),
+});
+/** What reviewers say of a data set's pages. */
+export type ReviewsDocument = z.infer<typeof reviews>;

@@ -73,11 +73,21 @@ export function meetingKey(engine: string, model: string): string {
   return `claims/${engine}/${model}/meeting.json`;
 }
 
+/** Key of what people look at, `report.html` and the like; nothing else reads it. */
+export function reportKey(dataset: string, name: string): string {
+  return `reports/${dataset}/${name}`;
+}
+
+/** Key of what reviewers have marked in a data set. */
+export function reviewsKey(dataset: string): string {
+  return `reviews/${dataset}/marks.json`;
+}
+
 /** Below these lie what was paid for and what was learnt, of all data sets together. */
 const SHARED = ["responses/", "rates/", "claims/"];
 /** What a data set keeps below `{prefix}{dataset}/`, see {@linkcode CheckpointKeys}. */
 const STATE =
-  /^(manifest|result|lease|ledger|spending)\.json$|^batch_\d{6,}\.parquet$|^set_aside\//;
+  /^(manifest|result|lease|ledger|spending|heartbeat)\.json$|^batch_\d{6,}\.parquet$|^set_aside\//;
 
 /**
  * What of all data sets an object of that name, or a prefix, is or would be among; `undefined` if of
@@ -97,6 +107,9 @@ export function sharedBy(key: string): string | undefined {
 export function reservedFor(key: string, prefix: string, dataset: string): string | undefined {
   const shared = sharedBy(key);
   if (shared) return shared;
+  for (const own of [reportKey(dataset, ""), reviewsKey(dataset).replace(/[^/]*$/, "")]) {
+    if (key.startsWith(own)) return `below ${own}, where reports and reviews of the data set lie`;
+  }
   if (!key.startsWith(prefix)) return undefined;
   const [name, ...rest] = key.slice(prefix.length).split("/");
   if (name !== dataset && !STATE.test(rest.join("/"))) return undefined;
@@ -117,6 +130,8 @@ export class CheckpointKeys {
   readonly ledger: string;
   /** What the run has spent at most. */
   readonly spending: string;
+  /** How far the process is that works on the data set. */
+  readonly heartbeat: string;
 
   /** Below it each data set has a folder of its own: empty, or ends with a slash. */
   readonly prefix: string;
@@ -130,6 +145,7 @@ export class CheckpointKeys {
     this.lease = `${this.root}lease.json`;
     this.ledger = `${this.root}ledger.json`;
     this.spending = `${this.root}spending.json`;
+    this.heartbeat = `${this.root}heartbeat.json`;
   }
 
   /** Key of batch `index`, from 0; six digits, more if need be. */

@@ -30,15 +30,14 @@ Deno.test("CheckpointKeys.batchIndex() undoes batch() and knows no other key", (
   ) assert.equal(keys.batchIndex(key), undefined, key);
 });
 
-Deno.test("parseImagePath() takes s3:// paths literally, and bare paths only where allowed", () => {
-  const at = (path: string, bare = false) => parseImagePath(path, bare);
+Deno.test("parseImagePath() takes s3:// paths and keys of the store literally, nothing else", () => {
+  const at = parseImagePath;
   assert.deepEqual(at("s3://my-bucket/a/b c%20d.jpg"), {
     bucket: "my-bucket",
     key: "a/b c%20d.jpg",
   });
-  assert.deepEqual(at("images/a.jpg", true), { bucket: null, key: "images/a.jpg" });
+  assert.deepEqual(at("images/a b%20.jpg"), { bucket: null, key: "images/a b%20.jpg" });
   const bad = [
-    "images/a.jpg",
     "s3://b",
     "s3://bucket",
     "s3://bucket/",
@@ -46,8 +45,8 @@ Deno.test("parseImagePath() takes s3:// paths literally, and bare paths only whe
     "gs://bucket/k",
   ];
   for (const path of bad) assert.equal(at(path), undefined, path);
-  for (const path of ["../x", "/etc/passwd", "a//b", "", "https://x/y"]) {
-    assert.equal(at(path, true), undefined, path);
+  for (const path of ["../x", "/etc/passwd", "a//b", "", "https://x/y", "file:///x"]) {
+    assert.equal(at(path), undefined, path);
   }
 });
 

@@ -26,7 +26,11 @@ import { pathToFileURL } from "node:url";
  * @param path Absolute, or relative to the working directory
  */
 export function openFolder(path: string): Store {
-  return new FolderStore(resolve(path));
+  try {
+    return new FolderStore(resolve(path));
+  } catch (error) {
+    throw toFolderError(error, "open", path);
+  }
 }
 
 class FolderStore implements Store {
@@ -142,21 +146,25 @@ class FolderStore implements Store {
     });
   }
 
-  /** Every key below a folder, or its folders with a slash; `parent` is empty or ends with one. */
+  /**
+   * Every key below a folder, or its folders with a slash, in the order of S3; `parent` is empty or
+   * ends with a slash. The names of one folder are held, never those of all.
+   */
   async *#keys(parent: string, deep: boolean): AsyncGenerator<string> {
-    let entries;
+    const names: string[] = [];
     try {
-      entries = await Array.fromAsync(Deno.readDir(`${this.#root}/${parent}`));
+      for await (const { name, isDirectory } of Deno.readDir(`${this.#root}/${parent}`)) {
+        if (parent === "" && name === TEMPORARY) continue;
+        names.push(isDirectory ? `${name}/` : name);
+      }
     } catch (error) {
       const gone = toFolderError(error, "list", `${this.url}/${parent}`);
       if (gone instanceof StoreError && gone.kind === "not_found") return;
       throw gone;
     }
-    for (const entry of entries) {
-      if (parent === "" && entry.name === TEMPORARY) continue;
-      if (entry.isDirectory && !deep) yield `${parent}${entry.name}/`;
-      else if (entry.isDirectory) yield* this.#keys(`${parent}${entry.name}/`, deep);
-      else yield parent + entry.name;
+    for (const name of names.sort()) {
+      if (deep && name.endsWith("/")) yield* this.#keys(parent + name, deep);
+      else yield parent + name;
     }
   }
 
@@ -267,6 +275,8 @@ function keyPath(root: string, key: string): string | undefined {
   const segments = key.split("/");
   if (segments.some((s) => s === "" || s === "." || s === "..") || key.includes("\0")) return;
   if (segments[0] === TEMPORARY) return;
+  // There `a\..\b` and `c:x` would leave the folder.
+  if (Deno.build.os === "windows" && /[\\:]/.test(key)) return;
   return `${root}/${key}`;
 }
 
@@ -276,8 +286,10 @@ interface HashMemory {
   readonly known: Map<string, { readonly mark: string; readonly etag: string }>;
 }
 
-/** Shorter files are hashed each time, so that the memory stays small. */
+/** Shorter files are hashed each time. */
 const REMEMBER_FROM = 1024 * 1024;
+/** Files that are remembered at most, the latest ones, so that the memory stays small. */
+const REMEMBERED = 1_000;
 
 /** SHA-256 of an open file's bytes, lower-case hex. Leaves its position at the end. */
 async function hashFile(
@@ -296,7 +308,10 @@ async function hashFile(
     hash.update(buffer.subarray(0, n));
   }
   const etag = hash.digest("hex");
-  if (size >= REMEMBER_FROM) memory.known.set(path, { mark, etag });
+  if (size >= REMEMBER_FROM) {
+    memory.known.set(path, { mark, etag });
+    if (memory.known.size > REMEMBERED) memory.known.delete(memory.known.keys().next().value!);
+  }
   return { size, etag };
 }
 
@@ -325,6 +340,14 @@ async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
 /** Translates an error of the file system; a {@linkcode StoreError} passes unchanged. */
 function toFolderError(error: unknown, verb: string, url: string): unknown {
   if (error instanceof StoreError || !(error instanceof Error)) return error;
+  if (error instanceof Deno.errors.NotCapable) {
+    return new StoreError(
+      "denied",
+      `Cannot ${verb} ${url}: this program may not (one built for a container uses no files at all, ` +
+        "only S3; none writes over itself): name another place, or use another build",
+      { cause: error },
+    );
+  }
   const code = (error as { code?: string }).code;
   const kind = KINDS[code ?? ""];
   if (kind === undefined && code === undefined) return error;

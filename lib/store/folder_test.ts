@@ -22,6 +22,14 @@ Deno.test("openFolder() keeps the contract of a store", async (t) => {
   );
 });
 
+Deno.test("openFolder() lists in the order of S3, whatever the order of the disk", async () => {
+  await using it = await open();
+  const keys = ["a", "a-b/c", "a.b", "aa/b", "aa/c/d", "b"];
+  for (const key of keys.toReversed()) await it.store.write(key, text(key));
+  const listed = await Array.fromAsync(it.store.list(""));
+  assert.deepEqual(listed.map(({ key }) => key), keys);
+});
+
 Deno.test("openFolder() reads files that others put there, and names them as file URLs", async () => {
   await using it = await open();
   await Deno.mkdir(`${it.path}/in`, { recursive: true });

@@ -1,5 +1,5 @@
 /**
- * @module engine/media_type: what a file is by its content; names and stored media types lie too
+ * @module image/media_type: what a file is by its content; names and stored media types lie too
  * often. Which types are taken is each engine's matter.
  */
 
