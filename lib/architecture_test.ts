@@ -13,6 +13,7 @@ const ROOMS = [
   "image",
   "parquet",
   "store",
+  "geometry",
   "base",
 ];
 /** Rooms that do not know each other although they stand side by side. */
