@@ -21,7 +21,16 @@ const WITHOUT: ReadonlySet<string> = new Set([
   "metadata.engine",
   "metadata.input_metadata",
 ]);
-const COLUMNS = ["id", "image_path", "width", "height", "polygons", "texts", "metadata"] as const;
+const COLUMNS = [
+  "id",
+  "split",
+  "image_path",
+  "width",
+  "height",
+  "polygons",
+  "texts",
+  "metadata",
+] as const;
 
 /** One page of the output. */
 export interface ScannedRow {
@@ -29,6 +38,8 @@ export interface ScannedRow {
   readonly index: number;
   /** Its id. */
   readonly id: string;
+  /** What its input row says it is for, as in `train`. */
+  readonly split: string | null;
   /** Where its image lies. */
   readonly imagePath: string;
   /** From the input, or from the answer where the input has none; pixels, null where unknown. */
@@ -92,7 +103,7 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
         checkGroups(source.name, metadata, columns);
         for await (const batch of readBatches(file, columns, ranges, BATCH)) {
           const column = (name: string) => batch.values.get(name) ?? [];
-          const [ids, paths, texts] = [column("id"), column("image_path"), column("texts")];
+          const [ids, splits, paths, texts] = ["id", "split", "image_path", "texts"].map(column);
           const [widths, heights, polygons] = ["width", "height", "polygons"].map(column);
           const rest = column("metadata") as RowMetadata[];
           for (let at = 0; at < batch.count; at++) {
@@ -100,6 +111,7 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
             yield {
               index: batch.start + at,
               id: ids[at] as string ?? "",
+              split: splits[at] as string ?? null,
               imagePath: paths[at] as string ?? "",
               width: whole(widths[at]),
               height: whole(heights[at]),
