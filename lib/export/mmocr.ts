@@ -5,7 +5,7 @@
 
 import { boundingBox } from "../geometry/polygon.ts";
 import { Charset } from "./charset.ts";
-import type { Format } from "./format.ts";
+import { type Format, onOneLine } from "./format.ts";
 import { ListFile, PerSplit } from "./list_file.ts";
 
 /** Detection: `textdet_{split}.json` (`OCRDataset`, `TextDetDataset`). */
@@ -64,6 +64,8 @@ export const mmocrRec: Format = {
   emptyPages: false,
   granularity: "word",
   imageFile: (split, file) => `textrecog_imgs/${split}/${file}`,
+  // A line break would be a line of the dictionary.
+  carry: (text) => ({ text: onOneLine(text).trim() }),
   open({ files }) {
     const charset = new Charset();
     const meta = { dataset_type: "TextRecogDataset", task_name: "textrecog" };

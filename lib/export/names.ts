@@ -22,7 +22,9 @@ export class PageNames {
   next(id: string, index: number): string {
     const plain = id.normalize("NFKD").replace(/[^A-Za-z0-9._-]+/g, "_")
       .replace(/^[._-]+|[._-]+$/g, "").slice(0, LONGEST).replace(/[._-]+$/, "");
-    if (plain === id && !TAKEN.test(id) && this.#seen.add(id.toLowerCase())) return id;
+    if (plain === id && plain !== "" && !TAKEN.test(id) && this.#seen.add(id.toLowerCase())) {
+      return id;
+    }
     const base = plain === "" || TAKEN.test(plain) ? "page" : plain;
     for (let tries = 0;; tries++) {
       const name = `${base}-${index}${"x".repeat(tries)}`;

@@ -156,14 +156,14 @@ function judge(
 ): Sorted {
   const doubt = (): string | undefined => {
     if (text.trim() === "") return "empty_text";
-    if (text.includes("\ufffd")) return "unreadable_text";
+    if (text.includes("\ufffd") || !text.isWellFormed()) return "unreadable_text";
     if (minConfidence > 0 && confidence === null) return "no_confidence";
     if (minConfidence > 0 && confidence! < minConfidence) return "low_confidence";
     if (textHeight(quad) < minHeight || area(quad) < minArea) return "too_small";
     if (charset && ![...text].every((c) => charset.has(c))) return "outside_charset";
     return undefined;
   };
-  return { text, confidence, quad, doubt: doubt() };
+  return { text: text.toWellFormed(), confidence, quad, doubt: doubt() };
 }
 
 /** Why a text can't be learnt as a whole. */

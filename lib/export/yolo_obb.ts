@@ -34,13 +34,8 @@ export const yoloObb: Format = {
         const test = there.has("test") ? "test: images/test\n" : "";
         const paths = `train: images/${train ?? "train"}\nval: images/${val ?? "train"}\n${test}`;
         await files.write("data.yaml", `path: .\n${paths}names:\n  0: text\n`);
-        const notes = ["Point no other program at images/: YOLO rewrites JPEGs that end oddly."];
-        if (val !== "val") {
-          notes.push(
-            `There are no pages for validation: data.yaml names ${val ?? "train"} for it.`,
-          );
-        }
-        return notes;
+        if (val === "val") return [];
+        return [`There are no pages for validation: data.yaml names ${val ?? "train"} for it.`];
       },
     };
   },
