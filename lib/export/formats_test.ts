@@ -289,6 +289,16 @@ Deno.test("icdar: texts keep their commas; line breaks become blanks; there is n
   assert.equal(files.get("train_gts/gt_p.txt"), "10,10,70,10,70,30,10,30,1,234, 5\n");
 });
 
+Deno.test("a text of line separators alone is no label of an empty line", () => {
+  for (const name of ["paddleocr-rec", "mmocr-rec", "easyocr", "icdar", "alto"]) {
+    const format = FORMATS.find((format) => format.name === name)!;
+    const { kept } = sortWords([word("\u2028\u0085", 0)], 800, 1_000, {
+      ...{ format, granularity: "word", whenIgnored: "drop-word" },
+    });
+    assert.equal(kept, 0, name);
+  }
+});
+
 Deno.test("easyocr: nothing is quoted, and texts that are numbers alone are said", async () => {
   const { files, notes } = await written("easyocr", [word('1,2"', 0)]);
   assert.equal(files.get("train/labels.csv"), 'filename,words\np_0.png,1,2"\n');

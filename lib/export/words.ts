@@ -170,7 +170,9 @@ function judge(
 function judgeEntry(text: string, { format, maxLength }: WordOptions): string | undefined {
   if (maxLength !== undefined && [...text].length > maxLength) return "too_long";
   const carried = format.texts ? format.carry?.(text) : undefined;
-  return carried && "lost" in carried ? carried.lost : undefined;
+  if (carried && "lost" in carried) return carried.lost;
+  // Line separators alone are a text until a format puts them on one line.
+  return carried?.text.trim() === "" ? "empty_text" : undefined;
 }
 
 function entryOf(members: readonly Sorted[], width: number, height: number): Entry {
