@@ -276,6 +276,8 @@ export const READERS: Readonly<Record<string, (all: ExportFiles) => ReadPages>> 
         ];
       }),
     ),
+  // Parquet is no text: its test stands by itself (lib/export/hf_test.ts)
+  hf: () => new Map(),
   // hocr-spec 1.2
   hocr: (all) =>
     new Map(

@@ -278,9 +278,10 @@ async function copy(
   if (UNREADABLE.includes(type)) return { lost: "image_type" };
   const put = async (bytes: Uint8Array<ArrayBuffer>, extension: string, how: string) => {
     const image = format.imageFile(page.split, `${page.name}.${extension}`);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    if (format.embeds) return { file: { image, sha256, picture: bytes }, how: `${how}_inside` };
     const there = present(image);
     if (!there) await files.write(image, bytes);
-    const sha256 = createHash("sha256").update(bytes).digest("hex");
     return { file: { image, sha256 }, how: there ? `${how}_before` : how };
   };
   if (orientation === 1) return await put(picture.bytes, extension, "copied");
@@ -292,7 +293,7 @@ async function copy(
 }
 
 interface Copied {
-  readonly file: Pick<ExportPage, "image" | "sha256">;
+  readonly file: Pick<ExportPage, "image" | "sha256" | "picture">;
   /** What was done. */
   readonly how: string;
 }

@@ -52,6 +52,8 @@ export interface Format {
    * folders that it derives from the labels', or rewrites what it finds.
    */
   readonly namesPaths?: boolean;
+  /** Whether its files hold the pictures themselves, so that none lies beside them. */
+  readonly embeds?: boolean;
   /** Whether it carries texts; of one that doesn't no text is too odd. */
   readonly texts: boolean;
   /** Whether it can say that a word is there and not to be learnt. */

@@ -9,6 +9,7 @@ import { doctrDet, doctrOcr, doctrRec } from "./doctr.ts";
 import { easyocr } from "./easyocr.ts";
 import type { Format } from "./format.ts";
 import { funsd } from "./funsd.ts";
+import { hf } from "./hf.ts";
 import { hocr } from "./hocr.ts";
 import { icdar } from "./icdar.ts";
 import { labelStudio } from "./label_studio.ts";
@@ -35,6 +36,7 @@ export const FORMATS: readonly Format[] = [
   alto,
   pageXml,
   hocr,
+  hf,
   easyocr,
   csv,
   jsonl,

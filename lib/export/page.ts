@@ -42,6 +42,8 @@ export interface ExportPage {
   readonly split: SplitName;
   /** Where the picture is to be found, as the format's files name it. */
   readonly image: string;
+  /** The picture's file itself, for formats that embed it. */
+  readonly picture?: Uint8Array<ArrayBuffer>;
   /** SHA-256 of that picture's file, lower-case hex; absent where nobody has read it. */
   readonly sha256?: string;
   /** The upright picture's size in pixels. */
