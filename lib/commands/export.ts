@@ -39,23 +39,23 @@ export const command: Command = {
   flags: Object.values(FLAGS),
   async run(values: OptionValues, context: Context): Promise<ExitName> {
     const settings = readSettings(values);
-    const asked = readExportOptions(values, settings.datasetName);
     const [{ openServices }, { openOutput }, { openSource }, { watchRows }] = await Promise.all([
       import("./services.ts"),
       import("../dataset/output_scan.ts"),
       import("../parquet/source.ts"),
       import("../cli/watch_rows.ts"),
     ]);
-    const [charset, filter] = [
-      asked.charsetFile === undefined ? undefined : await readCharsetFile(asked.charsetFile),
-      asked.filterFile === undefined ? undefined : await readFilterFile(asked.filterFile),
-    ];
     await using services = await openServices(settings, values.env, {
       asks: false,
       standalone: context.standalone,
       note: () => {},
       clock: systemClock,
     });
+    const asked = readExportOptions(values, settings.datasetName);
+    const [charset, filter] = [
+      asked.charsetFile === undefined ? undefined : await readCharsetFile(asked.charsetFile),
+      asked.filterFile === undefined ? undefined : await readFilterFile(asked.filterFile),
+    ];
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const { store } = services;
     const { outputKey, datasetName } = settings;

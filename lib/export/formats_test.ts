@@ -268,7 +268,7 @@ Deno.test("paddleocr-rec: texts longer than the trainer's usual limit are said",
   assert.match(notes[0], /^1 texts have more than 25 characters/);
 });
 
-Deno.test("doctr-rec: a text with a blank in it is lost, as training would stop", async () => {
+Deno.test("doctr-rec: a text with a blank in it is lost, as training would stop", () => {
   const format = FORMATS.find(({ name }) => name === "doctr-rec")!;
   const { dropped, kept } = sortWords([word("x y", 0), word(" z ", 1)], 800, 1_000, {
     ...{ format, granularity: "word", whenIgnored: "drop-word" },
