@@ -121,11 +121,15 @@ export const FLAGS = {
 
 /** What was asked for, but for what lies in files. */
 export interface Asked {
+  /** What decides on the words and the files. */
   readonly options: Omit<ExportOptions, "charset">;
   /** Options as they were given, for the export's own record. */
   readonly given: Readonly<Record<string, string>>;
+  /** A folder, `s3://bucket/prefix`, `-` or `store`. */
   readonly out: string;
+  /** The dictionary that `--charset` names. */
   readonly charsetFile?: string;
+  /** What `--filter` names. */
   readonly filterFile?: string;
 }
 

@@ -13,8 +13,11 @@ const TALL = 1.5;
 
 /** Where crops come from. */
 export interface CropPlace {
+  /** Whose entries are cut out. */
   readonly page: ExportPage;
+  /** Which says where crops go and whether they are turned. */
   readonly format: Format;
+  /** The page's picture. */
   readonly picture: Picture;
 }
 

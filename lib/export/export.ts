@@ -34,21 +34,27 @@ export type ImageMode = "copy" | "paths";
 
 /** What is exported, and how. */
 export interface ExportOptions extends Omit<WordOptions, "format"> {
+  /** What it is written as. */
   readonly format: Format;
+  /** What the data set is called. */
   readonly dataset: string;
   /** Rows that ended so. */
   readonly status: readonly RowStatus[];
   /** Rows that belong to these parts of the data set by what they say; all where absent. */
   readonly splits?: readonly string[];
+  /** What pages are for. */
   readonly split: SplitOptions;
   /** Least confidence of a page, 0 to 1; with it a page without one is left out. */
   readonly minPageConfidence?: number;
+  /** Which pages count by what reviewers say; all where absent. */
   readonly marks?: "exclude-wrong" | "only-reviewed";
+  /** Where the pictures of pages are. */
   readonly images: ImageMode;
   /** Whether the sizes that the engine gave are believed, so that no picture is read. */
   readonly unread: boolean;
   /** In which frame the engine reads pictures whose shape doesn't tell. */
   readonly frame?: Exclude<Frame, "unknown">;
+  /** What pictures of words are written as. */
   readonly cropType: "png" | "jpg";
   /** Whether crops are turned where the format's trainer turns them. */
   readonly turn: boolean;
@@ -56,6 +62,7 @@ export interface ExportOptions extends Omit<WordOptions, "format"> {
 
 /** What an export works with. */
 export interface ExportJob {
+  /** What is exported, and how. */
   readonly options: ExportOptions;
   /** All rows, in order. */
   readonly rows: AsyncIterable<ScannedRow>;
@@ -63,18 +70,23 @@ export interface ExportJob {
   readonly total: number;
   /** Marks of reviewers, by id. */
   readonly marks: ReadonlyMap<string, ReviewMark>;
+  /** Where pictures lie. */
   readonly source: ImageSource;
+  /** Where the files go; ended or given up here. */
   readonly files: FileSink;
   /** Files that an interrupted export of the same has left, which need not be written again. */
   readonly present: (name: string) => boolean;
   /** Bytes of pictures in memory at once. */
   readonly memory: number;
+  /** Ends it. */
   readonly signal: AbortSignal;
+  /** Told of each row that is through. */
   readonly onProgress: (rows: number, total: number) => void;
 }
 
 /** What an export came to. */
 export interface Exported {
+  /** What became of everything. */
   readonly books: Books;
   /** What the user should know: sentences. */
   readonly notes: readonly string[];

@@ -117,7 +117,7 @@ export class PrintedFile implements FileSink {
   #name: string | undefined;
   #pending = "";
 
-  /** @param print Takes the text, piece by piece. */
+  /** Prints nothing yet. @param print Takes the text, piece by piece. */
   constructor(print: (text: string) => void) {
     this.#print = print;
   }

@@ -15,6 +15,7 @@ export interface Stored extends Size {
 
 /** Words on the upright picture. */
 export interface Upright extends Size {
+  /** Of each word its points, pixels of the upright picture. */
   readonly polygons: readonly Points[];
 }
 

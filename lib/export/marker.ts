@@ -20,6 +20,7 @@ const BEGUN = "export-begun.json";
 
 /** A place that an export goes to. */
 export interface ExportPlace {
+  /** Where it is. */
   readonly store: Store;
   /** Empty, or ends with a slash. */
   readonly prefix: string;
@@ -27,9 +28,11 @@ export interface ExportPlace {
 
 /** What is exported, and how: whatever decides on a byte of it. */
 export interface ExportIdentity {
+  /** The data set's name. */
   readonly dataset: string;
   /** The output that is exported. */
   readonly labels: ExportDocument["labels"];
+  /** The format's name. */
   readonly format: string;
   /** Options as they were given, by name. */
   readonly options: Readonly<Record<string, string>>;

@@ -21,11 +21,13 @@ const QUALITY = 95;
 
 /** Why a picture can't be had, as the loss report says it. */
 export interface PictureLost {
+  /** A name such as `image_missing`. */
   readonly lost: string;
 }
 
 /** What a picture's file says of it. */
 export interface PictureHead {
+  /** Type, size, orientation. */
   readonly header: ImageHeader;
 }
 
@@ -45,7 +47,7 @@ export class Pictures {
   #decoder: Promise<JpegDecoder> | undefined;
   #encoder: Promise<JpegEncoder> | undefined;
 
-  /** @param memory Bytes of files that are held at once, and of pictures that are decoded. */
+  /** Reads nothing yet. @param memory Bytes of files that are held at once, and of pictures that are decoded. */
   constructor(source: ImageSource, memory: number, signal: AbortSignal) {
     [this.#source, this.#signal] = [source, signal];
     [this.#files, this.#decoding] = [new Budget(memory), new Budget(memory)];

@@ -34,23 +34,33 @@ export interface WordFilter {
 
 /** How words become entries. */
 export interface WordOptions extends WordFilter {
+  /** What it can carry. */
   readonly format: Pick<Format, "texts" | "ignores" | "pictures" | "carry">;
+  /** What becomes an entry. */
   readonly granularity: Granularity;
+  /** What happens to words that are not learnt from, where the format has no mark for them. */
   readonly whenIgnored: WhenIgnored;
 }
 
 /** A word as it was read, in pixels of the upright picture. */
 export interface ReadWord {
+  /** As the engine gave it. */
   readonly text: string;
+  /** 0 to 1; null where the engine gave none. */
   readonly confidence: number | null;
+  /** Should be four; whatever they are. */
   readonly points: Points;
 }
 
 /** What became of the words of a page. */
 export interface SortedWords {
+  /** What is written, in the order of reading. */
   readonly entries: readonly Entry[];
+  /** Words that are written as not to be learnt from, by reason. */
   readonly ignored: Counts;
+  /** Words that are not written, by reason. */
   readonly dropped: Counts;
+  /** Words that are written otherwise than they were read, by what was done. */
   readonly changed: Counts;
   /** Words that are learnt from. */
   readonly kept: number;

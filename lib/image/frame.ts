@@ -8,7 +8,9 @@ import { swapsSides } from "./upright.ts";
 
 /** A size in pixels. */
 export interface Size {
+  /** Along the lines of pixels. */
   readonly width: number;
+  /** Across them. */
   readonly height: number;
 }
 
