@@ -18,7 +18,7 @@ export const alto: Format = {
         ? `<TextBlock ID="block_0" ${place(box)}>\n${entries.map(line).join("\n")}\n</TextBlock>`
         : "";
       const text = `<?xml version="1.0" encoding="UTF-8"?>
-<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:schemaLocation="http://www.loc.gov/standards/alto/ns-v4# http://www.loc.gov/standards/alto/v4/alto-4-4.xsd">
+<alto xmlns="http://www.loc.gov/standards/alto/ns-v4#">
 <Description><MeasurementUnit>pixel</MeasurementUnit><sourceImageInformation><fileName>${
         xml(fileName(image))
       }</fileName></sourceImageInformation></Description>

@@ -1,6 +1,6 @@
 /**
- * @module export/books: what became of every page and every word. An export whose books don't add up
- * has lost or invented something, and fails.
+ * @module export/books: what became of every page and every word. An export whose books don't add
+ * up has lost or invented something, and fails.
  */
 
 import { RunError } from "../base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * @module export/charset: the dictionary file of a recognition export: the characters that there are,
- * by code point, one a line.
+ * @module export/charset: the dictionary file of a recognition export: the characters that there
+ * are, by code point, one a line.
  */
 
 /** Collects characters. */

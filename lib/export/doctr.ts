@@ -69,7 +69,7 @@ export const doctrRec: Format = {
         for (const [, list] of lists.all) await list.finish();
         await files.write("vocab.txt", `${charset.line()}\n`);
         return [
-          "Training needs a vocabulary with all characters of vocab.txt (VOCABS in doctr/datasets).",
+          "Training needs a vocabulary (VOCABS in doctr/datasets) with all that vocab.txt has.",
         ];
       },
     };

@@ -1,6 +1,6 @@
 /**
- * @module export/easyocr: labels of EasyOCR's recognition trainer: a file that looks like CSV and knows
- * no quotes.
+ * @module export/easyocr: labels of EasyOCR's recognition trainer: a file that looks like CSV and
+ * knows no quotes.
  */
 
 import { Charset } from "./charset.ts";
@@ -37,8 +37,8 @@ export const easyocr: Format = {
       async finish() {
         await files.write("characters.txt", `${charset.line()}\n`);
         return [...parts.all].filter(([, { other }]) => other === 0).map(([split]) =>
-          `All texts of ${split} are numbers: the trainer reads them as such and breaks; it needs at ` +
-          "least one other text."
+          `All texts of ${split} are numbers: the trainer reads them as such and breaks, so it ` +
+          "needs at least one other text."
         );
       },
     };

@@ -1,6 +1,7 @@
 /**
- * @module export/export: writes a data set's labels as a trainer reads them. Pages are prepared several
- * at a time and written in order; the mark that everything is there, `export.json`, comes last.
+ * @module export/export: writes a data set's labels as a trainer reads them. Pages are prepared
+ * several at a time and written in order; the mark that everything is there, `export.json`, comes
+ * last.
  */
 
 import { createHash } from "node:crypto";
@@ -139,9 +140,8 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
     checkBooks(books, total, written);
     if (books.pages.dropped.frame_unknown) {
       notes.push(
-        "Pages were left out as the engine's frame is not known (frame_unknown): their pictures are " +
-          "turned by half, mirrored or square, so boxes may be upside down; --frame upright or " +
-          "stored says how the engine reads them.",
+        "Pages were left out as it is not known how the engine reads pictures that are turned by " +
+          "half, mirrored or square (frame_unknown): --frame upright or stored says it.",
       );
     }
     return { books, notes };

@@ -1,6 +1,6 @@
 /**
- * @module export/files: the files of an export: short ones at once and several at a time, long ones as
- * they grow. A long one is to be seen only when it is whole.
+ * @module export/files: the files of an export: short ones at once and several at a time, long ones
+ * as they grow. A long one is to be seen only when it is whole.
  */
 
 import type { Store } from "../store/store.ts";

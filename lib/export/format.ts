@@ -48,8 +48,8 @@ export interface Format {
   /** What its trainer reads beside the labels: the pictures of pages, or of words alone. */
   readonly pictures: "pages" | "crops";
   /**
-   * Whether pictures may lie anywhere, as its files name whole paths. Of others the trainer looks in
-   * folders that it derives from the labels', or rewrites what it finds.
+   * Whether pictures may lie anywhere, as its files name whole paths. Of others the trainer looks
+   * in folders that it derives from the labels', or rewrites what it finds.
    */
   readonly namesPaths?: boolean;
   /** Whether its files hold the pictures themselves, so that none lies beside them. */

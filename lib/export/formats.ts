@@ -1,6 +1,6 @@
 /**
- * @module export/formats: the table of formats. A new one is a file in this folder, a line here and a
- * section of `docs/FORMATS.md`.
+ * @module export/formats: the table of formats. A new one is a file in this folder, a line here and
+ * a section of `docs/FORMATS.md`.
  */
 
 import { alto } from "./alto.ts";

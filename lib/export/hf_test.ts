@@ -96,8 +96,8 @@ Deno.test("hf: the features that the library goes by are in the file, a type for
 Deno.test("hf: row groups stay small, by rows and by bytes", async () => {
   const groups = async (pages: readonly ExportPage[]) => {
     const [file] = (await write(pages)).values();
-    const query =
-      "SELECT DISTINCT row_group_id, row_group_num_rows AS n FROM parquet_metadata(FILE) ORDER BY 1";
+    const query = "SELECT DISTINCT row_group_id, row_group_num_rows AS n " +
+      "FROM parquet_metadata(FILE) ORDER BY 1";
     return (await byDuckdb(file, query)).map(({ n }) => Number(n));
   };
   const even = (count: number, bytes: number) =>

@@ -1,6 +1,6 @@
 /**
- * @module export/icdar: text files as of the ICDAR 2015 challenge, which most detectors read: DB, EAST,
- * MMOCR's converter, EasyOCR's CRAFT trainer, ICDAR's own evaluation.
+ * @module export/icdar: text files as of the ICDAR 2015 challenge, which most detectors read: DB,
+ * EAST, MMOCR's converter, EasyOCR's CRAFT trainer, ICDAR's own evaluation.
  */
 
 import { type Carried, type Format, onOneLine } from "./format.ts";

@@ -1,6 +1,6 @@
 /**
- * @module export/mmocr: annotation files of MMOCR 1.x for detection (or spotting, as texts are in it)
- * and recognition.
+ * @module export/mmocr: annotation files of MMOCR 1.x for detection (or spotting, as texts are in
+ * it) and recognition.
  */
 
 import { boundingBox } from "../geometry/polygon.ts";

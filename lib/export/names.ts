@@ -14,8 +14,8 @@ export class PageNames {
   readonly #seen = new SeenTexts();
 
   /**
-   * The name of a page: its id where that is plain and no other page's, else what is plain of it, and
-   * its position.
+   * The name of a page: its id where that is plain and no other page's, else what is plain of it,
+   * and its position.
    *
    * @param index Position in the data set, from 0.
    */

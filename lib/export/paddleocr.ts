@@ -1,5 +1,6 @@
 /**
- * @module export/paddleocr: label files of PaddleOCR for detection and recognition (`SimpleDataSet`).
+ * @module export/paddleocr: label files of PaddleOCR for detection and recognition
+ * (`SimpleDataSet`).
  */
 
 import { Charset } from "./charset.ts";
@@ -34,7 +35,9 @@ export const paddleocrDet: Format = {
   }),
 };
 
-/** The longest text that PaddleOCR's configurations take; of longer ones it takes others instead. */
+/**
+ * The longest text that PaddleOCR's configurations take; of longer ones it takes others instead.
+ */
 const USUAL_LENGTH = 25;
 
 /** Recognition: `{split}.txt`, a crop a line, and `dict.txt`. */
@@ -66,8 +69,8 @@ export const paddleocrRec: Format = {
         await files.write("dict.txt", charset.file());
         if (long === 0) return [];
         return [
-          `${long} texts have more than ${USUAL_LENGTH} characters: raise max_text_length, or the ` +
-          "trainer takes other samples in their place (--max-length leaves them out).",
+          `${long} texts have more than ${USUAL_LENGTH} characters: raise max_text_length, or ` +
+          "the trainer takes other samples in their place (--max-length leaves them out).",
         ];
       },
     };

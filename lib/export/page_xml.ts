@@ -24,7 +24,8 @@ export const pageXml: Format = {
         : "";
       const text = `<?xml version="1.0" encoding="UTF-8"?>
 <PcGts xmlns="${NAMESPACE}">
-<Metadata><Creator>pseudolabel</Creator><Created>${readAt}</Created><LastChange>${readAt}</LastChange></Metadata>
+<Metadata><Creator>pseudolabel</Creator>
+<Created>${readAt}</Created><LastChange>${readAt}</LastChange></Metadata>
 <Page imageFilename="${xml(fileName(image))}" imageWidth="${width}" imageHeight="${height}">
 ${region}
 </Page>

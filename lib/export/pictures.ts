@@ -47,7 +47,10 @@ export class Pictures {
   #decoder: Promise<JpegDecoder> | undefined;
   #encoder: Promise<JpegEncoder> | undefined;
 
-  /** Reads nothing yet. @param memory Bytes of files that are held at once, and of pictures that are decoded. */
+  /**
+   * Reads nothing yet. @param memory Bytes of files that are held at once, and of pictures that are
+   * decoded.
+   */
   constructor(source: ImageSource, memory: number, signal: AbortSignal) {
     [this.#source, this.#signal] = [source, signal];
     [this.#files, this.#decoding] = [new Budget(memory), new Budget(memory)];

@@ -1,6 +1,6 @@
 /**
- * @module export/split: which part of an export a page goes into: what its row says, or a stable hash,
- * so that a page never changes sides when others are added.
+ * @module export/split: which part of an export a page goes into: what its row says, or a stable
+ * hash, so that a page never changes sides when others are added.
  */
 
 import { createHash } from "node:crypto";

@@ -1,7 +1,7 @@
 /**
  * @module image/frame: in which frame an API has read a picture. Viewers turn a picture upright by
- * its EXIF orientation; an API may have read it upright or as it is stored, and at another size. The
- * shape of the page that it reports tells which, but not always.
+ * its EXIF orientation; an API may have read it upright or as it is stored, and at another size.
+ * The shape of the page that it reports tells which, but not always.
  */
 
 import { swapsSides } from "./upright.ts";

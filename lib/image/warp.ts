@@ -1,6 +1,6 @@
 /**
- * @module image/warp: cuts a quadrilateral out of a picture, rectified: what a photograph shows tilted
- * or in perspective becomes a rectangle.
+ * @module image/warp: cuts a quadrilateral out of a picture, rectified: what a photograph shows
+ * tilted or in perspective becomes a rectangle.
  */
 
 import type { Pixels } from "./pixels.ts";
@@ -70,8 +70,8 @@ export function quarterTurn({ width, height, channels, data }: Pixels): Pixels {
 }
 
 /**
- * The projection of the rectangle (0,0)–(width,height) onto the corners, row by row without the last
- * 1 (P. Heckbert, Fundamentals of Texture Mapping, 1989, square to quadrilateral).
+ * The projection of the rectangle (0,0)–(width,height) onto the corners, row by row without the
+ * last 1 (P. Heckbert, Fundamentals of Texture Mapping, 1989, square to quadrilateral).
  */
 function homography([p, q, r, s]: Corners, width: number, height: number): number[] {
   const [x0, y0, x1, y1, x2, y2, x3, y3] = [...p, ...q, ...r, ...s];
