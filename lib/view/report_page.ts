@@ -227,10 +227,10 @@ function requestsChart({ process }: Time): string {
   const limits = rate.filter((value) => value !== null);
   const last = limits.at(-1);
   return timeChart({
-    title: "Requests a second, latest process.",
+    title: "Requests a second.",
     lesson: refused >= 0.5
-      ? `${number(Math.round(refused))} were answered 429 (red).`
-      : "None was answered 429.",
+      ? `Of the process that came last, ${number(Math.round(refused))} were answered 429 (red).`
+      : "Of the process that came last, none was answered 429.",
     values: requests,
     refused: throttled,
     limit: last === undefined ? undefined : {
