@@ -43,7 +43,7 @@ export function reportPage(report: ReportDocument): string {
 
 function header({ dataset, complete, rows, run, made_at, input, output }: ReportDocument): string {
   const state = complete
-    ? `Complete: ${number(rows.done)} rows`
+    ? `Complete: ${count(rows.done, "row")}`
     : `<span class="warn">Unfinished: ${number(rows.done)} of ${number(rows.total)} rows</span>`;
   const facts: [string, string][] = [
     ["Engine", `${foreign(run.engine)}, model ${foreign(run.model)}`],
@@ -97,7 +97,7 @@ function outcomes({ rows, failures, dataset }: ReportDocument): string {
       ? FAILURE_CODES[code as keyof typeof FAILURE_CODES]
       : "";
     const shown = examples.map(({ row, id, message }) =>
-      `<li>${link(row, id)}: ${foreign(oneLine(message, SHOWN_MESSAGE))}</li>`
+      `<li>${link(row, id)}: ${foreign(message, SHOWN_MESSAGE)}</li>`
     ).join("");
     return line(`<code>${html(code)}</code>`, count, "bad", `${html(meaning)}<ul>${shown}</ul>`);
   });
@@ -343,8 +343,8 @@ function pageTable(
 }
 
 function link(row: number, id: string): string {
-  return `<a href="gallery.html#row=${row}" title="row ${row}: ${html(id)}">` +
-    `${foreign(oneLine(id, SHOWN_ID))}</a>`;
+  return `<a href="gallery.html#row=${row}" title="row ${row}: ${html(oneLine(id))}">` +
+    `${foreign(id, SHOWN_ID)}</a>`;
 }
 
 const SHARE_TICKS: readonly Tick[] = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ at, text: `${at}` }));
@@ -409,6 +409,10 @@ function small({ edges, counts }: Binned): string {
 
 function confidence(value: number | null): string {
   return value === null ? "–" : value.toFixed(2);
+}
+
+function count(n: number, what: string): string {
+  return `${number(n)} ${what}${n === 1 ? "" : "s"}`;
 }
 
 function number(n: number): string {
