@@ -134,7 +134,8 @@ function failure(error: unknown): Response {
       : error.message;
     return json(changed ? 409 : 502, { problem });
   }
-  return json(500, { problem: error instanceof Error ? error.message : "it can't be shown" });
+  const [said] = error instanceof Error ? error.message.split("\n") : ["it can't be shown"];
+  return json(500, { problem: said });
 }
 
 function json(status: number, value: unknown): Response {
