@@ -291,7 +291,7 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
     pages,
     price: { per_page: price, as_of: options.priceGiven ? null : engine.price.asOf },
     cost: { likely: cost(pages.likely), at_most: cost(pages.at_most) },
-    rate,
+    rate: { ...rate, per_s: Number(rate.per_s.toPrecision(3)) },
     seconds,
     aws: isBucket
       ? {
@@ -387,8 +387,8 @@ async function rateOf(
     concurrency && learnt?.latency_ms ? 1_000 * concurrency / learnt.latency_ms : Infinity,
   );
   const found = learnt?.rate ?? engine.documentedRate;
-  if (most < found) return { per_s: Math.round(most * 100) / 100, source: "given" };
-  return { per_s: Math.round(found * 100) / 100, source: learnt ? "learnt" : "documented" };
+  if (most < found) return { per_s: most, source: "given" };
+  return { per_s: found, source: learnt ? "learnt" : "documented" };
 }
 
 async function notesOf(
