@@ -1,6 +1,6 @@
 /**
- * @module commands/planning: what `plan`, `run --dry-run` and the question before a run share: the plan
- * of `view/plan.ts` between its services.
+ * @module commands/planning: what `plan`, `run --dry-run` and the question before a run share: the
+ * plan of `view/plan.ts` between its services.
  */
 
 import { systemClock } from "../base/clock.ts";

@@ -37,7 +37,7 @@ export const command: Command = {
   description:
     "Reads the store alone: rows by how they ended, rates, time left, pages and dollars against " +
     "the limits, throttling, who works on it and when that was last heard of, and whether it " +
-    "stalls. Needs no API key and disturbs nobody. The exit code says what it is: done 0, running " +
+    "stalls. Needs no API key and disturbs nobody. The exit code says it: done 0, running " +
     "10, stalled 11, failed 12, none 13.",
   options: [
     OPTIONS.datasetName,

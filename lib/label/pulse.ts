@@ -1,6 +1,6 @@
 /**
- * @module label/pulse: what a job tells in its heartbeat: its counters, rates and limits of this moment,
- * and a few of the rows that failed. When it is written is `state/heartbeat.ts`'s matter.
+ * @module label/pulse: what a job tells in its heartbeat: its counters, rates and limits of this
+ * moment, and a few of the rows that failed. When it is written is `state/heartbeat.ts`'s matter.
  */
 
 import type { Clock } from "../base/clock.ts";

@@ -1,6 +1,6 @@
 /**
- * @module view/columns: text in columns, for terminals of any width: labels with their sentences beside
- * them, and tables. Nothing of it is longer than a line.
+ * @module view/columns: text in columns, for terminals of any width: labels with their sentences
+ * beside them, and tables. Nothing of it is longer than a line.
  */
 
 /** A label and what stands beside it; an empty label goes on with the one before. */

@@ -1,7 +1,7 @@
 /**
- * @module view/image_look: looks at the images of rows, without reading them: folders are listed where
- * many images lie, and the first kilobyte of some is read for their type. Or, where that is asked for,
- * reads them all.
+ * @module view/image_look: looks at the images of rows, without reading them: folders are listed
+ * where many images lie, and the first kilobyte of some is read for their type. Or, where that is
+ * asked for, reads them all.
  */
 
 import { createHash } from "node:crypto";

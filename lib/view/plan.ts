@@ -1,7 +1,7 @@
 /**
- * @module view/plan: what a run would do and cost, without a request to the API and without a write:
- * which rows are left, what their images are like as far as that shows without reading them, and
- * what follows for money and time. `view/plan_text.ts` says it to people.
+ * @module view/plan: what a run would do and cost, without a request to the API and without a
+ * write: which rows are left, what their images are like as far as that shows without reading them,
+ * and what follows for money and time. `view/plan_text.ts` says it to people.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -39,14 +39,21 @@ import { judgeLife } from "./life.ts";
 
 /** What a run would do. This is what `plan --json` prints: names stay, some may be added. */
 export interface Plan {
+  /** What this is, and of which form. */
   readonly format: "pseudolabel-plan/1";
+  /** Name of the data set. */
   readonly dataset: string;
+  /** URL of the input. */
   readonly input: string;
+  /** URL of the output. */
   readonly output: string;
+  /** Who would be asked. */
   readonly engine: string;
+  /** For which model. */
   readonly model: string;
   /** Whether every image was read, so that only documents of many pages are not known exactly. */
   readonly exact: boolean;
+  /** Rows by what is left to do. */
   readonly rows: {
     readonly total: number;
     /** In finished batches. */
@@ -76,15 +83,18 @@ export interface Plan {
   };
   /** Answers that are stored already, as far as known: they cost nothing. */
   readonly answers_stored: number;
+  /** Pages to pay. */
   readonly pages: { readonly likely: number; readonly at_most: number };
   /** US dollars, and when the price was that; null where it is the user's. */
   readonly price: { readonly per_page: number; readonly as_of: string | null };
+  /** The same in US dollars. */
   readonly cost: { readonly likely: number; readonly at_most: number };
   /** Requests per second, and whence that is known. */
   readonly rate: {
     readonly per_s: number;
     readonly source: "given" | "learnt" | "documented";
   };
+  /** How long that takes. */
   readonly seconds: number;
   /** US dollars beside the API; null where the store is no bucket. */
   readonly aws: { readonly cost: number; readonly as_of: string } | null;
@@ -139,12 +149,15 @@ export interface Outset {
   readonly known: Manifest | undefined;
   /** What the run is, or would be. */
   readonly manifest: Manifest;
+  /** Who reads the pages. */
   readonly engine: Engine;
   /** Its finished batches. */
   readonly batches: ListedBatches;
+  /** Where the batches lie. */
   readonly checkpoints: Checkpoints;
-  /** Rows that are left, and failed ones that are made anew. */
+  /** Rows that are left. */
   readonly toDo: number;
+  /** Failed rows of finished batches that are made anew. */
   readonly retried: number;
   /** What its last process told. */
   readonly beat: HeartbeatDocument | undefined;

@@ -67,7 +67,8 @@ Deno.test("plan: images are told apart by a listing and their first kilobyte", a
     ...{ distinct: 12, missing: 1, denied: 0, unreadable: 0, empty: 1, too_large: 1, unknown: 0 },
     ...{ equal: 2, types_looked_at: 10, other_types: 2, documents: 1 },
   });
-  // Nine usable images, two of them equal; two of the ten looked at are none, the too large one too.
+  // Nine usable images, two of them equal; two of the ten looked at are none, the too large one
+  // too.
   assert.deepEqual(plan.pages, { likely: 6, at_most: 8 });
   assert.deepEqual(plan.cost, { likely: 0.009, at_most: 0.012 });
   assert.deepEqual(plan.rate, { per_s: 3, source: "documented" });

@@ -7,7 +7,10 @@ import { escaped } from "../base/text.ts";
 import { type Field, renderFields, wrap } from "./columns.ts";
 import type { Plan } from "./plan.ts";
 
-/** The three lines that `run` shows, too: what, how much, how long. @param columns Of a line at most. */
+/**
+ * The three lines that `run` shows, too: what, how much, how long. @param columns Of a line at
+ * most.
+ */
 export function renderPlanBrief(plan: Plan, columns: number): string[] {
   const { dataset, rows, pages, price, cost, rate, seconds, aws, limit, engine } = plan;
   const done = rows.done > 0 ? `, ${grouped(rows.done)} done` : "";

@@ -1,7 +1,7 @@
 /**
- * @module view/status: how far a data set is, by what lies in the store, from any machine and without
- * asking whoever works on it. What is done the checkpoints say, whether it is complete the result, who
- * is at work the lease; the heartbeat only adds what these don't know.
+ * @module view/status: how far a data set is, by what lies in the store, from any machine and
+ * without asking whoever works on it. What is done the checkpoints say, whether it is complete the
+ * result, who is at work the lease; the heartbeat only adds what these don't know.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -34,7 +34,9 @@ import { type FoundLease, judgeLife, type Life, watchLease } from "./life.ts";
 /** What a data set is about. */
 export type State = "none" | "running" | "stalled" | "failed" | "done";
 
-/** In which nothing was done, seconds, although somebody is at work and nothing is slow by intent. */
+/**
+ * In which nothing was done, seconds, although somebody is at work and nothing is slow by intent.
+ */
 const QUIET_S = 300;
 /** At a rate of less than one request in so many seconds, so many times that long. */
 const QUIET_TURNS = 3;
@@ -45,16 +47,21 @@ const MAX_FAILURE_RATE = 0.05;
 
 /** How far a data set is. This is what `status --json` prints: names stay, some may be added. */
 export interface Status {
+  /** What this is, and of which form. */
   readonly format: "pseudolabel-status/1";
+  /** Name of the data set. */
   readonly dataset: string;
+  /** What it is about. */
   readonly state: State;
   /** Why, in a sentence for people. */
   readonly reason: string;
   /** The exit code that the last process ended with; null where it did not say, or goes on. */
   readonly exit: number | null;
-  /** URL of the run's state, and of input and output. */
+  /** URL of the run's state. */
   readonly url: string;
+  /** URL of the input; null where there is no run. */
   readonly input: string | null;
+  /** URL of the output; null while it isn't written. */
   readonly output: string | null;
   /** The run; null where there is none. */
   readonly run: {
@@ -65,6 +72,7 @@ export interface Status {
     readonly created_by: string;
     readonly batch_job_id: string | null;
   } | null;
+  /** Rows by how they ended, as far as known. */
   readonly rows: {
     readonly total: number;
     /** Done, those of unfinished batches among them while somebody is at work. */
@@ -77,6 +85,7 @@ export interface Status {
     readonly empty: number;
     readonly failed: number;
   };
+  /** Batches, and rows in each. */
   readonly batches: { readonly total: number; readonly done: number; readonly size: number };
   /** Failed rows by code, most of them first, with examples as far as known. */
   readonly failures: readonly {
@@ -84,6 +93,7 @@ export interface Status {
     readonly rows: number;
     readonly examples: readonly FailureExample[];
   }[];
+  /** Pages and what they cost, against the limits. */
   readonly pages: {
     /** Billed to the run, as far as known, and at most. */
     readonly billed: number;
@@ -147,15 +157,16 @@ export interface StatusOptions {
   /** Ends the looking. */
   readonly stop: AbortSignal;
   /**
-   * Whether only a line is wanted of it: fewer requests, no examples, no watching of a doubtful lease.
+   * Whether only a line is wanted of it: fewer requests, no examples, no watching of a doubtful
+   * lease.
    * @default false
    */
   readonly brief?: boolean;
 }
 
 /**
- * Looks how far a data set is. Takes up to ten requests, one more for each thousand batches, and one
- * for each batch that no heartbeat tells of, up to 500.
+ * Looks how far a data set is. Takes up to ten requests, one more for each thousand batches, and
+ * one for each batch that no heartbeat tells of, up to 500.
  *
  * @throws {RunError} `conflict` if its manifest is not in a form that this version reads
  * @throws {StoreError} if the store fails
@@ -427,7 +438,10 @@ function stateOf({ manifest, life, current, mine, result, url }: {
   return { state: "stalled", exit: null, reason };
 }
 
-/** Why a process that lives gets nowhere; `undefined` if it does. @param ageS Of its last sign of life. */
+/**
+ * Why a process that lives gets nowhere; `undefined` if it does. @param ageS Of its last sign of
+ * life.
+ */
 function stallOf(beat: HeartbeatDocument, ageS: number): string | undefined {
   if (beat.paused) {
     return `${escaped(beat.paused.what, 100)}, since ${duration(beat.paused.for_s + ageS)}`;
