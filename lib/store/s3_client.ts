@@ -16,6 +16,7 @@ import type { Readable } from "node:stream";
 import { backoffMs } from "../base/backoff.ts";
 import type { ProxyVariables } from "../base/proxy.ts";
 import { nodeBody, type S3Body } from "./s3_body.ts";
+import type { S3Credentials } from "./sigv4.ts";
 import { type DirectAnswer, DirectS3, ForSdk, type SdkRequest } from "./s3_direct.ts";
 
 /** What an operation may be given. */
@@ -74,16 +75,6 @@ export type S3Api =
       call: Call,
     ): Promise<{ readonly ETag?: string }>;
   };
-
-/** An access key, as a test hands it in. */
-export interface S3Credentials {
-  /** The key's name. */
-  readonly accessKeyId: string;
-  /** The key itself. */
-  readonly secretAccessKey: string;
-  /** Beside keys that run out. */
-  readonly sessionToken?: string;
-}
 
 /** Options of `openS3()`. What is not given comes from the SDK's default chain. */
 export interface S3Options {

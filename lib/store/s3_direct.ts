@@ -14,8 +14,7 @@ import { crc32 } from "node:zlib";
 import { Budget } from "../base/budget.ts";
 import { PROGRAM } from "../base/version.ts";
 import { fetchedBody, type S3Body } from "./s3_body.ts";
-import type { S3Credentials } from "./s3_client.ts";
-import { EMPTY_SHA256, encodeKey, SigV4 } from "./sigv4.ts";
+import { EMPTY_SHA256, encodeKey, type S3Credentials, SigV4 } from "./sigv4.ts";
 
 /** A request as the SDK would send it, as far as it counts. */
 export interface SdkRequest {
@@ -84,6 +83,8 @@ export interface DirectOptions {
   readonly answerMs: number;
   /** Connections at most. */
   readonly maxSockets: number;
+  /** What sends. @default the runtime's */
+  readonly fetch?: typeof fetch;
 }
 
 /** How the requests of a bucket look. */
@@ -96,6 +97,8 @@ interface Address {
   readonly prefix: string;
   readonly region: string;
   readonly signer: SigV4;
+  /** Requests that got no answer, as long as none ever got one; then `answered`. */
+  vain: number | "answered";
 }
 
 /** One request. */
@@ -108,6 +111,11 @@ interface DirectRequest {
   readonly body?: Uint8Array<ArrayBuffer>;
 }
 
+/**
+ * So many requests may get no answer before the first that does; after that the bucket is left to the
+ * SDK: its client may trust a certificate, or find a way through a proxy, that `fetch` doesn't.
+ */
+const VAIN_REQUESTS = 3;
 /** Longest error in words that is read, bytes. */
 const MAX_ERROR_BYTES = 1 << 20;
 
@@ -154,7 +162,10 @@ export class DirectS3 {
     const prefix = request.path.slice(0, request.path.length - encoded.length);
     const known = this.#addresses.get(bucket);
     if (known?.origin === origin && known.prefix === prefix && known.region === region) return;
-    this.#addresses.set(bucket, { origin, host, prefix, region, signer: new SigV4(region) });
+    this.#addresses.set(bucket, {
+      ...{ origin, host, prefix, region, signer: new SigV4(region) },
+      vain: 0,
+    });
   }
 
   /**
@@ -173,8 +184,7 @@ export class DirectS3 {
     if (sent instanceof ForSdk) return sent.saysAbsent ? "absent" : sent;
     if (!Number.isNaN(sent.length)) return sent;
     // Of unknown length, or unpacked on the way, as `fetch` does with what says that it is packed.
-    this.#unfit.add(bucket);
-    this.#addresses.delete(bucket);
+    this.#leave(bucket);
     sent.body.drop();
     return undefined;
   }
@@ -213,6 +223,12 @@ export class DirectS3 {
     return sent;
   }
 
+  /** From now on only the SDK asks for what lies in it. */
+  #leave(bucket: string): void {
+    this.#unfit.add(bucket);
+    this.#addresses.delete(bucket);
+  }
+
   /** @returns A success with its body on its way, or everything else. */
   async #send(
     { method, bucket, key, headers, body }: DirectRequest,
@@ -220,7 +236,8 @@ export class DirectS3 {
   ): Promise<DirectAnswer | ForSdk> {
     signal?.throwIfAborted();
     const { credentials, clockOffset, answerMs } = this.#options;
-    const { origin, host, prefix, signer } = this.#addresses.get(bucket)!;
+    const address = this.#addresses.get(bucket)!;
+    const { origin, host, prefix, signer } = address;
     const path = prefix + encodeKey(key);
     let identity: S3Credentials;
     try {
@@ -250,7 +267,8 @@ export class DirectS3 {
     signal?.addEventListener("abort", onAbort);
     try {
       const init = { method, headers, body, redirect: "manual", signal: stop.signal } as const;
-      const response = await fetch(origin + path, init);
+      const response = await (this.#options.fetch ?? fetch)(origin + path, init);
+      address.vain = "answered";
       const { status } = response;
       if (status !== 200 && status !== 206) {
         const failed = ForSdk.answer(response, await readError(response));
@@ -263,6 +281,7 @@ export class DirectS3 {
     } catch (error) {
       release();
       signal?.throwIfAborted();
+      if (address.vain !== "answered" && ++address.vain >= VAIN_REQUESTS) this.#leave(bucket);
       return ForSdk.nothing(stop.signal.aborted ? stop.signal.reason : connectionError(error));
     } finally {
       clearTimeout(timer);

@@ -5,7 +5,16 @@
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
 import { createHmac, hash } from "node:crypto";
-import type { S3Credentials } from "./s3_client.ts";
+
+/** An access key. */
+export interface S3Credentials {
+  /** The key's name. */
+  readonly accessKeyId: string;
+  /** The key itself. */
+  readonly secretAccessKey: string;
+  /** Beside keys that run out. */
+  readonly sessionToken?: string;
+}
 
 /** SHA-256 of no bytes, in hexadecimal digits. */
 export const EMPTY_SHA256 = hash("sha256", "");
