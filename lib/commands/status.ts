@@ -82,7 +82,7 @@ export const command: Command = {
     try {
       for (;;) {
         last = await readStatus(options);
-        if (drawn) drawn.draw(renderStatus(last, terminal!.columns() - 1, false));
+        if (drawn) drawn.draw(renderStatus(last, terminal!.columns() - 1, true));
         else print(jsonLine(last) + "\n");
         // A killed process is started again in a moment, as Batch does.
         if (last.state !== "running" && last.state !== "stalled") break;

@@ -234,9 +234,9 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
   const { input, keys, known, manifest, engine, batches, checkpoints, toDo, retried } = outset;
   const url = `${store.url}/${settings.inputKey}`;
   // A run that is continued was checked when it began.
-  if (!known) await checkRows(input, url, images, stop);
+  if (!known) await checkRows(telling(input, onProgress), url, images, stop);
   const { index, folders, paths } = await indexImages(outset, onProgress, stop);
-  const look = { images, index, folders, paths, engine, stop };
+  const look = { images, index, folders, paths, engine, onProgress, stop };
   let types: Types | Reading;
   let reading: Reading | undefined;
   if (depth === "reads") {
@@ -322,7 +322,26 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
       }
       : null,
     job: { timeout_s: JOB_TIMEOUT_S, attempts: Math.max(1, Math.ceil(seconds / JOB_TIMEOUT_S)) },
-    notes: await notesOf(options, keys, checkpoints, outset),
+    notes: [
+      ...await notesOf(options, keys, checkpoints, outset),
+      ...noneThere(index, there.images + unknown.images, settings),
+    ],
+  };
+}
+
+/** Rows between two signs of progress. */
+const TOLD_EVERY = 8_192;
+
+/** The same input, that tells how far it was read. */
+function telling(input: Input, onProgress: PlanOptions["onProgress"]): Input {
+  return {
+    ...input,
+    async *read(ranges) {
+      for await (const row of input.read(ranges)) {
+        if (row.index % TOLD_EVERY === 0) onProgress("rows checked", row.index, input.rows);
+        yield row;
+      }
+    },
   };
 }
 
@@ -352,7 +371,7 @@ async function indexImages(
       folders.add(location.bucket, location.key);
     }
     rows++;
-    if (rows % 65_536 === 0) onProgress("rows read", rows, toDo);
+    if (rows % TOLD_EVERY === 0) onProgress("rows read", rows, toDo);
   }
   return { index: new ImageIndex(hashes.subarray(0, rows)), folders: folders.all, paths };
 }
@@ -402,6 +421,14 @@ async function rateOf(
   const found = learnt?.rate ?? engine.documentedRate;
   if (most < found) return { per_s: most, source: "given" };
   return { per_s: found, source: learnt ? "learnt" : "documented" };
+}
+
+/** What a run does that finds no image. */
+function noneThere(index: ImageIndex, perhaps: number, { noGuard }: Settings): string[] {
+  const gone = (at: number) => index.looks[at] === LOOK.missing || index.looks[at] === LOOK.denied;
+  const none = index.length > 0 && perhaps === 0 && index.count(gone).images === index.length;
+  if (!none || noGuard) return [];
+  return ["no image is there, or may be read: the run would end with exit code 3 and ask nothing"];
 }
 
 async function notesOf(

@@ -27,7 +27,9 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
     `${dataset}: ${counted(rows.total, "row")}${done}${again}; ${about}${
       counted(pages.likely, "page")
     } to pay${most}`,
-    `  ${dollars(cost.likely)} at ${dollars(price.per_page)} a page (${from})${beside}`,
+    price.per_page === 0
+      ? "  nothing is paid here"
+      : `  ${dollars(cost.likely)} at ${dollars(price.per_page)} a page (${from})${beside}`,
     `  about ${duration(seconds)} at ${rate.per_s} requests/s (${known})${stops}`,
   ].flatMap((line) =>
     wrap(line.trimStart(), columns - 2).map((part, n) =>
@@ -83,7 +85,7 @@ export function renderPlan(plan: Plan, columns: number): string[] {
   }
   fields.push(...plan.notes.map((note): Field => ["note", note]));
   fields.push(["", "Nothing was sent, paid or written."]);
-  return [...renderPlanBrief(plan, columns), ...renderFields(fields, columns)];
+  return [...renderPlanBrief(plan, columns), ...renderFields(fields, columns, true)];
 }
 
 function toDo({ rows, images, exact }: Plan): string {

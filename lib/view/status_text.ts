@@ -14,25 +14,26 @@ const CODES = 6;
  * The status as lines without their ends.
  *
  * @param columns Characters of a line at most.
- * @param examples Whether failed rows are shown. @default true
+ * @param drawn Whether they are drawn over each other: then no line may be longer, and no failed
+ *   rows are shown. @default false
  */
-export function renderStatus(status: Status, columns: number, examples = true): string[] {
+export function renderStatus(status: Status, columns: number, drawn = false): string[] {
   const { dataset, state, exit, reason, rows, process: own, url, output, notes } = status;
   const code = exit !== null && exit > 0 ? `, exit code ${exit}` : "";
   const head = wrap(`${dataset}: ${state}${code}: ${reason}`, columns);
-  if (state === "none") return [...head, ...renderFields([["looked in", url]], columns)];
+  if (state === "none") return [...head, ...renderFields([["looked in", url]], columns, !drawn)];
   const fields: Field[] = [
     ["rows", rowsLine(status)],
     ...own === null ? [] : speed(status),
     ["pages", pagesLine(status)],
     ...own === null ? [] : [["requests", requestsLine(own)] satisfies Field],
     ...lease(status),
-    ...failures(status, examples),
+    ...failures(status, !drawn),
     ...output === null ? [] : [["output", escaped(output, 1_100)] satisfies Field],
     ...notes.map((note): Field => ["note", note]),
   ];
   if (rows.total === 0) fields.push(["looked in", url]);
-  return [...head, ...renderFields(fields, columns)];
+  return [...head, ...renderFields(fields, columns, !drawn)];
 }
 
 function rowsLine({ rows, batches }: Status): string {
