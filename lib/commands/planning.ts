@@ -12,7 +12,8 @@ import type { Context } from "../cli/command.ts";
 import type { OptionValues } from "../cli/option_values.ts";
 import { FLAGS, OPTIONS } from "../cli/options.ts";
 import { findEngine } from "../engine/engines.ts";
-import { type Depth, findOutset, planDataset, type PlanOptions } from "../view/plan.ts";
+import { type Depth, findOutset, type PlanOptions } from "../view/outset.ts";
+import { planDataset } from "../view/plan.ts";
 import { renderPlan, renderPlanBrief } from "../view/plan_text.ts";
 import { openServices, type Services } from "./services.ts";
 

@@ -9,7 +9,7 @@ import { jsonLine } from "../base/text.ts";
 import type { Command } from "../cli/command.ts";
 import { FLAGS, type FlagSpec, OPTIONS } from "../cli/options.ts";
 import { readSettings } from "../cli/settings.ts";
-import type { State, Status } from "../view/status.ts";
+import type { State, Status } from "../view/status_types.ts";
 
 /** Goes on looking. */
 const WATCH: FlagSpec = {

@@ -5,7 +5,6 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { RunError } from "../base/errors.ts";
 import { followSignals, type Halt } from "../base/halt.ts";
 import type { Settings } from "../base/settings.ts";
 import { PROGRAM } from "../base/version.ts";
@@ -22,7 +21,7 @@ import { acquireLease } from "../state/lease.ts";
 import { readLedger, totalOf } from "../state/ledger.ts";
 import {
   describeRun,
-  engineOf,
+  engineToAsk,
   findManifest,
   readManifest,
   settleManifest,
@@ -252,17 +251,6 @@ export function waitForStores(job: Job): PatientJob {
       bucket: bucket && ((name) => patience.wrap(bucket(name))),
     },
   };
-}
-
-/** The run's engine, which must be the one that is connected. */
-function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): Engine {
-  const found = engineOf(manifest, url);
-  if (found.name === engine) return found;
-  throw new RunError(
-    "conflict",
-    `the run in ${url} was begun with another engine: give --engine ${found.name} to continue it, ` +
-      "or start over with --fresh",
-  );
 }
 
 /** A data set that is looked at, and nothing changed. */

@@ -8,7 +8,8 @@ import { dollars, duration, grouped } from "../base/figures.ts";
 import { defaultInputKey, isSafeName, outputNamedLike } from "../state/keys.ts";
 import { StoreError } from "../base/errors.ts";
 import { renderTable } from "./columns.ts";
-import { readStatus, type State, type StatusOptions } from "./status.ts";
+import { readStatus, type StatusOptions } from "./status.ts";
+import type { State } from "./status_types.ts";
 
 /** Data sets that are shown at most. */
 export const DATASETS = 1_000;

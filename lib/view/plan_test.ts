@@ -6,7 +6,9 @@ import job from "../../batch-job-def.json" with { type: "json" };
 import { systemClock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
 import { JOB_TIMEOUT_S } from "./aws_price.ts";
-import { type Depth, findOutset, type Plan, planDataset } from "./plan.ts";
+import { type Depth, findOutset } from "./outset.ts";
+import { planDataset } from "./plan.ts";
+import type { Plan } from "./plan_types.ts";
 import { renderPlan, renderPlanBrief } from "./plan_text.ts";
 
 /** A data set whose requests are counted. */

@@ -5,7 +5,7 @@
 import { counted, dollars, duration, grouped } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
 import { type Field, renderFields, wrap } from "./columns.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "./plan_types.ts";
 
 /**
  * The three lines that `run` shows, too: what, how much, how long. @param columns Of a line at

@@ -9,8 +9,9 @@ import { Checkpoints } from "../state/checkpoints.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { outputRow } from "../label/output_row.ts";
-import { readStatus, type Status } from "./status.ts";
+import { readStatus } from "./status.ts";
 import { renderStatus } from "./status_text.ts";
+import type { Status } from "./status_types.ts";
 
 const HOUR = 3_600_000;
 const KEYS = new CheckpointKeys("checkpoints/", "demo");

@@ -5,7 +5,7 @@
 import { counted, dollars, duration, grouped } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
 import { type Field, renderFields, wrap } from "./columns.ts";
-import type { Status } from "./status.ts";
+import type { Status } from "./status_types.ts";
 
 /** Codes of failures that are shown. */
 const CODES = 6;
