@@ -12,6 +12,7 @@
 import type { Outcome } from "./engine.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
+import { counted } from "../base/text.ts";
 
 /** After so many pages rejected alike and none answered, the request is wrong, not the pages. */
 export const ALIKE_REJECTIONS = 5;
@@ -381,6 +382,5 @@ export class Health {
 }
 
 function minutes(ms: number): string {
-  const n = Math.round(ms / 6_000) / 10;
-  return n === 1 ? "1 minute" : `${n} minutes`;
+  return counted(Math.round(ms / 6_000) / 10, "minute");
 }
