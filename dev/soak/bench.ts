@@ -282,7 +282,7 @@ export class SoakBench implements AsyncDisposable {
     });
     const runner: Runner = {
       ...{ name, dataset, program, plan: new Map(plan), rivalSkew, rivalPlan },
-      ...{ fate: "alive", blamed: new Set(), failedInRow: 0, poisoned: 0 },
+      ...{ fate: "alive", standing: false, blamed: new Set(), failedInRow: 0, poisoned: 0 },
       ...{ requests: 0, saved: [], signalledAt: undefined, resume: undefined, ended: false },
       rival: Promise.withResolvers(),
     };
@@ -390,6 +390,7 @@ export class SoakBench implements AsyncDisposable {
     runner.resume = () => {
       clearTimeout(timer);
       runner.resume = undefined;
+      runner.standing = false;
       if (!runner.ended) runner.program.kill("SIGCONT");
     };
     this.#startRival(runner);
@@ -481,6 +482,8 @@ export class SoakBench implements AsyncDisposable {
       runner.saved.push(image);
     } else if (this.#bucket.has(keyOf(image))) {
       this.#readers.set(image, (this.#readers.get(image) ?? new Set()).add(runner));
+    } else {
+      this.books.missed(runner, image);
     }
   }
 

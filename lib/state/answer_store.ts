@@ -195,8 +195,9 @@ export class AnswerStore {
       ...instead && { replaces: { copy: instead.copy, reason: instead.reason } },
     });
     const text = `${head.slice(0, -1)},"body":${body}}`;
-    // At once: an answer takes about 0.1 ms, and twice that as a stream.
-    return new Uint8Array(zlib.gzipSync(text));
+    // At once: an answer takes about 0.1 ms, and twice that as a stream. Level 3 makes it a tenth
+    // longer than 6, in half the time.
+    return new Uint8Array(zlib.gzipSync(text, { level: 3 }));
   }
 
   /** @returns Whether it is written; false if the condition failed. */

@@ -1,15 +1,78 @@
 /**
  * @module store/s3_client: the AWS SDK's client as this program needs it.
  *
- * The only file that imports the SDK: configuration, time limits, transient-fault retries. What is
- * sent through it is `store/s3.ts` and its parts; what its errors mean is `store/s3_error.ts`.
+ * The only file that imports the SDK: configuration, time limits, transient-fault retries, and which
+ * requests go past its middleware (`store/s3_direct.ts`). What is sent through it is `store/s3.ts`
+ * and its parts; what its errors mean is `store/s3_error.ts`.
  */
-import { S3, type S3ClientConfig } from "@aws-sdk/client-s3";
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  PutObjectCommand,
+  S3,
+  type S3ClientConfig,
+} from "@aws-sdk/client-s3";
 import { backoffMs } from "../base/backoff.ts";
 import type { ProxyVariables } from "../base/proxy.ts";
+import { DirectS3, ForSdk, type SdkRequest } from "./s3_direct.ts";
+import type { AgentOptions, IncomingMessage } from "node:http";
+
+/** What an operation may be given. */
+interface Call {
+  /** Cancels it. */
+  readonly abortSignal?: AbortSignal;
+}
+
+/** Which object. */
+interface Place {
+  readonly Bucket: string;
+  readonly Key: string;
+}
+
+/** What is read of a `GetObject`. */
+export interface S3Got {
+  /** A Node stream. */
+  readonly Body?: unknown;
+  readonly ContentLength?: number;
+  readonly ContentRange?: string;
+  readonly ETag?: string;
+  readonly LastModified?: Date;
+  /** Of the whole object, in Base64; of one written in parts it ends with `-` and their number. */
+  readonly ChecksumCRC32?: string;
+}
 
 /** The client, with one method an operation. */
-export type S3Api = S3;
+export type S3Api =
+  & Pick<
+    S3,
+    | "abortMultipartUpload"
+    | "completeMultipartUpload"
+    | "config"
+    | "createMultipartUpload"
+    | "deleteObject"
+    | "destroy"
+    | "headBucket"
+    | "listObjectsV2"
+    | "uploadPart"
+  >
+  & {
+    getObject(input: Place & { Range?: string; IfMatch?: string }, call: Call): Promise<S3Got>;
+    headObject(input: Place & { IfMatch?: string }, call: Call): Promise<{
+      readonly ContentLength?: number;
+      readonly ETag?: string;
+      readonly Metadata?: Readonly<Record<string, string>>;
+    }>;
+    putObject(
+      input: Place & {
+        Body: Uint8Array<ArrayBuffer>;
+        ContentType: string;
+        IfNoneMatch?: string;
+        IfMatch?: string;
+        Metadata?: Readonly<Record<string, string>>;
+      },
+      call: Call,
+    ): Promise<{ readonly ETag?: string }>;
+  };
 
 /** An access key, as a test hands it in. */
 export interface S3Credentials {
@@ -93,6 +156,14 @@ function ownRetries(maxAttempts: number): RetryStrategy {
   };
 }
 
+/** Longest wait for a connection, milliseconds. */
+const CONNECT_MS = 5_000;
+/**
+ * Longest wait for an answer, the upload of a 5 MiB part included, milliseconds: below 44 KB/s a part
+ * does not arrive in time.
+ */
+const ANSWER_MS = 120_000;
+
 /** Makes the client; its connections are opened on first use and closed by `destroy()`. */
 export function createS3(options: S3Options): S3Api {
   const custom = options.endpoint !== undefined;
@@ -102,10 +173,8 @@ export function createS3(options: S3Options): S3Api {
     maxAttempts,
     retryStrategy: ownRetries(maxAttempts),
     requestHandler: {
-      connectionTimeout: 5_000,
-      // The whole wait for an answer, the upload of a 5 MiB part included: below 44 KB/s a part
-      // does not arrive in time.
-      requestTimeout: 120_000,
+      connectionTimeout: CONNECT_MS,
+      requestTimeout: ANSWER_MS,
       throwOnRequestTimeout: true,
       httpAgent: sockets,
       httpsAgent: sockets,
@@ -125,13 +194,167 @@ export function createS3(options: S3Options): S3Api {
       // The images may lie in buckets of another region than the output.
       : { followRegionRedirects: true }),
   };
-  if (!custom || options.region !== undefined) return keepingDates(new S3(config));
+  const agent = { ...sockets };
+  if (!custom || options.region !== undefined) return withShortCut(new S3(config), agent);
   // Other servers ignore the region, but signing needs one: a client made only to ask the SDK's
   // own chain for it, since that chain cannot be given a last resort.
   const chain = new S3(config);
-  return keepingDates(
-    new S3({ ...config, region: () => chain.config.region().catch(() => "us-east-1") }),
+  const region = () => chain.config.region().catch(() => "us-east-1");
+  return withShortCut(new S3({ ...config, region }), agent);
+}
+
+/** Errors that say that credentials have run out, whatever was known of their end. */
+const EXPIRED: ReadonlySet<string> = new Set([
+  "ExpiredToken",
+  "ExpiredTokenException",
+  "TokenRefreshRequired",
+]);
+
+/** Credentials that the server says have run out are fetched anew, once for each operation. */
+function renewing(s3: S3): void {
+  s3.middlewareStack.add((next) => async (args) => {
+    const before = await s3.config.credentials();
+    try {
+      return await next(args);
+    } catch (error) {
+      if (!EXPIRED.has((error as Error).name)) throw error;
+      let now = await s3.config.credentials();
+      if (isSame(now, before)) now = await s3.config.credentials({ forceRefresh: true });
+      if (isSame(now, before)) throw error;
+      return await next(args);
+    }
+  }, { step: "initialize", name: "renewCredentials" });
+}
+
+function isSame(a: S3Credentials, b: S3Credentials): boolean {
+  return a.accessKeyId === b.accessKeyId && a.sessionToken === b.sessionToken &&
+    a.secretAccessKey === b.secretAccessKey;
+}
+
+/** The commands that may go past the SDK. */
+type ShortCommand = GetObjectCommand | HeadObjectCommand | PutObjectCommand;
+/** A middleware that sees a request ready to be sent, and may answer instead of the server. */
+type Sender = (
+  next: (args: { request: unknown }) => Promise<unknown>,
+) => (args: { request: unknown }) => Promise<unknown>;
+
+/** The first request of a bucket goes through the SDK and shows the others how. */
+function withShortCut(s3: S3, agent: AgentOptions): S3Api {
+  keepDates(s3);
+  renewing(s3);
+  const { config } = s3;
+  const direct = new DirectS3({
+    credentials: () => config.credentials(),
+    clockOffset: () => config.systemClockOffset,
+    ...{ connectMs: CONNECT_MS, answerMs: ANSWER_MS, agent },
+  });
+  let sums: Promise<{ sent: boolean; checked: boolean }> | undefined;
+  const findSums = async () => ({
+    sent: await config.requestChecksumCalculation() === "WHEN_SUPPORTED",
+    checked: await config.responseChecksumValidation() === "WHEN_SUPPORTED",
+  });
+
+  /** The command, done by the SDK; `first` is what became of its first attempt. */
+  const bySdk = <C extends ShortCommand>(command: C, { Bucket, Key }: Place, first?: ForSdk) => {
+    let outcome = first;
+    const sender: Sender = (next) => async (args) => {
+      if (outcome) {
+        const { response, error } = outcome;
+        outcome = undefined;
+        if (response === undefined) throw error;
+        return { response };
+      }
+      direct.learn(Bucket, Key, args.request as SdkRequest);
+      return await next(args);
+    };
+    // The stack's types tell commands apart, which is of no use where any of three may come.
+    const stack = command.middlewareStack as unknown as { add(own: Sender, where: object): void };
+    stack.add(sender, { step: "deserialize", priority: "low", name: "shortCut" });
+    return command;
+  };
+
+  return Object.assign(
+    Object.create(s3) as S3,
+    {
+      async getObject(input, call) {
+        const { Bucket, Key, Range, IfMatch } = input;
+        let first: ForSdk | undefined;
+        if (direct.knows(Bucket)) {
+          const headers: Record<string, string> = {};
+          if (Range !== undefined) headers.range = Range;
+          if (IfMatch !== undefined) headers["if-match"] = IfMatch;
+          if ((await (sums ??= findSums())).checked) headers["x-amz-checksum-mode"] = "ENABLED";
+          const got = await direct.get(Bucket, Key, headers, call.abortSignal);
+          if (got === "absent") throw new NoSuchKey();
+          if (!(got instanceof ForSdk)) return gotten(got);
+          first = got;
+        }
+        return await s3.send(bySdk(new GetObjectCommand(input), input, first), call);
+      },
+
+      async headObject(input, call) {
+        const { Bucket, Key, IfMatch } = input;
+        let first: ForSdk | undefined;
+        if (direct.knows(Bucket)) {
+          const headers: Record<string, string> = {};
+          if (IfMatch !== undefined) headers["if-match"] = IfMatch;
+          const head = await direct.head(Bucket, Key, headers, call.abortSignal);
+          if (!(head instanceof ForSdk)) return gotten(head);
+          first = head;
+        }
+        return await s3.send(bySdk(new HeadObjectCommand(input), input, first), call);
+      },
+
+      async putObject(input, call) {
+        const { Bucket, Key, Body, ContentType, IfMatch, IfNoneMatch, Metadata } = input;
+        let first: ForSdk | undefined;
+        if (direct.knows(Bucket)) {
+          const headers: Record<string, string> = { "content-type": ContentType };
+          if (IfMatch !== undefined) headers["if-match"] = IfMatch;
+          if (IfNoneMatch !== undefined) headers["if-none-match"] = IfNoneMatch;
+          for (const name in Metadata) headers[`x-amz-meta-${name}`] = Metadata[name];
+          const { sent } = await (sums ??= findSums());
+          const put = await direct.put(Bucket, Key, headers, Body, sent, call.abortSignal);
+          if (!(put instanceof ForSdk)) return gotten(put);
+          first = put;
+        }
+        return await s3.send(bySdk(new PutObjectCommand(input), input, first), call);
+      },
+
+      destroy() {
+        direct.destroy();
+        s3.destroy();
+      },
+    } satisfies Pick<S3Api, "getObject" | "headObject" | "putObject" | "destroy">,
   );
+}
+
+/** An answer that came past the SDK, as the SDK would give it. */
+function gotten(answer: IncomingMessage): S3Got & { Metadata: Record<string, string> } {
+  const { headers } = answer;
+  const text = (name: string) => headers[name] as string | undefined;
+  const length = headers["content-length"];
+  const modified = headers["last-modified"];
+  const got = {
+    Body: answer,
+    ContentLength: length === undefined ? undefined : Number(length),
+    ContentRange: text("content-range"),
+    ETag: headers.etag,
+    LastModified: modified === undefined ? undefined : new Date(modified),
+    ChecksumCRC32: text("x-amz-checksum-crc32"),
+    Metadata: Object.fromEntries(
+      Object.entries(headers).filter(([name]) => name.startsWith("x-amz-meta-"))
+        .map(([name, value]) => [name.slice("x-amz-meta-".length), String(value)]),
+    ),
+  };
+  keepDate(got, headers.date);
+  return got;
+}
+
+/** As the SDK's error of that name, as far as it counts. */
+class NoSuchKey extends Error {
+  override readonly name = "NoSuchKey";
+  readonly $metadata = { httpStatusCode: 404, attempts: 1 };
 }
 
 /** When each answer was made, by the server's clock. */
@@ -142,14 +365,17 @@ export function serverDate(output: object): Date | undefined {
   return dates.get(output);
 }
 
+function keepDate(output: object, said: string | undefined): void {
+  const date = new Date(said ?? NaN);
+  if (!Number.isNaN(date.getTime())) dates.set(output, date);
+}
+
 /** The SDK gives an answer's `Last-Modified`, but not the `Date` to compare it with. */
-function keepingDates(s3: S3): S3 {
+function keepDates(s3: S3): void {
   s3.middlewareStack.add((next) => async (args) => {
     const result = await next(args);
     const { headers } = result.response as { headers?: Record<string, string> };
-    const date = new Date(headers?.date ?? NaN);
-    if (result.output && !Number.isNaN(date.getTime())) dates.set(result.output, date);
+    if (result.output) keepDate(result.output, headers?.date);
     return result;
   }, { step: "deserialize", priority: "high", name: "keepDate" });
-  return s3;
 }

@@ -9,6 +9,7 @@ import { StoreError } from "../base/errors.ts";
 import { fromCaller } from "./caller_errors.ts";
 import type { ReadOptions, StoredObject } from "./store.ts";
 import { type S3Api, serverDate } from "./s3_client.ts";
+import { crc32Base64 } from "./s3_direct.ts";
 
 /** Where to read, and how patiently. */
 export interface S3Source {
@@ -87,6 +88,11 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
       let bytes = await drain(body, length, most, signal, source.stallMs);
       if (bytes === undefined) throw tooLarge("no length and more", most);
       if (told === undefined) total = bytes.length;
+      const sum = range === undefined ? got.ChecksumCRC32 : undefined;
+      // That of an object written in parts is no sum of its bytes.
+      if (sum !== undefined && !sum.includes("-") && crc32Base64(bytes) !== sum) {
+        throw new BrokenBody("its bytes don't give the checksum that the server has for them");
+      }
       if (range !== undefined) {
         // Some servers ignore `Range`, or send more than was asked: cut out what was.
         const from = Number(/^bytes (\d+)-/.exec(got.ContentRange ?? "")?.[1] ?? 0);
@@ -165,27 +171,40 @@ async function drain(
   let bytes = new Uint8Array(given ?? FIRST_UNKNOWN_BYTES);
   const length = given ?? most;
   let at = 0;
+  let tooLong = false;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
   const stop = () => body.destroy(new Error("cancelled"));
-  const stall = () => body.destroy(new Error(`no bytes for ${stallMs} ms`));
-  let timer = setTimeout(stall, stallMs);
+  // One timer for all chunks: it looks whether one has come since it was set.
+  let seen = -1;
+  const look = () => {
+    if (at === seen) return body.destroy(new Error(`no bytes for ${stallMs} ms`));
+    seen = at;
+    timer = setTimeout(look, stallMs);
+  };
+  let timer = setTimeout(look, stallMs);
   signal?.addEventListener("abort", stop, { once: true });
-  try {
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      clearTimeout(timer);
-      timer = setTimeout(stall, stallMs);
-      if (at + chunk.length > length) {
-        if (given === undefined) return undefined;
-        throw new Error("longer than its Content-Length");
-      }
-      if (at + chunk.length > bytes.length) {
-        const longer = new Uint8Array(Math.min(length, 2 * (at + chunk.length)));
-        longer.set(bytes);
-        bytes = longer;
-      }
-      bytes.set(chunk, at);
-      at += chunk.length;
+  body.on("data", (chunk: Uint8Array) => {
+    if (tooLong) return;
+    if (at + chunk.length > length) {
+      tooLong = true;
+      body.destroy(new Error("longer than its Content-Length"));
+      return;
     }
+    if (at + chunk.length > bytes.length) {
+      const longer = new Uint8Array(Math.min(length, 2 * (at + chunk.length)));
+      longer.set(bytes);
+      bytes = longer;
+    }
+    bytes.set(chunk, at);
+    at += chunk.length;
+  });
+  body.on("end", resolve);
+  body.on("error", reject);
+  body.on("close", () => reject(new Error("the connection was closed")));
+  try {
+    await promise;
   } catch (error) {
+    if (tooLong && given === undefined) return undefined;
     const state = error instanceof Error ? error.message : String(error);
     throw new BrokenBody(`its body broke off at ${at} of ${given ?? "?"} bytes (${state})`);
   } finally {
