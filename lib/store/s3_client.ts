@@ -168,7 +168,8 @@ const ANSWER_MS = 120_000;
 export function createS3(options: S3Options): S3Api {
   const custom = options.endpoint !== undefined;
   const maxAttempts = options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
-  const sockets = { keepAlive: true, maxSockets: 64, proxyEnv: options.proxy };
+  const proxyEnv = options.proxy && { ...options.proxy };
+  const sockets = { keepAlive: true, maxSockets: 64, proxyEnv };
   const config: S3ClientConfig = {
     maxAttempts,
     retryStrategy: ownRetries(maxAttempts),
@@ -194,13 +195,12 @@ export function createS3(options: S3Options): S3Api {
       // The images may lie in buckets of another region than the output.
       : { followRegionRedirects: true }),
   };
-  const agent = { ...sockets };
-  if (!custom || options.region !== undefined) return withShortCut(new S3(config), agent);
+  if (!custom || options.region !== undefined) return withShortCut(new S3(config), sockets);
   // Other servers ignore the region, but signing needs one: a client made only to ask the SDK's
   // own chain for it, since that chain cannot be given a last resort.
   const chain = new S3(config);
   const region = () => chain.config.region().catch(() => "us-east-1");
-  return withShortCut(new S3({ ...config, region }), agent);
+  return withShortCut(new S3({ ...config, region }), sockets);
 }
 
 /** Errors that say that credentials have run out, whatever was known of their end. */
