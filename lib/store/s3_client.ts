@@ -12,10 +12,11 @@ import {
   S3,
   type S3ClientConfig,
 } from "@aws-sdk/client-s3";
+import type { Readable } from "node:stream";
 import { backoffMs } from "../base/backoff.ts";
 import type { ProxyVariables } from "../base/proxy.ts";
-import { DirectS3, ForSdk, type SdkRequest } from "./s3_direct.ts";
-import type { AgentOptions, IncomingMessage } from "node:http";
+import { nodeBody, type S3Body } from "./s3_body.ts";
+import { type DirectAnswer, DirectS3, ForSdk, type SdkRequest } from "./s3_direct.ts";
 
 /** What an operation may be given. */
 interface Call {
@@ -31,8 +32,8 @@ interface Place {
 
 /** What is read of a `GetObject`. */
 export interface S3Got {
-  /** A Node stream. */
-  readonly Body?: unknown;
+  /** To be taken or dropped. */
+  readonly Body: S3Body;
   readonly ContentLength?: number;
   readonly ContentRange?: string;
   readonly ETag?: string;
@@ -156,6 +157,8 @@ function ownRetries(maxAttempts: number): RetryStrategy {
   };
 }
 
+/** Connections of each way at most. */
+const MAX_SOCKETS = 64;
 /** Longest wait for a connection, milliseconds. */
 const CONNECT_MS = 5_000;
 /**
@@ -169,7 +172,7 @@ export function createS3(options: S3Options): S3Api {
   const custom = options.endpoint !== undefined;
   const maxAttempts = options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS;
   const proxyEnv = options.proxy && { ...options.proxy };
-  const sockets = { keepAlive: true, maxSockets: 64, proxyEnv };
+  const sockets = { keepAlive: true, maxSockets: MAX_SOCKETS, proxyEnv };
   const config: S3ClientConfig = {
     maxAttempts,
     retryStrategy: ownRetries(maxAttempts),
@@ -195,12 +198,12 @@ export function createS3(options: S3Options): S3Api {
       // The images may lie in buckets of another region than the output.
       : { followRegionRedirects: true }),
   };
-  if (!custom || options.region !== undefined) return withShortCut(new S3(config), sockets);
+  if (!custom || options.region !== undefined) return withShortCut(new S3(config));
   // Other servers ignore the region, but signing needs one: a client made only to ask the SDK's
   // own chain for it, since that chain cannot be given a last resort.
   const chain = new S3(config);
   const region = () => chain.config.region().catch(() => "us-east-1");
-  return withShortCut(new S3({ ...config, region }), sockets);
+  return withShortCut(new S3({ ...config, region }));
 }
 
 /** Errors that say that credentials have run out, whatever was known of their end. */
@@ -239,14 +242,14 @@ type Sender = (
 ) => (args: { request: unknown }) => Promise<unknown>;
 
 /** The first request of a bucket goes through the SDK and shows the others how. */
-function withShortCut(s3: S3, agent: AgentOptions): S3Api {
+function withShortCut(s3: S3): S3Api {
   keepDates(s3);
   renewing(s3);
   const { config } = s3;
   const direct = new DirectS3({
     credentials: () => config.credentials(),
     clockOffset: () => config.systemClockOffset,
-    ...{ connectMs: CONNECT_MS, answerMs: ANSWER_MS, agent },
+    ...{ answerMs: ANSWER_MS, maxSockets: MAX_SOCKETS },
   });
   let sums: Promise<{ sent: boolean; checked: boolean }> | undefined;
   const findSums = async () => ({
@@ -259,10 +262,9 @@ function withShortCut(s3: S3, agent: AgentOptions): S3Api {
     let outcome = first;
     const sender: Sender = (next) => async (args) => {
       if (outcome) {
-        const { response, error } = outcome;
+        const first = outcome;
         outcome = undefined;
-        if (response === undefined) throw error;
-        return { response };
+        return { response: first.take() };
       }
       direct.learn(Bucket, Key, args.request as SdkRequest);
       return await next(args);
@@ -273,83 +275,79 @@ function withShortCut(s3: S3, agent: AgentOptions): S3Api {
     return command;
   };
 
-  return Object.assign(
-    Object.create(s3) as S3,
-    {
-      async getObject(input, call) {
-        const { Bucket, Key, Range, IfMatch } = input;
-        let first: ForSdk | undefined;
-        if (direct.knows(Bucket)) {
-          const headers: Record<string, string> = {};
-          if (Range !== undefined) headers.range = Range;
-          if (IfMatch !== undefined) headers["if-match"] = IfMatch;
-          if ((await (sums ??= findSums())).checked) headers["x-amz-checksum-mode"] = "ENABLED";
-          const got = await direct.get(Bucket, Key, headers, call.abortSignal);
-          if (got === "absent") throw new NoSuchKey();
-          if (!(got instanceof ForSdk)) return gotten(got);
-          first = got;
-        }
-        return await s3.send(bySdk(new GetObjectCommand(input), input, first), call);
-      },
+  const getObject: S3Api["getObject"] = async (input, call) => {
+    const { Bucket, Key, Range, IfMatch } = input;
+    let first: ForSdk | undefined;
+    if (direct.reaches(Bucket, Key)) {
+      const headers: Record<string, string> = {};
+      if (Range !== undefined) headers.range = Range;
+      if (IfMatch !== undefined) headers["if-match"] = IfMatch;
+      if ((await (sums ??= findSums())).checked) headers["x-amz-checksum-mode"] = "ENABLED";
+      const got = await direct.get(Bucket, Key, headers, call.abortSignal);
+      if (got === "absent") throw new NoSuchKey();
+      if (got && !(got instanceof ForSdk)) return gotten(got);
+      first = got;
+    }
+    const got = await s3.send(bySdk(new GetObjectCommand(input), input, first), call);
+    return Object.assign(got, { Body: nodeBody(got.Body as Readable) });
+  };
 
-      async headObject(input, call) {
-        const { Bucket, Key, IfMatch } = input;
-        let first: ForSdk | undefined;
-        if (direct.knows(Bucket)) {
-          const headers: Record<string, string> = {};
-          if (IfMatch !== undefined) headers["if-match"] = IfMatch;
-          const head = await direct.head(Bucket, Key, headers, call.abortSignal);
-          if (!(head instanceof ForSdk)) return gotten(head);
-          first = head;
-        }
-        return await s3.send(bySdk(new HeadObjectCommand(input), input, first), call);
-      },
+  const headObject: S3Api["headObject"] = async (input, call) => {
+    const { Bucket, Key, IfMatch } = input;
+    let first: ForSdk | undefined;
+    if (direct.reaches(Bucket, Key)) {
+      const headers: Record<string, string> = {};
+      if (IfMatch !== undefined) headers["if-match"] = IfMatch;
+      const head = await direct.head(Bucket, Key, headers, call.abortSignal);
+      if (!(head instanceof ForSdk)) return gotten(head);
+      first = head;
+    }
+    return await s3.send(bySdk(new HeadObjectCommand(input), input, first), call);
+  };
 
-      async putObject(input, call) {
-        const { Bucket, Key, Body, ContentType, IfMatch, IfNoneMatch, Metadata } = input;
-        let first: ForSdk | undefined;
-        if (direct.knows(Bucket)) {
-          const headers: Record<string, string> = { "content-type": ContentType };
-          if (IfMatch !== undefined) headers["if-match"] = IfMatch;
-          if (IfNoneMatch !== undefined) headers["if-none-match"] = IfNoneMatch;
-          for (const name in Metadata) headers[`x-amz-meta-${name}`] = Metadata[name];
-          const { sent } = await (sums ??= findSums());
-          const put = await direct.put(Bucket, Key, headers, Body, sent, call.abortSignal);
-          if (!(put instanceof ForSdk)) return gotten(put);
-          first = put;
-        }
-        return await s3.send(bySdk(new PutObjectCommand(input), input, first), call);
-      },
+  const putObject: S3Api["putObject"] = async (input, call) => {
+    const { Bucket, Key, Body, ContentType, IfMatch, IfNoneMatch, Metadata } = input;
+    let first: ForSdk | undefined;
+    if (direct.reaches(Bucket, Key)) {
+      const headers: Record<string, string> = { "content-type": ContentType };
+      if (IfMatch !== undefined) headers["if-match"] = IfMatch;
+      if (IfNoneMatch !== undefined) headers["if-none-match"] = IfNoneMatch;
+      for (const name in Metadata) headers[META + name] = Metadata[name];
+      const { sent } = await (sums ??= findSums());
+      const put = await direct.put(Bucket, Key, headers, Body, sent, call.abortSignal);
+      if (!(put instanceof ForSdk)) return gotten(put);
+      first = put;
+    }
+    return await s3.send(bySdk(new PutObjectCommand(input), input, first), call);
+  };
 
-      destroy() {
-        direct.destroy();
-        s3.destroy();
-      },
-    } satisfies Pick<S3Api, "getObject" | "headObject" | "putObject" | "destroy">,
-  );
+  return Object.assign(Object.create(s3) as S3, { getObject, headObject, putObject });
 }
 
 /** An answer that came past the SDK, as the SDK would give it. */
-function gotten(answer: IncomingMessage): S3Got & { Metadata: Record<string, string> } {
-  const { headers } = answer;
-  const text = (name: string) => headers[name] as string | undefined;
-  const length = headers["content-length"];
-  const modified = headers["last-modified"];
+function gotten({ headers, body, length }: DirectAnswer): S3Got & {
+  readonly Metadata: Record<string, string>;
+} {
+  const text = (name: string) => headers.get(name) ?? undefined;
+  const modified = headers.get("last-modified");
   const got = {
-    Body: answer,
-    ContentLength: length === undefined ? undefined : Number(length),
+    Body: body,
+    ContentLength: Number.isNaN(length) ? undefined : length,
     ContentRange: text("content-range"),
-    ETag: headers.etag,
-    LastModified: modified === undefined ? undefined : new Date(modified),
+    ETag: text("etag"),
+    LastModified: modified === null ? undefined : new Date(modified),
     ChecksumCRC32: text("x-amz-checksum-crc32"),
-    Metadata: Object.fromEntries(
-      Object.entries(headers).filter(([name]) => name.startsWith("x-amz-meta-"))
-        .map(([name, value]) => [name.slice("x-amz-meta-".length), String(value)]),
-    ),
+    get Metadata() {
+      const own = [...headers].filter(([name]) => name.startsWith(META));
+      return Object.fromEntries(own.map(([name, value]) => [name.slice(META.length), value]));
+    },
   };
-  keepDate(got, headers.date);
+  keepDate(got, text("date"));
   return got;
 }
+
+/** Prefix of the headers that a user gave an object. */
+const META = "x-amz-meta-";
 
 /** As the SDK's error of that name, as far as it counts. */
 class NoSuchKey extends Error {

@@ -1,6 +1,6 @@
 /**
  * @module store/s3_direct: sends the operations that every page takes (GetObject, HeadObject, one
- * PutObject) past the SDK's middleware, which takes five times the CPU of the request itself.
+ * PutObject) by `fetch`, past the SDK, whose middleware and HTTP client take five times the CPU.
  *
  * It decides nothing. Where a bucket lies and how it is addressed is read off a request that the SDK
  * has made; credentials and the server's clock are the SDK's. Whatever is no plain success (or a
@@ -9,11 +9,11 @@
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
-import http from "node:http";
-import https from "node:https";
 import { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
+import { Budget } from "../base/budget.ts";
 import { PROGRAM } from "../base/version.ts";
+import { fetchedBody, type S3Body } from "./s3_body.ts";
 import type { S3Credentials } from "./s3_client.ts";
 import { EMPTY_SHA256, encodeKey, SigV4 } from "./sigv4.ts";
 
@@ -26,22 +26,52 @@ export interface SdkRequest {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** An answer in the SDK's form. */
-export interface SdkResponse {
-  readonly statusCode: number;
-  readonly headers: Record<string, string>;
-  readonly body: Readable;
-}
-
 /** What became of a request that is for the SDK to judge: an answer, or why there is none. */
 export class ForSdk {
-  /** Takes one of the two. */
-  constructor(
-    /** Its body unread. */
-    readonly response: SdkResponse | undefined,
-    /** Of the connection. */
-    readonly error?: unknown,
-  ) {}
+  readonly #answer: Response | undefined;
+  readonly #bytes: Uint8Array;
+  readonly #error: unknown;
+
+  private constructor(answer: Response | undefined, bytes: Uint8Array, error?: unknown) {
+    this.#answer = answer;
+    this.#bytes = bytes;
+    this.#error = error;
+  }
+
+  /** An answer, its body read. */
+  static answer(answer: Response, bytes: Uint8Array): ForSdk {
+    return new ForSdk(answer, bytes);
+  }
+
+  /** No answer. @param error Why. */
+  static nothing(error: unknown): ForSdk {
+    return new ForSdk(undefined, new Uint8Array(), error);
+  }
+
+  /** Whether the answer says that there is no such object, in a bucket that there is. */
+  get saysAbsent(): boolean {
+    return this.#answer?.status === 404 &&
+      new TextDecoder().decode(this.#bytes).includes("<Code>NoSuchKey</Code>");
+  }
+
+  /** As the SDK's own HTTP client gives an answer. @throws Why there is none */
+  take(): { statusCode: number; headers: Record<string, string>; body: Readable } {
+    if (!this.#answer) throw this.#error;
+    return {
+      statusCode: this.#answer.status,
+      headers: Object.fromEntries(this.#answer.headers),
+      body: Readable.from(this.#bytes.length > 0 ? [this.#bytes] : []),
+    };
+  }
+}
+
+/** An answer to a request that succeeded. */
+export interface DirectAnswer {
+  readonly headers: Headers;
+  /** Of a GetObject; to be taken or dropped. */
+  readonly body: S3Body;
+  /** Length of the body in bytes, or of the object that was asked about. */
+  readonly length: number;
 }
 
 /** What is taken from the SDK's client. */
@@ -50,19 +80,16 @@ export interface DirectOptions {
   readonly credentials: () => Promise<S3Credentials>;
   /** How much later it is for the server, milliseconds. */
   readonly clockOffset: () => number;
-  /** Longest wait for a connection, milliseconds. */
-  readonly connectMs: number;
   /** Longest wait for an answer's headers, milliseconds. */
   readonly answerMs: number;
-  /** The pool of connections. */
-  readonly agent: http.AgentOptions;
+  /** Connections at most. */
+  readonly maxSockets: number;
 }
 
 /** How the requests of a bucket look. */
 interface Address {
-  readonly secure: boolean;
-  readonly hostname: string;
-  readonly port: number | undefined;
+  /** Scheme and host, without a slash at its end. */
+  readonly origin: string;
   /** As the `Host` header names it. */
   readonly host: string;
   /** What stands before the key in the path, with a slash at its end. */
@@ -78,35 +105,30 @@ interface DirectRequest {
   readonly key: string;
   /** By names in lower case; all are signed. */
   readonly headers: Record<string, string>;
-  readonly body?: Uint8Array;
+  readonly body?: Uint8Array<ArrayBuffer>;
 }
 
-/** No error in words is longer, bytes. */
-const MAX_ERROR_BYTES = 10_000;
+/** Longest error in words that is read, bytes. */
+const MAX_ERROR_BYTES = 1 << 20;
 
-/** Requests past the SDK's middleware. */
+/** Requests past the SDK. */
 export class DirectS3 {
   readonly #options: DirectOptions;
-  readonly #plain: http.Agent;
-  readonly #secure: https.Agent;
   readonly #addresses = new Map<string, Address>();
+  /** Buckets whose answers `fetch` can't hand over as they are. */
+  readonly #unfit = new Set<string>();
+  readonly #sockets: Budget;
 
   /** Connects only when a request is sent. @param options What to work with. */
   constructor(options: DirectOptions) {
     this.#options = options;
-    this.#plain = new http.Agent(options.agent);
-    this.#secure = new https.Agent(options.agent);
+    this.#sockets = new Budget(options.maxSockets);
   }
 
-  /** Closes all connections. */
-  destroy(): void {
-    this.#plain.destroy();
-    this.#secure.destroy();
-  }
-
-  /** Whether requests for the bucket can be sent from here. */
-  knows(bucket: string): boolean {
-    return this.#addresses.has(bucket);
+  /** Whether an object can be asked for from here. */
+  reaches(bucket: string, key: string): boolean {
+    // `fetch` resolves such segments, however they are written.
+    return this.#addresses.has(bucket) && !/(^|\/)\.\.?(\/|$)/.test(key);
   }
 
   /**
@@ -114,31 +136,31 @@ export class DirectS3 {
    * that is signed or addressed in a way that is not understood here leaves the bucket to the SDK.
    */
   learn(bucket: string, key: string, request: SdkRequest): void {
+    if (this.#unfit.has(bucket)) return;
     const { authorization = "", host } = request.headers;
     const scope = /^AWS4-HMAC-SHA256 Credential=[^/]+\/\d{8}\/([^/]+)\/s3\/aws4_request,/
       .exec(authorization);
     const encoded = encodeKey(key);
-    if (!scope || !host || !request.path.endsWith(`/${encoded}`)) {
+    const { protocol, hostname, port } = request;
+    const name = hostname.includes(":") && !hostname.startsWith("[") ? `[${hostname}]` : hostname;
+    const origin = `${protocol}//${name}${port ? `:${port}` : ""}`;
+    const sends = URL.canParse(origin) ? new URL(origin).host : undefined;
+    // `fetch` names the host itself, and what it names is signed.
+    if (!scope || !host || sends !== host || !request.path.endsWith(`/${encoded}`)) {
       this.#addresses.delete(bucket);
       return;
     }
     const region = scope[1];
     const prefix = request.path.slice(0, request.path.length - encoded.length);
     const known = this.#addresses.get(bucket);
-    if (known?.host === host && known.prefix === prefix && known.region === region) return;
-    this.#addresses.set(bucket, {
-      secure: request.protocol === "https:",
-      // Node's client takes the address in brackets for a name.
-      hostname: request.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: request.port,
-      ...{ host, prefix, region, signer: new SigV4(region) },
-    });
+    if (known?.origin === origin && known.prefix === prefix && known.region === region) return;
+    this.#addresses.set(bucket, { origin, host, prefix, region, signer: new SigV4(region) });
   }
 
   /**
    * Sends a GetObject.
    *
-   * @returns The answer, 200 or 206, its body unread; `"absent"` for `NoSuchKey`.
+   * @returns `"absent"` for `NoSuchKey`; `undefined` if only the SDK can read the answer.
    * @throws The signal's reason when it aborts
    */
   async get(
@@ -146,64 +168,67 @@ export class DirectS3 {
     key: string,
     headers: Record<string, string>,
     signal?: AbortSignal,
-  ): Promise<http.IncomingMessage | "absent" | ForSdk> {
+  ): Promise<DirectAnswer | "absent" | ForSdk | undefined> {
     const sent = await this.#send({ method: "GET", bucket, key, headers }, signal);
-    if (sent instanceof ForSdk) return sent;
-    const { statusCode: status } = sent;
-    if (status === 200 || status === 206) return sent;
-    const length = Number(sent.headers["content-length"] ?? NaN);
-    if (status !== 404 || !(length <= MAX_ERROR_BYTES)) return forSdk(sent);
-    const text = await readText(sent, signal);
-    if (text === undefined) return new ForSdk(undefined, broken());
-    return text.includes("<Code>NoSuchKey</Code>") ? "absent" : forSdk(sent, text);
+    if (sent instanceof ForSdk) return sent.saysAbsent ? "absent" : sent;
+    if (!Number.isNaN(sent.length)) return sent;
+    // Of unknown length, or unpacked on the way, as `fetch` does with what says that it is packed.
+    this.#unfit.add(bucket);
+    this.#addresses.delete(bucket);
+    sent.body.drop();
+    return undefined;
   }
 
-  /** Sends a HeadObject. @returns The answer, 200. @throws The signal's reason when it aborts */
+  /** Sends a HeadObject. @throws The signal's reason when it aborts */
   async head(
     bucket: string,
     key: string,
     headers: Record<string, string>,
     signal?: AbortSignal,
-  ): Promise<http.IncomingMessage | ForSdk> {
+  ): Promise<DirectAnswer | ForSdk> {
     const sent = await this.#send({ method: "HEAD", bucket, key, headers }, signal);
-    return sent instanceof ForSdk || sent.statusCode === 200 ? drained(sent) : forSdk(sent);
+    if (!(sent instanceof ForSdk)) sent.body.drop();
+    return sent;
   }
 
   /**
-   * Sends a PutObject.
+   * Sends a PutObject. It may arrive twice, as `fetch` repeats it on a connection that had gone stale.
    *
    * @param summed Whether it carries a CRC-32.
-   * @returns The answer, 200, with an ETag. @throws The signal's reason when it aborts
+   * @throws The signal's reason when it aborts
    */
   async put(
     bucket: string,
     key: string,
     headers: Record<string, string>,
-    body: Uint8Array,
+    body: Uint8Array<ArrayBuffer>,
     summed: boolean,
     signal?: AbortSignal,
-  ): Promise<http.IncomingMessage | ForSdk> {
-    headers["content-length"] = `${body.length}`;
+  ): Promise<DirectAnswer | ForSdk> {
     if (summed) headers["x-amz-checksum-crc32"] = crc32Base64(body);
     const sent = await this.#send({ method: "PUT", bucket, key, headers, body }, signal);
-    if (sent instanceof ForSdk) return sent;
-    return sent.statusCode === 200 && sent.headers.etag ? drained(sent) : forSdk(sent);
+    if (!(sent instanceof ForSdk)) {
+      await sent.body.takeWhole({ given: 0, ...PUT_ANSWER, signal }).catch(() => {});
+    }
+    return sent;
   }
 
+  /** @returns A success with its body on its way, or everything else. */
   async #send(
     { method, bucket, key, headers, body }: DirectRequest,
     signal: AbortSignal | undefined,
-  ): Promise<http.IncomingMessage | ForSdk> {
+  ): Promise<DirectAnswer | ForSdk> {
     signal?.throwIfAborted();
-    const { credentials, clockOffset, connectMs, answerMs } = this.#options;
-    const { secure, hostname, port, host, prefix, signer } = this.#addresses.get(bucket)!;
+    const { credentials, clockOffset, answerMs } = this.#options;
+    const { origin, host, prefix, signer } = this.#addresses.get(bucket)!;
     const path = prefix + encodeKey(key);
     let identity: S3Credentials;
     try {
       identity = await credentials();
     } catch (error) {
-      return new ForSdk(undefined, error);
+      return ForSdk.nothing(error);
     }
+    const release = await this.#sockets.acquire(1, signal);
     const payload = body === undefined ? EMPTY_SHA256 : hash("sha256", body);
     const stamp = signer.stamp(Date.now() + clockOffset());
     headers.host = host;
@@ -215,45 +240,39 @@ export class DirectS3 {
       identity,
       stamp,
     );
-    headers["user-agent"] = PROGRAM; // not signed, as proxies may change it
+    // Not signed, as proxies may change them.
+    headers["user-agent"] = PROGRAM;
+    headers["accept-encoding"] = "identity";
 
-    const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage | ForSdk>();
-    const request = (secure ? https : http).request({
-      agent: secure ? this.#secure : this.#plain,
-      ...{ method, hostname, port, path, headers },
-    });
-    const fail = (error: unknown) => {
-      resolve(new ForSdk(undefined, error));
-      request.destroy();
-    };
-    const onAbort = () => {
-      reject(signal!.reason);
-      request.destroy();
-    };
-    const answer = setTimeout(() => fail(timedOut("answer", answerMs)), answerMs);
-    let connect: ReturnType<typeof setTimeout> | undefined;
-    request.on("socket", (socket) => {
-      if (!socket.connecting) return;
-      connect = setTimeout(() => fail(timedOut("connection", connectMs)), connectMs);
-      socket.once("connect", () => clearTimeout(connect));
-    });
+    const stop = new AbortController();
+    const onAbort = () => stop.abort(signal!.reason);
+    const timer = setTimeout(() => stop.abort(timedOut(answerMs)), answerMs);
     signal?.addEventListener("abort", onAbort);
-    request.on("response", (response) => {
-      // One that breaks off before anybody reads it must not end the process.
-      response.on("error", () => {});
-      resolve(response);
-    });
-    request.on("error", fail);
-    request.end(body);
     try {
-      return await promise;
+      const init = { method, headers, body, redirect: "manual", signal: stop.signal } as const;
+      const response = await fetch(origin + path, init);
+      const { status } = response;
+      if (status !== 200 && status !== 206) {
+        const failed = ForSdk.answer(response, await readError(response));
+        release();
+        return failed;
+      }
+      const length = Number(response.headers.get("content-length") ?? NaN);
+      const content = fetchedBody(response.body, (why) => stop.abort(why), release);
+      return { headers: response.headers, body: content, length };
+    } catch (error) {
+      release();
+      signal?.throwIfAborted();
+      return ForSdk.nothing(stop.signal.aborted ? stop.signal.reason : connectionError(error));
     } finally {
-      clearTimeout(answer);
-      clearTimeout(connect);
+      clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
     }
   }
 }
+
+/** What the answer to a PutObject may be like: empty. */
+const PUT_ANSWER = { most: 0, stallMs: 30_000 } as const;
 
 /** CRC-32 as S3's headers have it: big-endian, in Base64. */
 export function crc32Base64(bytes: Uint8Array): string {
@@ -262,53 +281,33 @@ export function crc32Base64(bytes: Uint8Array): string {
   return sum.toString("base64");
 }
 
-/** An answer whose body nobody wants: read to its end, so that its connection can be used again. */
-function drained<T extends http.IncomingMessage | ForSdk>(answer: T): T {
-  if (answer instanceof ForSdk) return answer;
-  answer.resume();
-  return answer;
-}
-
-function forSdk(response: http.IncomingMessage, text?: string): ForSdk {
-  const headers = Object.fromEntries(
-    Object.entries(response.headers).map(([name, value]) => [name, String(value)]),
-  );
-  const body = text === undefined ? response : Readable.from([new TextEncoder().encode(text)]);
-  return new ForSdk({ statusCode: response.statusCode!, headers, body });
-}
-
-/** A short body as text; `undefined` if it breaks off. @throws The signal's reason when it aborts */
-async function readText(
-  body: Readable,
-  signal: AbortSignal | undefined,
-): Promise<string | undefined> {
-  const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const decoder = new TextDecoder();
-  let text = "";
-  const stop = () => body.destroy();
-  body.on("data", (chunk: Uint8Array) => text += decoder.decode(chunk, { stream: true }));
-  body.on("end", () => resolve(text));
-  body.on("error", () => resolve(undefined));
-  body.on("close", () => resolve(undefined));
-  signal?.addEventListener("abort", stop);
-  const timer = setTimeout(stop, READ_ERROR_MS);
-  try {
-    return await promise;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", stop);
-    signal?.throwIfAborted();
+/** The body of an answer that is no success. @throws If it breaks off */
+async function readError(response: Response): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of response.body ?? []) {
+    length += chunk.length;
+    if (length > MAX_ERROR_BYTES) break; // and is nothing that the SDK could read
+    chunks.push(chunk);
   }
+  return chunks.length === 1 ? chunks[0] : Buffer.concat(chunks);
 }
 
-/** Longest wait for the body of an error, milliseconds. */
-const READ_ERROR_MS = 30_000;
-
-function broken(): Error {
-  return Object.assign(new Error("the answer broke off"), { code: "ECONNRESET" });
+/** What `fetch` throws, with a code as Node's client has it. */
+function connectionError(error: unknown): Error {
+  let message = String(error);
+  for (let at = error; at instanceof Error; at = at.cause) message = at.message;
+  const code = /refused/i.test(message)
+    ? "ECONNREFUSED"
+    : /dns|lookup/i.test(message)
+    ? "ENOTFOUND"
+    : /timed out/i.test(message)
+    ? "ETIMEDOUT"
+    : "ECONNRESET";
+  return Object.assign(new Error(message), { code });
 }
 
-function timedOut(what: string, ms: number): Error {
-  const error = new Error(`no ${what} within ${ms} ms`);
+function timedOut(ms: number): Error {
+  const error = new Error(`no answer within ${ms} ms`);
   return Object.assign(error, { name: "TimeoutError", code: "ETIMEDOUT" });
 }
