@@ -1,7 +1,7 @@
 /**
  * @module build/compile: makes executables: `deno task compile` one for this machine, `deno task
- * compile:all` one for each platform and `bin/SHA256SUMS`. Bundles once, then puts the bundle behind
- * Deno's base of each target.
+ * compile:all` one for each platform and `bin/SHA256SUMS`. Bundles once, then puts the bundle
+ * behind Deno's base of each target.
  *
  * `DENORT_BIN` names a base to use instead of the one that Deno downloads, `DENO_COMPILER` the Deno
  * that it belongs to.

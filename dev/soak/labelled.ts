@@ -1,6 +1,6 @@
 /**
- * @module soak/labelled: the soak's data set in memory, labelled by the job itself: what tests of `verify`
- * begin with.
+ * @module soak/labelled: the soak's data set in memory, labelled by the job itself: what tests of
+ * `verify` begin with.
  */
 
 import { run } from "../../lib/label/job.ts";

@@ -1,7 +1,7 @@
 /**
- * @module engine/health: tells a page that fails from an API that fails. It notices that no page of the run
- * can succeed, so that the run ends, and that nothing succeeds for a while, so that it pauses and
- * probes instead of turning page after page into a failed row.
+ * @module engine/health: tells a page that fails from an API that fails. It notices that no page of
+ * the run can succeed, so that the run ends, and that nothing succeeds for a while, so that it
+ * pauses and probes instead of turning page after page into a failed row.
  *
  * It judges by what the run and the model have shown, not by what this process happens to have
  * asked: whoever knows of an answer says so ({@linkcode Health.knows}). A page's failure is the
@@ -313,7 +313,8 @@ export class Health {
         (until - since > maxOutageMs ? this.#asksTooLong(until, message) : undefined);
     }
     if (this.#failing.size < OUTAGE_PAGES) return;
-    // Nothing worked yet that could tell pages from the API, and the user says that it is the pages.
+    // Nothing worked yet that could tell pages from the API, and the user says that it is the
+    // pages.
     if (this.noGuard && this.#worked === 0) return;
     if (hopeless) return this.#asksTooLong(until, message);
     this.#beginOutage(now, message);

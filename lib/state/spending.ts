@@ -1,9 +1,11 @@
 /**
- * @module state/spending: the upper bound of what a run has spent, written down before it is spent, so
- * that a limit holds over any number of kills. What was really billed is `state/ledger.ts`'s matter.
+ * @module state/spending: the upper bound of what a run has spent, written down before it is spent,
+ * so that a limit holds over any number of kills. What was really billed is `state/ledger.ts`'s
+ * matter.
  *
- * Pages are reserved in blocks: the object says how many pages the run may have been billed at most.
- * After a kill all that was reserved counts as spent; a run that ends in order gives the rest back.
+ * Pages are reserved in blocks: the object says how many pages the run may have been billed at
+ * most. After a kill all that was reserved counts as spent; a run that ends in order gives the rest
+ * back.
  */
 
 import { readDocument, writeDocument } from "./document.ts";
@@ -58,8 +60,8 @@ export class SpendingLimit implements AsyncDisposable {
   }
 
   /**
-   * Takes up what the run has reserved so far: never less than what its batches have cost, should the
-   * object be gone.
+   * Takes up what the run has reserved so far: never less than what its batches have cost, should
+   * the object be gone.
    *
    * @throws {RunError} `conflict` if what was reserved is not in a form that this version reads: it
    *   would be a limit that nothing holds
