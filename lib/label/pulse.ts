@@ -21,6 +21,8 @@ import type { RowFailure, Tally, Watcher } from "./tally.ts";
 const EXAMPLES = 2;
 /** Codes that examples are kept of, more than there are. */
 const CODES = 32;
+/** With more batches than that they are not added up: it would hold up pages for a moment. */
+const ADDED_UP = 20_000;
 /** "Lately" is so long, milliseconds. */
 const LATELY_MS = 60_000;
 
@@ -113,7 +115,8 @@ function reader(
     throttled.observe(now, tally.throttled);
     const mark = `${tally.done} ${tally.asked} ${tally.billedPages} ${tally.reused}`;
     if (mark !== moved.mark) moved = { at: now, mark };
-    const finished = totalOf(done.values());
+    const few = done.size <= ADDED_UP;
+    const finished = totalOf(few ? done.values() : []);
     const counts = structuredClone(kept);
     addCounts(counts, tally.rows);
     const inFinished = finished.spent.runs[manifest.run_id]?.billed_pages ?? 0;
@@ -132,7 +135,7 @@ function reader(
       total: tally.total,
       done_before: kept.rows,
       counts,
-      finished: { batches: ranges(done.keys()), counts: finished.counts },
+      finished: { batches: ranges(few ? done.keys() : []), counts: finished.counts },
       revising,
       rows_per_s: Math.max(0, rows_per_s),
       eta_s: eta_s === null ? null : Math.max(0, eta_s),

@@ -94,7 +94,7 @@ function lease({ lease, process: own, state, last_sign_of_life_s: age, run }: St
   } else if (own !== null) fields.push(["process", escaped(own.owner)]);
   if (age !== null && state !== "done") fields.push(["last sign", `${duration(age)} ago`]);
   if (run !== null) {
-    fields.push(["run", `${run.id} (${escaped(run.engine)}, ${escaped(run.model)})`]);
+    fields.push(["run", `${escaped(run.id, 100)} (${escaped(run.engine)}, ${escaped(run.model)})`]);
   }
   return fields;
 }
