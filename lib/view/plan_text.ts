@@ -78,7 +78,9 @@ export function renderPlan(plan: Plan, columns: number): string[] {
     : seconds > job.timeout_s / 2
     ? ": one is enough, if little goes wrong"
     : ": one is enough";
-  fields.push(["Batch", `an attempt is ended after ${days} days${attempts}`]);
+  if (plan.aws !== null) {
+    fields.push(["Batch", `an attempt is ended after ${days} days${attempts}`]);
+  }
   fields.push(["output", escaped(plan.output, 1_100)]);
   if (!plan.exact && rows.to_do > 0) {
     fields.push(["note", "--read reads every image and counts what is equal and answered exactly"]);
