@@ -212,8 +212,9 @@ const failureExample = z.object({
 export type FailureExample = z.infer<typeof failureExample>;
 
 /**
- * How far the process that holds the lease is, for whoever looks from outside. News, never truth: what
- * is done, the checkpoints say, and who is at work, the lease. Times are of the process's own clock.
+ * How far the process that holds the lease is, for whoever looks from outside. News, never truth:
+ * what is done, the checkpoints say, and who is at work, the lease. Times are of the process's own
+ * clock.
  */
 export const heartbeat = z.object({
   format: z.literal("pseudolabel-heartbeat/1"),

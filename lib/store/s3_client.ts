@@ -20,14 +20,16 @@ import type { S3Credentials } from "./sigv4.ts";
 import { type DirectAnswer, DirectS3, ForSdk, type SdkRequest } from "./s3_direct.ts";
 
 /** What an operation may be given. */
-interface Call {
+export interface S3Call {
   /** Cancels it. */
   readonly abortSignal?: AbortSignal;
 }
 
 /** Which object. */
-interface Place {
+export interface S3Place {
+  /** The bucket's name. */
   readonly Bucket: string;
+  /** The object's key. */
   readonly Key: string;
 }
 
@@ -35,18 +37,27 @@ interface Place {
 export interface S3Got {
   /** To be taken or dropped. */
   readonly Body: S3Body;
+  /** Of the body, bytes; a server may not tell. */
   readonly ContentLength?: number;
+  /** Where a server sends a part: which, and of how many bytes. */
   readonly ContentRange?: string;
+  /** As it came, with its quotes. */
   readonly ETag?: string;
+  /** When it was written, by the server's clock. */
   readonly LastModified?: Date;
+  /** When the answer was made, by the server's clock. */
+  readonly ServerDate?: Date;
   /** Of the whole object, in Base64; of one written in parts it ends with `-` and their number. */
   readonly ChecksumCRC32?: string;
 }
 
+/** The SDK's client. */
+export type Sdk = S3;
+
 /** The client, with one method an operation. */
 export type S3Api =
   & Pick<
-    S3,
+    Sdk,
     | "abortMultipartUpload"
     | "completeMultipartUpload"
     | "config"
@@ -58,21 +69,21 @@ export type S3Api =
     | "uploadPart"
   >
   & {
-    getObject(input: Place & { Range?: string; IfMatch?: string }, call: Call): Promise<S3Got>;
-    headObject(input: Place & { IfMatch?: string }, call: Call): Promise<{
+    getObject(input: S3Place & { Range?: string; IfMatch?: string }, call: S3Call): Promise<S3Got>;
+    headObject(input: S3Place & { IfMatch?: string }, call: S3Call): Promise<{
       readonly ContentLength?: number;
       readonly ETag?: string;
       readonly Metadata?: Readonly<Record<string, string>>;
     }>;
     putObject(
-      input: Place & {
+      input: S3Place & {
         Body: Uint8Array<ArrayBuffer>;
         ContentType: string;
         IfNoneMatch?: string;
         IfMatch?: string;
         Metadata?: Readonly<Record<string, string>>;
       },
-      call: Call,
+      call: S3Call,
     ): Promise<{ readonly ETag?: string }>;
   };
 
@@ -157,6 +168,8 @@ const CONNECT_MS = 5_000;
  * does not arrive in time.
  */
 const ANSWER_MS = 120_000;
+/** The same for what goes past the SDK, milliseconds. */
+const DIRECT_ANSWER_MS = 20_000;
 
 /** Makes the client; its connections are opened on first use and closed by `destroy()`. */
 export function createS3(options: S3Options): S3Api {
@@ -240,7 +253,7 @@ function withShortCut(s3: S3): S3Api {
   const direct = new DirectS3({
     credentials: () => config.credentials(),
     clockOffset: () => config.systemClockOffset,
-    ...{ answerMs: ANSWER_MS, maxSockets: MAX_SOCKETS },
+    ...{ answerMs: DIRECT_ANSWER_MS, maxSockets: MAX_SOCKETS },
   });
   let sums: Promise<{ sent: boolean; checked: boolean }> | undefined;
   const findSums = async () => ({
@@ -249,7 +262,7 @@ function withShortCut(s3: S3): S3Api {
   });
 
   /** The command, done by the SDK; `first` is what became of its first attempt. */
-  const bySdk = <C extends ShortCommand>(command: C, { Bucket, Key }: Place, first?: ForSdk) => {
+  const bySdk = <C extends ShortCommand>(command: C, { Bucket, Key }: S3Place, first?: ForSdk) => {
     let outcome = first;
     const sender: Sender = (next) => async (args) => {
       if (outcome) {
@@ -320,21 +333,19 @@ function gotten({ headers, body, length }: DirectAnswer): S3Got & {
   readonly Metadata: Record<string, string>;
 } {
   const text = (name: string) => headers.get(name) ?? undefined;
-  const modified = headers.get("last-modified");
-  const got = {
+  return {
     Body: body,
     ContentLength: Number.isNaN(length) ? undefined : length,
     ContentRange: text("content-range"),
     ETag: text("etag"),
-    LastModified: modified === null ? undefined : new Date(modified),
+    LastModified: httpDate(headers.get("last-modified")),
+    ServerDate: httpDate(headers.get("date")),
     ChecksumCRC32: text("x-amz-checksum-crc32"),
     get Metadata() {
       const own = [...headers].filter(([name]) => name.startsWith(META));
       return Object.fromEntries(own.map(([name, value]) => [name.slice(META.length), value]));
     },
   };
-  keepDate(got, text("date"));
-  return got;
 }
 
 /** Prefix of the headers that a user gave an object. */
@@ -346,17 +357,10 @@ class NoSuchKey extends Error {
   readonly $metadata = { httpStatusCode: 404, attempts: 1 };
 }
 
-/** When each answer was made, by the server's clock. */
-const dates = new WeakMap<object, Date>();
-
-/** The server's time when it made this answer; `undefined` if it didn't say. */
-export function serverDate(output: object): Date | undefined {
-  return dates.get(output);
-}
-
-function keepDate(output: object, said: string | undefined): void {
+/** A time as HTTP says it; `undefined` where none is said. */
+function httpDate(said: string | null | undefined): Date | undefined {
   const date = new Date(said ?? NaN);
-  if (!Number.isNaN(date.getTime())) dates.set(output, date);
+  return Number.isNaN(date.getTime()) ? undefined : date;
 }
 
 /** The SDK gives an answer's `Last-Modified`, but not the `Date` to compare it with. */
@@ -364,7 +368,7 @@ function keepDates(s3: S3): void {
   s3.middlewareStack.add((next) => async (args) => {
     const result = await next(args);
     const { headers } = result.response as { headers?: Record<string, string> };
-    if (result.output) keepDate(result.output, headers?.date);
+    if (result.output) Object.assign(result.output, { ServerDate: httpDate(headers?.date) });
     return result;
   }, { step: "deserialize", priority: "high", name: "keepDate" });
 }

@@ -18,10 +18,15 @@ import { EMPTY_SHA256, encodeKey, type S3Credentials, SigV4 } from "./sigv4.ts";
 
 /** A request as the SDK would send it, as far as it counts. */
 export interface SdkRequest {
+  /** With its colon. */
   readonly protocol: string;
+  /** Name or address. */
   readonly hostname: string;
+  /** Where it isn't the scheme's own. */
   readonly port?: number;
+  /** Percent-encoded, from the first slash on, without a query. */
   readonly path: string;
+  /** By names in lower case, signed. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -66,6 +71,7 @@ export class ForSdk {
 
 /** An answer to a request that succeeded. */
 export interface DirectAnswer {
+  /** All that were sent. */
   readonly headers: Headers;
   /** Of a GetObject; to be taken or dropped. */
   readonly body: S3Body;
@@ -79,7 +85,10 @@ export interface DirectOptions {
   readonly credentials: () => Promise<S3Credentials>;
   /** How much later it is for the server, milliseconds. */
   readonly clockOffset: () => number;
-  /** Longest wait for an answer's headers, milliseconds. */
+  /**
+   * Longest wait for an answer's headers, milliseconds, besides the time that a slow line takes for what
+   * is sent. Short, as `fetch` has no limit for connecting: the SDK, which has one, goes on from there.
+   */
   readonly answerMs: number;
   /** Connections at most. */
   readonly maxSockets: number;
@@ -218,7 +227,9 @@ export class DirectS3 {
     if (summed) headers["x-amz-checksum-crc32"] = crc32Base64(body);
     const sent = await this.#send({ method: "PUT", bucket, key, headers, body }, signal);
     if (!(sent instanceof ForSdk)) {
-      await sent.body.takeWhole({ given: 0, ...PUT_ANSWER, signal }).catch(() => {});
+      // To its end, so that the connection can be used again.
+      const options = { given: sent.length || 0, ...PUT_ANSWER, signal };
+      await sent.body.takeWhole(options).catch(() => {});
     }
     return sent;
   }
@@ -259,11 +270,13 @@ export class DirectS3 {
     );
     // Not signed, as proxies may change them.
     headers["user-agent"] = PROGRAM;
+    delete headers.host; // `fetch` says it, in HTTP/2 under another name
     headers["accept-encoding"] = "identity";
 
     const stop = new AbortController();
     const onAbort = () => stop.abort(signal!.reason);
-    const timer = setTimeout(() => stop.abort(timedOut(answerMs)), answerMs);
+    const most = answerMs + (body?.length ?? 0) / SLOW_BYTES_PER_MS;
+    const timer = setTimeout(() => stop.abort(timedOut(most)), most);
     signal?.addEventListener("abort", onAbort);
     try {
       const init = { method, headers, body, redirect: "manual", signal: stop.signal } as const;
@@ -290,8 +303,10 @@ export class DirectS3 {
   }
 }
 
-/** What the answer to a PutObject may be like: empty. */
+/** How the answer to a PutObject is read, which has nothing to say. */
 const PUT_ANSWER = { most: 0, stallMs: 30_000 } as const;
+/** What the slowest line that is put up with carries, bytes a millisecond. */
+const SLOW_BYTES_PER_MS = 44;
 
 /** CRC-32 as S3's headers have it: big-endian, in Base64. */
 export function crc32Base64(bytes: Uint8Array): string {
@@ -327,6 +342,6 @@ function connectionError(error: unknown): Error {
 }
 
 function timedOut(ms: number): Error {
-  const error = new Error(`no answer within ${ms} ms`);
+  const error = new Error(`no answer within ${Math.round(ms)} ms`);
   return Object.assign(error, { name: "TimeoutError", code: "ETIMEDOUT" });
 }

@@ -7,7 +7,7 @@
 import { StoreError } from "../base/errors.ts";
 import { fromCaller } from "./caller_errors.ts";
 import type { ReadOptions, StoredObject } from "./store.ts";
-import { type S3Api, serverDate } from "./s3_client.ts";
+import type { S3Api } from "./s3_client.ts";
 import { BrokenBody } from "./s3_body.ts";
 import { crc32Base64 } from "./s3_direct.ts";
 
@@ -96,7 +96,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
       }
       const etag = versionMark(got.ETag);
       if (!options.age) return { key: Key, size: total, etag, bytes };
-      const [asked, written] = [serverDate(got)?.getTime(), got.LastModified?.getTime()];
+      const [asked, written] = [got.ServerDate?.getTime(), got.LastModified?.getTime()];
       const ageMs = asked && written ? Math.max(0, asked - written) : undefined;
       return { key: Key, size: total, etag, bytes, ageMs };
     } catch (error) {
