@@ -1,20 +1,19 @@
 /**
- * @module dataset/output_write: output rows to the bytes of a Parquet file; the one file that knows
- * hyparquet-writer. How a row lies in the file is `dataset/output_schema.ts`'s matter, joining finished
- * files `dataset/output_join.ts`'s.
+ * @module dataset/output_write: output rows to the bytes of a Parquet file. How a row lies in the
+ * file is `dataset/output_schema.ts`'s matter, how bytes are made of it `parquet/encode.ts`'s, joining
+ * finished files `dataset/output_join.ts`'s.
  */
-import * as zlib from "node:zlib";
-import { ByteWriter, type ColumnSource, ParquetWriter } from "hyparquet-writer";
-// The footer of a joined file, which no writer of the library made; it has no export for that.
-// `parquet/deep_imports_test.ts` pins it to the version in which it was looked at.
-import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
+import {
+  ByteWriter,
+  type ColumnSource,
+  encodeNoRows,
+  openWriter,
+  type ParquetWriter,
+  takeBytes,
+} from "../parquet/encode.ts";
 import type { OutputRow, RowMetadata } from "./row.ts";
 import { outputBytes, textLength } from "./row_bytes.ts";
-import type { RawStruct } from "../parquet/decode.ts";
 import { ITEM_SCHEMA, OUTPUT_COLUMNS } from "./output_schema.ts";
-
-/** The schema in the writer's own type. */
-const SCHEMA = [...ITEM_SCHEMA] as ParquetWriter["schema"];
 
 /** Options of {@linkcode RowEncoder}. */
 export interface EncodeOptions {
@@ -36,9 +35,6 @@ const GROUP_WORDS = 6_000;
 const GROUP_TEXT = 4 << 20;
 /** Encoding these takes time; the other columns are scalars. */
 const SLOW_COLUMNS: ReadonlySet<string> = new Set(["polygons", "texts", "metadata"]);
-
-/** Who wrote the file, as its footer says it. */
-const CREATED_BY = "pseudolabel";
 
 /**
  * Encodes rows as a whole Parquet file while they come: of those in full row groups only the bytes
@@ -65,16 +61,7 @@ export class RowEncoder {
     }
     this.#size = rowGroupSize;
     this.#yieldToLoop = yieldToLoop;
-    this.#writer = new ParquetWriter({
-      writer: this.#bytes,
-      schema: SCHEMA,
-      // 14 % smaller than snappy at the same speed (500 rows of 60 words), and read everywhere.
-      ...(zlib.zstdCompressSync === undefined ? { codec: "SNAPPY" as const } : {
-        codec: "ZSTD" as const,
-        compressors: { ZSTD: (page) => zlib.zstdCompressSync(page) },
-      }),
-      createdBy: CREATED_BY,
-    });
+    this.#writer = openWriter(this.#bytes, ITEM_SCHEMA);
   }
 
   /**
@@ -114,9 +101,7 @@ export class RowEncoder {
 
   /** The file's next bytes, as far as it is encoded; what comes later goes on where they end. */
   takeEncoded(): Uint8Array<ArrayBuffer> {
-    const bytes = this.#bytes.getBytes().slice();
-    this.#bytes.index = 0;
-    return bytes;
+    return takeBytes(this.#bytes);
   }
 
   /**
@@ -158,24 +143,9 @@ export async function encodeRows(
   return await encoder.finish(keyValues);
 }
 
-/**
- * A file of the output's schema without rows. Strict readers refuse it, as the writer gives its empty
- * list of row groups a wrong type; it serves as the model of a footer.
- */
+/** A file of the output's schema without rows, see {@linkcode encodeNoRows}. */
 export function encodeNothing(): Uint8Array<ArrayBuffer> {
-  const bytes = new ByteWriter();
-  new ParquetWriter({ writer: bytes, schema: SCHEMA, createdBy: CREATED_BY }).finish();
-  return bytes.getBytes().slice();
-}
-
-/**
- * Encodes a thrift struct in the compact protocol that footers are written in. Leave empty lists
- * out: their element type can't be told from the value, and a wrong one makes readers refuse.
- */
-export function encodeThrift(struct: RawStruct): Uint8Array<ArrayBuffer> {
-  const bytes = new ByteWriter(4096);
-  serializeTCompactProtocol(bytes, struct);
-  return bytes.getBytes().slice();
+  return encodeNoRows(ITEM_SCHEMA);
 }
 
 /**

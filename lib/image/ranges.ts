@@ -43,13 +43,13 @@ export class Ranges {
     return this.#windows[0].bytes.subarray(0, length);
   }
 
-  /** @throws {OutOfBytes} if the file ends before, or is not read so far */
+  /** Exactly these bytes, to take numbers out of. @throws {OutOfBytes} as {@linkcode bytes} */
   async view(start: number, length: number): Promise<DataView> {
     const bytes = await this.bytes(start, length);
     return new DataView(bytes.buffer, bytes.byteOffset, length);
   }
 
-  /** Exactly these bytes. @throws {OutOfBytes} as {@linkcode view} */
+  /** Exactly these bytes. @throws {OutOfBytes} if the file ends before, or is not read so far */
   async bytes(start: number, length: number): Promise<Uint8Array> {
     for (const window of this.#windows) {
       const from = start - window.start;
