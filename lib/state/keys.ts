@@ -73,6 +73,33 @@ export function meetingKey(engine: string, model: string): string {
   return `claims/${engine}/${model}/meeting.json`;
 }
 
+/** Key of a copy of an image that lay elsewhere. @param path Safe as part of a key. */
+export function copiedKey(dataset: string, path: string): string {
+  return `images/${dataset}/${path}`;
+}
+
+/** Key of what an image was converted to. @param sha256 Of the original's bytes, lower-case hex. */
+export function convertedKey(dataset: string, sha256: string, extension: string): string {
+  return `${CONVERTED}${dataset}/${sha256.slice(0, 2)}/${sha256}.${extension}`;
+}
+const CONVERTED = "converted/";
+
+/** Key of what was found when the input was prepared. */
+export function preparedKey(dataset: string): string {
+  return `${REPORTS}${dataset}/prepared.json`;
+}
+const REPORTS = "reports/";
+
+/**
+ * Whether an object is one that this program keeps beside the images, or makes of them.
+ *
+ * @param checkpointPrefix Empty, or ends with a slash.
+ */
+export function isOwnKey(key: string, checkpointPrefix: string): boolean {
+  const own = [...SHARED, CONVERTED, REPORTS, "reviews/", "data/processed/", checkpointPrefix];
+  return own.some((prefix) => prefix !== "" && key.startsWith(prefix));
+}
+
 /** Below these lie what was paid for and what was learnt, of all data sets together. */
 const SHARED = ["responses/", "rates/", "claims/"];
 /** What a data set keeps below `{prefix}{dataset}/`, see {@linkcode CheckpointKeys}. */
