@@ -134,7 +134,7 @@ export const command: Command = {
       const said = stopped
         ? `${message}; no input is written, what was copied is kept: run the same command again`
         : message;
-      progress.end({ exit: EXIT[exit], error: said });
+      if (exit !== "usage") progress.end({ exit: EXIT[exit], error: said });
       context.printError(`pseudolabel: ${printable(said)}\n`);
       return exit;
     }

@@ -28,6 +28,9 @@ const TAG = {
   tileLengths: 325,
   sampleFormat: 339,
 } as const;
+const KNOWN: ReadonlySet<number> = new Set(Object.values(TAG));
+/** Values of a tag at most: pieces of the largest pictures. */
+const MAX_VALUES = 1 << 18;
 const [WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE] = [0, 1, 2, 3];
 /** Bytes of a value by its type: BYTE, SHORT, LONG. */
 const SIZES: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4 };
@@ -83,12 +86,11 @@ function decode(bytes: Uint8Array<ArrayBuffer>, maxPixels: number): Pixels {
     const top = Math.floor(n / across) * pieceHeight;
     const rows = Math.min(pieceHeight, height - top);
     const packed = bytes.subarray(layout.offsets[n], layout.offsets[n] + layout.lengths[n]);
-    // Of a strip only the rows that there are; a tile is always whole.
-    const room = piece.subarray(0, stride * (pieceWidth === width ? rows : pieceHeight));
-    if (unpack(packed, layout.compression, room) < stride * rows) {
+    // The last strip may be as long as the others, and need not.
+    if (unpack(packed, layout.compression, piece) < stride * rows) {
       throw new ImageError("damaged", "a piece of it ends too early");
     }
-    if (layout.differences) undoDifferences(room, layout, stride);
+    if (layout.differences) undoDifferences(piece, layout, stride);
     for (let y = 0; y < rows; y++) {
       let to = ((top + y) * width + left) * channels;
       for (let x = 0; x < Math.min(pieceWidth, width - left); x++, to += channels) {
@@ -108,7 +110,8 @@ function readLayout(bytes: Uint8Array<ArrayBuffer>, maxPixels: number): Layout {
   for (let n = 0, entry = at + 2; n < entries; n++, entry += 12) {
     const size = SIZES[view.getUint16(entry + 2, little)];
     const count = view.getUint32(entry + 4, little);
-    if (size === undefined) continue;
+    if (size === undefined || count > MAX_VALUES) continue;
+    if (!KNOWN.has(view.getUint16(entry, little))) continue;
     const from = count * size <= 4 ? entry + 8 : view.getUint32(entry + 8, little);
     if (from + count * size > bytes.length) continue; // whoever needs it finds it missing
     tags.set(

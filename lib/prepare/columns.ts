@@ -77,14 +77,14 @@ export type ImageCell =
 export function imageCell(value: unknown): ImageCell | undefined {
   if (typeof value === "string") return isText(value) ? { path: value } : undefined;
   if (value instanceof Uint8Array) {
-    return value.length > 0 ? { bytes: value, path: undefined } : undefined;
+    return { bytes: value, path: undefined };
   }
   if (typeof value !== "object" || value === null) return undefined;
   const { bytes, path, src, url } = value as Readonly<Record<string, unknown>>;
   const where = [path, src, url].find((text) => typeof text === "string" && isText(text)) as
     | string
     | undefined;
-  if (bytes instanceof Uint8Array && bytes.length > 0) return { bytes, path: where };
+  if (bytes instanceof Uint8Array) return { bytes, path: where };
   return where === undefined ? undefined : { path: where };
 }
 

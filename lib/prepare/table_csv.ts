@@ -5,7 +5,7 @@
  */
 
 import { Readable } from "node:stream";
-import { type CsvError, type Options, parse } from "csv-parse";
+import { CsvError, type Options, parse } from "csv-parse";
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
 import type { OpenPart, TableRow } from "./table.ts";
@@ -65,15 +65,10 @@ async function* readRecords(
   try {
     for await (const { record, info } of parser) yield { fields: record, line: info.lines };
   } catch (error) {
-    const { code, message, lines } = error as Partial<CsvError> & { lines?: number };
-    if (!code?.startsWith("CSV_")) throw error;
-    throw new RunError(
-      "input",
-      `${url}${lines === undefined ? "" : `, line ${lines}`} is no sound CSV: ${
-        escaped(message ?? code)
-      }`,
-      { cause: error },
-    );
+    if (!(error instanceof CsvError)) throw error;
+    throw new RunError("input", `${url} is no sound CSV: ${escaped(error.message)}`, {
+      cause: error,
+    });
   } finally {
     source.destroy();
     parser.destroy();

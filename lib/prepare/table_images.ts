@@ -56,11 +56,12 @@ export async function* tableImages(options: TableOptions): AsyncGenerator<Item> 
         continue;
       }
       const inside = cell.bytes !== undefined;
+      const numbered = `${name}_${String(index).padStart(6, "0")}`;
       const path = inside
-        ? { path: `${name}/${cell.path ?? index}`, filename: lastPart(cell.path ?? `${index}`) }
+        ? { path: `${name}/${cell.path ?? numbered}`, filename: lastPart(cell.path ?? numbered) }
         : { path: cell.path, filename: lastPart(cell.path) };
       const id = columns.id === undefined
-        ? inside ? `${name}_${String(index).padStart(6, "0")}` : withoutSignatures(cell.path)
+        ? inside ? numbered : withoutSignatures(cell.path)
         : idText(value(columns.id));
       if (id === undefined) {
         yield { skipped: { reason: "no_id", address: where } };
