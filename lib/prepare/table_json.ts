@@ -10,18 +10,22 @@ import { readText } from "./table_text.ts";
 /** Characters of a line at most. */
 const MAX_LINE = 64 << 20;
 
-/** Opens a JSON lines object; the columns are the fields of its first line. */
+/** Lines whose fields are taken for the columns: a field may be missing where it says nothing. */
+const COLUMN_LINES = 1_000;
+
+/** Opens a JSON lines object; the columns are the fields of its first lines. */
 export const openJsonLines: OpenPart = async (store, info, options) => {
   const url = `${store.url}/${info.key}`;
   const objects = () => readObjects(url, readText(store, info, options));
-  let columns: string[] | undefined;
+  const columns = new Set<string>();
+  let looked = 0;
   for await (const { value } of objects()) {
-    columns = Object.keys(value);
-    break;
+    for (const name of Object.keys(value)) columns.add(name);
+    if (++looked === COLUMN_LINES) break;
   }
-  if (!columns) throw new RunError("input", `${url} is empty`);
+  if (looked === 0) throw new RunError("input", `${url} is empty`);
   return {
-    columns,
+    columns: [...columns],
     async *rows(wanted): AsyncGenerator<TableRow> {
       let index = 0;
       for await (const { value, line } of objects()) {
