@@ -11,7 +11,7 @@ export type SplitRule =
   | { readonly shares: readonly (readonly [name: string, share: number])[] };
 
 /** The form of a rule, for messages. */
-export const SPLIT_FORM =
+export const SPLIT_FORM: string =
   "names with patterns of paths (train=train/*,val=val/*), names with shares " +
   "that make 1 (train=0.9,val=0.1), or one name";
 

@@ -8,36 +8,7 @@ import { RunError } from "../base/errors.ts";
 import { quoted } from "../base/text.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 import type { Place } from "./place.ts";
-
-/** One row of a table. */
-export interface TableRow {
-  /** What it holds of the columns that were asked for; a missing one is null. */
-  readonly values: ReadonlyMap<string, unknown>;
-  /** Where it stands, for people: `line 7`, `row 6`. */
-  readonly at: string;
-  /** Position in its part, from 0. */
-  readonly index: number;
-}
-
-/** One object of a table, opened: its columns are known, its rows not yet read. */
-export interface TablePart {
-  /** Names of the columns, as they stand there. */
-  readonly columns: readonly string[];
-  /**
-   * All rows in order, of each only these columns.
-   *
-   * @throws {RunError} `input` on damage, naming the row
-   * @throws {StoreError} what the store throws
-   */
-  rows(columns: ReadonlySet<string>): AsyncIterable<TableRow>;
-}
-
-/** Opens an object as a table. @throws {RunError} `input` if it is none */
-export type OpenPart = (
-  store: Store,
-  info: ObjectInfo,
-  options: { readonly signal: AbortSignal; readonly gzip: boolean },
-) => Promise<TablePart>;
+import type { OpenPart, TablePart } from "./table_part.ts";
 
 /** The kinds of tables, by what their names end with. */
 const KINDS: readonly (readonly [endings: RegExp, kind: string, load: () => Promise<OpenPart>])[] =

@@ -8,7 +8,8 @@ import { Readable } from "node:stream";
 import { CsvError, type Options, parse } from "csv-parse";
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
-import type { OpenPart, TableRow } from "./table.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
+import type { PartOptions, TablePart, TableRow } from "./table_part.ts";
 import { readText } from "./table_text.ts";
 
 /** Characters of a row at most: a quote that is never closed would take the whole file for one. */
@@ -17,7 +18,11 @@ const MAX_ROW = 4 << 20;
 const DELIMITERS = [",", ";", "\t", "|"];
 
 /** Opens a CSV object; its first line names the columns. */
-export const openCsv: OpenPart = async (store, info, options) => {
+export async function openCsv(
+  store: Store,
+  info: ObjectInfo,
+  options: PartOptions,
+): Promise<TablePart> {
   const url = `${store.url}/${info.key}`;
   const records = () => readRecords(url, readText(store, info, options));
   let columns: string[] = [];
@@ -40,7 +45,7 @@ export const openCsv: OpenPart = async (store, info, options) => {
       }
     },
   };
-};
+}
 
 async function* readRecords(
   url: string,

@@ -4,7 +4,8 @@
 
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
-import type { OpenPart, TableRow } from "./table.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
+import type { PartOptions, TablePart, TableRow } from "./table_part.ts";
 import { readText } from "./table_text.ts";
 
 /** Characters of a line at most. */
@@ -14,7 +15,11 @@ const MAX_LINE = 64 << 20;
 const COLUMN_LINES = 1_000;
 
 /** Opens a JSON lines object; the columns are the fields of its first lines. */
-export const openJsonLines: OpenPart = async (store, info, options) => {
+export async function openJsonLines(
+  store: Store,
+  info: ObjectInfo,
+  options: PartOptions,
+): Promise<TablePart> {
   const url = `${store.url}/${info.key}`;
   const objects = () => readObjects(url, readText(store, info, options));
   const columns = new Set<string>();
@@ -38,7 +43,7 @@ export const openJsonLines: OpenPart = async (store, info, options) => {
       }
     },
   };
-};
+}
 
 async function* readObjects(
   url: string,

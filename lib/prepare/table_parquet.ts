@@ -9,13 +9,18 @@ import { readMetadata, schemaTree } from "../parquet/decode.ts";
 import { ParquetError } from "../parquet/footer.ts";
 import { readBatches } from "../parquet/rows.ts";
 import { openSource } from "../parquet/source.ts";
-import type { OpenPart, TableRow } from "./table.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
+import type { PartOptions, TablePart, TableRow } from "./table_part.ts";
 
 /** Rows that are decoded together at most; heavy ones fewer (`parquet/rows.ts`). */
 const BATCH = 256;
 
 /** Opens a Parquet object. Reads the footer only. */
-export const openParquet: OpenPart = async (store, info, { signal }) => {
+export async function openParquet(
+  store: Store,
+  info: ObjectInfo,
+  { signal }: PartOptions,
+): Promise<TablePart> {
   const source = openSource(store, info, { signal });
   const metadata = await readMetadata(source).catch((cause) => {
     if (!(cause instanceof ParquetError)) throw cause;
@@ -41,4 +46,4 @@ export const openParquet: OpenPart = async (store, info, { signal }) => {
       }
     },
   };
-};
+}

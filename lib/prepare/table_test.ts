@@ -4,7 +4,8 @@ import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { writtenByDuckdb } from "../../dev/testing/parquet_readers.ts";
 import { RunError } from "../base/errors.ts";
 import { findPlace } from "./place.ts";
-import { findParts, type TableRow } from "./table.ts";
+import { findParts } from "./table.ts";
+import type { TableRow } from "./table_part.ts";
 
 const never = new AbortController().signal;
 

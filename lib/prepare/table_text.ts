@@ -5,6 +5,7 @@
 
 import { RunError } from "../base/errors.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
+import type { PartOptions } from "./table_part.ts";
 
 /** Bytes that are asked for at a time. */
 const PIECE = 1 << 20;
@@ -18,7 +19,7 @@ const PIECE = 1 << 20;
 export async function* readText(
   store: Store,
   info: ObjectInfo,
-  { signal, gzip }: { readonly signal: AbortSignal; readonly gzip: boolean },
+  { signal, gzip }: PartOptions,
 ): AsyncGenerator<string> {
   const url = `${store.url}/${info.key}`;
   let decoder: TextDecoder | undefined;
