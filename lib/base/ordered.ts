@@ -6,7 +6,8 @@
 /**
  * Calls `work` for each item, at most `ahead` of them under way or waiting to be taken.
  *
- * @throws The first error in order, of the sequence or of `work`, after every call under way has ended
+ * @throws The first error in order, of the sequence or of `work`, after every call under way has
+ * ended
  */
 export async function* mapOrdered<T, R>(
   items: AsyncIterable<T>,

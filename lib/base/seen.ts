@@ -1,6 +1,6 @@
 /**
- * @module base/seen: which of many texts came before, in 16 bytes for each whatever its length: ids of
- * a data set of millions.
+ * @module base/seen: which of many texts came before, in 16 bytes for each whatever its length: ids
+ * of a data set of millions.
  */
 
 import { createHash } from "node:crypto";
@@ -9,8 +9,8 @@ import { createHash } from "node:crypto";
 const FIRST_SLOTS = 1 << 12;
 
 /**
- * A set of texts that can only grow. It keeps 128 bits of each one's SHA-256: two that share them are
- * not known and can't be made.
+ * A set of texts that can only grow. It keeps 128 bits of each one's SHA-256: two that share them
+ * are not known and can't be made.
  */
 export class SeenTexts {
   /** Two halves a slot, both 0 where it is free. */

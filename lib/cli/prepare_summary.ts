@@ -1,6 +1,6 @@
 /**
- * @module cli/prepare_summary: the table that `prepare` ends with: what was taken, what was left out
- * and why.
+ * @module cli/prepare_summary: the table that `prepare` ends with: what was taken, what was left
+ * out and why.
  */
 
 import { escaped } from "../base/text.ts";

@@ -1,6 +1,6 @@
 /**
- * @module cli/progress: what a watching person or log sees of work that takes long and is no run: one
- * line that is drawn over itself on a terminal, one JSON line every 30 s elsewhere.
+ * @module cli/progress: what a watching person or log sees of work that takes long and is no run:
+ * one line that is drawn over itself on a terminal, one JSON line every 30 s elsewhere.
  */
 
 import type { Clock } from "../base/clock.ts";

@@ -1,5 +1,6 @@
 /**
- * @module commands/prepare: makes the input of a data set of a folder, a prefix or a table of images.
+ * @module commands/prepare: makes the input of a data set of a folder, a prefix or a table of
+ * images.
  */
 
 import { systemClock } from "../base/clock.ts";

@@ -1,7 +1,7 @@
 /**
- * @module dataset/input_write: an input data set as a Parquet file, row by row, of which only one row
- * group is held. `dataset/input.ts` reads the columns that a run needs; the others tell people and
- * tools where an image is from.
+ * @module dataset/input_write: an input data set as a Parquet file, row by row, of which only one
+ * row group is held. `dataset/input.ts` reads the columns that a run needs; the others tell people
+ * and tools where an image is from.
  */
 import { ByteWriter, type ColumnSource, openWriter, takeBytes } from "../parquet/encode.ts";
 import type { SchemaElement } from "../parquet/types.ts";
@@ -38,7 +38,9 @@ export interface PreparedRow {
 
 /** Rows in a row group. */
 const GROUP_ROWS = 10_000;
-/** Characters in a row group at most, unless a single row has more: metadata may be of any length. */
+/**
+ * Characters in a row group at most, unless a single row has more: metadata may be of any length.
+ */
 const GROUP_TEXT = 8 << 20;
 
 const TYPES: Readonly<Record<keyof PreparedRow, "text" | "number">> = {

@@ -1,6 +1,6 @@
 /**
- * @module image/bmp: BMP to pixels: 1, 4, 8, 16, 24 and 32 bits a pixel, with palettes, bit masks and
- * run lengths, in both directions. Embedded JPEG and PNG are not read.
+ * @module image/bmp: BMP to pixels: 1, 4, 8, 16, 24 and 32 bits a pixel, with palettes, bit masks
+ * and run lengths, in both directions. Embedded JPEG and PNG are not read.
  */
 
 import { checkSize, ImageError, type Pixels } from "./pixels.ts";

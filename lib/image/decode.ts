@@ -1,6 +1,6 @@
 /**
- * @module image/decode: an image file of any kind that can be decoded here, to pixels. The decoders are
- * loaded when they are first needed.
+ * @module image/decode: an image file of any kind that can be decoded here, to pixels. The decoders
+ * are loaded when they are first needed.
  */
 
 import type { JpegDecoder } from "./jpeg.ts";

@@ -1,11 +1,11 @@
 /**
- * @module image/ranges: the bytes of a file, fetched as far as somebody looks: the first kilobytes in
- * one read, what lies further on in one more each, within bounds that no file can push.
+ * @module image/ranges: the bytes of a file, fetched as far as somebody looks: the first kilobytes
+ * in one read, what lies further on in one more each, within bounds that no file can push.
  */
 
 /**
- * Reads the bytes `[start, end)` of a file, fewer where it ends before; behind its end none. What it
- * throws, whoever looks gets.
+ * Reads the bytes `[start, end)` of a file, fewer where it ends before; behind its end none. What
+ * it throws, whoever looks gets.
  */
 export type RangedRead = (start: number, end: number) => Promise<Uint8Array>;
 

@@ -1,7 +1,8 @@
 /**
  * @module image/tiff: the first page of a TIFF (6.0) to pixels: grey, RGB and palette in 1, 8 or 16
- * bits, strips and tiles, uncompressed, LZW, Deflate and PackBits. Written here, as libraries unpack
- * whatever a file says it holds: each piece is unpacked into the room that its size allows, no more.
+ * bits, strips and tiles, uncompressed, LZW, Deflate and PackBits. Written here, as libraries
+ * unpack whatever a file says it holds: each piece is unpacked into the room that its size allows,
+ * no more.
  */
 
 import { inflateSync } from "node:zlib";

@@ -11,7 +11,9 @@ import { toJsonText } from "../dataset/input_columns.ts";
 const IMAGE_NAMES = ["image_path", "image", "file_name", "image_url", "url", "path", "filename"];
 /** Names that are taken for the id's column, the first that is there. */
 const ID_NAMES = ["id", "image_id", "uuid", "uid"];
-/** The id of an image is not made longer than this, and no other text of a table is taken that is. */
+/**
+ * The id of an image is not made longer than this, and no other text of a table is taken that is.
+ */
 const MAX_TEXT = 4_096;
 
 /** Columns of a table by what they say; absent ones are not there. */
@@ -71,8 +73,8 @@ export type ImageCell =
   | { readonly bytes?: undefined; readonly path: string };
 
 /**
- * Reads the cell of an image: a text, bytes, or an object that has either (Hugging Face: `bytes` and
- * `path`; its viewer: `src`). `undefined` if it holds none.
+ * Reads the cell of an image: a text, bytes, or an object that has either (Hugging Face: `bytes`
+ * and `path`; its viewer: `src`). `undefined` if it holds none.
  */
 export function imageCell(value: unknown): ImageCell | undefined {
   if (typeof value === "string") return isText(value) ? { path: value } : undefined;

@@ -1,6 +1,6 @@
 /**
- * @module prepare/convert: an image that is turned upright, or made one that the engine takes: decoded,
- * turned, and encoded without metadata.
+ * @module prepare/convert: an image that is turned upright, or made one that the engine takes:
+ * decoded, turned, and encoded without metadata.
  */
 
 import { Budget } from "../base/budget.ts";

@@ -1,7 +1,7 @@
 /**
- * @module prepare/examine: looks at one image that was found, and makes a row of it, or says why not.
- * What has to be brought into the store, or converted, is read as a whole and written there; of all
- * others only the header is read.
+ * @module prepare/examine: looks at one image that was found, and makes a row of it, or says why
+ * not. What has to be brought into the store, or converted, is read as a whole and written there;
+ * of all others only the header is read.
  */
 
 import { createHash } from "node:crypto";

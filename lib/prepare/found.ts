@@ -1,6 +1,6 @@
 /**
- * @module prepare/found: an image as it was found in a listing or a table, before anybody looked at it,
- * and the reasons for which one is left out.
+ * @module prepare/found: an image as it was found in a listing or a table, before anybody looked at
+ * it, and the reasons for which one is left out.
  */
 
 import type { Store } from "../store/store.ts";

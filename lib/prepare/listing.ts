@@ -9,8 +9,8 @@ import type { Place } from "./place.ts";
 
 /**
  * Every object below a place, in the store's order, but for what this program keeps there itself.
- * Each is called by its path below the place, with its ending: so it keeps its id whatever else comes
- * or goes.
+ * Each is called by its path below the place, with its ending: so it keeps its id whatever else
+ * comes or goes.
  *
  * @param own What the program keeps in the run's store, see {@linkcode isOwnKey}.
  */

@@ -1,6 +1,6 @@
 /**
- * @module prepare/place: what the user's words for a place mean: `./folder` and `/folder` are on this
- * machine, `s3://bucket/prefix/` in that bucket, anything else is in the store.
+ * @module prepare/place: what the user's words for a place mean: `./folder` and `/folder` are on
+ * this machine, `s3://bucket/prefix/` in that bucket, anything else is in the store.
  */
 
 import { RunError } from "../base/errors.ts";

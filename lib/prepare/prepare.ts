@@ -1,7 +1,7 @@
 /**
  * @module prepare/prepare: makes the input of a data set of images that lie somewhere: finds them,
- * looks at each, and writes a row for every one that a run can read, in the order in which they were
- * found. Nothing is held but what is under way and one row group.
+ * looks at each, and writes a row for every one that a run can read, in the order in which they
+ * were found. Nothing is held but what is under way and one row group.
  */
 
 import { Budget } from "../base/budget.ts";
@@ -32,7 +32,9 @@ import { parseSplit } from "./split.ts";
 import { tableImages } from "./table_images.ts";
 import type { PrepareTally } from "./tally.ts";
 
-/** Images that are looked at at once: a header is one small read, so waiting is nearly all of it. */
+/**
+ * Images that are looked at at once: a header is one small read, so waiting is nearly all of it.
+ */
 const AT_ONCE = 32;
 /** Addresses that are fetched from at once, as not all of the web is built for more. */
 const FETCHES = 8;
@@ -240,7 +242,9 @@ async function* takeRows(
   }
 }
 
-/** The same parts; `check` may still refuse before the last one is given, which makes them visible. */
+/**
+ * The same parts; `check` may still refuse before the last one is given, which makes them visible.
+ */
 async function* beforeLast<T>(parts: AsyncIterable<T>, check: () => Promise<void>) {
   let held: { readonly part: T } | undefined;
   for await (const part of parts) {

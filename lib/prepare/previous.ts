@@ -1,6 +1,6 @@
 /**
- * @module prepare/previous: the input that was prepared before, whose rows are taken as they are where
- * the listing shows the same image: of a data set that grows, only what is new is looked at.
+ * @module prepare/previous: the input that was prepared before, whose rows are taken as they are
+ * where the listing shows the same image: of a data set that grows, only what is new is looked at.
  */
 
 import { Buffer } from "node:buffer";

@@ -1,6 +1,6 @@
 /**
- * @module prepare/split: which split an image belongs to: by its place, by chance that stays the same,
- * or what a table says.
+ * @module prepare/split: which split an image belongs to: by its place, by chance that stays the
+ * same, or what a table says.
  */
 
 import { createHash } from "node:crypto";

@@ -1,7 +1,7 @@
 /**
- * @module prepare/table: a table of images, whatever it is written as: the parts that it consists of,
- * and how each kind is read. Rows come one by one; what their columns mean is `prepare/columns.ts`'s
- * matter.
+ * @module prepare/table: a table of images, whatever it is written as: the parts that it consists
+ * of, and how each kind is read. Rows come one by one; what their columns mean is
+ * `prepare/columns.ts`'s matter.
  */
 
 import { RunError } from "../base/errors.ts";
@@ -39,8 +39,9 @@ export interface FoundPart {
 }
 
 /**
- * The parts of a table: the object itself, or those of a folder whose names say that they are tables.
- * Names that begin with `_` or a dot are left out, as Spark and others write beside their parts.
+ * The parts of a table: the object itself, or those of a folder whose names say that they are
+ * tables. Names that begin with `_` or a dot are left out, as Spark and others write beside their
+ * parts.
  *
  * @throws {RunError} `input` if there is none, or there are several kinds
  */

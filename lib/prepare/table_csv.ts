@@ -1,7 +1,7 @@
 /**
- * @module prepare/table_csv: CSV and TSV (RFC 4180 and what spreadsheets make of it); the one file that
- * knows csv-parse. A library, as quoting, line ends and bounds have been thought through there, and it
- * is one file without dependencies.
+ * @module prepare/table_csv: CSV and TSV (RFC 4180 and what spreadsheets make of it); the one file
+ * that knows csv-parse. A library, as quoting, line ends and bounds have been thought through
+ * there, and it is one file without dependencies.
  */
 
 import { Readable } from "node:stream";

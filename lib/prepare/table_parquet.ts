@@ -1,6 +1,6 @@
 /**
- * @module prepare/table_parquet: Parquet as a table of images: texts, whole numbers, UUIDs, bytes, and
- * the struct of bytes and path that Hugging Face data sets have.
+ * @module prepare/table_parquet: Parquet as a table of images: texts, whole numbers, UUIDs, bytes,
+ * and the struct of bytes and path that Hugging Face data sets have.
  */
 
 import { RunError } from "../base/errors.ts";

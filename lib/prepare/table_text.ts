@@ -1,6 +1,6 @@
 /**
- * @module prepare/table_text: the text of an object, piece by piece: unpacked, and decoded as what its
- * byte order mark says, UTF-8 without one.
+ * @module prepare/table_text: the text of an object, piece by piece: unpacked, and decoded as what
+ * its byte order mark says, UTF-8 without one.
  */
 
 import { RunError } from "../base/errors.ts";

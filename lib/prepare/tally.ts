@@ -1,5 +1,6 @@
 /**
- * @module prepare/tally: what was found so far, counted as it comes; what is not counted is forgotten.
+ * @module prepare/tally: what was found so far, counted as it comes; what is not counted is
+ * forgotten.
  */
 
 import { escaped, withoutSignatures } from "../base/text.ts";
