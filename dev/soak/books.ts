@@ -1,7 +1,7 @@
 /**
- * @module soak/books: why a page was billed once more: every bill beyond the first of an image has a
- * cause that is allowed, or is a violation. Causes are found when the request arrives, by what became
- * of the earlier ones.
+ * @module soak/books: why a page was billed once more: every bill beyond the first of an image has
+ * a cause that is allowed, or is a violation. Causes are found when the request arrives, by what
+ * became of the earlier ones.
  */
 
 /** What a page may be billed again for. */
@@ -30,6 +30,8 @@ export interface Asker {
   readonly name: string;
   /** What became of it. */
   fate: "alive" | "ended" | "killed" | "excused";
+  /** Whether it stands still: what arrives of it now was sent before. */
+  standing: boolean;
   /** Pages it was billed for in vain. */
   readonly blamed: Set<string>;
   /** Requests of it that failed since the last answer, and since the last probe. */
@@ -60,6 +62,8 @@ export class Books {
   readonly wrong: Record<Wrong, number> = { stored: 0, same: 0, parallel: 0, dropped: 0 };
   readonly #asks = new Map<string, Ask[]>();
   readonly #torn = new Map<string, Uint8Array>();
+  /** Who was told that an image has no stored answer. */
+  readonly #missed = new Map<string, Set<Asker>>();
   readonly #violated: (kind: string, detail: string) => void;
 
   /** @param violated Told of what may not be: a kind, and which. */
@@ -101,8 +105,15 @@ export class Books {
       this.#asks.get(image)?.some(({ billed }) => billed) === true;
   }
 
+  /** Somebody looked for an image's stored answer, and there was none. */
+  missed(asker: Asker, image: string): void {
+    const askers = this.#missed.get(image) ?? new Set();
+    this.#missed.set(image, askers.add(asker));
+  }
+
   /** A process stands still from now on: what it asked for may be paid for by others. */
   stall(asker: Asker): void {
+    asker.standing = true;
     for (const ask of [...this.#asks.values()].flat()) if (ask.asker === asker) ask.stalled = true;
   }
 
@@ -116,7 +127,8 @@ export class Books {
       asker.poisoned = Math.max(0, asker.poisoned - 1);
       asker.failedInRow = 0;
     }
-    const ask: Ask = { asker, image, cause, billed: false, stalled: false, torn: false };
+    const { standing: stalled } = asker;
+    const ask: Ask = { asker, image, cause, billed: false, stalled, torn: false };
     asks.push(ask);
     return ask;
   }
@@ -128,6 +140,9 @@ export class Books {
     stored: Uint8Array | undefined,
   ): Cause | Wrong | undefined {
     if (this.isGood(image, stored)) {
+      // Who stood still may store its answer between another's look and its request.
+      const late = this.#missed.get(image)?.has(asker) && asks.every(({ stalled }) => stalled);
+      if (late) return "stall";
       return asker.poisoned > 0 || asker.failedInRow >= SUSPICIOUS ? "probe" : "stored";
     }
     const last = asks.at(-1);

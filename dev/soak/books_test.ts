@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Asker, Books } from "./books.ts";
 
 function asker(name: string): Asker {
-  return { name, fate: "alive", blamed: new Set(), failedInRow: 0, poisoned: 0 };
+  return { name, fate: "alive", standing: false, blamed: new Set(), failedInRow: 0, poisoned: 0 };
 }
 
 function open(): { books: Books; violations: string[] } {
@@ -64,7 +64,21 @@ Deno.test("of a process that stood still only what it asked for before may be bi
   books.bill(books.ask(stopped, "before", undefined));
   books.stall(stopped);
   books.bill(books.ask(other, "before", undefined));
+  books.bill(books.ask(stopped, "on its way", undefined));
+  books.bill(books.ask(other, "on its way", undefined));
+  stopped.standing = false;
   books.bill(books.ask(stopped, "after", undefined));
   books.bill(books.ask(other, "after", undefined));
-  assert.deepEqual([books.again.stall, books.wrong.parallel], [1, 1]);
+  assert.deepEqual([books.again.stall, books.wrong.parallel], [2, 1]);
+});
+
+Deno.test("an answer stored late by one that stood still excuses who had looked for it before", () => {
+  const { books } = open();
+  const [stopped, looked, blind] = [asker("a"), asker("b"), asker("c")];
+  books.bill(books.ask(stopped, "page", undefined));
+  books.stall(stopped);
+  books.missed(looked, "page");
+  books.bill(books.ask(looked, "page", STORED));
+  books.bill(books.ask(blind, "page", STORED));
+  assert.deepEqual([books.again.stall, books.wrong.stored], [1, 1]);
 });

@@ -44,8 +44,8 @@ const CHECKOUT = new URL("../../", import.meta.url).pathname;
 /** The configuration that knows the packages of tests and tools. */
 export const DEV_CONFIG: string = `${CHECKOUT}dev/deno.json`;
 /**
- * What Deno 2.4's base, with which executables are tested where no other can be had, says of the AWS
- * SDK's signatures. The Deno that releases are built with says nothing.
+ * What Deno 2.4's base, with which executables are tested where no other can be had, says of the
+ * AWS SDK's signatures. The Deno that releases are built with says nothing.
  */
 const HMAC_WARNING = /^\(node:\d+\) \[DEP0181\] .*crypto\.Hmac constructor is deprecated\.\n/m;
 /** No program may ever show this, wherever a test uses it as a key. */
@@ -58,15 +58,17 @@ export interface Command {
 }
 
 /**
- * The program as it is run: the executable that `PSEUDOLABEL_PROGRAM` names, or what `deno task run`
- * runs in a checkout, with what was fetched before.
+ * The program as it is run: the executable that `PSEUDOLABEL_PROGRAM` names, or what
+ * `deno task run` runs in a checkout, with what was fetched before.
  */
 export function programCommand(args: readonly string[], checkout: string = CHECKOUT): Command {
   const executable = Deno.env.get("PSEUDOLABEL_PROGRAM");
   return executable ? { command: executable, args: [...args] } : checkoutCommand(args, checkout);
 }
 
-/** What `deno task run` runs in a checkout, wherever it is started, with what was fetched before. */
+/**
+ * What `deno task run` runs in a checkout, wherever it is started, with what was fetched before.
+ */
 export function checkoutCommand(args: readonly string[], checkout: string = CHECKOUT): Command {
   const root = checkout.replace(/\/?$/, "/");
   const [, verb, ...flags] = config.tasks.run.command.split(" ").slice(0, -1);

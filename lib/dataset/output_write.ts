@@ -1,19 +1,20 @@
 /**
  * @module dataset/output_write: output rows to the bytes of a Parquet file. How a row lies in the
- * file is `dataset/output_schema.ts`'s matter, how bytes are made of it `parquet/encode.ts`'s, joining
- * finished files `dataset/output_join.ts`'s.
+ * file is `dataset/output_schema.ts`'s matter, how bytes are made of it `parquet/encode.ts`'s,
+ * joining finished files `dataset/output_join.ts`'s.
  */
 import {
   ByteWriter,
-  type ColumnSource,
   encodeNoRows,
   openWriter,
   type ParquetWriter,
   takeBytes,
+  writeColumn,
 } from "../parquet/encode.ts";
-import type { OutputRow, RowMetadata } from "./row.ts";
+import { OUTPUT_LEAVES } from "./output_levels.ts";
+import type { OutputRow } from "./row.ts";
 import { outputBytes, textLength } from "./row_bytes.ts";
-import { ITEM_SCHEMA, OUTPUT_COLUMNS } from "./output_schema.ts";
+import { ITEM_SCHEMA } from "./output_schema.ts";
 
 /** Options of {@linkcode RowEncoder}. */
 export interface EncodeOptions {
@@ -35,6 +36,11 @@ const GROUP_WORDS = 6_000;
 const GROUP_TEXT = 4 << 20;
 /** Encoding these takes time; the other columns are scalars. */
 const SLOW_COLUMNS: ReadonlySet<string> = new Set(["polygons", "texts", "metadata"]);
+
+/** A page of a column ends after so many bytes of values. */
+const PAGE_BYTES = 1 << 20;
+
+type RowGroup = ParquetWriter["row_groups"][number];
 
 /**
  * Encodes rows as a whole Parquet file while they come: of those in full row groups only the bytes
@@ -122,11 +128,39 @@ export class RowEncoder {
   async #flush(): Promise<void> {
     const group = this.#group;
     [this.#group, this.#words, this.#text, this.#groupBytes] = [[], 0, 0, 0];
-    for (const column of columns(group)) {
-      if (SLOW_COLUMNS.has(column.name)) await this.#yieldToLoop();
-      await this.#writer.write({ columnData: [column], rowGroupSize: group.length });
+    const writer = this.#writer;
+    const start = this.#bytes.offset;
+    const columns: RowGroup["columns"] = [];
+    let slow: keyof OutputRow | undefined;
+    for (const { column, path, of } of OUTPUT_LEAVES) {
+      if (SLOW_COLUMNS.has(column) && column !== slow) await this.#yieldToLoop();
+      slow = column;
+      const { chunk } = writeColumn({
+        writer: this.#bytes,
+        column: {
+          columnName: column,
+          element: path.at(-1)!,
+          schemaPath: [...path],
+          ...{ codec: writer.codec, compressors: writer.compressors },
+          stats: WITH_STATISTICS.has(column),
+          pageSize: PAGE_BYTES,
+          ...{ columnIndex: false, offsetIndex: false },
+        } as Parameters<typeof writeColumn>[0]["column"],
+        pageData: of(group),
+      });
+      columns.push(chunk);
     }
-    joinColumns(this.#writer, group.length);
+    const rows = BigInt(group.length);
+    writer.row_groups.push({
+      columns,
+      num_rows: rows,
+      total_byte_size: columns.reduce(
+        (sum, { meta_data }) => sum + (meta_data?.total_uncompressed_size ?? 0n),
+        0n,
+      ),
+      total_compressed_size: BigInt(this.#bytes.offset - start),
+    });
+    writer.num_rows += rows;
   }
 }
 
@@ -148,61 +182,8 @@ export function encodeNothing(): Uint8Array<ArrayBuffer> {
   return encodeNoRows(ITEM_SCHEMA);
 }
 
-/**
- * Makes one row group of the last columns, each of which the writer took for a group of its own: so
- * a group need not be encoded in one go.
- */
-function joinColumns(writer: ParquetWriter, rows: number): void {
-  const groups = writer.row_groups.splice(-OUTPUT_COLUMNS.length);
-  const sum = (sizes: (bigint | undefined)[]) => sizes.reduce<bigint>((a, b) => a + (b ?? 0n), 0n);
-  writer.row_groups.push({
-    columns: groups.flatMap((group) => group.columns),
-    num_rows: BigInt(rows),
-    total_byte_size: sum(groups.map((group) => group.total_byte_size)),
-    total_compressed_size: sum(groups.map((group) => group.total_compressed_size)),
-  });
-  writer.num_rows = sum(writer.row_groups.map((group) => group.num_rows));
-}
-
-/** One getter per column, so that none can be missing; their order is that of the schema. */
-const GETTERS: { readonly [Name in keyof OutputRow]: (row: OutputRow) => unknown } = {
-  schema_version: (row) => row.schema_version,
-  id: (row) => row.id,
-  split: (row) => row.split,
-  image_path: (row) => row.image_path,
-  image_filename: (row) => row.image_filename,
-  width: (row) => whole(row.width),
-  height: (row) => whole(row.height),
-  polygons: (row) => row.polygons,
-  texts: (row) => row.texts,
-  labels: (row) => row.labels,
-  metadata: ({ metadata }) => ({
-    ...metadata,
-    attempts: whole(metadata.attempts),
-    image_bytes: whole(metadata.image_bytes),
-    api_width: whole(metadata.api_width),
-    api_height: whole(metadata.api_height),
-    billed_pages: whole(metadata.billed_pages),
-  } satisfies Record<keyof RowMetadata, unknown>),
-};
-
 /** Statistics pay only where a query filters; on all 27 leaves they would double the footer. */
 const WITH_STATISTICS: ReadonlySet<keyof OutputRow> = new Set(["id", "split", "image_path"]);
-
-function columns(rows: readonly OutputRow[]): ColumnSource[] {
-  // The writer checks neither the number nor the order of columns; a wrong one corrupts the file.
-  return OUTPUT_COLUMNS.map((name) => ({
-    name,
-    data: rows.map(GETTERS[name]),
-    statistics: WITH_STATISTICS.has(name),
-    offsetIndex: false,
-  }));
-}
-
-/** The writer takes 64-bit integers as BigInt only. */
-function whole(value: number | null): bigint | null {
-  return value === null ? null : BigInt(value);
-}
 
 function checkLengths(row: OutputRow): void {
   const { polygons, texts, labels, metadata } = row;

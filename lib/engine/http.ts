@@ -1,7 +1,7 @@
 /**
  * @module engine/http: what engines over HTTP have in common: one request with a deadline, a whole
- * answer of bounded length, the key and its renewal (`engine/api_key.ts`). What a request is and how
- * a reply is judged comes from the engine.
+ * answer of bounded length, the key and its renewal (`engine/api_key.ts`). What a request is and
+ * how a reply is judged comes from the engine.
  *
  * The key is sent where the engine says only: redirects are not followed, and no message holds it.
  */
@@ -22,10 +22,10 @@ export interface HttpRequest {
   /** With the key. */
   readonly headers: Readonly<Record<string, string>>;
   /**
-   * A form and nothing else: Deno's `fetch` silently sends a POST with a byte-array body again when
-   * a pooled connection drops, which would pay twice unseen.
+   * A Blob and nothing else: Deno's `fetch` silently sends a POST whose body is text or bytes again
+   * when a pooled connection drops, which would pay twice unseen.
    */
-  readonly body: FormData;
+  readonly body: Blob;
 }
 
 /** A reply that arrived whole. */
@@ -129,28 +129,36 @@ async function exchange(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<HttpReply | Outcome & { kind: "retryable" }> {
-  // Not AbortSignal.timeout(): that one lives on for its whole time after the answer is there.
-  const timeout = new AbortController();
-  const timer = setTimeout(() => timeout.abort(), timeoutMs);
+  // Not AbortSignal.timeout() and any(): those live on long after the answer is there.
+  const stop = new AbortController();
+  const give = () => stop.abort(signal.reason);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    stop.abort();
+  }, timeoutMs);
+  signal.addEventListener("abort", give);
   try {
+    signal.throwIfAborted();
     const response = await fetch(url, {
       method: "POST",
       headers: { ...headers, "user-agent": PROGRAM },
       body,
       redirect: "manual",
-      signal: AbortSignal.any([signal, timeout.signal]),
+      signal: stop.signal,
     });
     const text = await readText(response);
     if (text !== undefined) return { status: response.status, headers: response.headers, text };
     return { kind: "retryable", message: `answer longer than ${MAX_ANSWER_BYTES} bytes` };
   } catch (error) {
     signal.throwIfAborted();
-    const message = timeout.signal.aborted
+    const message = late
       ? `no answer within ${timeoutMs / 1000} s`
       : `connection failed: ${rootMessage(error)}`;
     return { kind: "retryable", message };
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener("abort", give);
   }
 }
 
@@ -194,6 +202,10 @@ function withoutKey(answered: Answered, key: string): Outcome {
 /** The body as text; `undefined` if it is longer than {@linkcode MAX_ANSWER_BYTES}. */
 async function readText(response: Response): Promise<string | undefined> {
   if (!response.body) return "";
+  // One that says how long it is can be taken in one go.
+  const told = response.headers.get("content-length");
+  const packed = response.headers.has("content-encoding");
+  if (told !== null && !packed && Number(told) <= MAX_ANSWER_BYTES) return await response.text();
   const decoder = new TextDecoder();
   let text = "";
   let length = 0;

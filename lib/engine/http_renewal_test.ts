@@ -20,7 +20,7 @@ Deno.test("a key that the API took, if only to reject the page, may be renewed a
       (authorization) => ({
         url: `http://127.0.0.1:${server.addr.port}/`,
         headers: { authorization },
-        body: new FormData(),
+        body: new Blob(),
       }),
       ({ status, text }): Verdict => {
         if (status === 200) return jsonAnswer(text);

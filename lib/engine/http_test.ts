@@ -12,6 +12,7 @@ import {
   MAX_ANSWER_BYTES,
   type Verdict,
 } from "./http.ts";
+import { multipart } from "./multipart.ts";
 import { RunError } from "../base/errors.ts";
 
 const KEY = "up_SeCrEt.1+(key)";
@@ -20,9 +21,8 @@ const PAGE = readFake(IMAGE);
 
 /** An engine's request, here with the shape that the server of the tests accepts. */
 function request(baseUrl: string): (key: string) => HttpRequest {
-  const body = new FormData();
-  body.append("document", new Blob([IMAGE]), "document.png");
-  body.append("model", "ocr");
+  const file = { bytes: IMAGE, filename: "document.png", type: "image/png" };
+  const body = multipart([["document", file], ["model", "ocr"]]);
   const url = `${baseUrl}/document-digitization`;
   return (key) => ({ url, headers: { authorization: `Bearer ${key}` }, body });
 }

@@ -5,13 +5,15 @@
  */
 
 import { apiAddress, apiKey } from "./access.ts";
-import type { Answer, AnswerPage, Engine, ImageFile, Outcome } from "./engine.ts";
+import type { Answer, AnswerPage, Engine, ImageFile, Outcome, Word } from "./engine.ts";
 import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
+import { multipart } from "./multipart.ts";
 import { retryAt } from "./retry_after.ts";
-import { MAX_BILLED_PAGES, soundAnswer } from "./sound_answer.ts";
+import { MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.ts";
+import { tolerance } from "../dataset/check_row.ts";
 import type { Polygon } from "../dataset/row.ts";
-import { parseAs, parseJsonAs, type Schema, z } from "../base/json.ts";
+import { parseAs, type Parsed, parseJsonAs, type Schema, z } from "../base/json.ts";
 import { oneLine } from "../base/text.ts";
 
 const { jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx } = MEDIA_TYPES;
@@ -93,25 +95,8 @@ export const upstageOcr: Engine = {
   },
 
   parse(body) {
-    const parsed = parseAs(answerBody, body);
-    if (parsed.problem !== undefined) return parsed;
-    const answer = parsed.value;
-    const pages = answer.pages.map((page): AnswerPage => ({
-      width: page.width,
-      height: page.height,
-      confidence: page.confidence ?? null,
-      words: page.words.map((word) => ({
-        text: word.text,
-        confidence: word.confidence ?? null,
-        polygon: clockwise(word.boundingBox.vertices.map(({ x, y }) => [x, y])),
-      })),
-    }));
-    const drift = driftOf(body as RawAnswer);
-    return soundAnswer({
-      modelVersion: answer.modelVersion ?? null,
-      pages: pages as unknown as Answer["pages"],
-      ...drift.length > 0 ? { drift } : {},
-    });
+    const plain = plainAnswer(body);
+    return plain ? { value: plain } : parseAny(body);
   },
 
   billedPages,
@@ -121,12 +106,9 @@ function looksLikeKey(text: string): boolean {
   return /(^|[^A-Za-z0-9])up_[A-Za-z0-9]{20,}/.test(text);
 }
 
-function form(image: ImageFile, model: string): FormData {
-  const form = new FormData();
-  const name = `document.${image.mediaType.extension}`;
-  form.append("document", new Blob([image.bytes], { type: image.mediaType.type }), name);
-  form.append("model", model);
-  return form;
+function form({ bytes, mediaType: { type, extension } }: ImageFile, model: string): Blob {
+  const filename = `document.${extension}`;
+  return multipart([["document", { bytes, filename, type }], ["model", model]]);
 }
 
 function judge({ status, headers, text }: HttpReply, now: number): Verdict {
@@ -259,6 +241,94 @@ function driftOf(body: RawAnswer): string[] {
     }
   }
   return [...drift];
+}
+
+/** Reads an answer of any form that can be understood, and says what was wrong or unusual about it. */
+export function parseAny(body: unknown): Parsed<Answer> {
+  const parsed = parseAs(answerBody, body);
+  if (parsed.problem !== undefined) return parsed;
+  const answer = parsed.value;
+  const pages = answer.pages.map((page): AnswerPage => ({
+    width: page.width,
+    height: page.height,
+    confidence: page.confidence ?? null,
+    words: page.words.map((word) => ({
+      text: word.text,
+      confidence: word.confidence ?? null,
+      polygon: clockwise(word.boundingBox.vertices.map(({ x, y }) => [x, y])),
+    })),
+  }));
+  const drift = driftOf(body as RawAnswer);
+  return soundAnswer({
+    modelVersion: answer.modelVersion ?? null,
+    pages: pages as unknown as Answer["pages"],
+    ...drift.length > 0 ? { drift } : {},
+  });
+}
+
+/**
+ * Reads an answer that is to the letter as documented, as almost all are, in one go: a tenth of what
+ * {@linkcode parseAny} takes, and the same result.
+ *
+ * @returns `undefined` where anything is missing, unknown, out of range or unusual in any other way.
+ */
+export function plainAnswer(body: unknown): Answer | undefined {
+  if (!hasOnly("answer", body)) return undefined;
+  const { modelVersion, numBilledPages, pages } = body;
+  if (!isText(modelVersion) || !isBill(numBilledPages)) return undefined;
+  if (!Array.isArray(pages) || pages.length === 0) return undefined;
+  const made: AnswerPage[] = [];
+  for (const page of pages as unknown[]) {
+    if (!hasOnly("page", page)) return undefined;
+    const { width, height, confidence, words } = page;
+    if (!isSide(width) || !isSide(height)) return undefined;
+    if (!isConfidence(confidence) || !Array.isArray(words)) return undefined;
+    const out = tolerance(width, height);
+    const list: Word[] = [];
+    for (const word of words as unknown[]) {
+      if (!hasOnly("word", word) || !isText(word.text)) return undefined;
+      if (!isConfidence(word.confidence)) return undefined;
+      const vertices = (word.boundingBox as { vertices?: unknown } | null | undefined)?.vertices;
+      if (!Array.isArray(vertices) || vertices.length !== 4) return undefined;
+      const quad: Polygon = [];
+      for (const vertex of vertices) {
+        const { x, y } = (vertex ?? {}) as { x?: unknown; y?: unknown };
+        if (!isWithin(x, width, out) || !isWithin(y, height, out)) return undefined;
+        quad.push([x, y]);
+      }
+      list.push({ text: word.text, confidence: word.confidence, polygon: clockwise(quad) });
+    }
+    made.push({ width, height, confidence, words: list });
+  }
+  return { modelVersion, pages: made as unknown as Answer["pages"] };
+}
+
+function hasOnly(
+  what: keyof typeof KNOWN_FIELDS,
+  value: unknown,
+): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const known = KNOWN_FIELDS[what];
+  for (const field in value) if (!known.has(field)) return false;
+  return true;
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string" && value.isWellFormed();
+}
+
+function isConfidence(value: unknown): value is number {
+  return typeof value === "number" && value >= 0 && value <= 1 && !Object.is(value, -0);
+}
+
+function isSide(value: unknown): value is number {
+  return Number.isInteger(value) && value as number >= 1 && value as number <= MAX_SIDE;
+}
+
+/** Whether a coordinate lies on a side of that length, or at most so far outside. */
+function isWithin(value: unknown, side: number, out: number): value is number {
+  return typeof value === "number" && value >= -out && value <= side + out &&
+    !Object.is(value, -0);
 }
 
 /** A stable code; some gateways send a number, and one of no use is as good as none. */

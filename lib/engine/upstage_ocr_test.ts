@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
-import { clockwise, upstageOcr } from "./upstage_ocr.ts";
+import { clockwise, parseAny, plainAnswer, upstageOcr } from "./upstage_ocr.ts";
 import { findEngine } from "./engines.ts";
 import type { Polygon } from "../dataset/row.ts";
 
@@ -234,4 +234,64 @@ Deno.test("upstageOcr.parse() hands on clockwise polygons whatever order the API
   const parsed = parse((body) => body.pages[0].words[0].boundingBox.vertices.reverse());
   const [{ polygon }] = parsed.value!.pages[0].words;
   assert.deepEqual(polygon, [[1, 12], [1, 2], [30.5, 2], [30.5, 12]]);
+});
+
+const oddNumber = fc.oneof(
+  fc.double({ min: -5, max: 400 }),
+  fc.constantFrom(-0, 0, 1, -1, 1.0005, 1e9, 1e300, NaN, Infinity, 0.1 + 0.2),
+);
+const oddValue = fc.oneof(
+  { weight: 6, arbitrary: oddNumber },
+  fc.constantFrom(undefined, null, "", "1", true, [], {}, "\ud800", "e\u0301"),
+);
+const corner = fc.record({
+  x: fc.integer({ min: 0, max: 300 }),
+  y: fc.integer({ min: 0, max: 99 }),
+});
+
+Deno.test("plainAnswer() reads what parseAny() reads, or nothing, whatever is odd about an answer", () => {
+  let read = 0;
+  fc.assert(fc.property(
+    fc.array(
+      fc.tuple(
+        fc.string({ unit: "binary", maxLength: 4 }),
+        fc.array(corner, { minLength: 4, maxLength: 4 }),
+      ),
+      { maxLength: 3 },
+    ),
+    fc.array(fc.tuple(fc.nat({ max: 60 }), oddValue, fc.boolean()), { maxLength: 2 }),
+    (words, changes) => {
+      const body = answer((body) => {
+        const [page] = body.pages;
+        const [word] = page.words;
+        for (const [text, vertices] of words) {
+          page.words.push({ ...word, text, boundingBox: { vertices } });
+        }
+      });
+      for (const [at, value, adds] of changes) {
+        // Any object or list anywhere in it.
+        const places: Loose[] = [];
+        const walk = (node: Loose) => {
+          if (typeof node !== "object" || node === null) return;
+          places.push(node);
+          Object.values(node).forEach(walk);
+        };
+        walk(body);
+        const place = places[at % places.length];
+        const keys = Object.keys(place);
+        const key = adds || keys.length === 0 ? "odd" : keys[at % keys.length];
+        if (value === undefined) delete place[key];
+        else place[key] = value;
+      }
+      const plain = plainAnswer(body);
+      if (!plain) return;
+      read++;
+      assert.deepEqual(parseAny(body), { value: plain });
+    },
+  ));
+  assert.ok(read > 20, `${read} were read`);
+});
+
+Deno.test("plainAnswer() reads every answer that is as documented", () => {
+  for (let n = 0; n < 30; n++) assert.ok(plainAnswer(pageBody(readFake(fakeImage(`${n}`)))));
 });

@@ -30,7 +30,7 @@ import {
 import { checkOutputName } from "../state/output_name.ts";
 import { whileLeased } from "../store/leased.ts";
 import { Patience } from "../store/patient.ts";
-import type { ObjectInfo, Store } from "../store/store.ts";
+import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
 import { planRun, rowsRedone } from "./batch_work.ts";
 import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { openLabeling } from "./labeling.ts";
@@ -246,13 +246,13 @@ export interface Dataset {
 /** Opens the input. @throws {RunError} `input` if it is missing or unusable */
 export async function openDataset({ settings, store, clock, tally, stop }: Job): Promise<Dataset> {
   const started = clock.now();
-  const info = await findInput(store, settings.inputKey);
-  const input = await openInput(openSource(store, info, { signal: stop }));
+  const found = await findInput(store, settings.inputKey);
+  const input = await openInput(openSource(store, found, { signal: stop }));
   tally.total = input.rows;
   return {
     keys: new CheckpointKeys(settings.checkpointPrefix, settings.datasetName),
     input,
-    info,
+    info: infoOf(found),
     summary: ({ counts, spent }, alreadyComplete = false) => ({
       ...{ counts, spent, tally, alreadyComplete },
       seconds: (clock.now() - started) / 1_000,

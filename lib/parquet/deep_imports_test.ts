@@ -23,7 +23,10 @@ const PINNED: Readonly<
   },
   "hyparquet-writer": {
     version: "0.17.0",
-    modules: { "thrift.js": { serializeTCompactProtocol: 2 } },
+    modules: {
+      "column.js": { writeColumn: 1 },
+      "thrift.js": { serializeTCompactProtocol: 2 },
+    },
   },
 };
 

@@ -5,13 +5,15 @@
  */
 import * as zlib from "node:zlib";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
-// The footer of a joined file, which no writer of the library made; it has no export for that.
-// `deep_imports_test.ts` pins it to the version in which it was looked at.
+// A column whose levels are known, and the footer of a joined file, which no writer of the library
+// made; it has no exports for these. `deep_imports_test.ts` pins them to the version in which they
+// were looked at.
+import { writeColumn } from "hyparquet-writer/src/column.js";
 import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
 import type { RawStruct } from "./decode.ts";
 import type { SchemaElement } from "./types.ts";
 
-export { ByteWriter };
+export { ByteWriter, writeColumn };
 export type { ColumnSource, ParquetWriter } from "hyparquet-writer";
 
 /** Who wrote the file, as its footer says it. */

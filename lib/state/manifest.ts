@@ -71,11 +71,12 @@ export interface Settled {
  * in between leaves the earlier run merely with less done. A further attempt of the very Batch job
  * that began the run continues it, as its command line still says `--fresh`.
  *
- * @param options.beforeNew Checks what a new run needs checked; a resumed one was checked when it began.
+ * @param options.beforeNew Checks what a new run needs checked; a resumed one was checked when it
+ *   began.
  * @param options.absent Whether none was there just now, so that it need not be looked for again.
  * @param options.given What of `wanted` the user gave, see {@linkcode findManifest}.
- * @throws {RunError} `conflict` naming what differs and the ways out; `again` if the store says that
- *   there is a manifest and that there is none
+ * @throws {RunError} `conflict` naming what differs and the ways out; `again` if the store says
+ *   that there is a manifest and that there is none
  */
 export async function settleManifest(
   store: Store,
@@ -123,7 +124,8 @@ export async function settleManifest(
 /**
  * The manifest of the run that is to be continued; `undefined` if a new one begins. Only reads.
  *
- * @param given What of `wanted` the user gave; for the rest the manifest is right. @default all of it
+ * @param given What of `wanted` the user gave; for the rest the manifest is right. @default all of
+ *   it
  * @throws {RunError} `conflict` naming what differs and the ways out
  */
 export async function findManifest(

@@ -13,6 +13,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
 import { followSignals } from "../base/halt.ts";
+import { counted } from "../base/text.ts";
 import type { ObjectInfo, ReadOptions, Store, StoredObject } from "./store.ts";
 
 /** First wait between two looks whether an outage is over, milliseconds; it doubles each time. */
@@ -347,8 +348,7 @@ function admitOnce(options: ReadOptions): () => ReadOptions {
 }
 
 function minutes(ms: number): string {
-  const n = Math.round(ms / 6_000) / 10;
-  return n === 1 ? "1 minute" : `${n} minutes`;
+  return counted(Math.round(ms / 6_000) / 10, "minute");
 }
 
 /** `14:07:31 UTC`. @param ms Milliseconds since the epoch. */

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { patterned, rejectsWith } from "../../dev/testing/store_conformance.ts";
+import type { StoreError } from "../base/errors.ts";
 import type { S3Api } from "./s3_client.ts";
+import { fetchedBody, nodeBody, type S3Body } from "./s3_body.ts";
 import { openS3 } from "./s3.ts";
 import { readObject } from "./s3_read.ts";
 import type { ReadOptions } from "./store.ts";
@@ -16,8 +18,24 @@ interface Reply {
   readonly range?: string;
 }
 
-/** Reads an object from a client that answers with these replies, one a request. */
+/** Both ways in which bodies come. */
+const WAYS: readonly ((bytes: Uint8Array<ArrayBuffer>) => S3Body)[] = [
+  (bytes) => nodeBody(Readable.from([bytes])),
+  (bytes) => fetchedBody(new Blob([bytes]).stream(), () => {}, () => {}),
+];
+
+/** Reads an object from a client that answers with these replies, one a request; in both ways. */
 async function read(options: ReadOptions, ...replies: Reply[]) {
+  const [byNode, byFetch] = await Promise.all(
+    WAYS.map((way) => readIn(way, options, replies.slice()).catch((error) => ({ error }))),
+  );
+  const told = (got: object) => "error" in got ? (got.error as StoreError).kind : got;
+  assert.deepEqual(told(byFetch), told(byNode));
+  if ("error" in byNode) throw byNode.error;
+  return byNode;
+}
+
+async function readIn(way: typeof WAYS[number], options: ReadOptions, replies: Reply[]) {
   const asked = replies.length;
   const s3 = {
     getObject() {
@@ -26,7 +44,7 @@ async function read(options: ReadOptions, ...replies: Reply[]) {
         ContentLength: length ?? body.length,
         ContentRange: range,
         ETag: '"e"',
-        Body: Readable.from([body]),
+        Body: way(body),
       });
     },
   } as unknown as S3Api;

@@ -4,11 +4,12 @@
  * The SDK retries requests but not bodies: here a body that breaks off, stalls or is too short is
  * asked for again from its start. Limits and admission are settled on the headers, before the body.
  */
-import type { Readable } from "node:stream";
 import { StoreError } from "../base/errors.ts";
 import { fromCaller } from "./caller_errors.ts";
 import type { ReadOptions, StoredObject } from "./store.ts";
-import { type S3Api, serverDate } from "./s3_client.ts";
+import type { S3Api } from "./s3_client.ts";
+import { BrokenBody } from "./s3_body.ts";
+import { crc32Base64 } from "./s3_direct.ts";
 
 /** Where to read, and how patiently. */
 export interface S3Source {
@@ -30,12 +31,6 @@ export interface S3Source {
 
 /** Longest body that is read without knowing its length, bytes. */
 const MAX_UNKNOWN_BYTES = 64 * 1024 * 1024;
-/** Room for a body of unknown length at first, bytes; it doubles. */
-const FIRST_UNKNOWN_BYTES = 256 * 1024;
-
-/** The body was not what the headers promised; worth another try. */
-class BrokenBody extends Error {}
-
 /**
  * Reads an object or a range of it.
  *
@@ -54,9 +49,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
       Range: range === undefined ? undefined : `bytes=${range.start}-${range.end - 1}`,
       IfMatch: ifMatch === undefined ? undefined : `"${ifMatch}"`,
     }, { abortSignal: signal });
-    const body = got.Body as Readable;
-    // An error between here and the loop in `drain` would have no listener and end the process.
-    body.on("error", () => {});
+    const body = got.Body;
     try {
       const tooLarge = (bytes: string, most: number) => {
         const message = `Cannot read ${url}: it has ${bytes} bytes, more than the ${most} allowed`;
@@ -76,7 +69,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
         const held = await settlesWithin(admission, source.holdMs);
         if (!held) {
           // Waiting readers must not hold the connections that those ahead of them need.
-          body.destroy();
+          body.drop();
           await admission;
           attempt--;
           continue;
@@ -84,9 +77,14 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
         await admission;
       }
       signal?.throwIfAborted();
-      let bytes = await drain(body, length, most, signal, source.stallMs);
+      let bytes = await body.takeWhole({ given: length, most, signal, stallMs: source.stallMs });
       if (bytes === undefined) throw tooLarge("no length and more", most);
       if (told === undefined) total = bytes.length;
+      const sum = range === undefined ? got.ChecksumCRC32 : undefined;
+      // That of an object written in parts is no sum of its bytes.
+      if (sum !== undefined && !sum.includes("-") && crc32Base64(bytes) !== sum) {
+        throw new BrokenBody("its bytes don't give the checksum that the server has for them");
+      }
       if (range !== undefined) {
         // Some servers ignore `Range`, or send more than was asked: cut out what was.
         const from = Number(/^bytes (\d+)-/.exec(got.ContentRange ?? "")?.[1] ?? 0);
@@ -98,7 +96,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
       }
       const etag = versionMark(got.ETag);
       if (!options.age) return { key: Key, size: total, etag, bytes };
-      const [asked, written] = [serverDate(got)?.getTime(), got.LastModified?.getTime()];
+      const [asked, written] = [got.ServerDate?.getTime(), got.LastModified?.getTime()];
       const ageMs = asked && written ? Math.max(0, asked - written) : undefined;
       return { key: Key, size: total, etag, bytes, ageMs };
     } catch (error) {
@@ -112,7 +110,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
         );
       }
     } finally {
-      if (!body.readableEnded) body.destroy();
+      body.drop();
     }
     await pause(Math.random() * Math.min(100 * 2 ** attempt, 5_000), signal);
   }
@@ -134,67 +132,18 @@ export async function sizeByReading(
   signal: AbortSignal | undefined,
 ): Promise<{ readonly size: number; readonly etag: string }> {
   const got = await s3.getObject({ ...place, Range: "bytes=0-0" }, { abortSignal: signal });
-  const body = got.Body as Readable;
-  body.on("error", () => {});
+  const body = got.Body;
   const etag = versionMark(got.ETag);
   try {
     const told = /\/(\d+)$/.exec(got.ContentRange ?? "")?.[1] ??
       (got.ContentRange === undefined ? got.ContentLength : undefined);
     if (told !== undefined) return { size: Number(told), etag };
-    const bytes = await drain(body, undefined, MAX_UNKNOWN_BYTES, signal, 30_000);
+    const most = MAX_UNKNOWN_BYTES;
+    const bytes = await body.takeWhole({ given: undefined, most, signal, stallMs: 30_000 });
     return { size: bytes?.length ?? MAX_UNKNOWN_BYTES, etag };
   } finally {
-    if (!body.readableEnded) body.destroy();
+    body.drop();
   }
-}
-
-/**
- * Takes the body in whole; destroys it when cancelled, stalled or wrong in length.
- *
- * @param given Its length, where that is known.
- * @param most Longest body of unknown length, bytes.
- * @returns `undefined` for a body of unknown length that is longer.
- */
-async function drain(
-  body: Readable,
-  given: number | undefined,
-  most: number,
-  signal: AbortSignal | undefined,
-  stallMs: number,
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  let bytes = new Uint8Array(given ?? FIRST_UNKNOWN_BYTES);
-  const length = given ?? most;
-  let at = 0;
-  const stop = () => body.destroy(new Error("cancelled"));
-  const stall = () => body.destroy(new Error(`no bytes for ${stallMs} ms`));
-  let timer = setTimeout(stall, stallMs);
-  signal?.addEventListener("abort", stop, { once: true });
-  try {
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      clearTimeout(timer);
-      timer = setTimeout(stall, stallMs);
-      if (at + chunk.length > length) {
-        if (given === undefined) return undefined;
-        throw new Error("longer than its Content-Length");
-      }
-      if (at + chunk.length > bytes.length) {
-        const longer = new Uint8Array(Math.min(length, 2 * (at + chunk.length)));
-        longer.set(bytes);
-        bytes = longer;
-      }
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-  } catch (error) {
-    const state = error instanceof Error ? error.message : String(error);
-    throw new BrokenBody(`its body broke off at ${at} of ${given ?? "?"} bytes (${state})`);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", stop);
-  }
-  if (given === undefined) return bytes.slice(0, at);
-  if (at < given) throw new BrokenBody(`its body ended at ${at} of ${given} bytes`);
-  return bytes;
 }
 
 /** Whether the promise settles, either way, within the time. */

@@ -150,6 +150,11 @@ export function isSafeKey(key: string): boolean {
   return key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
+/** What is known of an object without its bytes, which are let go. */
+export function infoOf({ key, size, etag }: ObjectInfo): ObjectInfo {
+  return { key, size, etag };
+}
+
 /** Reads an object; `undefined` if there is none. @throws {StoreError} for everything else */
 export async function findObject(
   store: Store,

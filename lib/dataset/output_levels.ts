@@ -1,0 +1,167 @@
+/**
+ * @module dataset/output_levels: output rows as the leaf columns of a row group: values beside
+ * repetition and definition levels (Dremel's encoding). hyparquet-writer can do that for any
+ * schema, by walking it anew for each value, on which most of the encoding's time went; here each
+ * column of `dataset/output_schema.ts` has its loop. Pure.
+ *
+ * https://parquet.apache.org/docs/file-format/nestedencoding/
+ */
+import type { SchemaElement } from "../parquet/types.ts";
+import { ITEM_SCHEMA, OUTPUT_COLUMNS } from "./output_schema.ts";
+import type { OutputRow, RowMetadata } from "./row.ts";
+
+/** One leaf column of some rows. */
+export interface LeafValues {
+  /** Values, with null where there is none. */
+  readonly values: unknown[];
+  /** Of each value: how much of its path is there. */
+  readonly definitionLevels: number[];
+  /** Of each value: at which list of its path it goes on; empty where nothing repeats. */
+  readonly repetitionLevels: number[];
+  /** Definition level of a value that is there. */
+  readonly maxDefinitionLevel: number;
+}
+
+/** A leaf column of the output. */
+export interface OutputLeaf {
+  /** The column that it belongs to. */
+  readonly column: keyof OutputRow;
+  /** Schema elements from the root to the leaf. */
+  readonly path: readonly SchemaElement[];
+  /** Its values of these rows. */
+  readonly of: (rows: readonly OutputRow[]) => LeafValues;
+}
+
+type Scalar = string | number | bigint | Date | null;
+type Levels = OutputLeaf["of"];
+
+/** A value or null a row; `depth` is how many optional elements are above it, itself included. */
+function scalar(get: (row: OutputRow) => Scalar, depth = 1): Levels {
+  return (rows) => {
+    const values = new Array<Scalar>(rows.length);
+    const definitionLevels = new Array<number>(rows.length);
+    for (let i = 0; i < rows.length; i++) {
+      const value = get(rows[i]);
+      values[i] = value;
+      definitionLevels[i] = value === null ? depth - 1 : depth;
+    }
+    return { values, definitionLevels, repetitionLevels: [], maxDefinitionLevel: depth };
+  };
+}
+
+/** A list of values or nulls a row; `above` is how many optional elements are above it. */
+function list(get: (row: OutputRow) => readonly Scalar[], above = 0): Levels {
+  const [empty, absent, present] = [above + 1, above + 2, above + 3];
+  return (rows) => {
+    const values: Scalar[] = [];
+    const definitionLevels: number[] = [];
+    const repetitionLevels: number[] = [];
+    for (const row of rows) {
+      const items = get(row);
+      if (items.length === 0) {
+        values.push(null);
+        definitionLevels.push(empty);
+        repetitionLevels.push(0);
+      }
+      for (let i = 0; i < items.length; i++) {
+        const value = items[i];
+        values.push(value);
+        definitionLevels.push(value === null ? absent : present);
+        repetitionLevels.push(i === 0 ? 0 : 1);
+      }
+    }
+    return { values, definitionLevels, repetitionLevels, maxDefinitionLevel: present };
+  };
+}
+
+/** Lists of points, which are lists of numbers, of whatever lengths. */
+function polygons(rows: readonly OutputRow[]): LeafValues {
+  const values: (number | null)[] = [];
+  const definitionLevels: number[] = [];
+  const repetitionLevels: number[] = [];
+  const add = (value: number | null, definition: number, repetition: number) => {
+    values.push(value);
+    definitionLevels.push(definition);
+    repetitionLevels.push(repetition);
+  };
+  for (const { polygons } of rows) {
+    let level = 0; // of the next value: at what it begins
+    if (polygons.length === 0) add(null, 1, level);
+    for (const polygon of polygons) {
+      if (polygon.length === 0) add(null, 3, level);
+      for (const point of polygon) {
+        if (point.length === 0) add(null, 5, level);
+        for (const value of point) {
+          add(value, 7, level);
+          level = 3;
+        }
+        level = 2;
+      }
+      level = 1;
+    }
+  }
+  return { values, definitionLevels, repetitionLevels, maxDefinitionLevel: 7 };
+}
+
+/** The writer takes 64-bit integers as BigInt only. @throws {RangeError} if it is not whole */
+function whole(value: number | null): bigint | null {
+  return value === null ? null : BigInt(value);
+}
+
+const meta = (get: (metadata: RowMetadata) => Scalar) => scalar(({ metadata }) => get(metadata), 2);
+
+/** The fields of `metadata`, so that none can be missing. */
+const METADATA: { readonly [Name in keyof RowMetadata]: Levels } = {
+  source: meta((of) => of.source),
+  engine: meta((of) => of.engine),
+  model_version: meta((of) => of.model_version),
+  status: meta((of) => of.status),
+  error_code: meta((of) => of.error_code),
+  error_message: meta((of) => of.error_message),
+  attempts: meta((of) => whole(of.attempts)),
+  page_confidence: meta((of) => of.page_confidence),
+  word_confidences: list(({ metadata }) => metadata.word_confidences, 1),
+  image_sha256: meta((of) => of.image_sha256),
+  image_bytes: meta((of) => whole(of.image_bytes)),
+  api_width: meta((of) => whole(of.api_width)),
+  api_height: meta((of) => whole(of.api_height)),
+  billed_pages: meta((of) => whole(of.billed_pages)),
+  response_key: meta((of) => of.response_key),
+  processed_at: meta((of) => of.processed_at),
+  input_metadata: meta((of) => of.input_metadata),
+};
+
+const LEVELS: { readonly [Name in keyof OutputRow]: Levels | typeof METADATA } = {
+  schema_version: scalar((row) => row.schema_version),
+  id: scalar((row) => row.id),
+  split: scalar((row) => row.split),
+  image_path: scalar((row) => row.image_path),
+  image_filename: scalar((row) => row.image_filename),
+  width: scalar((row) => whole(row.width)),
+  height: scalar((row) => whole(row.height)),
+  polygons,
+  texts: list((row) => row.texts),
+  labels: list((row) => row.labels),
+  metadata: METADATA,
+};
+
+/** Every leaf column, in the order of the schema. */
+export const OUTPUT_LEAVES: readonly OutputLeaf[] = leaves();
+
+function leaves(): OutputLeaf[] {
+  const [root, ...elements] = ITEM_SCHEMA;
+  const found: OutputLeaf[] = [];
+  /** Takes the element and what is below it off the list. */
+  const take = (above: readonly SchemaElement[]) => {
+    const element = elements.shift()!;
+    const path = [...above, element];
+    for (let n = 0; n < (element.num_children ?? 0); n++) take(path);
+    if (element.num_children) return;
+    const column = path[1].name as keyof OutputRow;
+    const levels = LEVELS[column];
+    const of = typeof levels === "function" ? levels : levels[path[2].name as keyof RowMetadata];
+    found.push({ column, path, of });
+  };
+  for (const _ of OUTPUT_COLUMNS) take([root]);
+  return found;
+}
