@@ -162,6 +162,7 @@ Deno.test("each package is imported by one file, so that replacing it is a chang
     "@aws-sdk/client-s3",
     "@aws-sdk/client-secrets-manager",
     "@jsquash/jpeg",
+    "@jsquash/webp",
     "csv-parse",
     "hyparquet",
     "hyparquet-compressors",

@@ -52,7 +52,7 @@ const FLAGS = {
     flag: "convert",
     help:
       "store an upright copy of every image that its EXIF orientation turns, and a PNG of what " +
-      "the engine does not take, as far as that can be decoded (JPEG, PNG, BMP, TIFF)",
+      "the engine does not take, as far as that can be decoded (WebP, BMP, TIFF)",
   },
   replace: {
     flag: "replace",

@@ -5,6 +5,7 @@
 
 import type { JpegDecoder } from "./jpeg.ts";
 import { ImageError, type Pixels } from "./pixels.ts";
+import type { WebpDecoder } from "./webp.ts";
 
 /** Media types that {@linkcode Decoder} knows. */
 export const DECODABLE: ReadonlySet<string> = new Set([
@@ -12,12 +13,14 @@ export const DECODABLE: ReadonlySet<string> = new Set([
   "image/png",
   "image/bmp",
   "image/tiff",
+  "image/webp",
 ]);
 
 /** Decodes images. It keeps as much memory as its largest JPEG took. */
 export class Decoder {
   readonly #maxPixels: number;
   #jpeg: Promise<JpegDecoder> | undefined;
+  #webp: Promise<WebpDecoder> | undefined;
 
   /** Nothing is loaded yet. @param maxPixels Larger pictures are `too_large`. */
   constructor(maxPixels: number) {
@@ -42,6 +45,10 @@ export class Decoder {
         return (await import("./bmp.ts")).decodeBmp(bytes, options);
       case "image/tiff":
         return (await import("./tiff.ts")).decodeTiff(bytes, options);
+    }
+    if (type === "image/webp") {
+      this.#webp ??= import("./webp.ts").then(({ WebpDecoder }) => new WebpDecoder());
+      return await (await this.#webp).decode(bytes, options);
     }
     throw new ImageError("unsupported", `it is ${type}, which is not decoded here`);
   }

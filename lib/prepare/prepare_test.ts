@@ -217,9 +217,11 @@ Deno.test("prepare() converts what is turned and what the engine does not take, 
   bench.store.put("in/b.jpg", oriented(await photo("image/jpeg", 40, 30), 3));
   bench.store.put("in/c.jpg", oriented(jpegHeader(40, 30), 8)); // nothing behind the header
   bench.store.put("in/d.jpg", await photo("image/jpeg", 40, 30));
-  bench.store.put("in/e.webp", webpHeader(9, 8));
+  bench.store.put("in/e.webp", webpHeader(9, 8)); // likewise
+  bench.store.put("in/f.webp", await photo("image/webp", 40, 30));
   const document = await bench.prepare({ images: "in", convert: true });
-  assert.deepEqual([document.taken, document.converted], [4, 2]);
+  assert.deepEqual([document.taken, document.converted], [5, 3]);
+  assert.equal(document.media_types["image/png"], 2);
   assert.equal(document.skipped.not_decodable.count, 1);
   assert.equal(Object.values(document.not_converted).reduce((a, b) => a + b), 1);
   const columns = "id, width, height, orientation, image_path, original_path";
@@ -249,7 +251,7 @@ Deno.test("prepare() converts what is turned and what the engine does not take, 
   assert.deepEqual(bench.store.objects.get("in/a.png"), png, "the original is as it was");
   // Converted copies are no images of their own when the whole store is listed.
   const whole = await bench.prepare({ images: "s3://own/", convert: true, replace: true });
-  assert.equal(whole.found, 5);
+  assert.equal(whole.found, 6);
 });
 
 Deno.test("prepare() brings what lies elsewhere into the store, and never over something else", async () => {
