@@ -6,6 +6,7 @@ const ROOMS = [
   "cli",
   "label",
   "view",
+  "prepare",
   "state",
   "pace",
   "engine",
@@ -16,7 +17,12 @@ const ROOMS = [
   "base",
 ];
 /** Rooms that do not know each other although they stand side by side. */
-const STRANGERS: readonly (readonly [string, string])[] = [["label", "view"], ["pace", "engine"]];
+const STRANGERS: readonly (readonly [string, string])[] = [
+  ["label", "view"],
+  ["label", "prepare"],
+  ["view", "prepare"],
+  ["pace", "engine"],
+];
 /** What `main.ts` may use. */
 const FOR_MAIN = ["commands", "cli", "base"];
 /** The rooms of `dev/`, in the same way; those in one place do not know each other. */
@@ -156,6 +162,8 @@ Deno.test("each package is imported by one file, so that replacing it is a chang
     "@aws-sdk/client-s3",
     "@aws-sdk/client-secrets-manager",
     "@jsquash/jpeg",
+    "@jsquash/webp",
+    "csv-parse",
     "hyparquet",
     "hyparquet-compressors",
     "hyparquet-writer",

@@ -8,6 +8,7 @@
  * its URL. It waits only for a store that has answered before: a wrong address is said at once.
  */
 
+import { Buffer } from "node:buffer";
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
@@ -124,22 +125,27 @@ export class Patience {
         run(options?.signal, () => store.writeParts(key, parts, options), "once"),
       remove: (key, options) => run(options?.signal, () => store.remove(key, options)),
       async *list(prefix, options) {
-        const given = new Set<string>();
+        // From the start after a failure; what was given before is left out. That is known by the last
+        // key alone, as stores list by the bytes of keys: a set of a million would be too long. One
+        // that doesn't can't be taken up again.
+        let [last, begin, ordered] = ["", "", true];
         let listing: AsyncIterator<ObjectInfo> | undefined;
         for (;;) {
-          // From the start after a failure; what was given before is left out.
-          const next = await run(options?.signal, async () => {
+          const step = async () => {
             listing ??= store.list(prefix, options)[Symbol.asyncIterator]();
             try {
               return await listing.next();
             } catch (error) {
-              listing = undefined;
+              [listing, begin] = [undefined, last];
               throw error;
             }
-          });
+          };
+          const next = await run(options?.signal, step, ordered ? undefined : "once");
           if (next.done) return;
-          if (given.has(next.value.key)) continue;
-          given.add(next.value.key);
+          const { key } = next.value;
+          if (begin !== "" && compareBytes(key, begin) <= 0) continue;
+          if (last !== "" && compareBytes(key, last) <= 0) ordered = false;
+          else last = key;
           yield next.value;
         }
       },
@@ -312,6 +318,11 @@ export class Patience {
 function tooLong({ since }: Outage, error: StoreError): StoreError {
   const message = `${error.message}; the store is down since ${time(since)}`;
   return new StoreError("unavailable", message, { cause: error });
+}
+
+/** Below 0 where `a` comes before `b` by its bytes in UTF-8. */
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /** The next look is later, and the one after that later still. */
