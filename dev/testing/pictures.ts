@@ -1,6 +1,6 @@
 /**
- * @module testing/pictures: small real pictures for tests: without any symmetry, so that it shows how
- * they lie, and with an EXIF orientation where that is wanted.
+ * @module testing/pictures: small real pictures for tests: without any symmetry, so that it shows
+ * how they lie, and with an EXIF orientation where that is wanted.
  */
 
 import { openJpegEncoder } from "../../lib/image/jpeg.ts";

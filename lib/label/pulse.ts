@@ -172,7 +172,8 @@ function reader(
   };
 }
 
-type Sample = NonNullable<HeartbeatDocument["history"]>[number];
+/** The counters of one moment. */
+export type Sample = NonNullable<HeartbeatDocument["history"]>[number];
 
 /** Samples of a history at most: a heartbeat stays small however long a run takes. */
 const SAMPLES = 120;

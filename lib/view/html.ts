@@ -49,8 +49,8 @@ function hashSource(text: string): string {
 }
 
 /**
- * The policy of a page: of script and style only what is written in it, whatever texts it shows, and
- * nothing from anywhere else.
+ * The policy of a page: of script and style only what is written in it, whatever texts it shows,
+ * and nothing from anywhere else.
  */
 export function policyOf({ style, script, served = false }: PageParts): string {
   return [

@@ -1,6 +1,6 @@
 /**
- * @module view/report: makes a data set's report out of what the store holds. Figures are `view/report_figures.ts`'s matter, the page that
- * people look at `view/report_page.ts`'s.
+ * @module view/report: makes a data set's report out of what the store holds. Figures are
+ * `view/report_figures.ts`'s matter, the page that people look at `view/report_page.ts`'s.
  */
 
 import type { Clock } from "../base/clock.ts";

@@ -1,7 +1,7 @@
 /**
  * @module view/report_charts: charts as SVG that needs no script. Nothing in them is scaled: what
- * lies along is in percent of the width, text and heights are in pixels, so labels are as readable on
- * a phone as on a wide screen. Colours come from the page's style.
+ * lies along is in percent of the width, text and heights are in pixels, so labels are as readable
+ * on a phone as on a wide screen. Colours come from the page's style.
  */
 
 import { html } from "./html.ts";
@@ -25,6 +25,7 @@ export interface Bar {
 export interface Tick {
   /** 0 at the left end, 1 at the right. */
   readonly at: number;
+  /** What it says. */
   readonly text: string;
   /** Left out where there is little room. */
   readonly minor?: boolean;
@@ -32,9 +33,11 @@ export interface Tick {
 
 /** A chart with its heading. */
 export interface Chart {
+  /** Its heading. */
   readonly title: string;
   /** What is to be learnt from it, in a sentence or two. */
   readonly lesson: string;
+  /** Labels below it. */
   readonly ticks: readonly Tick[];
   /** What stands along the bottom. */
   readonly along: string;

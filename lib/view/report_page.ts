@@ -1,6 +1,6 @@
 /**
- * @module view/report_page: the report as a page: no script, nothing loaded, readable on a phone, on
- * paper and in the dark. Pure: the same report gives the same page.
+ * @module view/report_page: the report as a page: no script, nothing loaded, readable on a phone,
+ * on paper and in the dark. Pure: the same report gives the same page.
  */
 
 import { oneLine } from "../base/text.ts";
@@ -468,12 +468,13 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.8re
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere;min-width:0}
 .tiles{list-style:none;margin:1.2rem 0 0;padding:0;display:grid;gap:.6rem;
 grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr))}
-.tiles li{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:.6rem .8rem;
-min-width:0;break-inside:avoid}
+.tiles li{background:var(--panel);border:1px solid var(--line);border-radius:8px;
+padding:.6rem .8rem;min-width:0;break-inside:avoid}
 .tiles span,.tiles small{display:block;color:var(--soft);font-size:13px}
 .tiles b{display:block;font-size:1.5rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .tiles .bad b{color:var(--bad)}
-.charts{display:grid;gap:1.8rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr))}
+.charts{display:grid;gap:1.8rem 2rem;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr))}
 table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);text-align:left;
 vertical-align:top;overflow-wrap:anywhere}
