@@ -97,7 +97,10 @@ export function timeChart(
 export function shareBar(share: number, kind: "good" | "warn" | "bad" | "accent"): string {
   return `<svg class="share" width="100%" height="10" aria-hidden="true">` +
     `<rect class="rest" width="100%" height="10"/>` +
-    `<rect class="${kind}" width="${pct(Math.max(0.4, share * 100))}" height="10"/></svg>`;
+    (share > 0
+      ? `<rect class="${kind}" width="${pct(Math.max(0.4, share * 100))}" height="10"/>`
+      : "") +
+    "</svg>";
 }
 
 function figure({ title, lesson, ticks, along }: Chart, inner: string): string {

@@ -485,7 +485,7 @@ td.n,th.n{padding-right:1.2rem}
 .outcomes th{font-weight:600;white-space:nowrap}
 .outcomes .bar-cell{width:26%;padding-top:.65rem}
 .outcomes ul{margin:.2rem 0 0;padding-left:1.1rem;color:var(--soft);font-size:13px}
-.pages td:first-child{min-width:8rem}
+.pages td:first-child{min-width:8rem}.pages .n{width:8rem}
 .wide{overflow-x:auto}
 code{font:13px/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .hint,footer{color:var(--soft);font-size:13px}
@@ -500,7 +500,7 @@ border-bottom:1px solid var(--line)}
 .pages thead{display:none}
 .pages tr{display:block;padding:.35rem 0;border-bottom:1px solid var(--line)}
 .pages td{border:0;padding:0;display:block}
-.pages td.n{display:inline-block;padding-right:.9rem;color:var(--soft);font-size:13px}
+.pages td.n{display:inline-block;width:auto;padding-right:.9rem;color:var(--soft);font-size:13px}
 .pages td.n::after{content:" " attr(data-name)}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.3rem}
 figcaption{min-height:0}
