@@ -307,10 +307,13 @@ async function putNew(
   contentType: string,
 ): Promise<void> {
   try {
-    try {
-      return void await store.write(key, bytes, { onlyIf: "absent", contentType, signal });
-    } catch (error) {
-      if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+    // Looked at first, as old servers ignore the condition without a word.
+    if (await store.stat(key, { signal }) === undefined) {
+      try {
+        return void await store.write(key, bytes, { onlyIf: "absent", contentType, signal });
+      } catch (error) {
+        if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+      }
     }
     const there = await store.read(key, { signal, etag: false });
     if (there.bytes.length === bytes.length && sha256(there.bytes) === sha256(bytes)) return;
