@@ -348,6 +348,8 @@ Deno.test("SIGKILL at any moment loses no stored answer and no finished batch", 
   pid = program;
   await program.ended;
   pid = undefined;
+  // What it had asked for is still being answered, and billed.
+  while (bench.api.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 1));
   const kept = bench.s3.objects.get(BUCKET)!;
   const stored = [...kept.keys()].filter((key) => key.startsWith("responses/")).length;
   const before = bench.api.billedPages;
