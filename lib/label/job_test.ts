@@ -7,6 +7,7 @@ import {
   readFake,
   SILENT_REPORTER,
 } from "../../dev/testing/fixtures.ts";
+import { jobOn } from "../../dev/testing/job.ts";
 import { connectTo } from "../../dev/testing/connection.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/upstage.ts";
@@ -20,7 +21,6 @@ import { memorySource } from "../parquet/source.ts";
 import type { Reporter } from "../cli/reporter.ts";
 import { run, type RunSummary } from "./job.ts";
 import { rebuild } from "./rebuild.ts";
-import { Tally } from "./tally.ts";
 
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
 
@@ -71,21 +71,15 @@ class Bench implements AsyncDisposable {
       this.giveUp.abort(reason);
     }, MOST_MS);
     const job = words.includes("rebuild") ? rebuild : run;
-    return await job({
+    return await job(jobOn({
       settings: settingsOf(words),
-      owner: "a test",
       store: this.store,
-      images: { local: this.store },
       connection: await connectTo(this.#server.url, { key: apiKey, clock: FAST_CLOCK }),
       clock: FAST_CLOCK,
-      random: () => 0,
-      newRunId: crypto.randomUUID(),
-      batchJobId: null,
-      tally: new Tally(),
       watcher: reporter,
       stop: this.stop.signal,
       giveUp: this.giveUp.signal,
-    }).finally(() => clearTimeout(watchdog));
+    })).finally(() => clearTimeout(watchdog));
   }
 
   async output(): Promise<OutputRow[]> {
@@ -242,7 +236,8 @@ Deno.test("run() leaves a failed page as a row with its reason and goes on", asy
 
 Deno.test("run() stops at a wrong key: no row is marked as failed, no output is written", async () => {
   await using bench = await Bench.open(rows(20));
-  const error = await failure(bench.run("", "bad-key"));
+  // This clock is fast, the server is not: it would be taken for one that is slow to refuse.
+  const error = await failure(bench.run("--concurrency 3", "bad-key"));
   assert.equal(error.exit, "api");
   assert.match(error.message, /401/);
   assert.doesNotMatch(error.message, /bad-key/);

@@ -104,11 +104,13 @@ export async function openLabeling(
     likely: options.rowsToLabel,
     isNew: !options.resumed,
     billed: options.billedBefore,
+    note,
   });
   const key = rateKey(engine.name, model);
   const pace = await openPace({
     ...{ settings, engine, store, key, note, clock, random },
     server: connection.server,
+    reused: () => tally.reused,
   });
   tally.rate = pace.rate;
   const down = (since: number | undefined) => {

@@ -1,7 +1,7 @@
 /**
  * @module view/gallery_frame: where boxes lie on the picture as browsers show it. Browsers turn a
- * picture upright by its EXIF orientation; an API may have read it upright or as it is stored, and at
- * another size. The shape of the page that it reports tells which, but not always.
+ * picture upright by its EXIF orientation; an API may have read it upright or as it is stored, and
+ * at another size. The shape of the page that it reports tells which, but not always.
  */
 
 import type { Size } from "../image/frame.ts";
