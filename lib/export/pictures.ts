@@ -7,9 +7,10 @@ import { Budget } from "../base/budget.ts";
 import { StoreError } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import { type ImageHeader, readHeader } from "../image/header.ts";
-import type { JpegDecoder, JpegEncoder } from "../image/jpeg.ts";
+import { Decoder } from "../image/decode.ts";
+import type { JpegEncoder } from "../image/jpeg.ts";
 import { BYTES_PER_PIXEL, ImageError, type Pixels } from "../image/pixels.ts";
-import { decodePng, encodePng } from "../image/png.ts";
+import { encodePng } from "../image/png.ts";
 import { upright } from "../image/upright.ts";
 
 /** Longer files are not read, bytes. */
@@ -44,7 +45,7 @@ export class Pictures {
   /** One of its own: who has a file waits for room to decode it, and must not wait for itself. */
   readonly #decoding: Budget;
   readonly #signal: AbortSignal;
-  #decoder: Promise<JpegDecoder> | undefined;
+  readonly #decoder = new Decoder(MAX_PIXELS);
   #encoder: Promise<JpegEncoder> | undefined;
 
   /**
@@ -113,7 +114,7 @@ export class Pictures {
     try {
       let pixels: Pixels;
       try {
-        pixels = await this.#decode(bytes, type);
+        pixels = await this.#decoder.decode(bytes, type);
       } catch (error) {
         if (!(error instanceof ImageError)) throw error;
         return { lost: error.kind === "damaged" ? "image_damaged" : "image_not_decodable" };
@@ -129,14 +130,6 @@ export class Pictures {
     if (type === "png") return encodePng(pixels);
     const { openJpegEncoder } = await import("../image/jpeg.ts");
     return await (await (this.#encoder ??= openJpegEncoder())).encode(pixels, QUALITY);
-  }
-
-  async #decode(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<Pixels> {
-    if (type === "image/png") return decodePng(bytes, { maxPixels: MAX_PIXELS });
-    if (type !== "image/jpeg") throw new ImageError("unsupported", "no decoder for its type");
-    const { openJpegDecoder } = await import("../image/jpeg.ts");
-    const decoder = await (this.#decoder ??= openJpegDecoder());
-    return await decoder.decode(bytes, { maxPixels: MAX_PIXELS });
   }
 
   async #found<T>(look: () => Promise<T | PictureLost>): Promise<T | PictureLost> {
