@@ -30,7 +30,8 @@ export const FLAGS = {
   images: {
     flag: "images",
     value: "HOW",
-    help: "copy pictures into the export (the default), or name their paths where they lie",
+    help: "copy pictures into the export (the default), link them where both are folders of this " +
+      "machine, or write their paths where they lie",
   },
   granularity: {
     flag: "granularity",
@@ -149,18 +150,24 @@ export function readExportOptions(values: OptionValues, dataset: string): Asked 
   if (out.trim() === "") throw usageError("--out must be a folder, s3://bucket/prefix, - or store");
   const unread = values.onCommandLine(FLAGS.unread);
   const printed = out === "-";
-  const images = one(FLAGS.images, "copy", "paths") ?? (printed || unread ? "paths" : "copy");
+  const images = one(FLAGS.images, "copy", "link", "paths") ??
+    (printed || unread ? "paths" : "copy");
   if (printed && !format.single) {
     const single = FORMATS.filter(({ single }) => single).map(({ name }) => name).join(", ");
     throw usageError(`--out - takes formats of one file (${single}): ${format.name} has several`);
   }
-  if (printed && images === "copy") throw usageError("--out - has no room for --images copy");
+  if (printed && images !== "paths") {
+    throw usageError(`--out - has no room for --images ${images}`);
+  }
+  if (images === "link" && format.rewritesPictures) {
+    throw usageError(`--images link is impossible with ${format.name}: it rewrites pictures`);
+  }
   if (images === "paths" && !format.namesPaths && format.pictures === "pages") {
     throw usageError(
       `--images paths is impossible with ${format.name}: its readers look beside the labels`,
     );
   }
-  if (unread && (images === "copy" || format.pictures === "crops")) {
+  if (unread && (images !== "paths" || format.pictures === "crops")) {
     throw usageError("--unread goes with --images paths, and not with formats of crops");
   }
   const [val, test] = [number(FLAGS.val, 1), number(FLAGS.test, 1)];

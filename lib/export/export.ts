@@ -30,8 +30,8 @@ const AHEAD = 8;
 /** Formats that no reader of images knows. */
 const UNREADABLE = ["image/heic"];
 
-/** Where pictures come from: copied, or named where they lie. */
-export type ImageMode = "copy" | "paths";
+/** Where pictures come from: copied, the same file under a second name, named where they lie. */
+export type ImageMode = "copy" | "link" | "paths";
 
 /** What is exported, and how. */
 export interface ExportOptions extends Omit<WordOptions, "format"> {
@@ -181,7 +181,7 @@ async function prepare(
   const lost = refused(row, job);
   if (lost !== undefined) return { lost, words };
   const { format } = options;
-  const whole = options.images === "copy" || format.pictures === "crops";
+  const whole = options.images !== "paths" || format.pictures === "crops";
   const picture = options.unread
     ? believed(row)
     : await (whole ? pictures.read(row.imagePath) : pictures.head(row.imagePath));
@@ -283,18 +283,23 @@ async function copy(
     readonly format: Format;
     readonly picture: Picture;
   },
-  { files, present }: ExportJob,
+  { files, present, options: { images } }: ExportJob,
   pictures: Pictures,
 ): Promise<Copied | PictureLost> {
-  const { type, extension, orientation } = picture.header;
+  const { address, header: { type, extension, orientation } } = picture;
   if (UNREADABLE.includes(type)) return { lost: "image_type" };
   const put = async (bytes: Uint8Array<ArrayBuffer>, extension: string, how: string) => {
     const image = format.imageFile(page.split, `${page.name}.${extension}`);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     if (format.embeds) return { file: { image, sha256, picture: bytes }, how: `${how}_inside` };
     const there = present(image);
-    if (!there) await files.write(image, bytes);
-    return { file: { image, sha256 }, how: there ? `${how}_before` : how };
+    if (there) return { file: { image, sha256 }, how: `${how}_before` };
+    const from = how === "copied" && images === "link" ? address : undefined;
+    if (from !== undefined && await files.link?.(image, from)) {
+      return { file: { image, sha256 }, how: "linked" };
+    }
+    await files.write(image, bytes);
+    return { file: { image, sha256 }, how };
   };
   if (orientation === 1) return await put(picture.bytes, extension, "copied");
   const as = type === "image/jpeg" ? "jpg" : "png";

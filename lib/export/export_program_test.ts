@@ -118,3 +118,15 @@ Deno.test("a killed export has no mark, and the same command finishes it", async
   const { data_list } = JSON.parse(await Deno.readTextFile(`${out}/textdet_train.json`));
   assert.equal(data_list.length, 400);
 });
+
+Deno.test("export --images link gives pictures of a folder a second name instead of a copy", async () => {
+  await using bench = await openLabelled(2);
+  const { code, stderr } = await bench.run("--format", "coco", "--images", "link");
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^ +2 +linked$/m);
+  const [one, other] = await Promise.all(
+    ["images/page.png", "exports/demo/coco/images/train/page-1.png"]
+      .map((name) => Deno.stat(`${bench.root}/store/${name}`)),
+  );
+  assert.equal(one.ino, other.ino);
+});

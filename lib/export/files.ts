@@ -14,6 +14,13 @@ export interface Files {
    */
   write(name: string, content: string | Uint8Array<ArrayBuffer>): Promise<void>;
   /**
+   * Gives a file that lies elsewhere a name here.
+   *
+   * @param from Its address.
+   * @returns Whether it was possible; else it has to be written.
+   */
+  link?(name: string, from: string): Promise<boolean>;
+  /**
    * Adds to a long file, which begins with the first call.
    *
    * @throws {StoreError} of this one or one before it
@@ -60,6 +67,15 @@ export class StoreFiles implements FileSink {
       .finally(() => this.#writing.delete(writing));
     this.#writing.add(writing);
     this.#check();
+  }
+
+  /** See {@linkcode Files.link}: possible between folders of this machine. */
+  async link(name: string, from: string): Promise<boolean> {
+    this.#check();
+    const { url } = this.#store;
+    if (!url.startsWith("file://") || !from.startsWith("file://")) return false;
+    const { linkFile } = await import("../store/folder_link.ts");
+    return await linkFile(from, fileAddress(url, this.#prefix + name));
   }
 
   /** See {@linkcode Files.append}. */
@@ -229,4 +245,9 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
 
 function mediaTypeOf(name: string): string {
   return MEDIA_TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream";
+}
+
+/** The address of a file in a folder. @param url Of the folder. */
+export function fileAddress(url: string, key: string): string {
+  return `${url}/${key.split("/").map(encodeURIComponent).join("/")}`;
 }

@@ -52,6 +52,8 @@ export interface Format {
    * in folders that it derives from the labels', or rewrites what it finds.
    */
   readonly namesPaths?: boolean;
+  /** Whether its trainer may write into the pictures that it finds. */
+  readonly rewritesPictures?: boolean;
   /** Whether its files hold the pictures themselves, so that none lies beside them. */
   readonly embeds?: boolean;
   /** Whether it carries texts; of one that doesn't no text is too odd. */

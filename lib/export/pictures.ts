@@ -6,6 +6,7 @@
 import { Budget } from "../base/budget.ts";
 import { StoreError } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
+import { fileAddress } from "./files.ts";
 import { type ImageHeader, readHeader } from "../image/header.ts";
 import { Decoder } from "../image/decode.ts";
 import type { JpegEncoder } from "../image/jpeg.ts";
@@ -36,6 +37,8 @@ export interface PictureHead {
 export interface Picture extends PictureHead, Disposable {
   /** The file as it is. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where it lies. */
+  readonly address: string;
 }
 
 /** Reads, decodes and encodes pictures within a budget of memory. */
@@ -74,6 +77,7 @@ export class Pictures {
   async read(path: string): Promise<Picture | PictureLost> {
     const located = locateImage(path, this.#source);
     if (!located) return { lost: "image_path" };
+    const address = fileAddress(located.store.url, located.key);
     let release = () => {};
     const result = await this.#found(async () => {
       const { bytes } = await located.store.read(located.key, {
@@ -89,7 +93,7 @@ export class Pictures {
       );
       const known = headed(header);
       return known && "header" in known
-        ? { ...known, bytes, [Symbol.dispose]: () => release() }
+        ? { ...known, bytes, address, [Symbol.dispose]: () => release() }
         : known ?? { lost: "image_unreadable" };
     }).catch((error) => {
       release();

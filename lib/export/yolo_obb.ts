@@ -10,6 +10,7 @@ export const yoloObb: Format = {
   name: "yolo-obb",
   summary: "Ultralytics YOLO oriented boxes: labels/{split}/NAME.txt, data.yaml and images",
   pictures: "pages",
+  rewritesPictures: true, // JPEGs that end oddly
   texts: false,
   ignores: false,
   whenIgnored: "drop-page",
