@@ -29,6 +29,9 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
       print,
       printError,
       terminal: Deno.stderr.isTerminal() ? { columns } : undefined,
+      ask: Deno.stdin.isTerminal() && Deno.stderr.isTerminal()
+        ? (question) => askLine(question, signals.stop)
+        : undefined,
       stop: signals.stop,
       giveUp: signals.giveUp,
       onSignal: (leaving) => signals.leaving = leaving,
@@ -76,6 +79,18 @@ function writeAll(
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
   }
+}
+
+/** A line from standard input; `undefined` where it ends, or somebody wants to stop. */
+async function askLine(question: string, stop: AbortSignal): Promise<string | undefined> {
+  printError(question);
+  const stopped = new Promise<null>((resolve) => {
+    if (stop.aborted) resolve(null);
+    stop.addEventListener("abort", () => resolve(null), { once: true });
+  });
+  const bytes = new Uint8Array(1_024); // a terminal hands over a line at a time
+  const read = await Promise.race([Deno.stdin.read(bytes).catch(() => null), stopped]);
+  return read === null ? undefined : new TextDecoder().decode(bytes.subarray(0, read));
 }
 
 /** Columns of the terminal; 80 where it tells none, or is gone. */

@@ -39,6 +39,13 @@ export const EXITS = {
   },
   limit: { code: 8, meaning: "--max-pages or --max-cost is reached; raise it and run again" },
   unsound: { code: 9, meaning: "verify found something wrong, or rebuild misses an answer" },
+  running: { code: 10, meaning: "status: a run is at work" },
+  stalled: {
+    code: 11,
+    meaning: "status: the run is unfinished, and nobody is at work or nothing moves",
+  },
+  failed: { code: 12, meaning: "status: the run has ended and needs somebody to look" },
+  none: { code: 13, meaning: "status: nothing has run here" },
   again: {
     code: 75,
     meaning:

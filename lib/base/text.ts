@@ -111,8 +111,3 @@ export function withoutSignatures(text: string): string {
     "$1…",
   );
 }
-
-/** A number of things: "1 page", "2 pages". @param what One of them; an "s" makes it many. */
-export function counted(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? "" : "s"}`;
-}

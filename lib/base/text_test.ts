@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { explain, RunError } from "./errors.ts";
 import {
-  counted,
   escaped,
   jsonLine,
   mayBeKey,
@@ -110,11 +109,5 @@ Deno.test("explain() shows no signature", () => {
   assert.deepEqual(explain(new RunError("input", "it is 'https://a/b?Signature=abc'")), [
     "input",
     "it is 'https://a/b?Signature=…'",
-  ]);
-});
-
-Deno.test("counted() has one of a thing, and none, half and many of them", () => {
-  assert.deepEqual([0, 0.5, 1, 2].map((n) => counted(n, "page")), [
-    ...["0 pages", "0.5 pages", "1 page", "2 pages"],
   ]);
 });

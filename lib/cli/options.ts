@@ -42,6 +42,14 @@ export const GENERAL = {
   version: { flag: "version", help: "print the version" },
 } as const satisfies Record<string, FlagSpec>;
 
+/** Flags that several commands have and that no settings come from. */
+export const FLAGS = {
+  json: { flag: "json", help: "print JSON, one object on one line, for scripts" },
+  read: { flag: "read", help: "read every image, to count exactly what is equal and answered" },
+  dryRun: { flag: "dry-run", help: "only say what the run would do and cost, as plan does" },
+  yes: { flag: "yes", short: "y", help: "begin without asking, whatever it costs" },
+} as const satisfies Record<string, FlagSpec>;
+
 /** The options that settings are made from, in the order of `--help`. */
 export const OPTIONS = {
   datasetName: {

@@ -5,6 +5,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { escaped, jsonLine, oneLine } from "../base/text.ts";
+import { type Progress, ProgressMeter } from "../label/progress.ts";
 import type { Tally, Watcher } from "../label/tally.ts";
 
 /** Time between two progress lines, milliseconds. */
@@ -31,73 +32,6 @@ export interface ReporterOptions {
   readonly write: (text: string) => void;
   /** Time. */
   readonly clock: Clock;
-}
-
-/** How far a run is, in numbers. */
-export interface Progress {
-  /** Rows done, by this process or before. */
-  readonly done: number;
-  /** Rows of the data set. */
-  readonly total: number;
-  /** Rows that failed in this process. */
-  readonly failed: number;
-  /** Pages that this process was billed. */
-  readonly pages_billed: number;
-  /** The same in US dollars. */
-  readonly cost: number;
-  /** Rows whose answer was already there. */
-  readonly answers_reused: number;
-  /** Requests sent. */
-  readonly requests: number;
-  /** Requests answered 429. */
-  readonly throttled: number;
-  /** Rows per second over the last minute. */
-  readonly rows_per_s: number;
-  /** Seconds since the start. */
-  readonly elapsed_s: number;
-  /** Seconds left; null while that is unknown. */
-  readonly eta_s: number | null;
-  /** Why no request starts just now, and since when (milliseconds since the epoch). */
-  readonly paused?: Tally["paused"];
-  /** What is still under way, once the process was asked to stop. */
-  readonly stopping?: { readonly inFlight: number; readonly unsaved: number };
-}
-
-/** Takes the counters from time to time, and makes rates of them. */
-class ProgressMeter {
-  readonly #options: ReporterOptions;
-  readonly #rate = new RateMeter();
-  readonly #left = new TimeLeft();
-  #started: number | undefined;
-
-  constructor(options: ReporterOptions) {
-    this.#options = options;
-  }
-
-  read(): Progress {
-    const { tally, clock, pricePerPage = 0 } = this.#options;
-    const now = clock.now();
-    this.#started ??= now;
-    this.#rate.observe(now, tally.done);
-    this.#left.observe(now, tally.done, tally.asked);
-    const { inFlight, unsaved, paused } = tally;
-    const left = paused ? null : this.#left.seconds(tally.total - tally.done);
-    return {
-      done: tally.done,
-      total: tally.total,
-      failed: tally.rows.failed,
-      pages_billed: tally.billedPages,
-      cost: Math.round(tally.billedPages * pricePerPage * 1e6) / 1e6,
-      answers_reused: tally.reused,
-      requests: tally.requests,
-      throttled: tally.throttled,
-      rows_per_s: Math.round(this.#rate.perSecond * 100) / 100,
-      elapsed_s: Math.round((now - this.#started) / 1_000),
-      eta_s: left === null ? null : Math.round(left),
-      ...(paused ? { paused } : {}),
-      ...(tally.stopping ? { stopping: { inFlight, unsaved } } : {}),
-    };
-  }
 }
 
 /** The same for a log: times as text. */
@@ -255,85 +189,4 @@ function clockTime(seconds: number): string {
   return minutes < 60
     ? `${minutes}:${two(seconds % 60)}`
     : `${Math.floor(minutes / 60)}:${two(minutes % 60)}:${two(seconds % 60)}`;
-}
-
-/** `4 s`, `3 min 05 s`, `9 h 15 min`; `unknown` for null. @param seconds At least 0. */
-export function duration(seconds: number | null): string {
-  if (seconds === null) return "unknown";
-  const s = Math.round(seconds);
-  const two = (n: number) => String(n).padStart(2, "0");
-  if (s < 60) return `${s} s`;
-  if (s < 3_600) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
-  return `${Math.floor(s / 3_600)} h ${two(Math.floor(s / 60) % 60)} min`;
-}
-
-/** Rate of a growing count over the last `windowMs`, for people. */
-export class RateMeter {
-  readonly #windowMs: number;
-  #samples: { readonly time: number; readonly count: number }[] = [];
-
-  /** Knows no rate yet. @param windowMs Length of the window, milliseconds. */
-  constructor(windowMs = 60_000) {
-    this.#windowMs = windowMs;
-  }
-
-  /** Notes that the count was `count` at `time` (ms); more than 10 notes a second are thinned out. */
-  observe(time: number, count: number): void {
-    const last = this.#samples.at(-1);
-    if (last && time - last.time < 100) return;
-    this.#samples.push({ time, count });
-    // One sample from before the window stays, so that the window is always covered.
-    while (this.#samples.length > 2 && this.#samples[1].time <= time - this.#windowMs) {
-      this.#samples.shift();
-    }
-  }
-
-  /** Counts per second between the oldest and the newest note; 0 while that is unknown. */
-  get perSecond(): number {
-    const first = this.#samples[0];
-    const last = this.#samples.at(-1);
-    if (!first || !last || last.time <= first.time) return 0;
-    return (last.count - first.count) / ((last.time - first.time) / 1_000);
-  }
-}
-
-/** Rows over which it is seen how many of them have to be asked for. */
-const SHARE_ROWS = 40;
-/** The rate of answers is taken over so long, milliseconds. */
-const LEFT_WINDOW_MS = 60_000;
-
-/**
- * How long the rest takes. Rows whose answer is there already are done in no time, so they say
- * nothing about the rest: what counts is how fast answers come, and how many of the latest rows had
- * to be asked for.
- */
-export class TimeLeft {
-  #samples: { readonly time: number; readonly done: number; readonly asked: number }[] = [];
-
-  /** Notes that `done` rows were done and `asked` pages were through with the API at `time` (ms). */
-  observe(time: number, done: number, asked: number): void {
-    const last = this.#samples.at(-1);
-    if (last && time - last.time < 100) return;
-    this.#samples.push({ time, done, asked });
-    while (this.#samples.length > 2 && this.#samples[1].time <= time - LEFT_WINDOW_MS) {
-      this.#samples.shift();
-    }
-  }
-
-  /** Seconds for so many more rows; null while nothing moves. */
-  seconds(rows: number): number | null {
-    const samples = this.#samples;
-    const last = samples.at(-1);
-    if (rows <= 0) return 0;
-    if (!last) return null;
-    const from = samples.findLast(({ done }) => last.done - done >= SHARE_ROWS) ?? samples[0];
-    const done = last.done - from.done;
-    const share = done > 0 ? Math.min(1, (last.asked - from.asked) / done) : 1;
-    if (share > 0) {
-      const begin = samples.find((_, n) => samples[n + 1]?.asked > samples[n].asked);
-      if (!begin) return null;
-      return rows * share * (last.time - begin.time) / 1_000 / (last.asked - begin.asked);
-    }
-    return rows * (last.time - samples[0].time) / 1_000 / (last.done - samples[0].done);
-  }
 }

@@ -1,15 +1,7 @@
 import assert from "node:assert/strict";
 import { mock } from "node:test";
 import fc from "fast-check";
-import {
-  barReporter,
-  duration,
-  jsonReporter,
-  RateMeter,
-  renderBar,
-  type ReporterOptions,
-  TimeLeft,
-} from "./reporter.ts";
+import { barReporter, jsonReporter, renderBar, type ReporterOptions } from "./reporter.ts";
 import { Tally } from "../label/tally.ts";
 
 /** A reporter's surroundings, whose time passes only by `pass`. */
@@ -347,86 +339,4 @@ Deno.test("renderBar() says why it doesn't go on instead of how long it will tak
   assert.match(stopping(0, 0), / · stopping( ·|$)/);
   assert.match(renderBar({ ...HALFWAY, eta_s: null }, 80), / · ETA unknown · /);
   assert.match(renderBar({ ...HALFWAY, eta_s: 33_300 }, 80), / · ETA 9:15:00 · /);
-});
-
-Deno.test("TimeLeft counts only what must still be asked for", () => {
-  const left = new TimeLeft();
-  assert.equal(left.seconds(10), null);
-  let [time, done, asked] = [0, 0, 0];
-  const pass = (ms: number, rows: number, pages: number) => {
-    left.observe(time += ms, done += rows, asked += pages);
-  };
-  pass(0, 0, 0);
-  assert.equal(left.seconds(10), null);
-  for (let n = 0; n < 20; n++) pass(100, 50, 0); // 1,000 rows from stored answers in 2 s
-  assert.equal(left.seconds(1_000), 2);
-  for (let n = 0; n < 40; n++) pass(1_000, 2, 2); // then two a second are answered
-  assert.equal(left.seconds(1_000), 500);
-  for (let n = 0; n < 60; n++) pass(1_000, 4, 2); // half of the rows are there already
-  assert.equal(Math.round(left.seconds(1_000)!), 250);
-  assert.equal(left.seconds(0), 0);
-});
-
-Deno.test("duration() is short and rounds before it divides", () => {
-  const table: [seconds: number | null, text: string][] = [
-    [null, "unknown"],
-    [0, "0 s"],
-    [0.4, "0 s"],
-    [4.5, "5 s"],
-    [59.4, "59 s"],
-    [59.6, "1 min 00 s"],
-    [185, "3 min 05 s"],
-    [3_599.7, "1 h 00 min"],
-    [9 * 3_600 + 15 * 60 + 59, "9 h 15 min"],
-    [100 * 3_600, "100 h 00 min"],
-  ];
-  for (const [seconds, text] of table) assert.equal(duration(seconds), text);
-});
-
-Deno.test("RateMeter knows no rate before time has passed", () => {
-  const meter = new RateMeter();
-  assert.equal(meter.perSecond, 0);
-  meter.observe(1_000, 5);
-  assert.equal(meter.perSecond, 0);
-  meter.observe(1_000, 9);
-  assert.equal(meter.perSecond, 0);
-});
-
-Deno.test("RateMeter.perSecond is a steady rate, whatever the count began with", () => {
-  fc.assert(fc.property(
-    fc.integer({ min: 0, max: 50 }),
-    fc.integer({ min: 0, max: 1_000_000 }),
-    fc.array(fc.integer({ min: 100, max: 20_000 }), { minLength: 1, maxLength: 50 }),
-    (perSecond, begin, pauses) => {
-      const meter = new RateMeter();
-      let time = 0;
-      meter.observe(0, begin);
-      for (const pause of pauses) {
-        time += pause;
-        meter.observe(time, begin + perSecond * time / 1_000);
-      }
-      assert.ok(Math.abs(meter.perSecond - perSecond) < 1e-6);
-    },
-  ));
-});
-
-Deno.test("RateMeter forgets what is older than its window", () => {
-  const meter = new RateMeter(10_000);
-  for (let second = 0; second <= 100; second++) meter.observe(second * 1_000, second * 50);
-  assert.equal(meter.perSecond, 50);
-  for (let second = 101; second <= 109; second++) meter.observe(second * 1_000, 5_000);
-  assert.equal(meter.perSecond, 5);
-  meter.observe(110_000, 5_000);
-  assert.equal(meter.perSecond, 0);
-});
-
-Deno.test("RateMeter thins out notes that come more often than ten times a second", () => {
-  const meter = new RateMeter();
-  for (let time = 0; time <= 5_050; time++) meter.observe(time, time);
-  assert.equal(meter.perSecond, 1_000);
-  // The newest note that counts is of 5,000 ms, so this one changes nothing, the next one does.
-  meter.observe(5_099, 1_000_000);
-  assert.equal(meter.perSecond, 1_000);
-  meter.observe(5_100, 10_200);
-  assert.equal(Math.round(meter.perSecond), 2_000);
 });

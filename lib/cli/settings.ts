@@ -24,16 +24,21 @@ import type { Settings, StartMode } from "../base/settings.ts";
 /**
  * Reads what a command is told to do with a data set.
  *
+ * @param about `every data set` for a command that none need be named for; its name is empty then.
  * @throws {RunError} `usage`, naming the option and what it takes
  */
-export function readSettings(values: OptionValues): Settings {
-  if (!values.given(OPTIONS.datasetName)) {
+export function readSettings(
+  values: OptionValues,
+  about: "one data set" | "every data set" = "one data set",
+): Settings {
+  const named = values.given(OPTIONS.datasetName) !== undefined;
+  if (!named && about === "one data set") {
     throw usageError(
       "--dataset-name (or DATASET_NAME) is required: it names the data set to label",
     );
   }
   const safe = "made of letters, digits, '.', '_' and '-', without a leading dot";
-  const datasetName = values.text(OPTIONS.datasetName, "", isSafeName, safe);
+  const datasetName = named ? values.text(OPTIONS.datasetName, "", isSafeName, safe) : "";
   const source = outputNamedLike(datasetName);
   if (source && !values.given(OPTIONS.inputKey)) {
     throw usageError(

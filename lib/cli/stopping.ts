@@ -4,7 +4,7 @@
  */
 
 import { RunError } from "../base/errors.ts";
-import { counted } from "../base/text.ts";
+import { counted } from "../base/figures.ts";
 import type { Tally } from "../label/tally.ts";
 
 /** Requests in flight at the first signal get this long; Batch kills 30 s after SIGTERM. */

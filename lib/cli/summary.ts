@@ -4,15 +4,10 @@
 
 import type { RowCounts } from "../state/documents.ts";
 import { totalBilled } from "../state/ledger.ts";
-import { counted, escaped } from "../base/text.ts";
-import { duration } from "./reporter.ts";
+import { escaped } from "../base/text.ts";
+import { counted, duration } from "../base/figures.ts";
 import type { RunSummary } from "../label/job.ts";
 import type { Tally } from "../label/tally.ts";
-
-/** Share of failed rows, 0 to 1; 0 for no rows. */
-export function failureRate(counts: RowCounts): number {
-  return counts.rows > 0 ? counts.failed / counts.rows : 0;
-}
 
 /** The summary as facts for a log line. */
 export function summaryFacts(summary: RunSummary): Record<string, unknown> {

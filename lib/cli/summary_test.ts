@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { failureRate, renderSummary, summaryFacts } from "./summary.ts";
+import { renderSummary, summaryFacts } from "./summary.ts";
 import type { RunSummary } from "../label/job.ts";
-import { noRows } from "../state/row_counts.ts";
+import { failureRate, noRows } from "../state/row_counts.ts";
 import { Tally } from "../label/tally.ts";
 
 function summary(change: Partial<RunSummary> = {}): RunSummary {

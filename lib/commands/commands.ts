@@ -13,6 +13,9 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   run: () => import("./run.ts"),
   verify: () => import("./verify.ts"),
   rebuild: () => import("./rebuild.ts"),
+  plan: () => import("./plan.ts"),
+  status: () => import("./status.ts"),
+  list: () => import("./list.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";
@@ -25,9 +28,9 @@ const STANDARD = "run";
  */
 export async function perform(args: readonly string[], context: Context): Promise<ExitName> {
   if (args.join(" ") === "--version") return await version(context); // loads no table of options
-  const { GENERAL, OPTIONS, variables } = await import("../cli/options.ts");
+  const { FLAGS, GENERAL, OPTIONS, variables } = await import("../cli/options.ts");
   const values = await import("../cli/option_values.ts");
-  const standard = [...Object.values(OPTIONS), ...Object.values(GENERAL)];
+  const standard = [...Object.values(OPTIONS), ...Object.values(GENERAL), FLAGS.yes];
   const first = values.firstWord(args, standard) ?? STANDARD;
   const known = Object.hasOwn(COMMANDS, first);
   const { command } = await COMMANDS[known ? first : STANDARD]();

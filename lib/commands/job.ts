@@ -11,9 +11,10 @@ import { printable } from "../base/text.ts";
 import type { Context } from "../cli/command.ts";
 import { barReporter, jsonReporter } from "../cli/reporter.ts";
 import { losses, stopped, stoppingNote } from "../cli/stopping.ts";
-import { failureRate, renderSummary, summaryFacts } from "../cli/summary.ts";
+import { renderSummary, summaryFacts } from "../cli/summary.ts";
 import type { Job, RunSummary } from "../label/job.ts";
 import { Tally } from "../label/tally.ts";
+import { failureRate } from "../state/row_counts.ts";
 import { openServices } from "./services.ts";
 
 /**

@@ -30,11 +30,12 @@ export interface Footer {
 /**
  * Reads a file's footer.
  *
+ * @param firstRead Bytes that are read at first. @default enough for nearly every footer
  * @throws {Error} naming the object, if it is not whole Parquet
  * @throws {StoreError} what the source throws
  */
-export async function readFooter(source: RandomAccess): Promise<Footer> {
-  const metadata = await readOwn(source);
+export async function readFooter(source: RandomAccess, firstRead?: number): Promise<Footer> {
+  const metadata = await readOwn(source, firstRead);
   const pairs = metadata.key_value_metadata ?? [];
   return {
     rows: Number(metadata.num_rows),
@@ -72,9 +73,9 @@ export async function* readRows(source: RandomAccess): AsyncGenerator<OutputRow>
   }
 }
 
-async function readOwn(source: RandomAccess): Promise<FileMetaData> {
+async function readOwn(source: RandomAccess, firstRead?: number): Promise<FileMetaData> {
   try {
-    return await readMetadata(source);
+    return await readMetadata(source, firstRead);
   } catch (cause) {
     if (!(cause instanceof ParquetError)) throw cause;
     throw new Error(`${source.name}: ${cause.message}`, { cause });

@@ -151,6 +151,8 @@ export interface Engine {
   readonly mediaTypes: ReadonlySet<string>;
   /** The largest file it takes, bytes. */
   readonly maxBytes: number;
+  /** Whom a connection with these variables asks, as in {@linkcode Connection.server}. Reads no key. */
+  serverOf(env: Environment): string | undefined;
   /**
    * Gets ready to send. A heavy client (an SDK) is loaded here and not before.
    *

@@ -12,7 +12,7 @@
 import type { Outcome } from "./engine.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
-import { counted } from "../base/text.ts";
+import { counted } from "../base/figures.ts";
 
 /** After so many pages rejected alike and none answered, the request is wrong, not the pages. */
 export const ALIKE_REJECTIONS = 5;

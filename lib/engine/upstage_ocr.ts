@@ -14,6 +14,7 @@ import { MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.ts";
 import { tolerance } from "../dataset/check_row.ts";
 import type { Polygon } from "../dataset/row.ts";
 import { parseAs, type Parsed, parseJsonAs, type Schema, z } from "../base/json.ts";
+import type { Environment } from "../base/settings.ts";
 import { oneLine } from "../base/text.ts";
 
 const { jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx } = MEDIA_TYPES;
@@ -47,6 +48,11 @@ const CREDIT_CODES: ReadonlySet<string> = new Set([
   "billing_hard_limit_reached",
 ]);
 
+/** @throws {RunError} `usage` for an address that is none */
+function addressOf(env: Environment): string {
+  return apiAddress(ADDRESS, env[ADDRESS] || DEFAULT_ADDRESS);
+}
+
 /** Upstage Document OCR. */
 export const upstageOcr: Engine = {
   name: "upstage-ocr",
@@ -71,8 +77,10 @@ export const upstageOcr: Engine = {
   mediaTypes: new Set([jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx]),
   maxBytes: 52_428_800,
 
+  serverOf: addressOf,
+
   async connect(options) {
-    const baseUrl = options.baseUrl ?? apiAddress(ADDRESS, options.env[ADDRESS] || DEFAULT_ADDRESS);
+    const baseUrl = options.baseUrl ?? addressOf(options.env);
     const key = await apiKey(options, {
       variable: KEY,
       looksLikeKey,

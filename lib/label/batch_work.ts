@@ -2,7 +2,8 @@
  * @module label/batch_work: what a run has to do about each batch. Pure.
  */
 
-import type { CheckpointFooter } from "../state/documents.ts";
+import type { CheckpointFooter, RowCounts } from "../state/documents.ts";
+import { totalOf } from "../state/ledger.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import type { BatchWork } from "./open_batch.ts";
 import type { Settings } from "../base/settings.ts";
@@ -19,7 +20,7 @@ export function planRun(
   done: ReadonlyMap<number, CheckpointFooter>,
   retry: Settings["retryFailed"],
 ): BatchWork[] {
-  const wanted = (code: string) => retry?.codes === "all" || retry?.codes.includes(code) || false;
+  const wanted = isRetried(retry);
   const redo = ({ metadata: { error_code: code } }: OutputRow) => code !== null && wanted(code);
   const work: BatchWork[] = [];
   for (let index = 0; index < batches; index++) {
@@ -33,6 +34,27 @@ export function planRun(
     if (rows > 0) work.push({ index, revise: { redo, rows, spent: footer.spent } });
   }
   return work;
+}
+
+/** Whether failed rows of a code are to be made anew. */
+function isRetried(retry: Settings["retryFailed"]): (code: string) => boolean {
+  return (code) => retry?.codes === "all" || retry?.codes.includes(code) || false;
+}
+
+/** The rows of finished batches that {@linkcode planRun} leaves as they are. */
+export function rowsKept(
+  done: ReadonlyMap<number, CheckpointFooter>,
+  retry: Settings["retryFailed"],
+): RowCounts {
+  const kept = totalOf(done.values()).counts;
+  const wanted = isRetried(retry);
+  for (const [code, n] of Object.entries(kept.failures)) {
+    if (!wanted(code)) continue;
+    kept.rows -= n;
+    kept.failed -= n;
+    delete kept.failures[code];
+  }
+  return kept;
 }
 
 /** Every row of every batch, anew from what is stored. */

@@ -5,7 +5,6 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { RunError } from "../base/errors.ts";
 import { followSignals, type Halt } from "../base/halt.ts";
 import type { Settings } from "../base/settings.ts";
 import { PROGRAM } from "../base/version.ts";
@@ -22,7 +21,7 @@ import { acquireLease } from "../state/lease.ts";
 import { readLedger, totalOf } from "../state/ledger.ts";
 import {
   describeRun,
-  engineOf,
+  engineToAsk,
   findManifest,
   readManifest,
   settleManifest,
@@ -31,11 +30,13 @@ import { checkOutputName } from "../state/output_name.ts";
 import { whileLeased } from "../store/leased.ts";
 import { Patience } from "../store/patient.ts";
 import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
-import { planRun, rowsRedone } from "./batch_work.ts";
+import { planRun, rowsKept, rowsRedone } from "./batch_work.ts";
 import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { openLabeling } from "./labeling.ts";
 import { labelRow } from "./label_row.ts";
+import type { BatchWork } from "./open_batch.ts";
 import { workOnBatches } from "./pipeline.ts";
+import { withPulse } from "./pulse.ts";
 import type { Tally, Watcher } from "./tally.ts";
 
 /** What a run came to. */
@@ -110,7 +111,7 @@ export async function run(given: Job): Promise<RunSummary> {
   await checkOutputName(store, outputKey, settings.datasetName, known);
 
   await using held = await holdDataset(job, keys, known === undefined);
-  const { leased, halt } = held;
+  const { leased } = held;
   const { manifest, resumed } = await settleManifest(leased, keys, wanted, start, {
     absent: !known && start !== "fresh",
     clock,
@@ -139,6 +140,38 @@ export async function run(given: Job): Promise<RunSummary> {
     const result = await findResult(store, keys, manifest, outputKey);
     if (result) return summary(result, true);
   }
+  const pulse = {
+    ...{ keys, manifest, done, held },
+    kept: rowsKept(done, retryFailed),
+    revising: work.some(({ revise }) => revise),
+    billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
+  };
+  const begun = {
+    ...{ keys, input, held, manifest, resumed, engine, checkpoints, done, work, summary },
+    billedBefore: pulse.billedBefore,
+  };
+  return await withPulse(job, pulse, (watcher) => labelAndFinish({ ...job, watcher }, begun));
+}
+
+/** A run whose work is known. */
+interface Begun extends Pick<Dataset, "keys" | "input" | "summary"> {
+  readonly held: Held;
+  readonly manifest: Manifest;
+  readonly resumed: boolean;
+  readonly engine: Engine;
+  readonly checkpoints: Checkpoints;
+  /** Footers of the finished batches; it grows. */
+  readonly done: Map<number, CheckpointFooter>;
+  readonly work: readonly BatchWork[];
+  /** Pages that the run was billed as far as its finished batches told. */
+  readonly billedBefore: number;
+}
+
+async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary> {
+  const { store, clock, tally, watcher, settings: { outputKey } } = job;
+  const { keys, input, held, manifest, resumed, engine, checkpoints, done, work } = begun;
+  const { billedBefore, summary } = begun;
+  const { leased, halt } = held;
   // Books that can't be kept are found before anything is paid.
   if (checkpoints.others.has(keys.ledger)) await readLedger(store, keys.ledger);
   // Rows that change make the mark untrue before they make the output so.
@@ -147,7 +180,7 @@ export async function run(given: Job): Promise<RunSummary> {
   try {
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, leased, keys, halt: halt.controller },
-      billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
+      billedBefore,
       ...{ done, rowsDone: (index) => checkpoints.rows(index) },
       async *sampleImages() {
         const ranges = spread(work.map(({ index }) => checkpoints.rowsOf(index)), IMAGES_TRIED);
@@ -220,17 +253,6 @@ export function waitForStores(job: Job): PatientJob {
   };
 }
 
-/** The run's engine, which must be the one that is connected. */
-function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): Engine {
-  const found = engineOf(manifest, url);
-  if (found.name === engine) return found;
-  throw new RunError(
-    "conflict",
-    `the run in ${url} was begun with another engine: give --engine ${found.name} to continue it, ` +
-      "or start over with --fresh",
-  );
-}
-
 /** A data set that is looked at, and nothing changed. */
 export interface Dataset {
   /** Names of the state. */
@@ -293,7 +315,9 @@ export async function holdDataset(
     leased: job.patience.wrap(whileLeased(store, () => lease.check())),
     check: () => lease.check(),
     halt,
-    conditional: lease.held,
+    get conditional() {
+      return lease.held;
+    },
     async [Symbol.asyncDispose]() {
       halt[Symbol.dispose]();
       await lease[Symbol.asyncDispose]();

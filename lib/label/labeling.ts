@@ -110,7 +110,9 @@ export async function openLabeling(
   const pace = await openPace({
     ...{ settings, engine, store, key, note, clock, random },
     server: connection.server,
+    reused: () => tally.reused,
   });
+  tally.rate = pace.rate;
   const down = (since: number | undefined) => {
     tally.paused = since === undefined ? undefined : { what: "the API is down", since };
   };

@@ -6,16 +6,22 @@
 import { Budget } from "../base/budget.ts";
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
+import type { Engine } from "../engine/engine.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
+import type { CheckpointFooter, Manifest } from "../state/documents.ts";
 import { bookBatches, finish } from "../state/finish.ts";
 import { describeRun, engineOf, findManifest, readManifest } from "../state/manifest.ts";
 import { checkOutputName } from "../state/output_name.ts";
+import { noRows } from "../state/row_counts.ts";
 import { planRebuild } from "./batch_work.ts";
 import {
+  type Dataset,
+  type Held,
   holdDataset,
   type Job,
   openDataset,
+  type PatientJob,
   type RunSummary,
   startFacts,
   surveyBatches,
@@ -23,6 +29,7 @@ import {
 } from "./job.ts";
 import { ROWS_AHEAD } from "./pace.ts";
 import { workOnBatches } from "./pipeline.ts";
+import { withPulse } from "./pulse.ts";
 import { restoreRow } from "./restore_row.ts";
 
 /**
@@ -34,7 +41,7 @@ import { restoreRow } from "./restore_row.ts";
  */
 export async function rebuild(given: Job): Promise<RunSummary> {
   const job = waitForStores(given);
-  const { settings, store, clock, tally, watcher } = job;
+  const { settings, store, watcher } = job;
   const { keys, input, info, summary } = await openDataset(job);
   const was = await readManifest(store, keys.manifest);
   if (!was) throw nothingThere(`${store.url}/${keys.root}`);
@@ -42,7 +49,7 @@ export async function rebuild(given: Job): Promise<RunSummary> {
   await checkOutputName(store, settings.outputKey, settings.datasetName, was);
 
   await using held = await holdDataset(job, keys, false);
-  const { leased, halt } = held;
+  const { leased } = held;
   const wanted = describeRun(job, was, info, input.rows);
   const manifest = await findManifest(store, keys, wanted, "auto");
   if (!manifest) throw nothingThere(`${store.url}/${keys.root}`);
@@ -57,6 +64,27 @@ export async function rebuild(given: Job): Promise<RunSummary> {
     );
   }
   watcher.start({ ...startFacts(job, manifest), resumed: true });
+  const pulse = {
+    ...{ keys, manifest, done, held },
+    ...{ kept: noRows(), revising: true, billedBefore: 0 },
+  };
+  const finished = { keys, input, held, manifest, engine, checkpoints, done, summary };
+  return await withPulse(job, pulse, (watcher) => remakeAll({ ...job, watcher }, finished));
+}
+
+/** A run whose rows are to be made anew. */
+interface Finished extends Pick<Dataset, "keys" | "input" | "summary"> {
+  readonly held: Held;
+  readonly manifest: Manifest;
+  readonly engine: Engine;
+  readonly checkpoints: Checkpoints;
+  readonly done: Map<number, CheckpointFooter>;
+}
+
+async function remakeAll(job: PatientJob, finished: Finished): Promise<RunSummary> {
+  const { store, clock, tally, watcher, settings } = job;
+  const { keys, input, held, manifest, engine, checkpoints, done, summary } = finished;
+  const { leased, halt } = held;
   await leased.remove(keys.result);
 
   const answers = new AnswerStore(store, engine.name, manifest.model);

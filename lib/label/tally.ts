@@ -61,6 +61,8 @@ export class Tally {
    * since the epoch). Whoever pauses sets it, and takes it away again.
    */
   paused: { readonly what: string; readonly since: number } | undefined = undefined;
+  /** Requests per second that are allowed just now, where anything is asked. */
+  rate: (() => number) | undefined = undefined;
   /** Whether the process was asked to stop, and only ends what is under way. */
   stopping = false;
   /** Pages by the number of attempts they took: `[n]` after n attempts. */

@@ -64,8 +64,11 @@ const RAW: Partial<ParquetParsers> = {
  * @throws {ParquetError} if the object is not a whole, unencrypted Parquet file
  * @throws {StoreError} what the source throws
  */
-export async function readMetadata(source: RandomAccess): Promise<FileMetaData> {
-  const bytes = await fetchFooter(source);
+export async function readMetadata(
+  source: RandomAccess,
+  firstRead?: number,
+): Promise<FileMetaData> {
+  const bytes = await fetchFooter(source, firstRead);
   return orDamaged("its footer", () => parquetMetadata(bytes, { parsers: RAW, geoparquet: false }));
 }
 

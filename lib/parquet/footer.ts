@@ -35,13 +35,17 @@ const FIRST_READ = 512 * 1024;
  * Fetches a file's footer: its thrift bytes, followed by 8 bytes of length and magic number. Takes
  * one read, or two if the footer is long.
  *
+ * @param firstRead Bytes of the first read.
  * @throws {ParquetError} if the object is not a whole, unencrypted Parquet file
  * @throws {StoreError} what the source throws
  */
-export async function fetchFooter(source: RandomAccess): Promise<Uint8Array<ArrayBuffer>> {
+export async function fetchFooter(
+  source: RandomAccess,
+  firstRead: number = FIRST_READ,
+): Promise<Uint8Array<ArrayBuffer>> {
   const size = source.byteLength;
   if (size < 12) throw new ParquetError(`it is no Parquet file (${size} bytes long)`);
-  const tail = new Uint8Array(await source.slice(Math.max(0, size - FIRST_READ), size));
+  const tail = new Uint8Array(await source.slice(Math.max(0, size - firstRead), size));
   const view = new DataView(tail.buffer);
   const magic = view.getUint32(tail.length - 4, true);
   if (magic === MAGIC_ENCRYPTED) {

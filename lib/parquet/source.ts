@@ -51,14 +51,16 @@ export async function findBegun(
  * request names the version in `info`, so bytes of two versions never mix.
  *
  * @param info The object, or what {@linkcode findBegun} found: then its beginning is there already.
+ * @param options.window Bytes that a request fetches at least. @default {@linkcode WINDOW}
  */
 export function openSource(
   store: Store,
   info: ObjectInfo | StoredObject,
-  options: { readonly signal?: AbortSignal } = {},
+  options: { readonly signal?: AbortSignal; readonly window?: number } = {},
 ): RandomAccess {
   const name = `${store.url}/${info.key}`;
   const { size } = info;
+  const { window: least = WINDOW } = options;
   const windows: { start: number; end: number; bytes: Promise<ArrayBuffer> }[] = [];
   if ("bytes" in info) {
     const { bytes } = info;
@@ -89,10 +91,10 @@ export function openSource(
       if (end <= start) return new ArrayBuffer(0);
       let window = windows.find((each) => each.start <= start && end <= each.end);
       if (window === undefined) {
-        if (end - start >= WINDOW) return fetch(start, end);
+        if (end - start >= least) return fetch(start, end);
         // Near the end of the object the window reaches back instead, so that none is short.
-        const at = Math.max(0, Math.min(start, size - WINDOW));
-        const until = Math.min(size, at + WINDOW);
+        const at = Math.max(0, Math.min(start, size - least));
+        const until = Math.min(size, at + least);
         const opened = { start: at, end: until, bytes: fetch(at, until) };
         // A failed window must not be served again.
         opened.bytes.catch(() => windows.splice(windows.indexOf(opened), 1));

@@ -3,7 +3,7 @@
  * holds up to a look at its footer; nothing else says so.
  */
 
-import { StoreError } from "../base/errors.ts";
+import { StoreError, type StoreErrorKind } from "../base/errors.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import {
   CHECKPOINT_FOOTER_KEY,
@@ -23,6 +23,10 @@ import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
 
 /** Footers that are looked at in parallel when a run is taken up. */
 const SURVEY_CONCURRENCY = 16;
+/** The footer of most batches is shorter, bytes. */
+const PEEK_BYTES = 32 * 1024;
+/** An object that was listed just now is another, or gone. */
+const CHANGED: readonly StoreErrorKind[] = ["not_found", "precondition"];
 
 /** A batch object that can't be used, and why. */
 export interface Damaged {
@@ -166,8 +170,29 @@ export class Checkpoints {
     }
   }
 
-  async #check(index: number, source: RandomAccess): Promise<CheckpointFooter> {
-    const file = await readFooter(source);
+  /**
+   * The footer of one batch object, and nothing else of it: for a look at a run that goes on.
+   *
+   * @returns The footer; `undefined` if the object is none of this run, damaged, or gone by now.
+   * @throws {StoreError} if the store fails
+   */
+  async peek(index: number, info: ObjectInfo): Promise<CheckpointFooter | undefined> {
+    try {
+      const source = openSource(this.#store, info, { window: PEEK_BYTES });
+      return await this.#check(index, source, PEEK_BYTES);
+    } catch (error) {
+      const changed = error instanceof StoreError && CHANGED.includes(error.kind);
+      if (error instanceof StoreError && !changed) throw error;
+      return undefined;
+    }
+  }
+
+  async #check(
+    index: number,
+    source: RandomAccess,
+    firstRead?: number,
+  ): Promise<CheckpointFooter> {
+    const file = await readFooter(source, firstRead);
     if (!file.matchesSchema) throw new Error("its columns are not those of this version");
     const parsed = parseJsonAs(checkpointFooter, file.keyValues[CHECKPOINT_FOOTER_KEY] ?? "");
     if (parsed.problem !== undefined) throw new Error(`its footer is foreign: ${parsed.problem}`);

@@ -37,10 +37,12 @@ export async function writeDocument(
   store: Store,
   key: string,
   document: object,
-  options: Pick<WriteOptions, "onlyIf" | "failing"> & { readonly oneLine?: boolean } = {},
+  options: Pick<WriteOptions, "onlyIf" | "failing" | "signal"> & { readonly oneLine?: boolean } =
+    {},
 ): Promise<ObjectInfo> {
   const text = JSON.stringify(document, null, options.oneLine ? undefined : 2) + "\n";
-  const { onlyIf, failing } = options;
+  const { onlyIf, failing, signal } = options;
   const bytes = new TextEncoder().encode(text);
-  return await store.write(key, bytes, { contentType: "application/json", onlyIf, failing });
+  const contentType = "application/json";
+  return await store.write(key, bytes, { contentType, onlyIf, failing, signal });
 }

@@ -199,6 +199,83 @@ export const leaseDocument = z.object({
 /** Who works on a data set. */
 export type LeaseDocument = z.infer<typeof leaseDocument>;
 
+/** A row that failed, as an example of its code. Texts are cut to what fits a line. */
+const failureExample = z.object({
+  code: z.string(),
+  /** Position in the input, from 0. */
+  row: count,
+  id: z.string(),
+  image_path: z.string(),
+  message: z.string(),
+});
+/** A row that failed, as an example of its code. */
+export type FailureExample = z.infer<typeof failureExample>;
+
+/**
+ * How far the process that holds the lease is, for whoever looks from outside. News, never truth:
+ * what is done, the checkpoints say, and who is at work, the lease. Times are of the process's own
+ * clock.
+ */
+export const heartbeat = z.object({
+  format: z.literal("pseudolabel-heartbeat/1"),
+  run_id: z.string(),
+  /** The process, as in its lease. */
+  holder: z.string(),
+  /** The process, for people. */
+  owner: z.string(),
+  /** Whether the lease is renewed: a store without conditional writes can't keep others off. */
+  leased: z.boolean(),
+  started_at: timestamp,
+  at: timestamp,
+  /** Seconds since `started_at`. */
+  elapsed_s: finite.nonnegative(),
+  /** Seconds in which no row was done and no page came back. */
+  quiet_s: finite.nonnegative(),
+  /** Rows of the data set. */
+  total: count,
+  /** Rows that were done when the process began, and stay as they are. */
+  done_before: count,
+  /** Rows done so far, those of batches that are not whole yet among them. */
+  counts: rowCounts,
+  /** Finished batches: which, as in `0-11,13`, and what their footers say together. */
+  finished: z.object({ batches: z.string(), counts: rowCounts }),
+  /** Whether rows of finished batches are made anew. */
+  revising: z.boolean(),
+  /** Rows per second over the last minute. */
+  rows_per_s: finite.nonnegative(),
+  /** Seconds left; null while that is unknown. */
+  eta_s: finite.nonnegative().nullable(),
+  /** Requests per second that are allowed just now; null where nothing is asked. */
+  rate: finite.positive().nullable(),
+  /** What the process did. */
+  requests: count,
+  throttled: count,
+  /** Of these, answered 429 within the last minute. */
+  throttled_lately: count,
+  retries: count,
+  in_flight: count,
+  answers_reused: count,
+  /** Pages that the process was billed, and the run as far as known. */
+  pages_billed: count,
+  pages_billed_run: count,
+  /** US dollars. */
+  price_per_page: finite.nonnegative(),
+  /** Pages that the run may be billed at most, and the option that says so; null for no limit. */
+  max_pages: count.nullable(),
+  limit: z.string().nullable(),
+  max_failure_rate: finite,
+  /** Why no request starts just now, and for how many seconds. */
+  paused: z.object({ what: z.string(), for_s: finite.nonnegative() }).nullable(),
+  /** Whether it was asked to stop. */
+  stopping: z.boolean(),
+  /** A few of the rows that failed, of each code. */
+  failures: z.array(failureExample),
+  /** How the process ended; null while it goes on, and for ever where it was killed. */
+  ended: z.object({ exit: count, reason: z.string() }).nullable(),
+});
+/** How far the process is that holds the lease. */
+export type HeartbeatDocument = z.infer<typeof heartbeat>;
+
 /** Who is asking for an image just now. */
 export const claimDocument = z.object({
   format: z.literal("pseudolabel-claim/1"),

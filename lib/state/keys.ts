@@ -104,7 +104,7 @@ export function isOwnKey(key: string, checkpointPrefix: string): boolean {
 const SHARED = ["responses/", "rates/", "claims/"];
 /** What a data set keeps below `{prefix}{dataset}/`, see {@linkcode CheckpointKeys}. */
 const STATE =
-  /^(manifest|result|lease|ledger|spending)\.json$|^batch_\d{6,}\.parquet$|^set_aside\//;
+  /^(manifest|result|lease|ledger|spending|heartbeat)\.json$|^batch_\d{6,}\.parquet$|^set_aside\//;
 
 /**
  * What of all data sets an object of that name, or a prefix, is or would be among; `undefined` if of
@@ -144,6 +144,8 @@ export class CheckpointKeys {
   readonly ledger: string;
   /** What the run has spent at most. */
   readonly spending: string;
+  /** How far the process is that works on the data set. */
+  readonly heartbeat: string;
 
   /** Below it each data set has a folder of its own: empty, or ends with a slash. */
   readonly prefix: string;
@@ -157,6 +159,7 @@ export class CheckpointKeys {
     this.lease = `${this.root}lease.json`;
     this.ledger = `${this.root}ledger.json`;
     this.spending = `${this.root}spending.json`;
+    this.heartbeat = `${this.root}heartbeat.json`;
   }
 
   /** Key of batch `index`, from 0; six digits, more if need be. */

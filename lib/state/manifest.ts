@@ -235,6 +235,22 @@ export function engineOf({ engine, created_by }: Manifest, url: string): Engine 
   );
 }
 
+/**
+ * The engine of a run, which must be the one of the settings: that is connected.
+ *
+ * @param url Where its state lies, for messages.
+ * @throws {RunError} `conflict` if it is another
+ */
+export function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): Engine {
+  const found = engineOf(manifest, url);
+  if (found.name === engine) return found;
+  throw new RunError(
+    "conflict",
+    `the run in ${url} was begun with another engine: give --engine ${found.name} to continue ` +
+      "it, or start over with --fresh",
+  );
+}
+
 async function removeRun(store: Store, keys: CheckpointKeys): Promise<void> {
   await store.remove(keys.result);
   const batches: string[] = [];

@@ -32,3 +32,8 @@ export function addCounts(counts: RowCounts, other: RowCounts): void {
     counts.failures[code] = (counts.failures[code] ?? 0) + n;
   }
 }
+
+/** Share of failed rows, 0 to 1; 0 for no rows. */
+export function failureRate(counts: RowCounts): number {
+  return counts.rows > 0 ? counts.failed / counts.rows : 0;
+}

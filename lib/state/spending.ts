@@ -11,7 +11,8 @@
 import { readDocument, writeDocument } from "./document.ts";
 import { type Spending, spending as spendingSchema } from "./documents.ts";
 import { RunError } from "../base/errors.ts";
-import { counted, quoted } from "../base/text.ts";
+import { counted } from "../base/figures.ts";
+import { quoted } from "../base/text.ts";
 import { believedPages } from "./ledger.ts";
 import type { Store } from "../store/store.ts";
 

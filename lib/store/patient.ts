@@ -13,7 +13,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
 import { followSignals } from "../base/halt.ts";
-import { counted } from "../base/text.ts";
+import { counted } from "../base/figures.ts";
 import type { ObjectInfo, ReadOptions, Store, StoredObject } from "./store.ts";
 
 /** First wait between two looks whether an outage is over, milliseconds; it doubles each time. */
