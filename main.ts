@@ -3,9 +3,10 @@
  * What to do with them is up to `commands/commands.ts`.
  */
 
-import { EXIT, explain } from "./lib/base/errors.ts";
+import { EXIT, explain, RunError } from "./lib/base/errors.ts";
 import { printable } from "./lib/base/text.ts";
 import type { Build } from "./lib/base/version.ts";
+import type { LocalServer } from "./lib/cli/command.ts";
 import {
   GRACE_MS,
   LAST_MS,
@@ -35,6 +36,8 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
       stop: signals.stop,
       giveUp: signals.giveUp,
       onSignal: (leaving) => signals.leaving = leaving,
+      writeFile: (path, bytes) => Deno.writeFile(path, bytes),
+      serve: serveLocally,
       pid: Deno.pid,
       hostname: () => Deno.hostname(),
       standalone: Deno.build.standalone,
@@ -78,6 +81,21 @@ function writeAll(
       if (!busy) return error as Error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }
+  }
+}
+
+/** Serves HTTP where only this machine reaches it. */
+function serveLocally(port: number, handler: (request: Request) => Promise<Response>): LocalServer {
+  try {
+    const server = Deno.serve({ hostname: "127.0.0.1", port, onListen() {} }, handler);
+    return { port: server.addr.port, close: () => server.shutdown() };
+  } catch (error) {
+    if (
+      !(error instanceof Deno.errors.AddrInUse || error instanceof Deno.errors.PermissionDenied)
+    ) {
+      throw error;
+    }
+    throw new RunError("usage", `--port ${port} can't be had: ${error.message}`, { cause: error });
   }
 }
 

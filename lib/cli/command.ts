@@ -51,6 +51,15 @@ export interface Context {
   readonly giveUp: AbortSignal;
   /** Names whoever says from now on what a signal means for the work that is under way. */
   readonly onSignal: (leaving: Leaving) => void;
+  /** Writes a file, where the program may. @throws Whatever the system says against it */
+  readonly writeFile: (path: string, bytes: Uint8Array) => Promise<void>;
+  /**
+   * Answers HTTP requests from this machine alone (127.0.0.1), until it is closed.
+   *
+   * @param port 0 for any that is free.
+   * @throws {RunError} `usage` if the port is taken
+   */
+  readonly serve: (port: number, handler: (request: Request) => Promise<Response>) => LocalServer;
   /** The number of the process on this machine. */
   readonly pid: number;
   /** The machine's name. */
@@ -59,4 +68,12 @@ export interface Context {
   readonly standalone: boolean;
   /** What a compiled program was built from. */
   readonly build?: Build;
+}
+
+/** A server that answers. */
+export interface LocalServer {
+  /** Its port. */
+  readonly port: number;
+  /** Ends it; requests that are under way still get their answers. */
+  close(): Promise<void>;
 }

@@ -99,6 +99,8 @@ Deno.test("the program reads what the table lists, and may read that and what th
     stop: new AbortController().signal,
     giveUp: new AbortController().signal,
     onSignal: () => {},
+    writeFile: assert.fail,
+    serve: () => assert.fail(),
     pid: 1,
     hostname: () => "host",
     standalone: true,

@@ -16,6 +16,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   plan: () => import("./plan.ts"),
   status: () => import("./status.ts"),
   list: () => import("./list.ts"),
+  report: () => import("./report.ts"),
+  gallery: () => import("./gallery.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";

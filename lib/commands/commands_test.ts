@@ -16,6 +16,8 @@ async function outcome(
     stop: new AbortController().signal,
     giveUp: new AbortController().signal,
     onSignal: () => {},
+    writeFile: assert.fail,
+    serve: () => assert.fail(),
     pid: 1,
     hostname: () => "host",
     standalone: true,
@@ -79,6 +81,20 @@ Deno.test("--help and --version answer whatever else is missing or wrong", async
   assert.equal(await explanation("--batch-size x label -h", env), await explanation("--help"));
   for (const args of ["--version", "--version --batch-size x", "verify --version"]) {
     assert.match(await explanation(args, env), /^pseudolabel .* \(commit abc1234, 2026-11-25\)\n$/);
+  }
+});
+
+Deno.test("a gallery's flags are checked before anything is opened", async () => {
+  const refused: [string, RegExp][] = [
+    ["--worst --sample", /^--worst and --sample exclude each other/],
+    ["--status ok,fine", /^--status must be of ok, empty, failed: it has 'fine'/],
+    ["--below 1.5", /^--below must be a number from 0 to 1: it is '1\.5'/],
+    ["--pages 0", /^--pages must be a whole number from 1 to 10000: it is '0'/],
+    ["--port 70000", /^--port must be a whole number from 0 to 65535/],
+    [`--reviewer ${"x".repeat(101)}`, /^--reviewer must be of 100 characters at most/],
+  ];
+  for (const [flags, message] of refused) {
+    assert.match(await refusal(`gallery --dataset-name demo ${flags}`), message);
   }
 });
 

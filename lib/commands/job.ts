@@ -17,6 +17,9 @@ import { Tally } from "../label/tally.ts";
 import { failureRate } from "../state/row_counts.ts";
 import { openServices } from "./services.ts";
 
+/** A report may take so long, milliseconds, or a twentieth of the run's time. */
+const REPORT_MS = 120_000;
+
 /**
  * Does the job's work and tells how it went.
  *
@@ -54,6 +57,14 @@ export async function runJob(
       : "";
     printError(`pseudolabel: ${printable(error)}${progress}\n`);
   };
+  /** The run is over and has said so: its report can't change that, whatever becomes of it. */
+  const report = async (ms: number, of?: Pick<RunSummary, "finished" | "heartbeat">) => {
+    if (stop.aborted) return;
+    const { reportAfterRun } = await import("./report_after_run.ts");
+    const { finished, heartbeat } = of ?? {};
+    const told = { settings: { ...settings, pricePerPage }, finished, heartbeat };
+    await reportAfterRun({ store: services.store, ...told }, ms, context);
+  };
   onSignal({
     stopping(signal) {
       stoppedBy = signal;
@@ -87,11 +98,16 @@ export async function runJob(
           `--max-failure-rate ${settings.maxFailureRate} allows; the output is written all the same\n`,
       );
     }
+    // What was to be done is nothing, so its report lies there.
+    if (!summary.alreadyComplete) {
+      await report(Math.max(REPORT_MS, summary.seconds * 50), summary);
+    }
     return exit;
   } catch (error) {
     const [exit, message] = explain(error);
     if (stoppedBy && error === stop.reason) sayEnd(exit, stopped(stoppedBy, tally));
     else sayEnd(exit, [message, losses(tally)].filter(Boolean).join("; "));
+    if (exit === "limit" || exit === "api") await report(REPORT_MS);
     return exit;
   }
 }

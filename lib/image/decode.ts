@@ -31,10 +31,15 @@ export class Decoder {
    * The pixels as they are stored, not turned.
    *
    * @param type Media type by content.
+   * @param options.damaged Whether a torn JPEG gives what there is of it. @default false
    * @throws {ImageError} `damaged`, `unsupported`, `too_large`
    */
-  async decode(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<Pixels> {
-    const options = { maxPixels: this.#maxPixels };
+  async decode(
+    bytes: Uint8Array<ArrayBuffer>,
+    type: string,
+    { damaged = false }: { readonly damaged?: boolean } = {},
+  ): Promise<Pixels> {
+    const options = { maxPixels: this.#maxPixels, damaged };
     switch (type) {
       case "image/jpeg":
         this.#jpeg ??= import("./jpeg.ts").then(({ openJpegDecoder }) => openJpegDecoder());

@@ -199,7 +199,8 @@ async function sendInTurn(
   fresh: boolean,
   control = false,
 ): Promise<Sent | undefined> {
-  const { engine, model, connection, spending, health, known, tally, halt, giveUp } = options;
+  const { engine, model, connection, spending, health, known } = options;
+  const { tally, clock, halt, giveUp } = options;
   let [pass, permit, pages]: [Pass?, Permit?, number?] = [];
   try {
     let image = page;
@@ -215,8 +216,12 @@ async function sendInTurn(
     halt.signal.throwIfAborted();
     tally.requests++;
     health.begin(pass);
+    const sentAt = clock.now();
     const outcome = await counted(tally, giveUp, () => connection.send(image, model, giveUp));
-    if (outcome.kind === "answered") pages = engine.billedPages(outcome.body);
+    if (outcome.kind === "answered") {
+      pages = engine.billedPages(outcome.body);
+      tally.took(image.sha256, Math.max(0, clock.now() - sentAt));
+    }
     tally.billedPages += pages;
     if (outcome.kind === "throttled") tally.throttled++;
     if (outcome.kind === "rejected" || outcome.kind === "refused") await health.recall();

@@ -14,8 +14,14 @@ import { type Input, openInput } from "../dataset/input.ts";
 import type { Connection, Engine } from "../engine/engine.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
-import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
-import { bookBatches, findResult, finish } from "../state/finish.ts";
+import type {
+  CheckpointFooter,
+  HeartbeatDocument,
+  Manifest,
+  RowCounts,
+  Spent,
+} from "../state/documents.ts";
+import { bookBatches, findResult, finish, type FinishedRun } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
 import { readLedger, totalOf } from "../state/ledger.ts";
@@ -53,6 +59,10 @@ export interface RunSummary {
   readonly seconds: number;
   /** Where the output is. */
   readonly outputUrl: string;
+  /** The run with its mark, where this process has set it. */
+  readonly finished?: FinishedRun;
+  /** What this process has told of itself last. */
+  readonly heartbeat?: HeartbeatDocument;
   /** Nothing was left to do: the output lay there already. */
   readonly alreadyComplete: boolean;
 }
@@ -262,7 +272,10 @@ export interface Dataset {
   /** The input object. */
   readonly info: ObjectInfo;
   /** What the job came to, from when the data set was opened. */
-  summary(totals: Pick<RunSummary, "counts" | "spent">, alreadyComplete?: boolean): RunSummary;
+  summary(
+    totals: Pick<RunSummary, "counts" | "spent" | "finished">,
+    alreadyComplete?: boolean,
+  ): RunSummary;
 }
 
 /** Opens the input. @throws {RunError} `input` if it is missing or unusable */
@@ -275,8 +288,8 @@ export async function openDataset({ settings, store, clock, tally, stop }: Job):
     keys: new CheckpointKeys(settings.checkpointPrefix, settings.datasetName),
     input,
     info: infoOf(found),
-    summary: ({ counts, spent }, alreadyComplete = false) => ({
-      ...{ counts, spent, tally, alreadyComplete },
+    summary: ({ counts, spent, finished }, alreadyComplete = false) => ({
+      ...{ counts, spent, finished, tally, alreadyComplete },
       seconds: (clock.now() - started) / 1_000,
       pricePerPage: settings.pricePerPage,
       outputUrl: `${store.url}/${settings.outputKey}`,

@@ -7,7 +7,13 @@ import type { Clock } from "../base/clock.ts";
 import { EXIT, explain } from "../base/errors.ts";
 import type { Settings } from "../base/settings.ts";
 import { escaped } from "../base/text.ts";
-import type { CheckpointFooter, FailureExample, Manifest, RowCounts } from "../state/documents.ts";
+import type {
+  CheckpointFooter,
+  FailureExample,
+  HeartbeatDocument,
+  Manifest,
+  RowCounts,
+} from "../state/documents.ts";
 import { Heartbeat } from "../state/heartbeat.ts";
 import type { CheckpointKeys } from "../state/keys.ts";
 import { totalOf } from "../state/ledger.ts";
@@ -69,13 +75,14 @@ export interface PulseFacts {
  * Does the job's work with a heartbeat beside it, which says in the end how that went.
  *
  * @param work Gets whoever is to be told of what happens.
+ * @returns What `work` returns, and what the heartbeat has told last.
  * @throws what `work` throws
  */
 export async function withPulse<T extends { readonly counts: RowCounts }>(
   job: Pulsing,
   facts: PulseFacts,
   work: (watcher: Watcher) => Promise<T>,
-): Promise<T> {
+): Promise<T & { readonly heartbeat: HeartbeatDocument | undefined }> {
   const examples = new Examples();
   const heartbeat = new Heartbeat({
     store: job.bare,
@@ -85,11 +92,11 @@ export async function withPulse<T extends { readonly counts: RowCounts }>(
     read: reader(job, facts, examples),
   });
   let ended: readonly [exit: number, reason: string] = [EXIT.internal, ""];
+  let summary: T;
   try {
-    const summary = await work(examples.watching(job.watcher));
+    summary = await work(examples.watching(job.watcher));
     const tooMany = failureRate(summary.counts) > job.settings.maxFailureRate;
     ended = [tooMany ? EXIT.failures : EXIT.ok, ""];
-    return summary;
   } catch (error) {
     const [exit, message] = explain(error);
     ended = [EXIT[exit], escaped(message.split("\n")[0], 500)];
@@ -97,6 +104,7 @@ export async function withPulse<T extends { readonly counts: RowCounts }>(
   } finally {
     await heartbeat.end(...ended);
   }
+  return { ...summary, heartbeat: heartbeat.last };
 }
 
 function reader(
@@ -109,6 +117,7 @@ function reader(
   const throttled = new RateMeter(LATELY_MS);
   meter.read();
   let moved = { at: started, mark: "" };
+  const history = new History();
   return () => {
     const now = clock.now();
     const { rows_per_s, eta_s, elapsed_s } = meter.read();
@@ -121,7 +130,9 @@ function reader(
     addCounts(counts, tally.rows);
     const inFinished = finished.spent.runs[manifest.run_id]?.billed_pages ?? 0;
     const { maxPages, limit, pricePerPage, maxFailureRate } = settings;
-    const { paused } = tally;
+    const { paused, requests, throttled: refused } = tally;
+    const rate = tally.rate?.() ?? null;
+    history.add({ elapsed_s: Math.max(0, elapsed_s), requests, throttled: refused, rate });
     const passed = (since: number) => Math.max(0, Math.round((now - since) / 1_000));
     return {
       run_id: manifest.run_id,
@@ -139,7 +150,7 @@ function reader(
       revising,
       rows_per_s: Math.max(0, rows_per_s),
       eta_s: eta_s === null ? null : Math.max(0, eta_s),
-      rate: tally.rate?.() ?? null,
+      rate,
       requests: tally.requests,
       throttled: tally.throttled,
       throttled_lately: throttled.inWindow,
@@ -155,8 +166,40 @@ function reader(
       paused: paused ? { what: paused.what, for_s: passed(paused.since) } : null,
       stopping: tally.stopping,
       failures: examples.list,
+      history: history.samples,
+      slowest: tally.slowest.map(({ sha256, ms }) => ({ sha256, seconds: ms / 1_000 })),
     };
   };
+}
+
+/** The counters of one moment. */
+export type Sample = NonNullable<HeartbeatDocument["history"]>[number];
+
+/** Samples of a history at most: a heartbeat stays small however long a run takes. */
+const SAMPLES = 120;
+
+/** How a process went: a sample for each heartbeat, every other one left out when they are many. */
+export class History {
+  #samples: Sample[] = [];
+  /** Samples that are left out between two that are kept. */
+  #skip = 0;
+  #skipped = 0;
+
+  /** Takes a sample into account; the latest is always kept. */
+  add(sample: Sample): void {
+    // The one before was only there for being the latest.
+    if (this.#skipped > 0) this.#samples.pop();
+    this.#samples.push(sample);
+    this.#skipped = this.#skipped >= this.#skip ? 0 : this.#skipped + 1;
+    if (this.#skipped > 0 || this.#samples.length <= SAMPLES) return;
+    this.#samples = this.#samples.filter((_, i) => i % 2 === 0);
+    this.#skip = this.#skip * 2 + 1;
+  }
+
+  /** The samples, the oldest first. */
+  get samples(): Sample[] {
+    return [...this.#samples];
+  }
 }
 
 /** The first rows that failed with each code. */

@@ -30,6 +30,9 @@ export interface Watcher {
   failure(failure: RowFailure): void;
 }
 
+/** Slow requests that are remembered. */
+const SLOWEST = 10;
+
 /** Counters of one process. */
 export class Tally {
   /** Rows of the data set. */
@@ -67,6 +70,21 @@ export class Tally {
   stopping = false;
   /** Pages by the number of attempts they took: `[n]` after n attempts. */
   readonly finishedByAttempt: number[] = [];
+
+  /** The answered requests that took longest, the slowest first. */
+  readonly slowest: { readonly sha256: string; readonly ms: number }[] = [];
+
+  /** Notes how long the answered request for an image took. @param ms At least 0. */
+  took(sha256: string, ms: number): void {
+    const full = this.slowest.length >= SLOWEST;
+    if (full && ms <= this.slowest[SLOWEST - 1].ms) return;
+    const known = this.slowest.findIndex((other) => other.sha256 === sha256);
+    if (known >= 0 && this.slowest[known].ms >= ms) return;
+    if (known >= 0) this.slowest.splice(known, 1);
+    else if (full) this.slowest.pop();
+    const at = this.slowest.findIndex((other) => other.ms < ms);
+    this.slowest.splice(at < 0 ? this.slowest.length : at, 0, { sha256, ms });
+  }
 
   /** Counts a page that is through with the API. @param attempts From 1. */
   finished(attempts: number): void {

@@ -21,6 +21,8 @@ export interface OpenFile {
   readonly tree: SchemaTree;
   /** Columns whose values become text where a number or a Date would cut them. @default none */
   readonly exact?: ReadonlySet<string>;
+  /** Leaves of the columns that are not read, by {@linkcode joinPath}. @default none */
+  readonly without?: ReadonlySet<string>;
   /** Flat columns whose bytes are no text where nothing says so. @default none */
   readonly binary?: ReadonlySet<string>;
 }
@@ -82,7 +84,7 @@ export async function* readBatches(
 
 /** One cursor for each leaf of the columns, by path. */
 function openCursors(
-  { source, tree, exact, binary }: OpenFile,
+  { source, tree, exact, binary, without }: OpenFile,
   group: RowGroup,
   columns: ReadonlyMap<string, SchemaTree>,
 ): Map<string, ColumnCursor> {
@@ -90,6 +92,7 @@ function openCursors(
   for (const { meta_data: chunk } of group.columns) {
     const column = chunk?.path_in_schema[0];
     if (chunk === undefined || column === undefined || !columns.has(column)) continue;
+    if (without?.has(joinPath(chunk.path_in_schema))) continue;
     // A flat column without an annotation is text by what it is for. An id must come back as it
     // was, so there bad text is an error; inside metadata it is the input's own affair.
     const options = {

@@ -211,7 +211,7 @@ export class Checkpoints {
 
   /** The rows of batch `index`, which must be done, in order, a few in memory at a time. */
   async *rows(index: number): AsyncGenerator<OutputRow> {
-    yield* readRows(await this.#source(index));
+    yield* readRows(await this.source(index));
   }
 
   /** Begins to write batch `index` piece by piece: for one too long to be held whole. */
@@ -266,10 +266,11 @@ export class Checkpoints {
 
   /** All batches in order, for joining. Every one must be done. */
   async *sources(): AsyncGenerator<RandomAccess> {
-    for (let index = 0; index < this.batches; index++) yield await this.#source(index);
+    for (let index = 0; index < this.batches; index++) yield await this.source(index);
   }
 
-  async #source(index: number): Promise<RandomAccess> {
+  /** Batch `index`, which must be done, as a file. @throws {StoreError} `not_found` if it is gone */
+  async source(index: number): Promise<RandomAccess> {
     const key = this.#keys.batch(index);
     const url = `${this.#store.url}/${key}`;
     const info = this.#seen.get(index);

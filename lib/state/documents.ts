@@ -270,6 +270,19 @@ export const heartbeat = z.object({
   stopping: z.boolean(),
   /** A few of the rows that failed, of each code. */
   failures: z.array(failureExample),
+  /** How it went so far, thinned out the longer it takes; counts are since the process began. */
+  history: z.array(z.object({
+    elapsed_s: finite.nonnegative(),
+    requests: count,
+    throttled: count,
+    rate: finite.positive().nullable(),
+  })).optional(),
+  /** Images whose request took longest, the slowest first. */
+  slowest: z.array(z.object({
+    /** Of the image, lower-case hex. */
+    sha256: z.string(),
+    seconds: finite.nonnegative(),
+  })).optional(),
   /** How the process ended; null while it goes on, and for ever where it was killed. */
   ended: z.object({ exit: count, reason: z.string() }).nullable(),
 });
@@ -359,3 +372,155 @@ export const learntRate: Schema<LearntRate & { readonly server?: string }> = z.o
   latency_ms: finite.positive().nullable(),
   at: finite,
 });
+
+/** Counts by range; an end of null is open. */
+const binned = z.object({
+  /** One more than counts, growing. */
+  edges: z.array(finite.nullable()),
+  counts: z.array(count),
+  /** How many had no value. */
+  unknown: count,
+});
+/** Counts by range. */
+export type Binned = z.infer<typeof binned>;
+
+const reportPage = z.object({
+  /** Position in the output, from 0. */
+  row: count,
+  id: z.string(),
+  status: z.enum(["ok", "empty", "failed"]),
+  words: count,
+  /** 0 to 1. */
+  confidence: finite.nullable(),
+  attempts: count,
+});
+/** A page that a report names. */
+export type ReportPage = z.infer<typeof reportPage>;
+
+/** What a data set's labels look like, in figures; for programs what `report.html` is for people. */
+export const reportDocument = z.object({
+  format: z.literal("pseudolabel-report/1"),
+  dataset: z.string(),
+  made_at: timestamp,
+  made_by: z.string(),
+  /** Whether all rows are in it, or those of the batches that are finished. */
+  complete: z.boolean(),
+  run: z.object({
+    run_id: z.string(),
+    engine: z.string(),
+    model: z.string(),
+    created_at: timestamp,
+    finished_at: timestamp.nullable(),
+    batch_job_id: z.string().nullable(),
+  }),
+  /** URLs. */
+  input: z.string(),
+  output: z.string(),
+  rows: z.object({
+    /** Of the input. */
+    total: count,
+    /** In this report. */
+    done: count,
+    ok: count,
+    empty: count,
+    failed: count,
+    size_mismatches: count,
+  }),
+  /** Failed rows by code, the most first, with the first few of each. */
+  failures: z.array(z.object({
+    code: z.string(),
+    count,
+    examples: z.array(z.object({ row: count, id: z.string(), message: z.string() })),
+  })),
+  cost: z.object({
+    pages_billed: count,
+    /** US dollars. */
+    price_per_page: finite.nonnegative(),
+    dollars: finite.nonnegative(),
+    answers_reused: count,
+    failed_attempts: count,
+  }),
+  words: z.object({
+    total: count,
+    /** With a character that the API could not name. */
+    unknown: count,
+    outside_page: count,
+    /** Below 0.8. */
+    low_confidence: count,
+    confidence: binned,
+    /** Pixels. */
+    height: binned,
+  }),
+  pages: z.object({
+    confidence: binned,
+    words: binned,
+    /** Share of a page that lies in boxes. */
+    coverage: binned,
+    /** Medians of pages with words. */
+    usual: z.object({
+      confidence: finite.nullable(),
+      words: finite.nullable(),
+      coverage: finite,
+      span: finite,
+    }),
+    /** By the requests that they took. */
+    attempts: z.record(z.string(), count),
+  }),
+  time: z.object({
+    /** Where the first bucket begins. */
+    from: timestamp,
+    bucket_s: finite.positive(),
+    /** Answers by bucket. */
+    answered: z.array(count),
+    /** Answers from before the run. */
+    before: count,
+    /** Requests a second that the API documents. */
+    documented_rate: finite.positive().nullable(),
+    /** The latest process, by step of time; null where it left no heartbeat. */
+    process: z.object({
+      from: timestamp,
+      bucket_s: finite.positive(),
+      /** A second. */
+      requests: z.array(finite.nonnegative()),
+      /** A second; answered 429. */
+      throttled: z.array(finite.nonnegative()),
+      /** Requests a second that were allowed. */
+      rate: z.array(finite.positive().nullable()),
+    }).nullable(),
+  }),
+  /** The most doubtful pages, worst first. */
+  doubtful: z.array(reportPage.extend({ score: finite, reasons: z.array(z.string()) })),
+  least_confident: z.array(reportPage),
+  most_tried: z.array(reportPage),
+  /** Pages whose request took longest, by this process's clock; empty where that is not known. */
+  slowest: z.array(reportPage.extend({ seconds: finite.nonnegative() })),
+});
+/** What a data set's labels look like. */
+export type ReportDocument = z.infer<typeof reportDocument>;
+
+const reviewMark = z.object({
+  /** `id` of the row. */
+  id: z.string(),
+  /** Position in the output when it was marked, from 0. */
+  row: count,
+  /** What is said of the page's labels. */
+  verdict: z.literal("wrong"),
+  /** In words; may be empty. */
+  note: z.string(),
+  /** Who says so. */
+  by: z.string(),
+  at: timestamp,
+  /** The image that was looked at, lower-case hex; null where it was never read. */
+  image_sha256: z.string().nullable(),
+});
+/** What a reviewer says of a page. */
+export type ReviewMark = z.infer<typeof reviewMark>;
+
+/** What reviewers say of a data set's pages, at most one mark a page. */
+export const reviews = z.object({
+  format: z.literal("pseudolabel-reviews/1"),
+  dataset: z.string(),
+  marks: z.array(reviewMark),
+});
+/** What reviewers say of a data set's pages. */
+export type ReviewsDocument = z.infer<typeof reviews>;

@@ -49,7 +49,7 @@ export async function finish(
   outputKey: string,
   clock: Clock,
   signal: AbortSignal,
-): Promise<{ counts: RowCounts; spent: Spent }> {
+): Promise<{ counts: RowCounts; spent: Spent; finished: FinishedRun }> {
   const { manifest } = checkpoints;
   const keyValues = { [OUTPUT_FOOTER_KEY]: JSON.stringify(outputFooterOf(manifest)) };
   const sent = { bytes: 0, end: new Uint8Array() };
@@ -66,8 +66,9 @@ export async function finish(
   await checkArrived(store, outputKey, sent, signal);
   const total = totalOf(done.values());
   const written = { ...output, url: `${store.url}/${outputKey}` };
-  await markComplete(store, keys, manifest, written, total.counts, total.spent, clock.now());
-  return total;
+  const { counts, spent } = total;
+  const result = await markComplete(store, keys, manifest, written, counts, spent, clock.now());
+  return { counts, spent, finished: { manifest, result } };
 }
 
 /** Bytes at the end of a Parquet file that say that it is whole. */
@@ -144,7 +145,15 @@ export async function findResult(
   return output?.etag === result.output.etag ? result : undefined;
 }
 
-/** Sets the mark. @param now Milliseconds since the epoch. */
+/** A run whose output is written. */
+export interface FinishedRun {
+  /** What it is. */
+  readonly manifest: Manifest;
+  /** The mark. */
+  readonly result: RunResult;
+}
+
+/** Sets the mark, and returns it. @param now Milliseconds since the epoch. */
 export async function markComplete(
   store: Store,
   keys: CheckpointKeys,
@@ -153,7 +162,7 @@ export async function markComplete(
   counts: RowCounts,
   spent: Spent,
   now: number,
-): Promise<void> {
+): Promise<RunResult> {
   const mark: RunResult = {
     format: "pseudolabel-result/1",
     run_id: manifest.run_id,
@@ -163,4 +172,5 @@ export async function markComplete(
     finished_at: new Date(now).toISOString(),
   };
   await writeDocument(store, keys.result, mark);
+  return mark;
 }

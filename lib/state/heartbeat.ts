@@ -37,6 +37,8 @@ export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #over = new AbortController();
   readonly #beating: Promise<void>;
+  /** What was told last, whether it could be written or not. */
+  last: HeartbeatDocument | undefined;
 
   /** Begins. */
   constructor(options: HeartbeatOptions) {
@@ -82,7 +84,8 @@ export class Heartbeat {
     const { store, key, check, read } = this.#options;
     try {
       check();
-      const document = { format: "pseudolabel-heartbeat/1", ...read(), ended };
+      const document = { format: "pseudolabel-heartbeat/1" as const, ...read(), ended };
+      this.last = document;
       await writeDocument(store, key, document, { oneLine: true, signal });
     } catch {
       // The next one may arrive; whoever looks knows how old the last one is.

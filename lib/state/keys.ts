@@ -73,6 +73,16 @@ export function meetingKey(engine: string, model: string): string {
   return `claims/${engine}/${model}/meeting.json`;
 }
 
+/** Key of what people look at, `report.html` and the like; nothing else reads it. */
+export function reportKey(dataset: string, name: string): string {
+  return `${REPORTS}${dataset}/${name}`;
+}
+
+/** Key of what reviewers have marked in a data set. */
+export function reviewsKey(dataset: string): string {
+  return `${REVIEWS}${dataset}/marks.json`;
+}
+
 /** Key of a copy of an image that lay elsewhere. @param path Safe as part of a key. */
 export function copiedKey(dataset: string, path: string): string {
   return `images/${dataset}/${path}`;
@@ -86,9 +96,10 @@ const CONVERTED = "converted/";
 
 /** Key of what was found when the input was prepared. */
 export function preparedKey(dataset: string): string {
-  return `${REPORTS}${dataset}/prepared.json`;
+  return reportKey(dataset, "prepared.json");
 }
 const REPORTS = "reports/";
+const REVIEWS = "reviews/";
 
 /**
  * Whether an object is one that this program keeps beside the images, or makes of them.
@@ -96,7 +107,7 @@ const REPORTS = "reports/";
  * @param checkpointPrefix Empty, or ends with a slash.
  */
 export function isOwnKey(key: string, checkpointPrefix: string): boolean {
-  const own = [...SHARED, CONVERTED, REPORTS, "reviews/", "data/processed/", checkpointPrefix];
+  const own = [...SHARED, CONVERTED, REPORTS, REVIEWS, "data/processed/", checkpointPrefix];
   return own.some((prefix) => prefix !== "" && key.startsWith(prefix));
 }
 
@@ -124,6 +135,9 @@ export function sharedBy(key: string): string | undefined {
 export function reservedFor(key: string, prefix: string, dataset: string): string | undefined {
   const shared = sharedBy(key);
   if (shared) return shared;
+  for (const own of [reportKey(dataset, ""), reviewsKey(dataset).replace(/[^/]*$/, "")]) {
+    if (key.startsWith(own)) return `below ${own}, where reports and reviews of the data set lie`;
+  }
   if (!key.startsWith(prefix)) return undefined;
   const [name, ...rest] = key.slice(prefix.length).split("/");
   if (name !== dataset && !STATE.test(rest.join("/"))) return undefined;

@@ -1,0 +1,147 @@
+/**
+ * @module dataset/output_scan: walks through a file of ours for what people look at: only the columns
+ * that say something about a page, as they come from the decoder, a few rows in memory at a time.
+ */
+
+import { RunError } from "../base/errors.ts";
+import { readMetadata, schemaTree } from "../parquet/decode.ts";
+import { ParquetError } from "../parquet/footer.ts";
+import { readBatches, type RowRange } from "../parquet/rows.ts";
+import type { RandomAccess } from "../parquet/source.ts";
+import type { SchemaTree } from "../parquet/types.ts";
+import { checkGroups } from "./input_columns.ts";
+import { isOutputSchema } from "./output_schema.ts";
+import type { Polygon, RowMetadata, RowStatus } from "./row.ts";
+
+/** Rows in memory at a time. */
+const BATCH = 100;
+/** Leaves that say nothing about a page and may be long. */
+const WITHOUT: ReadonlySet<string> = new Set([
+  "metadata.source",
+  "metadata.engine",
+  "metadata.input_metadata",
+]);
+const COLUMNS = ["id", "image_path", "width", "height", "polygons", "texts", "metadata"] as const;
+
+/** One page of the output. */
+export interface ScannedRow {
+  /** Position in the output, from 0. */
+  readonly index: number;
+  /** Its id. */
+  readonly id: string;
+  /** Where its image lies. */
+  readonly imagePath: string;
+  /** From the input, or from the answer where the input has none; pixels, null where unknown. */
+  readonly width: number | null;
+  /** Likewise. */
+  readonly height: number | null;
+  /** One per word, four points each, as the decoder leaves them: trust no point to be there. */
+  readonly polygons: readonly Polygon[];
+  /** One per word. */
+  readonly texts: readonly string[];
+  /** One per word, 0 to 1. */
+  readonly confidences: readonly (number | null | undefined)[];
+  /** How the row ended. */
+  readonly status: RowStatus;
+  /** The rest of what is known of it. */
+  readonly metadata: Omit<RowMetadata, "source" | "engine" | "input_metadata" | "status">;
+}
+
+/** A file of ours that can be walked through, any number of times. */
+export interface OutputFile {
+  /** Number of rows. */
+  readonly rows: number;
+  /** Key-value pairs of its footer. */
+  readonly keyValues: Readonly<Record<string, string>>;
+  /**
+   * The rows of sorted ranges, in order. @default all of them
+   *
+   * @throws {Error} naming the object, if it is damaged
+   * @throws {StoreError} what the source throws
+   */
+  scan(ranges?: Iterable<RowRange>): AsyncGenerator<ScannedRow>;
+}
+
+/**
+ * Opens a file of ours; reads its footer.
+ *
+ * @throws {Error} naming the object, if it is no whole Parquet or has other columns
+ * @throws {StoreError} what the source throws
+ */
+export async function openOutput(source: RandomAccess): Promise<OutputFile> {
+  const metadata = await readMetadata(source).catch((cause) => {
+    if (!(cause instanceof ParquetError)) throw cause;
+    throw new Error(`${source.name}: ${cause.message}`, { cause });
+  });
+  if (!isOutputSchema(metadata.schema)) {
+    throw new Error(`${source.name}: its columns are not those that this version writes`);
+  }
+  const rows = Number(metadata.num_rows);
+  const tree = schemaTree(metadata);
+  const columns = new Map(
+    tree.children.filter(({ element }) => COLUMNS.some((name) => name === element.name))
+      .map((column) => [column.element.name, pruned(column)]),
+  );
+  const pairs = metadata.key_value_metadata ?? [];
+  return {
+    rows,
+    keyValues: Object.fromEntries(pairs.map(({ key, value }) => [key, value ?? ""])),
+    async *scan(ranges = [[0, rows]]) {
+      const file = { source, metadata, tree, without: WITHOUT };
+      try {
+        checkGroups(source.name, metadata, columns);
+        for await (const batch of readBatches(file, columns, ranges, BATCH)) {
+          const column = (name: string) => batch.values.get(name) ?? [];
+          const [ids, paths, texts] = [column("id"), column("image_path"), column("texts")];
+          const [widths, heights, polygons] = ["width", "height", "polygons"].map(column);
+          const rest = column("metadata") as RowMetadata[];
+          for (let at = 0; at < batch.count; at++) {
+            const { status, word_confidences, ...facts } = rest[at];
+            yield {
+              index: batch.start + at,
+              id: ids[at] as string ?? "",
+              imagePath: paths[at] as string ?? "",
+              width: whole(widths[at]),
+              height: whole(heights[at]),
+              polygons: polygons[at] as Polygon[] ?? [],
+              texts: texts[at] as string[] ?? [],
+              confidences: word_confidences ?? [],
+              status,
+              metadata: {
+                ...facts,
+                word_confidences: [],
+                attempts: whole(facts.attempts) ?? 0,
+                image_bytes: whole(facts.image_bytes),
+                api_width: whole(facts.api_width),
+                api_height: whole(facts.api_height),
+                billed_pages: whole(facts.billed_pages),
+                error_code: facts.error_code ?? null,
+                error_message: facts.error_message ?? null,
+                model_version: facts.model_version ?? null,
+                page_confidence: facts.page_confidence ?? null,
+                image_sha256: facts.image_sha256 ?? null,
+                response_key: facts.response_key ?? null,
+              },
+            };
+          }
+        }
+      } catch (cause) {
+        // The reader takes every file for an input; its first line says what is wrong with this one.
+        if (!(cause instanceof RunError)) throw cause;
+        throw new Error(cause.message.split("\n")[0], { cause });
+      }
+    },
+  };
+}
+
+/** A column without the leaves that are not read. */
+function pruned(column: SchemaTree): SchemaTree {
+  const children = column.children.filter(({ path }) => !WITHOUT.has(path.join(".")))
+    .map(pruned);
+  return { ...column, children };
+}
+
+/** A whole number, which the decoder gives as a BigInt. */
+function whole(value: unknown): number | null {
+  return value === null || value === undefined ? null : Number(value);
+}

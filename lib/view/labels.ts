@@ -1,0 +1,105 @@
+/**
+ * @module view/labels: the labels of a data set as they lie in the store: of the output where it is
+ * complete, else of the finished batches. They can be walked through, and looked up by row.
+ */
+
+import { RunError } from "../base/errors.ts";
+import type { Settings } from "../base/settings.ts";
+import { openOutput, type OutputFile, type ScannedRow } from "../dataset/output_scan.ts";
+import { openSource } from "../parquet/source.ts";
+import { Checkpoints } from "../state/checkpoints.ts";
+import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
+import { findResult, type FinishedRun } from "../state/finish.ts";
+import { CheckpointKeys } from "../state/keys.ts";
+import { totalOf } from "../state/ledger.ts";
+import { readManifest } from "../state/manifest.ts";
+import type { Store } from "../store/store.ts";
+
+/** The labels that there are. */
+export interface Labels {
+  /** The run whose they are. */
+  readonly manifest: Manifest;
+  /** Rows that there are, by how they ended. */
+  readonly counts: RowCounts;
+  /** What they have cost. */
+  readonly spent: Spent;
+  /** Null where batches are missing. */
+  readonly finishedAt: string | null;
+  /** All of them, in order; `index` is the position in the output. */
+  rows(): AsyncGenerator<ScannedRow>;
+  /** One of them; `undefined` where there is none of that position. */
+  row(index: number): Promise<ScannedRow | undefined>;
+}
+
+/**
+ * Opens the labels of a data set.
+ *
+ * @param known The run whose output was written just now, by whoever asks.
+ * @throws {RunError} `conflict` if nothing has run, or no batch is finished
+ * @throws {StoreError} when the store fails
+ */
+export async function openLabels(
+  store: Store,
+  settings: Pick<Settings, "datasetName" | "checkpointPrefix" | "outputKey">,
+  signal: AbortSignal,
+  known?: FinishedRun,
+): Promise<Labels> {
+  const keys = new CheckpointKeys(settings.checkpointPrefix, settings.datasetName);
+  const manifest = known?.manifest ?? await readManifest(store, keys.manifest);
+  if (!manifest) {
+    throw new RunError(
+      "conflict",
+      `there is no run in ${store.url}/${keys.root}: label the data set first ` +
+        `(run --dataset-name ${settings.datasetName})`,
+    );
+  }
+  const result = known?.result ??
+    await findResult(store, keys, manifest, settings.outputKey);
+  if (result) {
+    const { etag, bytes: size } = result.output;
+    const source = openSource(store, { key: settings.outputKey, etag, size }, { signal });
+    const { counts, spent, finished_at: finishedAt } = result;
+    const file = await openOutput(source);
+    return {
+      ...{ manifest, counts, spent, finishedAt },
+      rows: () => file.scan(),
+      row: (index) => rowOf(file, index),
+    };
+  }
+  const checkpoints = new Checkpoints(store, keys, manifest);
+  const footers: CheckpointFooter[] = [];
+  for await (const { footer } of checkpoints.inspect()) if (footer) footers.push(footer);
+  if (footers.length === 0 && manifest.input.rows > 0) {
+    throw new RunError(
+      "conflict",
+      `no batch of the run in ${store.url}/${keys.root} is finished yet: there is nothing to show`,
+    );
+  }
+  footers.sort((a, b) => a.batch - b.batch);
+  const finished = new Set(footers.map(({ batch }) => batch));
+  const open = async (batch: number) => await openOutput(await checkpoints.source(batch));
+  const placed = (batch: number, row: ScannedRow) => (
+    { ...row, index: checkpoints.rowsOf(batch)[0] + row.index }
+  );
+  return {
+    manifest,
+    ...totalOf(footers),
+    finishedAt: null,
+    async *rows() {
+      for (const batch of finished) {
+        for await (const row of (await open(batch)).scan()) yield placed(batch, row);
+      }
+    },
+    async row(index) {
+      const batch = Math.floor(index / manifest.batch_size);
+      if (!finished.has(batch)) return undefined;
+      const row = await rowOf(await open(batch), index - checkpoints.rowsOf(batch)[0]);
+      return row && placed(batch, row);
+    },
+  };
+}
+
+async function rowOf(file: OutputFile, index: number): Promise<ScannedRow | undefined> {
+  if (!(index >= 0 && index < file.rows)) return undefined;
+  for await (const row of file.scan([[index, index + 1]])) return row;
+}

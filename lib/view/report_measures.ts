@@ -1,0 +1,122 @@
+/**
+ * @module view/report_measures: what can be told of one page without looking at it: how much of it
+ * was read, how sure the API is, what looks odd. Pure; `view/report_doubts.ts` compares pages.
+ */
+
+import type { ScannedRow } from "../dataset/output_scan.ts";
+import { oneLine } from "../base/text.ts";
+import type { RowStatus } from "../dataset/row.ts";
+
+/** Words below this confidence are doubtful. */
+export const LOW_CONFIDENCE = 0.8;
+/** A box may leave the page by this share of its side before that is odd. */
+const MARGIN = 0.01;
+/** Characters of an id or a message; what is kept of pages must not grow with them. */
+const MAX_TEXT = 300;
+
+/** One page in numbers. */
+export interface PageMeasures {
+  /** Position in the output, from 0. */
+  readonly row: number;
+  /** Its id, cut where it is very long. */
+  readonly id: string;
+  /** How it ended. */
+  readonly status: RowStatus;
+  /** Why it failed; null where it didn't. */
+  readonly code: string | null;
+  /** The failure in words; null where it didn't fail. */
+  readonly message: string | null;
+  /** Words that were read. */
+  readonly words: number;
+  /** The API's confidence in the page, 0 to 1; null where it gives none. */
+  readonly confidence: number | null;
+  /** Words below {@linkcode LOW_CONFIDENCE}. */
+  readonly lowWords: number;
+  /** Words with a character that the API couldn't name (U+FFFD). */
+  readonly unknownWords: number;
+  /** Words whose box leaves the page. */
+  readonly outsideWords: number;
+  /** Share of the page that lies in boxes, 0 to 1; null where the page's size is unknown. */
+  readonly coverage: number | null;
+  /** Share of the page's height from the first to the last box, 0 to 1; null likewise. */
+  readonly span: number | null;
+  /** Requests that it took. */
+  readonly attempts: number;
+}
+
+/**
+ * Measures one page.
+ *
+ * @param onWord Told of each word's confidence (null where there is none) and height in pixels.
+ */
+export function measurePage(
+  row: ScannedRow,
+  onWord: (confidence: number | null, height: number) => void = () => {},
+): PageMeasures {
+  const { polygons, texts, confidences, metadata } = row;
+  const width = metadata.api_width ?? 0;
+  const height = metadata.api_height ?? 0;
+  let [lowWords, unknownWords, outsideWords, area] = [0, 0, 0, 0];
+  let [top, bottom] = [Infinity, -Infinity];
+  for (let word = 0; word < texts.length; word++) {
+    const quad = polygons[word] ?? [];
+    const confidence = confidences[word] ?? null;
+    if (confidence !== null && confidence < LOW_CONFIDENCE) lowWords++;
+    if (texts[word].includes("\ufffd")) unknownWords++;
+    let outside = false;
+    for (const [x, y] of quad) {
+      top = Math.min(top, y);
+      bottom = Math.max(bottom, y);
+      outside ||= x < -MARGIN * width || x > width * (1 + MARGIN) ||
+        y < -MARGIN * height || y > height * (1 + MARGIN);
+    }
+    if (outside && width > 0) outsideWords++;
+    area += areaOf(quad);
+    onWord(confidence, textHeight(quad));
+  }
+  const sized = width > 0 && height > 0 && row.status !== "failed";
+  const share = (part: number) => Number.isFinite(part) ? Math.min(1, Math.max(0, part)) : 0;
+  return {
+    row: row.index,
+    id: shortId(row.id),
+    status: row.status,
+    code: metadata.error_code,
+    message: metadata.error_message && shortText(metadata.error_message),
+    words: texts.length,
+    confidence: metadata.page_confidence,
+    lowWords,
+    unknownWords,
+    outsideWords,
+    coverage: sized ? share(area / (width * height)) : null,
+    span: sized ? share((bottom - top) / height) : null,
+    attempts: metadata.attempts,
+  };
+}
+
+/** Height of a word's text: the mean of its box's left and right side, in pixels. */
+export function textHeight(quad: readonly (readonly number[])[]): number {
+  if (quad.length !== 4) return 0;
+  const [a, b, c, d] = quad;
+  return (Math.hypot(d[0] - a[0], d[1] - a[1]) + Math.hypot(c[0] - b[0], c[1] - b[1])) / 2;
+}
+
+/** Area of a polygon, by the shoelace formula. */
+function areaOf(points: readonly (readonly number[])[]): number {
+  let twice = 0;
+  for (let i = 0; i < points.length; i++) {
+    const [x, y] = points[i];
+    const [nextX, nextY] = points[(i + 1) % points.length];
+    twice += x * nextY - nextX * y;
+  }
+  return Math.abs(twice) / 2;
+}
+
+/** An id as lists show it: one line, cut where it is very long. */
+export function shortId(id: string): string {
+  return shortText(id);
+}
+
+/** A copy, as a part of a long text would keep all of it in memory. */
+function shortText(text: string): string {
+  return [...oneLine(text.slice(0, 4 * MAX_TEXT), MAX_TEXT)].join("");
+}
