@@ -40,9 +40,9 @@ export const coco: Format = {
         part.images.add(
           JSON.stringify({ id: part.image, file_name: image, width, height, row: id }),
         );
-        for (const { text, quad, ignore, confidence } of entries) {
+        await part.list.addAll(entries.map(({ text, quad, ignore, confidence }) => {
           const [x1, y1, x2, y2] = boundingBox(quad);
-          await part.list.add({
+          return {
             id: ++part.id,
             image_id: part.image,
             category_id: 1,
@@ -53,8 +53,8 @@ export const coco: Format = {
             text,
             attributes: { text },
             score: confidence,
-          });
-        }
+          };
+        }));
         return entries.reduce((n, { words }) => n + words.length, 0);
       },
       async finish() {

@@ -25,8 +25,16 @@ export class ListFile {
   /** Adds an item, as JSON; in an object with its name. */
   async add(item: unknown, name?: string): Promise<void> {
     const label = name === undefined ? "" : `${JSON.stringify(name)}:`;
-    const before = this.#items++ === 0 ? `${this.#head}\n` : ",\n";
-    await this.#files.append(this.#name, before + label + JSON.stringify(item));
+    await this.#append(label + JSON.stringify(item));
+  }
+
+  /** Adds several items in one go. */
+  async addAll(items: readonly unknown[]): Promise<void> {
+    if (items.length > 0) await this.#append(items.map((item) => JSON.stringify(item)).join(",\n"));
+  }
+
+  async #append(text: string): Promise<void> {
+    await this.#files.append(this.#name, (this.#items++ === 0 ? `${this.#head}\n` : ",\n") + text);
   }
 
   /** Ends the file. @param tail What stands behind the items, if not what was said at first. */

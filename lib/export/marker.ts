@@ -82,7 +82,7 @@ export async function beginExport(
     );
   }
   const seen = new SeenTexts();
-  for await (const { key } of store.list(prefix, { signal })) {
+  for await (const { key } of store.list(prefix, { signal, etag: false })) {
     if (!begun) {
       throw new RunError(
         "conflict",

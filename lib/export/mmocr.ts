@@ -74,10 +74,10 @@ export const mmocrRec: Format = {
     );
     return {
       async page({ split, entries, crops = [] }) {
-        for (const [at, { text }] of entries.entries()) {
-          charset.add(text);
-          await lists.of(split).add({ img_path: crops[at], instances: [{ text }] });
-        }
+        for (const { text } of entries) charset.add(text);
+        await lists.of(split).addAll(
+          entries.map(({ text }, at) => ({ img_path: crops[at], instances: [{ text }] })),
+        );
         return entries.reduce((n, { words }) => n + words.length, 0);
       },
       async finish() {

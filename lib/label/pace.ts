@@ -1,6 +1,7 @@
 /**
  * @module label/pace: the limiter as a run uses it: it starts from the settings or from what was
- * learnt before, keeps the room for rows and unsaved answers in step with it, and stores what it learns.
+ * learnt before, keeps the room for rows and unsaved answers in step with it, and stores what it
+ * learns.
  */
 
 import { Budget } from "../base/budget.ts";

@@ -27,7 +27,11 @@ export class Recovery {
     this.#tryAt = now + this.#waitMs;
   }
 
-  /** The rate to try now; `undefined` if there is none, or too early. @param held The present one. */
+  /**
+   * The rate to try now; `undefined` if there is none, or too early.
+   *
+   * @param held The present one.
+   */
   due(held: number, now: number): number | undefined {
     return held < this.#rate * LOST_SHARE && now >= this.#tryAt ? this.#rate : undefined;
   }
