@@ -19,6 +19,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   report: () => import("./report.ts"),
   gallery: () => import("./gallery.ts"),
   export: () => import("./export.ts"),
+  "probe-frame": () => import("./probe_frame.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";

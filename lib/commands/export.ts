@@ -23,7 +23,7 @@ const MAX_FILE = 16 << 20;
 /** Changes nothing but the place it writes to. */
 export const command: Command = {
   name: "export",
-  summary: "write the labels as a trainer reads them: PaddleOCR, MMOCR, docTR, COCO, YOLO, ALTO, …",
+  summary: "write the labels as a trainer reads them: PaddleOCR, COCO, ALTO, …",
   description:
     "A pure function of the output: the same labels and options give the same bytes. Says what " +
     "became of every page and word (export.json and a table), and fails if that doesn't add up. " +
@@ -69,8 +69,10 @@ export const command: Command = {
     }
     const output = await openOutput(openSource(store, info, { signal: context.stop }));
     const marks = asked.options.marks ? await readMarks(store, datasetName) : undefined;
+    const probed = await readProbe(output.keyValues, store, context.stop);
     const options = {
       ...asked.options,
+      probed,
       charset: charset?.characters,
       minConfidence: asked.options.minConfidence ?? filter?.min_confidence,
       minPageConfidence: asked.options.minPageConfidence ?? filter?.min_page_confidence,
@@ -88,6 +90,7 @@ export const command: Command = {
         ...asked.given,
         ...(charset ? { charset: charset.digest } : {}),
         ...(filter ? { filter: JSON.stringify(filter) } : {}),
+        ...(probed ? { "probed-frame": probed.frame } : {}),
       },
       marks: marks ? JSON.stringify([...marks.values()]) : null,
     };
@@ -166,6 +169,20 @@ async function openPlace(
   const bucket = images.bucket?.(s3[1]);
   if (!bucket) throw usageError("--out can't be a bucket in the local profile: name a folder");
   return { store: bucket, prefix: prefix === "" ? "" : `${prefix}/` };
+}
+
+/** What a probe has shown of the model that the output is of. */
+async function readProbe(
+  keyValues: Readonly<Record<string, string>>,
+  store: Store,
+  signal: AbortSignal,
+) {
+  const [{ OUTPUT_FOOTER_KEY, outputFooter }, { findFrame }] = await Promise.all([
+    import("../state/documents.ts"),
+    import("../state/known_frame.ts"),
+  ]);
+  const { value } = parseJsonAs(outputFooter, keyValues[OUTPUT_FOOTER_KEY] ?? "");
+  return value && await findFrame(store, value.engine, value.model, signal);
 }
 
 async function readMarks(

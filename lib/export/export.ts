@@ -55,6 +55,8 @@ export interface ExportOptions extends Omit<WordOptions, "format"> {
   readonly unread: boolean;
   /** In which frame the engine reads pictures whose shape doesn't tell. */
   readonly frame?: Exclude<Frame, "unknown">;
+  /** The same as a probe has shown it, for rows of the model that was probed. */
+  readonly probed?: { readonly frame: Frame; readonly modelVersion: string | null };
   /** What pictures of words are written as. */
   readonly cropType: "png" | "jpg";
   /** Whether crops are turned where the format's trainer turns them. */
@@ -141,7 +143,8 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
     if (books.pages.dropped.frame_unknown) {
       notes.push(
         "Pages were left out as it is not known how the engine reads pictures that are turned by " +
-          "half, mirrored or square (frame_unknown): --frame upright or stored says it.",
+          "half, mirrored or square (frame_unknown): probe-frame finds it out with one page, " +
+          "--frame upright or stored says it.",
       );
     }
     return { books, notes };
@@ -189,7 +192,7 @@ async function prepare(
   using _held = isWhole(picture) ? picture : undefined;
   const changed = imageChanged(row, picture);
   if (changed) return { lost: "image_changed", words, image: "failed" };
-  const placed = toFrame(row.polygons, seenBy(row), picture.header, options.frame);
+  const placed = toFrame(row.polygons, seenBy(row), picture.header, knownFrame(row, options));
   if (!placed) return { lost: "frame_unknown", words };
   const { width, height, polygons } = placed;
   const read = row.texts.map((text, at): ReadWord => ({
@@ -246,6 +249,15 @@ function refused(row: ScannedRow, { options, marks }: ExportJob): string | undef
     if (sure < minPageConfidence) return "low_page_confidence";
   }
   return row.texts.length === 0 && !format.emptyPages ? "no_words" : undefined;
+}
+
+/** What is said or was probed of the model that answered for a row. */
+function knownFrame(
+  { metadata }: ScannedRow,
+  { frame, probed }: ExportOptions,
+): Exclude<Frame, "unknown"> | undefined {
+  if (frame || !probed || probed.frame === "unknown") return frame;
+  return probed.modelVersion === metadata.model_version ? probed.frame : undefined;
 }
 
 /** The page as the engine reports it. */

@@ -149,6 +149,21 @@ Deno.test("a frame that can't be told is never guessed: the page is left out, co
   }
 });
 
+Deno.test("what a probe has shown holds for the model that was probed, and --frame wins over it", async () => {
+  const half = { file: stored(3) };
+  const dropped = async (options: Partial<Omit<ExportOptions, "format">>) =>
+    (await run([half], options)).books.pages.dropped;
+  assert.deepEqual(await dropped({ probed: { frame: "upright", modelVersion: "ocr-260930" } }), {});
+  const other = { frame_unknown: 1 };
+  assert.deepEqual(await dropped({ probed: { frame: "upright", modelVersion: "ocr-2" } }), other);
+  assert.deepEqual(await dropped({ probed: { frame: "unknown", modelVersion: null } }), other);
+  const { lines } = await run([half], {
+    frame: "upright",
+    probed: { frame: "stored", modelVersion: "ocr-260930" },
+  });
+  assert.deepEqual(lines()[0].words[0].polygon, QUAD);
+});
+
 Deno.test("crops hold the word and nothing else, wherever the picture was turned to", async () => {
   for (const orientation of [1, 6, 8]) {
     const { store, text } = await run([{ file: stored(orientation) }], { format: "paddleocr-rec" });
