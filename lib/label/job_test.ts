@@ -487,7 +487,7 @@ Deno.test("run() does not take an outage for failed pages", async () => {
     if (document.index === 5) down = false;
     return down ? errorAnswer(503, "unavailable", "down") : readAll(document);
   });
-  const { counts } = await bench.run("--max-retries 0");
+  const { counts } = await bench.run("--max-retries 0 --concurrency 3");
   assert.equal(counts.failed, 0);
   assert.match(bench.notes.join(), /fails on every page.*answers again/);
 });
