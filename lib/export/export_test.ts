@@ -299,6 +299,16 @@ Deno.test("a place that holds anything else is left alone; the same export is no
   await assert.rejects(begin("new/", "coco"), conflict, "another one is under way");
 });
 
+Deno.test("an export is complete where the store lets nothing be removed", async () => {
+  const store = new MemoryStore();
+  store.before = (operation) => {
+    if (operation === "remove") throw new StoreError("denied", "no");
+  };
+  const { books } = await run([{ id: "a" }], {}, { store });
+  assert.equal(books.pages.out, 1);
+  assert.ok(store.objects.has("out/export.json"));
+});
+
 Deno.test("books that don't add up end the export", async () => {
   await assert.rejects(
     run([{ id: "a" }], {}, { total: 2 }),
