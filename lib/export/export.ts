@@ -214,6 +214,8 @@ async function prepare(
     readAt: row.metadata.processed_at.toISOString(),
   };
   if (!isWhole(picture)) {
+    // Lines of labels have no way to say such a path.
+    if (/[\t\r\n]/.test(page.image)) return { lost: "image_path", words, image: "failed" };
     // A reader that doesn't turn pictures would see the boxes somewhere else.
     return picture.header.orientation > 1
       ? { lost: "image_turned", words, image: "failed" }

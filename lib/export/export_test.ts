@@ -329,10 +329,14 @@ Deno.test("books that don't add up end the export", async () => {
   }
 });
 
-Deno.test("pictures that are named where they lie must need no turning", async () => {
-  const pages = [{ id: "straight" }, { id: "turned", file: stored(6) }];
+Deno.test("pictures that are named where they lie must need no turning, and have a path to name", async () => {
+  const pages = [
+    { id: "straight" },
+    { id: "turned", file: stored(6) },
+    { id: "odd", imagePath: "images/a\tb.png" },
+  ];
   const { books, lines, store } = await run(pages, { images: "paths" });
-  assert.deepEqual(books.pages.dropped, { image_turned: 1 });
+  assert.deepEqual(books.pages.dropped, { image_turned: 1, image_path: 1 });
   assert.equal(lines()[0].image, "s3://memory/images/0.jpg");
   assert.ok(![...store.objects.keys()].some((key) => key.startsWith("out/images")));
 });

@@ -318,6 +318,28 @@ Deno.test("label-studio: percents stay below 100, and too many boxes on a page a
   assert.match((await written("label-studio", words)).notes[0], /^1 pages have more than 700/);
 });
 
+Deno.test("label-studio: paths of pictures hold nothing that ends an address early", async () => {
+  const format = FORMATS.find(({ name }) => name === "label-studio")!;
+  const files: string[] = [];
+  const append = (_: string, text: string | Uint8Array) =>
+    Promise.resolve(void files.push(`${text}`));
+  const writer = format.open({ dataset: "d", files: { append, write: () => Promise.resolve() } });
+  const page: ExportPage = {
+    ...{ index: 0, id: "p", name: "p", split: "train", image: "/data/a b#1?&.png", entries: [] },
+    ...{ width: 1, height: 1, model: null, confidence: null, readAt: "" },
+  };
+  await writer.page(page);
+  await writer.page({ ...page, image: "s3://bucket/a b.png" });
+  await writer.finish();
+  const images = JSON.parse(files.join("")).map(({ data }: { data: { image: string } }) =>
+    data.image
+  );
+  assert.deepEqual(images, [
+    "/data/local-files/?d=data/a%20b%231%3F%26.png",
+    "s3://bucket/a b.png",
+  ]);
+});
+
 Deno.test("coco: ids begin at 1 in each part, and images are all there at the end", async () => {
   const format = FORMATS.find(({ name }) => name === "coco")!;
   const pages = Array.from(

@@ -87,7 +87,9 @@ export const labelStudio: Format = {
 
 /** Where Label Studio fetches a picture: copies through its local files storage. */
 function address(image: string): string {
-  return /^s3:\/\//.test(image) ? image : `/data/local-files/?d=${encodeURI(image)}`;
+  if (image.startsWith("s3://")) return image;
+  const path = image.split("/").filter(Boolean).map(encodeURIComponent).join("/");
+  return `/data/local-files/?d=${path}`;
 }
 
 function percent(value: number, side: number): number {

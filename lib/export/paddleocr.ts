@@ -28,7 +28,7 @@ export const paddleocrDet: Format = {
         transcription: ignore ? "###" : text,
         points: quad,
       }));
-      await files.append(`${split}.txt`, `${onOneLine(image)}\t${JSON.stringify(boxes)}\n`);
+      await files.append(`${split}.txt`, `${image}\t${JSON.stringify(boxes)}\n`);
       return entries.reduce((n, { words }) => n + words.length, 0);
     },
     finish: () => Promise.resolve([]),
