@@ -149,6 +149,11 @@ Deno.test("a frame that can't be told is never guessed: the page is left out, co
   }
 });
 
+Deno.test("a page that the engine has turned of its own accord is left out, not squeezed into place", async () => {
+  const { books } = await run([{ size: [80, 120] }]);
+  assert.deepEqual(books.pages.dropped, { frame_unknown: 1 });
+});
+
 Deno.test("what a probe has shown holds for the model that was probed, and --frame wins over it", async () => {
   const half = { file: stored(3) };
   const dropped = async (options: Partial<Omit<ExportOptions, "format">>) =>

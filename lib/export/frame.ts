@@ -4,7 +4,7 @@
  */
 
 import { clockwiseFromFirst, type Points } from "../geometry/polygon.ts";
-import { type Frame, frameOf, type Size } from "../image/frame.ts";
+import { differsInShape, type Frame, frameOf, type Size } from "../image/frame.ts";
 import { swapsSides, toUpright } from "../image/upright.ts";
 
 /** A picture as its file describes it. */
@@ -39,6 +39,8 @@ export function toFrame(
   if (frame === undefined) return undefined;
   const size = swapsSides(orientation) ? { width: height, height: width } : { width, height };
   const page = frame === "stored" ? stored : size;
+  // As where an engine turns pages of its own accord and says so by their size alone.
+  if (seen && differsInShape(seen, page)) return undefined;
   const [sx, sy] = seen ? [page.width / seen.width, page.height / seen.height] : [1, 1];
   const turned = frame === "stored" && orientation > 1;
   return {
