@@ -3,6 +3,7 @@
  */
 
 import { RunError } from "../base/errors.ts";
+import { hash53 } from "../base/hash_index.ts";
 import { escaped, quoted } from "../base/text.ts";
 import { findBegun } from "../parquet/source.ts";
 import type { Store, StoredObject } from "../store/store.ts";
@@ -152,21 +153,4 @@ export async function findDuplicateId(
     }
   }
   return undefined;
-}
-
-/**
- * A 53-bit hash of a text (cyrb53, public domain): not for secrets, well spread and fast. Among ten
- * million ids it collides by chance about once in 180 data sets.
- */
-export function hash53(text: string): number {
-  let low = 0xdeadbeef;
-  let high = 0x41c6ce57;
-  for (let at = 0; at < text.length; at++) {
-    const unit = text.charCodeAt(at);
-    low = Math.imul(low ^ unit, 2654435761);
-    high = Math.imul(high ^ unit, 1597334677);
-  }
-  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
-  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
-  return 4294967296 * (2097151 & high) + (low >>> 0);
 }

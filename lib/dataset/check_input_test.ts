@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { type Duplicate, findDuplicateId, hash53, type IdRow } from "./check_input.ts";
+import { hash53 } from "../base/hash_index.ts";
+import { type Duplicate, findDuplicateId, type IdRow } from "./check_input.ts";
 
 function scanOf(ids: readonly string[], size: number): () => AsyncGenerator<IdRow[]> {
   return async function* () {

@@ -74,6 +74,44 @@ export async function* readRows(source: RandomAccess): AsyncGenerator<OutputRow>
   }
 }
 
+/** Which row it is. */
+export type OutputKey = Pick<OutputRow, "id" | "image_path">;
+
+/** Rows whose keys are in memory at a time. */
+const KEYS_AT_ONCE = 4_096;
+
+/**
+ * Reads of all rows of a file of ours which they are, and nothing else.
+ *
+ * @throws as {@linkcode readRows} does
+ */
+export async function* readKeys(source: RandomAccess): AsyncGenerator<OutputKey> {
+  const metadata = await readOwn(source);
+  if (!isOutputSchema(metadata.schema)) {
+    throw new Error(`${source.name}: its columns are not those that this version writes`);
+  }
+  const tree = schemaTree(metadata);
+  const columns = new Map(
+    tree.children.filter(({ element: { name } }) => name === "id" || name === "image_path")
+      .map((column) => [column.element.name, column]),
+  );
+  const all = [0, Number(metadata.num_rows)] as const;
+  try {
+    checkGroups(source.name, metadata, columns);
+    for await (
+      const batch of readBatches({ source, metadata, tree }, columns, [all], KEYS_AT_ONCE)
+    ) {
+      const [ids, paths] = [batch.values.get("id")!, batch.values.get("image_path")!];
+      for (let at = 0; at < batch.count; at++) {
+        yield { id: String(ids[at]), image_path: String(paths[at]) };
+      }
+    }
+  } catch (cause) {
+    if (!(cause instanceof RunError)) throw cause;
+    throw new Error(cause.message.split("\n")[0], { cause });
+  }
+}
+
 async function readOwn(source: RandomAccess, firstRead?: number): Promise<FileMetaData> {
   try {
     return await readMetadata(source, firstRead);

@@ -23,6 +23,8 @@ export interface LoadedImage {
   readonly sha256: string | null;
   /** Length in bytes, where it is known. */
   readonly size: number | null;
+  /** Version of the object that was read; absent where none was, null where the store names none. */
+  readonly etag?: string | null;
   /** Gives the memory back at once; the bytes are gone then. */
   readonly release: () => void;
 }
@@ -70,7 +72,7 @@ export class ImageLoader {
       return { failure: { code, message }, sha256, size, release: () => {} };
     };
     try {
-      const { bytes } = await location.store.read(location.key, {
+      const { bytes, etag } = await location.store.read(location.key, {
         signal,
         maxBytes: this.#engine.maxBytes,
         admit: async (length) => {
@@ -98,6 +100,7 @@ export class ImageLoader {
         image: { bytes, sha256, mediaType: type },
         sha256,
         size,
+        etag: etag || null,
         release: () => {
           // Waiting for the garbage collector would keep some hundred images that are done with.
           if (!bytes.buffer.detached) bytes.buffer.transfer(0);

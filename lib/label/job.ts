@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { RunError } from "../base/errors.ts";
 import { followSignals, type Halt } from "../base/halt.ts";
 import type { Settings } from "../base/settings.ts";
 import { PROGRAM } from "../base/version.ts";
@@ -29,6 +30,7 @@ import {
   describeRun,
   engineToAsk,
   findManifest,
+  isOf,
   readManifest,
   settleManifest,
 } from "../state/manifest.ts";
@@ -38,6 +40,7 @@ import { Patience } from "../store/patient.ts";
 import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
 import { planRun, rowsKept, rowsRedone } from "./batch_work.ts";
 import { IMAGES_TRIED, spread } from "./image_guard.ts";
+import { Growth } from "./growth.ts";
 import { openLabeling } from "./labeling.ts";
 import { labelRow } from "./label_row.ts";
 import type { BatchWork } from "./open_batch.ts";
@@ -110,8 +113,8 @@ export async function run(given: Job): Promise<RunSummary> {
   const { keys, input, info, summary } = await openDataset(job);
 
   const wanted = describeRun(job, undefined, info, input.rows);
-  const known = await findManifest(store, keys, wanted, start, settings.given);
-  const complete = known && start !== "fresh" && !retryFailed &&
+  const known = await findManifest(store, keys, wanted, start, settings.given, true);
+  const complete = known && isOf(known, wanted) && start !== "fresh" && !retryFailed &&
     await findResult(store, keys, known, outputKey);
   if (complete) {
     tally.doneBefore = tally.total;
@@ -126,15 +129,17 @@ export async function run(given: Job): Promise<RunSummary> {
     absent: !known && start !== "fresh",
     clock,
     given: settings.given,
-    async beforeNew() {
+    async beforeNew(earlier) {
+      if (earlier) await checkStillThere(leased, info);
       await checkRows(input, `${store.url}/${info.key}`, job.images, job.stop);
-      if (start === "fresh") await bookEarlierRun(leased, keys, clock);
+      const booked = earlier && await findResult(leased, keys, earlier, outputKey);
+      if (!booked && (start === "fresh" || earlier)) await bookEarlierRun(leased, keys, clock);
     },
   });
   if (input.rows === 0) {
     watcher.note(`${store.url}/${info.key} has no rows: the output will have none either`);
   }
-  if (start === "resume" && !resumed) {
+  if (start === "resume" && !resumed && !manifest.inputs) {
     watcher.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
   }
 
@@ -184,14 +189,29 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
   const { leased, halt } = held;
   // Books that can't be kept are found before anything is paid.
   if (checkpoints.others.has(keys.ledger)) await readLedger(store, keys.ledger);
+  if (manifest.inputs && !resumed && checkpoints.earlier.length === 0) {
+    watcher.note(
+      "the input has changed before any batch was finished: answers that are stored count",
+    );
+  }
   // Rows that change make the mark untrue before they make the output so.
   if (work.some(({ revise }) => revise)) await leased.remove(keys.result);
 
   try {
+    await using growth = work.length > 0 && checkpoints.earlier.length > 0
+      ? await Growth.open({
+        ...{ checkpoints, store: leased, input, images: job.images, signal: halt.signal },
+        ranges: work.filter(({ revise }) => !revise).map(({ index }) => checkpoints.rowsOf(index)),
+      }, watcher.note)
+      : undefined;
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, leased, keys, halt: halt.controller },
       billedBefore,
-      ...{ done, rowsDone: (index) => checkpoints.rows(index) },
+      done: Array.from(
+        done.values(),
+        (footer) => ({ footer, rows: () => checkpoints.rows(footer.batch) }),
+      ),
+      earlier: growth?.batches ?? [],
       async *sampleImages() {
         const ranges = spread(work.map(({ index }) => checkpoints.rowsOf(index)), IMAGES_TRIED);
         const picked = new Set(ranges.map(([row]) => row));
@@ -202,7 +222,7 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
           if (picked.size === 0) return;
         }
       },
-      rowsToLabel: tally.total - tally.doneBefore,
+      rowsToLabel: tally.total - tally.doneBefore - (growth?.counts.unchanged ?? 0),
       conditional: held.conditional,
       check: held.check,
       connection: job.connection!,
@@ -210,7 +230,9 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
     });
     await workOnBatches(work, {
       ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
-      make: (row) => labelRow(row, labeling),
+      make: (row, _previous, earlier) =>
+        growth ? growth.make(row, earlier, labeling) : labelRow(row, labeling),
+      earlier: growth && ((row) => growth.earlier(row)),
       payerOf: async ({ metadata: { image_sha256: sha256, processed_at: at } }) =>
         (sha256 && await labeling.answers.payerOf(sha256, at, halt.signal)) || null,
       rows: labeling.rows,
@@ -372,6 +394,21 @@ export function startFacts(
     max_retries: settings.maxRetries,
     output: `${store.url}/${settings.outputKey}`,
   };
+}
+
+/**
+ * Whoever has waited for the lease may have opened an input that another run has replaced since: it
+ * must not be taken for the newer one.
+ *
+ * @throws {RunError} `again` if it is another one by now
+ */
+async function checkStillThere(store: Store, { key, etag }: ObjectInfo): Promise<void> {
+  if ((await store.stat(key))?.etag === etag) return;
+  throw new RunError(
+    "again",
+    `${store.url}/${key} has changed since this process has opened it; run again, which takes in ` +
+      "what lies there by then",
+  );
 }
 
 /** The batches of a run that is about to be removed are the record of what it cost. */

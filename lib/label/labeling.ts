@@ -28,6 +28,14 @@ import type { Patience } from "../store/patient.ts";
 import type { Store } from "../store/store.ts";
 import type { Tally } from "./tally.ts";
 
+/** A batch that is done, be it of an earlier input. */
+export interface DoneBatch {
+  /** What it holds. */
+  readonly footer: CheckpointFooter;
+  /** Its rows, read when they are asked for. */
+  readonly rows: () => AsyncIterable<OutputRow>;
+}
+
 /** What labeling works with. */
 export interface LabelingOptions {
   /** Limits and retries. */
@@ -38,10 +46,10 @@ export interface LabelingOptions {
   readonly resumed: boolean;
   /** Pages that the run was billed as far as its finished batches tell. */
   readonly billedBefore: number;
-  /** Footers of the batches that are done. */
-  readonly done: ReadonlyMap<number, CheckpointFooter>;
-  /** Rows of a batch that is done. */
-  readonly rowsDone: (index: number) => AsyncIterable<OutputRow>;
+  /** The batches that are done. */
+  readonly done: readonly DoneBatch[];
+  /** Batches of earlier inputs, from which rows are taken over. */
+  readonly earlier: readonly DoneBatch[];
   /** Paths of some images that the run is going to read, from all over it. */
   readonly sampleImages: () => AsyncIterable<string>;
   /** Rows that are going to be labelled. */
@@ -108,6 +116,7 @@ export async function openLabeling(
     likely: options.rowsToLabel,
     isNew: !options.resumed,
     billed: options.billedBefore,
+    earlierRuns: manifest.inputs?.map(({ run_id }) => run_id),
     note,
   });
   const key = rateKey(engine.name, model);
@@ -121,10 +130,12 @@ export async function openLabeling(
     tally.paused = since === undefined ? undefined : { what: "the API is down", since };
   };
   // What earlier processes of the run have shown.
-  const done = [...options.done.values()].map(({ batch, counts }) => ({ batch, ...counts }));
-  const answered = done.filter(({ ok, empty }) => ok + empty > 0);
+  const { done, earlier } = options;
+  const answered = [...done, ...earlier].filter(({ footer: { counts } }) =>
+    counts.ok + counts.empty > 0
+  );
   const readable = answered.length > 0;
-  const imagesRead = done.some(({ rows, failures }) =>
+  const imagesRead = done.some(({ footer: { counts: { rows, failures } } }) =>
     rows > (failures.image_not_found ?? 0) + (failures.image_denied ?? 0)
   );
   const answers = new AnswerStore(store, engine.name, model);
@@ -138,7 +149,7 @@ export async function openLabeling(
     engine,
     note,
     async *rows() {
-      for (const { batch } of answered) yield* options.rowsDone(batch);
+      for (const { rows } of answered) yield* rows();
     },
   });
   const claims = new Claims({

@@ -10,6 +10,7 @@ import type { CheckpointFooter, Spent } from "../state/documents.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { RowEncoder } from "../dataset/output_write.ts";
+import type { RowMark } from "../state/image_marks.ts";
 import { countRow, noRows } from "../state/row_counts.ts";
 import type { HeldRow, RowMemory } from "./row_memory.ts";
 
@@ -48,6 +49,8 @@ export class OpenBatch {
   /** Rows that are made and not encoded yet, by position. */
   readonly #waiting = new Map<number, HeldRow>();
   readonly #rows = new RowEncoder();
+  /** What is kept of the images, by position. */
+  readonly #marks: (RowMark | null)[];
   readonly #counts = noRows();
   /** Rows that have not been put. */
   #missing: number;
@@ -79,6 +82,7 @@ export class OpenBatch {
     this.#memory = memory;
     this.#checkpoints = checkpoints;
     this.#missing = end - start;
+    this.#marks = Array.from({ length: end - start }, () => null);
     this.countedBefore = revise !== undefined && revise.rows < this.#missing;
     this.spent = this.countedBefore ? structuredClone(revise!.spent) : nothingSpent();
     this.#close = close;
@@ -89,11 +93,13 @@ export class OpenBatch {
    * the encoder.
    *
    * @param row Position in the input.
+   * @param mark What is kept of its image; null if it failed.
    * @returns Whether it was the last one that was missing.
    * @throws {RangeError} if a row can't be encoded
    * @throws {StoreError} if the batch can't be sent
    */
-  put(row: number, output: OutputRow): Promise<boolean> {
+  put(row: number, output: OutputRow, mark: RowMark | null): Promise<boolean> {
+    this.#marks[row - this.#start] = mark;
     this.#waiting.set(row - this.#start, this.#memory.hold(output));
     const last = --this.#missing === 0;
     this.#encoded = this.#encoded.then(() => this.#encode());
@@ -133,7 +139,7 @@ export class OpenBatch {
     await this.#encoded;
     const { spent } = this;
     return await this.#checkpoints.save(
-      ...[this.#index, this.#rows, this.#counts, spent, this.#upload] as const,
+      ...[this.#index, this.#rows, this.#counts, spent, this.#marks, this.#upload] as const,
     );
   }
 

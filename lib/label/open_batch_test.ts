@@ -5,6 +5,7 @@ import { CheckpointUpload } from "../state/checkpoints.ts";
 import type { CheckpointFooter, RowCounts, Spent } from "../state/documents.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { OpenBatch } from "./open_batch.ts";
+import type { RowMark } from "../state/image_marks.ts";
 import { RowMemory } from "./row_memory.ts";
 import { encodeRows, type RowEncoder } from "../dataset/output_write.ts";
 
@@ -12,6 +13,7 @@ import { encodeRows, type RowEncoder } from "../dataset/output_write.ts";
 class Shelf {
   bytes: Uint8Array<ArrayBuffer> = new Uint8Array();
   counts: RowCounts | undefined;
+  marks: readonly (RowMark | null)[] = [];
   /** Pieces that came before the end. */
   pieces: Uint8Array<ArrayBuffer>[] = [];
 
@@ -26,6 +28,7 @@ class Shelf {
     rows: RowEncoder,
     counts: RowCounts,
     spent: Spent,
+    marks: readonly (RowMark | null)[],
     begun?: CheckpointUpload,
   ): Promise<CheckpointFooter> {
     const rest = await rows.finish({});
@@ -33,8 +36,13 @@ class Shelf {
     const all = begun ? this.pieces : [rest];
     this.bytes = new Uint8Array(await new Blob(all).arrayBuffer());
     this.counts = counts;
+    this.marks = marks;
     return { run_id: "run", batch, counts, spent };
   }
+}
+
+function markOf(at: number): RowMark {
+  return { etag: `etag-${at}`, bytes: at, sha256: "", payer: null };
 }
 
 Deno.test("OpenBatch gives the bytes of its rows in order, in whatever order they come", async () => {
@@ -49,9 +57,12 @@ Deno.test("OpenBatch gives the bytes of its rows in order, in whatever order the
       const memory = new RowMemory(capacity);
       const range = [start, start + order.length] as const;
       await using batch = new OpenBatch({ index: 2 }, range, memory, shelf);
-      const last = await Promise.all(order.map((at) => batch.put(start + at, items[at])));
+      const last = await Promise.all(
+        order.map((at) => batch.put(start + at, items[at], markOf(at))),
+      );
       assert.deepEqual(last, order.map((_, at) => at === order.length - 1));
       await batch.save();
+      assert.deepEqual(shelf.marks, items.map((_, at) => markOf(at)));
       assert.deepEqual(shelf.bytes, await encodeRows(items, { keyValues: {} }));
       assert.equal(shelf.counts!.rows, order.length);
       await batch[Symbol.asyncDispose]();
@@ -81,9 +92,9 @@ Deno.test("OpenBatch sends a long batch before it ends, one at a time, and gives
   await using one = new OpenBatch({ index: 0 }, [0, 99], memory, first);
   await using two = new OpenBatch({ index: 1 }, [99, 144], memory, second);
   // About 0.24 MB each.
-  for (let at = 0; at < 45; at++) await one.put(at, items[at % 20]);
+  for (let at = 0; at < 45; at++) await one.put(at, items[at % 20], null);
   assert.ok(first.pieces.length > 0);
-  for (let at = 0; at < 45; at++) await two.put(99 + at, items[at % 20]);
+  for (let at = 0; at < 45; at++) await two.put(99 + at, items[at % 20], null);
   assert.equal(second.pieces.length, 0);
   await two.save();
   const all = Array.from({ length: 45 }, (_, at) => items[at % 20]);
@@ -97,6 +108,6 @@ Deno.test("OpenBatch reports a row that can't be encoded to whoever put one", as
   const shelf = new Shelf();
   await using batch = new OpenBatch({ index: 0 }, [0, 2], new RowMemory(), shelf);
   const uneven = { ...okRow(0, 2), texts: [] };
-  await assert.rejects(batch.put(0, uneven), /"row-0".*differ in number/);
-  await assert.rejects(batch.put(1, okRow(1)), /"row-0"/);
+  await assert.rejects(batch.put(0, uneven, null), /"row-0".*differ in number/);
+  await assert.rejects(batch.put(1, okRow(1), null), /"row-0"/);
 });

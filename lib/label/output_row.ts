@@ -20,6 +20,11 @@ export interface LabeledRow {
   readonly output: OutputRow;
   /** For whom its answer was paid; null where none is stored. */
   readonly paidBy: PaidBy | null;
+  /**
+   * Version of the image that was read for it, null where the store names none; absent where none was
+   * read: then what was kept of it before still holds.
+   */
+  readonly imageEtag?: string | null;
 }
 
 /** What an image came to: `answer` or `failure`. */
@@ -99,14 +104,33 @@ export function outputRow(
     split: row.split,
     image_path: row.image_path,
     image_filename: row.image_filename,
-    // 0 is how the input says that it doesn't know.
-    width: row.width || (page?.width ?? unsignedZero(row.width)),
-    height: row.height || (page?.height ?? unsignedZero(row.height)),
+    width: sizeOf(row.width, page?.width),
+    height: sizeOf(row.height, page?.height),
     polygons: words.map((word) => word.polygon),
     texts: words.map((word) => word.text),
     labels: words.map(() => WORD_LABEL),
     metadata,
   };
+}
+
+/**
+ * The row that was made before, as it would be made of the input row now: what it takes from the
+ * input is the input's, what it takes from image and answer stays. Pure.
+ */
+export function takeOver(row: InputRow, { metadata, ...previous }: OutputRow): OutputRow {
+  return {
+    ...previous,
+    split: row.split,
+    image_filename: row.image_filename,
+    width: sizeOf(row.width, metadata.api_width),
+    height: sizeOf(row.height, metadata.api_height),
+    metadata: { ...metadata, input_metadata: row.metadata },
+  };
+}
+
+/** A side of the image. 0 is how the input says that it doesn't know. */
+function sizeOf(given: number | null, seen: number | null | undefined): number | null {
+  return given || (seen ?? unsignedZero(given));
 }
 
 /** A column of floating-point numbers may hold −0, which is not read back as such. */

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { inputRow } from "../../dev/testing/fixtures.ts";
+import type { InputRow } from "../dataset/row.ts";
 import type { Answer, AnswerPage, Word } from "../engine/engine.ts";
-import { type Obtained, outputRow } from "./output_row.ts";
+import { type Obtained, outputRow, takeOver } from "./output_row.ts";
 
 const NOW = Date.UTC(2026, 10, 2);
 const AT = new Date(Date.UTC(2026, 10, 1));
@@ -128,4 +130,23 @@ Deno.test("outputRow() writes what is read back: one kind of zero, well-formed m
   const output = outputRow(row, "e", failed, undefined, NOW);
   assert.ok(Object.is(output.width, 0) && Object.is(output.height, 0));
   assert.equal(output.metadata.error_message, "cut in two: \ufffd");
+});
+
+Deno.test("takeOver() gives what outputRow() makes of the new input row and the same answer", () => {
+  const size = fc.constantFrom(null, 0, -0, 5, 300);
+  const given = fc.record({
+    split: fc.option(fc.string()),
+    image_filename: fc.option(fc.string()),
+    width: size,
+    height: size,
+    metadata: fc.option(fc.json()),
+  });
+  const pages = fc.constantFrom(page(word("one")), page(), { ...page(word("two")), width: null });
+  fc.assert(fc.property(given, given, pages, (before, now, read) => {
+    const answer = obtained(read as AnswerPage);
+    const made = (change: Partial<InputRow>, at: number) =>
+      outputRow(inputRow(at, { ...change, id: "a", image_path: "b" }), "e", IMAGE, answer, NOW);
+    const row = inputRow(7, { ...now, id: "a", image_path: "b" });
+    assert.deepEqual(takeOver(row, made(before, 3)), made(now, 7));
+  }));
 });

@@ -8,6 +8,8 @@ import { Budget } from "../base/budget.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, PaidBy } from "../state/documents.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
+import { markOf, type RowMark } from "../state/image_marks.ts";
+import type { EarlierRow } from "./growth.ts";
 import type { LabeledRow } from "./output_row.ts";
 import { addRow, takeOutRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
@@ -34,8 +36,17 @@ export interface PipelineOptions {
   readonly manifest: Manifest;
   /** Where finished batches go. */
   readonly checkpoints: Checkpoints;
-  /** Makes a row; `previous` is what it was, in a batch that is revised. */
-  readonly make: (row: InputRow, previous: OutputRow | undefined) => Promise<LabeledRow>;
+  /**
+   * Makes a row; `previous` is what it was, in a batch that is revised, `earlier` what it was of an
+   * earlier input.
+   */
+  readonly make: (
+    row: InputRow,
+    previous: OutputRow | undefined,
+    earlier: EarlierRow | undefined,
+  ) => Promise<LabeledRow>;
+  /** What a row was of an earlier input; asked for one row after another, in order. */
+  readonly earlier?: (row: InputRow) => Promise<EarlierRow | undefined>;
   /**
    * For whom the stored answer was paid that a row was made from before; null if that can't be
    * told. Asked only where other rows of the batch stay as they are.
@@ -100,12 +111,12 @@ function isPaid({ metadata }: OutputRow): boolean {
 async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean> {
   const { manifest, make, payerOf, tally, watcher } = options;
   const { batch, kept } = work;
-  const { row, previous } = work.take();
-  if (kept) return batch.put(row.index, previous!);
+  const { row, previous, mark, earlier } = work.take();
+  if (kept) return batch.put(row.index, previous!, mark);
   const counted = batch.countedBefore ? previous : undefined;
   // Before the row is made: that may put another answer in the place of the stored one.
   const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
-  const { output, paidBy } = await make(row, previous);
+  const { output, paidBy, imageEtag = mark?.etag ?? null } = await make(row, previous, earlier);
   countRow(tally.rows, output);
   if (counted) {
     takeOutRow(batch.spent, manifest, counted, isPaid(counted) ? payer ?? paidBy : null);
@@ -116,7 +127,7 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
     const { index, id, image_path: imagePath } = row;
     watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
   }
-  return batch.put(row.index, output);
+  return batch.put(row.index, output, markOf(manifest.dataset, output, paidBy, imageEtag));
 }
 
 /** A row to make. */
@@ -124,8 +135,16 @@ interface RowWork {
   readonly batch: OpenBatch;
   /** Whether it stays as it was. */
   readonly kept: boolean;
-  /** The row, and what it was in a batch that is revised; once. */
-  readonly take: () => { readonly row: InputRow; readonly previous: OutputRow | undefined };
+  /** The row, and what it was; once. */
+  readonly take: () => {
+    readonly row: InputRow;
+    /** What it was in a batch that is revised. */
+    readonly previous: OutputRow | undefined;
+    /** What was kept of its image there. */
+    readonly mark: RowMark | null;
+    /** What it was of an earlier input. */
+    readonly earlier: EarlierRow | undefined;
+  };
   /** Makes room for another row. */
   readonly release: () => void;
 }
@@ -134,7 +153,7 @@ interface RowWork {
 async function* rowsOf(
   work: readonly BatchWork[],
   open: Set<OpenBatch>,
-  { input, manifest, checkpoints, rows, halt }: PipelineOptions,
+  { input, manifest, checkpoints, rows, halt, earlier: earlierOf }: PipelineOptions,
 ): AsyncGenerator<RowWork> {
   const atOnce = Math.min(16, Math.max(2, Math.floor(OPEN_ROWS / manifest.batch_size)));
   const room = new Budget(atOnce);
@@ -143,6 +162,7 @@ async function* rowsOf(
   let at = -1;
   let batch: OpenBatch | undefined;
   let before: AsyncGenerator<OutputRow> | undefined;
+  let marks: readonly (RowMark | null)[] | undefined;
   for await (const row of input.read(ranges)) {
     if (halt.signal.aborted) return;
     if (!batch || row.index >= ranges[at][1]) {
@@ -151,10 +171,14 @@ async function* rowsOf(
       batch = new OpenBatch(work[at], ranges[at], memory, checkpoints, close);
       open.add(batch);
       before = work[at].revise && checkpoints.rows(work[at].index);
+      marks = work[at].revise && await checkpoints.marks(work[at].index);
     }
     const previous: OutputRow | undefined = (await before?.next())?.value;
     const kept = previous !== undefined && !work[at].revise!.redo(previous);
-    const known = inputBytes(row) + (previous ? outputBytes(previous) : 0);
+    const mark = marks?.[row.index - ranges[at][0]] ?? null;
+    const earlier = work[at].revise ? undefined : await earlierOf?.(row);
+    const was = previous ?? earlier?.output;
+    const known = inputBytes(row) + (was ? outputBytes(was) : 0);
     const [slot, bytes] = [
       await rows.acquire(1, halt.signal),
       await memory.start(known, halt.signal),
@@ -163,7 +187,7 @@ async function* rowsOf(
       slot();
       bytes();
     };
-    yield { batch, kept, release, take: once({ row, previous }) };
+    yield { batch, kept, release, take: once({ row, previous, mark, earlier }) };
   }
 }
 

@@ -10,6 +10,7 @@ import { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, StoredAnswer } from "../state/documents.ts";
 import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import { findInput } from "../dataset/check_input.ts";
 import { type InputRow, type OutputRow } from "../dataset/row.ts";
 import { outputBytes } from "../dataset/row_bytes.ts";
@@ -31,6 +32,7 @@ import {
   type Found,
   type Shown,
 } from "./verify_documents.ts";
+import { checkMarks } from "./verify_marks.ts";
 import { checkRow, type Finding } from "../dataset/check_row.ts";
 import type { Engine } from "../engine/engine.ts";
 import { FAILURE_CODES, type FailureCode } from "../dataset/failure.ts";
@@ -207,7 +209,11 @@ export async function verify(
     }
     footers.push(footer);
     // Its rows are those of the output, or a later --retry-failed would bring others into it.
-    const digest = await readable(batchDigest(checkpoints.rows(index)));
+    const marks = await readable(checkpoints.marks(index));
+    const rows = checkMarks(checkpoints.rows(index), marks, footer, (wrong) => {
+      found({ code: "checkpoint", message: `${url}: its footer: ${escaped(wrong)}` });
+    });
+    const digest = await readable(batchDigest(rows));
     if (damaged) continue;
     if (digest === inOutput[index]) {
       checkCheckpointFooter(url, footer, batches[index] ?? showing(), found);

@@ -9,11 +9,13 @@ import {
   CHECKPOINT_FOOTER_KEY,
   type CheckpointFooter,
   checkpointFooter,
+  IMAGES_FOOTER_KEY,
   type Manifest,
   type RowCounts,
   type Spent,
 } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
+import { encodeMarks, readMarks, type RowMark } from "./image_marks.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import { readFooter, readRows } from "../dataset/output_read.ts";
 import { findBegun, openSource, type RandomAccess, WINDOW } from "../parquet/source.ts";
@@ -83,6 +85,8 @@ export class Checkpoints {
   readonly manifest: Manifest;
   /** Other objects of the data set that the survey has met: the run's documents. */
   readonly others: ReadonlySet<string> = new Set();
+  /** Batches of other generations of the input that the survey has met, the latest first. */
+  readonly earlier: readonly ObjectInfo[] = [];
   /** The batch objects as they were last seen. */
   readonly #seen = new Map<number, ObjectInfo>();
   /** The batch that was written and not looked at yet, with its length in bytes. */
@@ -93,6 +97,11 @@ export class Checkpoints {
     this.#store = store;
     this.#keys = keys;
     this.manifest = manifest;
+  }
+
+  /** Which input of the data set it is, from 1. */
+  get generation(): number {
+    return this.manifest.generation ?? 1;
   }
 
   /** Number of batches, done or not. */
@@ -115,12 +124,15 @@ export class Checkpoints {
   async survey(onDamaged: (damaged: Damaged) => void): Promise<Map<number, CheckpointFooter>> {
     const done = new Map<number, CheckpointFooter>();
     const others = this.others as Set<string>;
+    const earlier: (ObjectInfo & { index: number; generation: number })[] = [];
     await forEachConcurrent(
       this.#store.list(this.#keys.root),
       SURVEY_CONCURRENCY,
       async (info) => {
-        const index = this.#keys.batchIndex(info.key);
-        if (index === undefined) return void others.add(info.key);
+        const batch = this.#keys.batchOf(info.key);
+        if (batch === undefined) return void others.add(info.key);
+        if (batch.generation !== this.generation) return void earlier.push({ ...info, ...batch });
+        const { index } = batch;
         if (index >= this.batches) return;
         try {
           done.set(index, await this.#check(index, openSource(this.#store, info)));
@@ -129,7 +141,8 @@ export class Checkpoints {
           // A store that fails says nothing about the object.
           if (error instanceof StoreError && error.kind !== "not_found") throw error;
           const { bytes, etag } = await this.#store.read(info.key);
-          const movedTo = this.#keys.setAside(index, etag.replace(/[^A-Za-z0-9]/g, ""));
+          const mark = etag.replace(/[^A-Za-z0-9]/g, "");
+          const movedTo = this.#keys.setAside(index, mark, this.generation);
           await this.#store.write(movedTo, bytes);
           onDamaged({
             url: `${this.#store.url}/${info.key}`,
@@ -139,7 +152,23 @@ export class Checkpoints {
         }
       },
     );
+    this.#keepEarlier(earlier);
     return done;
+  }
+
+  /** Lists the batches of other generations, and nothing else. */
+  async listEarlier(): Promise<void> {
+    const earlier: (ObjectInfo & { index: number; generation: number })[] = [];
+    for await (const info of this.#store.list(this.#keys.root)) {
+      const batch = this.#keys.batchOf(info.key);
+      if (batch && batch.generation !== this.generation) earlier.push({ ...info, ...batch });
+    }
+    this.#keepEarlier(earlier);
+  }
+
+  #keepEarlier(earlier: (ObjectInfo & { index: number; generation: number })[]): void {
+    earlier.sort((a, b) => b.generation - a.generation || a.index - b.index);
+    Object.assign(this, { earlier });
   }
 
   /**
@@ -154,8 +183,8 @@ export class Checkpoints {
     )
   > {
     for await (const { key, ...info } of this.#store.list(this.#keys.root)) {
-      const index = this.#keys.batchIndex(key);
-      if (index === undefined && !key.startsWith(`${this.#keys.root}batch_`)) continue;
+      const index = this.#keys.batchIndex(key, this.generation);
+      if (index === undefined && !key.startsWith(this.#keys.batches(this.generation))) continue;
       if (index === undefined || index >= this.batches) {
         yield { key, problem: `it is none of the run's ${this.batches} batches` };
         continue;
@@ -214,10 +243,30 @@ export class Checkpoints {
     yield* readRows(await this.source(index));
   }
 
+  /**
+   * What batch `index`, which must be done, keeps of the images of its rows, in their order;
+   * `undefined` if an earlier version has written it.
+   */
+  async marks(index: number): Promise<readonly (RowMark | null)[] | undefined> {
+    const { keyValues } = await readFooter(await this.source(index));
+    return readMarks(keyValues);
+  }
+
+  /** Removes the batches of other generations that the survey has met: nobody needs them more. */
+  async removeEarlier(): Promise<void> {
+    const earlier = this.earlier as ObjectInfo[];
+    await forEachConcurrent(earlier.splice(0), SURVEY_CONCURRENCY, async ({ key }) => {
+      await this.#store.remove(key).catch((error) => {
+        // They are in nobody's way, and the output is written.
+        if (!(error instanceof StoreError && error.kind === "denied")) throw error;
+      });
+    });
+  }
+
   /** Begins to write batch `index` piece by piece: for one too long to be held whole. */
   begin(index: number): CheckpointUpload {
     return new CheckpointUpload((parts) =>
-      this.#store.writeParts(this.#keys.batch(index), parts, CONTENT)
+      this.#store.writeParts(this.#keys.batch(index, this.generation), parts, CONTENT)
     );
   }
 
@@ -229,6 +278,8 @@ export class Checkpoints {
    * @param rows All its rows in input order.
    * @param counts How many they are of each kind.
    * @param spent What they have cost.
+   * @param marks What is kept of their images, in order; null for a failed row. None at all where
+   *   nothing is known of any.
    * @param begun Where its first bytes went, if they were taken out of `rows`.
    */
   async save(
@@ -236,12 +287,16 @@ export class Checkpoints {
     rows: RowEncoder,
     counts: RowCounts,
     spent: Spent,
+    marks: readonly (RowMark | null)[],
     begun?: CheckpointUpload,
   ): Promise<CheckpointFooter> {
     const { run_id } = this.manifest;
     const footer: CheckpointFooter = { run_id, batch: index, counts, spent };
-    const bytes = await rows.finish({ [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer) });
-    const key = this.#keys.batch(index);
+    const bytes = await rows.finish({
+      [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer),
+      ...marks.length > 0 && { [IMAGES_FOOTER_KEY]: encodeMarks(marks) },
+    });
+    const key = this.#keys.batch(index, this.generation);
     await (begun ? begun.end(bytes) : this.#store.write(key, bytes, CONTENT));
     if (this.#isLast(index) && rows.size <= WINDOW) {
       this.#unseen = { index, size: rows.size };
@@ -271,7 +326,7 @@ export class Checkpoints {
 
   /** Batch `index`, which must be done, as a file. @throws {StoreError} `not_found` if it is gone */
   async source(index: number): Promise<RandomAccess> {
-    const key = this.#keys.batch(index);
+    const key = this.#keys.batch(index, this.generation);
     const url = `${this.#store.url}/${key}`;
     const info = this.#seen.get(index);
     if (info) return openSource(this.#store, info);

@@ -3,6 +3,7 @@ import { jobOn } from "../../dev/testing/job.ts";
 import { connectTo } from "../../dev/testing/connection.ts";
 import fc from "fast-check";
 import { MemoryStore, type Operation } from "../../dev/testing/memory_store.ts";
+import { WrappedStore } from "../../dev/testing/wrapped_store.ts";
 import {
   CHECKPOINTS,
   comparable,
@@ -22,7 +23,6 @@ import { systemClock } from "../base/clock.ts";
 import { settingsOf } from "../../dev/testing/settings.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { OutputRow } from "../dataset/row.ts";
-import type { ReadOptions, Store, WriteOptions } from "../store/store.ts";
 import { run } from "../label/job.ts";
 import { verify } from "../label/verify.ts";
 
@@ -51,41 +51,6 @@ interface Process {
 }
 
 const WRITES: readonly Operation[] = ["write", "writeParts", "remove"];
-
-/** A store that passes everything on through `around`. */
-class WrappedStore implements Store {
-  readonly url: string;
-  readonly #store: Store;
-  readonly #around: <T>(operation: Operation, key: string, work: () => Promise<T>) => Promise<T>;
-
-  constructor(
-    store: Store,
-    around: <T>(operation: Operation, key: string, work: () => Promise<T>) => Promise<T>,
-  ) {
-    this.url = store.url;
-    this.#store = store;
-    this.#around = around;
-  }
-
-  read(key: string, options?: ReadOptions) {
-    return this.#around("read", key, () => this.#store.read(key, options));
-  }
-  stat(key: string) {
-    return this.#around("stat", key, () => this.#store.stat(key));
-  }
-  write(key: string, bytes: Uint8Array<ArrayBuffer>, options?: WriteOptions) {
-    return this.#around("write", key, () => this.#store.write(key, bytes, options));
-  }
-  writeParts(key: string, parts: AsyncIterable<Uint8Array<ArrayBuffer>>) {
-    return this.#around("writeParts", key, () => this.#store.writeParts(key, parts));
-  }
-  async *list(prefix: string) {
-    yield* await this.#around("list", prefix, () => Array.fromAsync(this.#store.list(prefix)));
-  }
-  remove(key: string) {
-    return this.#around("remove", key, () => this.#store.remove(key));
-  }
-}
 
 /** One data set over the life of several processes, with an API that keeps its own books. */
 class Life {

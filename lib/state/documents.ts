@@ -48,6 +48,9 @@ export const storedAnswer = z.object({
 /** A stored answer with its envelope. */
 export type StoredAnswer = z.infer<typeof storedAnswer>;
 
+/** An input object and its number of rows. */
+const inputObject = z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count });
+
 /** What a run is: written once, before anything is paid; a resumed run must agree with it. */
 export const manifest = z.object({
   format: z.literal("pseudolabel-manifest/1"),
@@ -55,7 +58,11 @@ export const manifest = z.object({
   run_id: z.string(),
   dataset: z.string(),
   /** The input object and its number of rows. */
-  input: z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count }),
+  input: inputObject,
+  /** How many inputs the data set has had, this one included; absent for the first. */
+  generation: count.positive().optional(),
+  /** The earlier ones, oldest first: the run that was made of each, and when it began. */
+  inputs: z.array(inputObject.extend({ run_id: z.string(), at: timestamp })).optional(),
   /** URL of the output, once it was made sure that nothing else lies there. */
   output: z.string().optional(),
   /** Rows in a checkpoint. */
@@ -116,6 +123,32 @@ export const checkpointFooter = z.object({
 export type CheckpointFooter = z.infer<typeof checkpointFooter>;
 /** Where in a Parquet footer's key-value metadata a checkpoint speaks of itself. */
 export const CHECKPOINT_FOOTER_KEY = "pseudolabel.checkpoint";
+
+const markOfRow = z.tuple([
+  /** Version of the image object when it was read, as the store names it; null where it doesn't. */
+  z.string().nullable(),
+  /** Length of the image. */
+  count,
+  /** SHA-256 of the image, lower-case hex: its answer is stored under it. */
+  z.string().regex(/^[0-9a-f]{64}$/),
+  /** Which of `payers` paid for the answer, for this very row; null if another row did. */
+  count.nullable(),
+]).nullable();
+
+/**
+ * What a checkpoint keeps of the images of its rows, so that rows can be taken over without reading
+ * these again. In its Parquet footer, under {@linkcode IMAGES_FOOTER_KEY}.
+ */
+export const checkpointImages = z.object({
+  /** Ids of runs. */
+  payers: z.array(z.string()),
+  /** In the order of the rows; null for one that failed. */
+  rows: z.array(markOfRow),
+});
+/** What a checkpoint keeps of the images of its rows. */
+export type CheckpointImages = z.infer<typeof checkpointImages>;
+/** Where in a Parquet footer's key-value metadata a checkpoint speaks of its images. */
+export const IMAGES_FOOTER_KEY = "pseudolabel.images";
 
 /** What the output says of itself; nothing that differs between two runs over the same answers. */
 export const outputFooter = z.object({

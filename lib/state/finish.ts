@@ -35,7 +35,7 @@ export function outputFooterOf(
 }
 
 /**
- * Joins the batches into the output and sets the mark.
+ * Joins the batches into the output, removes those of earlier inputs and sets the mark.
  *
  * @param done The footers of all of them.
  * @returns What they hold together.
@@ -64,6 +64,8 @@ export async function finish(
     throw new RunError("again", message, { cause: error });
   });
   await checkArrived(store, outputKey, sent, signal);
+  // Before the mark, so that none of them is forgotten: what is marked is never looked at again.
+  await checkpoints.removeEarlier();
   const total = totalOf(done.values());
   const written = { ...output, url: `${store.url}/${outputKey}` };
   const { counts, spent } = total;

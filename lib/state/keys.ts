@@ -120,7 +120,7 @@ export function exportPrefix(dataset: string, format: string): string {
 const SHARED = ["responses/", "rates/", "claims/"];
 /** What a data set keeps below `{prefix}{dataset}/`, see {@linkcode CheckpointKeys}. */
 const STATE =
-  /^(manifest|result|lease|ledger|spending|heartbeat)\.json$|^batch_\d{6,}\.parquet$|^set_aside\//;
+  /^((manifest|result|lease|ledger|spending|heartbeat)\.json$|(gen\d+\/)?batch_\d{6,}\.parquet$|set_aside\/)/;
 
 /**
  * What of all data sets an object of that name, or a prefix, is or would be among; `undefined` if of
@@ -187,20 +187,38 @@ export class CheckpointKeys {
     this.heartbeat = `${this.root}heartbeat.json`;
   }
 
-  /** Key of batch `index`, from 0; six digits, more if need be. */
-  batch(index: number): string {
-    return `${this.root}batch_${String(index).padStart(6, "0")}.parquet`;
+  /**
+   * Key of batch `index`, from 0; six digits, more if need be.
+   *
+   * @param generation Of the input, from 1; those of later ones have a folder each.
+   */
+  batch(index: number, generation = 1): string {
+    return `${this.batches(generation)}${String(index).padStart(6, "0")}.parquet`;
+  }
+
+  /** What the keys of all batches of a generation begin with. */
+  batches(generation = 1): string {
+    return `${this.root}${generation === 1 ? "" : `gen${generation}/`}batch_`;
   }
 
   /** Where a damaged batch object is kept for inspection. */
-  setAside(index: number, mark: string): string {
-    return `${this.root}set_aside/batch_${String(index).padStart(6, "0")}.${mark}.parquet`;
+  setAside(index: number, mark: string, generation = 1): string {
+    const of = generation === 1 ? "" : `gen${generation}_`;
+    return `${this.root}set_aside/${of}batch_${String(index).padStart(6, "0")}.${mark}.parquet`;
   }
 
-  /** The batch that a key names; `undefined` for any other key. */
-  batchIndex(key: string): number | undefined {
+  /** The batch that a key names, and its generation; `undefined` for any other key. */
+  batchOf(key: string): { readonly index: number; readonly generation: number } | undefined {
     if (!key.startsWith(this.root)) return undefined;
-    const match = /^batch_(\d{6,})\.parquet$/.exec(key.slice(this.root.length));
-    return match && this.batch(Number(match[1])) === key ? Number(match[1]) : undefined;
+    const match = /^(?:gen(\d{1,9})\/)?batch_(\d{6,})\.parquet$/.exec(key.slice(this.root.length));
+    if (!match) return undefined;
+    const [generation, index] = [Number(match[1] ?? 1), Number(match[2])];
+    return this.batch(index, generation) === key ? { index, generation } : undefined;
+  }
+
+  /** The batch of that generation that a key names; `undefined` for any other key. */
+  batchIndex(key: string, generation = 1): number | undefined {
+    const batch = this.batchOf(key);
+    return batch?.generation === generation ? batch.index : undefined;
   }
 }

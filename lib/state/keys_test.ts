@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { answerKey, CheckpointKeys, isSafeName } from "./keys.ts";
+import { answerKey, CheckpointKeys, isSafeName, reservedFor } from "./keys.ts";
 import { isSafeKey } from "../store/store.ts";
 import { parseImagePath } from "../dataset/image_location.ts";
 
@@ -13,17 +13,24 @@ Deno.test("isSafeName() takes plain names only", () => {
 
 Deno.test("CheckpointKeys.batchIndex() undoes batch() and knows no other key", () => {
   const keys = new CheckpointKeys("checkpoints/", "train");
-  fc.assert(fc.property(fc.nat(50_000_000), (index) => {
-    assert.equal(keys.batchIndex(keys.batch(index)), index);
+  fc.assert(fc.property(fc.nat(50_000_000), fc.integer({ min: 1, max: 5_000 }), (index, of) => {
+    assert.deepEqual(keys.batchOf(keys.batch(index, of)), { index, generation: of });
+    assert.equal(keys.batchIndex(keys.batch(index, of), of), index);
+    assert.equal(keys.batchIndex(keys.batch(index, of), of + 1), undefined);
+    assert.ok(reservedFor(`other/${keys.batch(index, of)}`, "other/checkpoints/", "demo"));
   }));
   assert.equal(keys.batch(12), "checkpoints/train/batch_000012.parquet");
+  assert.equal(keys.batch(12, 3), "checkpoints/train/gen3/batch_000012.parquet");
   for (
     const key of [
       "checkpoints/train_v2/batch_000001.parquet",
       "checkpoints/train/batch_1.parquet",
       "checkpoints/train/batch_0000001.parquet",
       "checkpoints/train/batch_000001.parquet.tmp",
+      "checkpoints/train/gen1/batch_000001.parquet",
+      "checkpoints/train/gen02/batch_000001.parquet",
       keys.setAside(1, "abc"),
+      keys.setAside(1, "abc", 2),
       keys.manifest,
       keys.result,
     ]

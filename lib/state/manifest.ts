@@ -54,6 +54,25 @@ export function describeRun(
   };
 }
 
+/** Whether the run was made of that very input. */
+export function isOf({ input }: Manifest, wanted: Manifest): boolean {
+  return input.url === wanted.input.url && input.etag === wanted.input.etag;
+}
+
+/**
+ * The run that follows `earlier` when its input has changed: another run, so that each has its own
+ * bills and limits, over the same batches, engine and model. Pure.
+ */
+export function nextGeneration(earlier: Manifest, wanted: Manifest): Manifest {
+  const { run_id, input, created_at: at, batch_size, engine, model } = earlier;
+  return {
+    ...wanted,
+    ...{ batch_size, engine, model },
+    generation: (earlier.generation ?? 1) + 1,
+    inputs: [...earlier.inputs ?? [], { run_id, ...input, at }],
+  };
+}
+
 /** What {@linkcode settleManifest} found or made. */
 export interface Settled {
   /** The manifest in force. */
@@ -63,8 +82,8 @@ export interface Settled {
 }
 
 /**
- * Takes up the run that lies below `keys.root` if it is the same as `wanted`, else starts a new
- * one. This is the first write of a run, so a prefix that can't be written fails before anything
+ * Takes up the run that lies below `keys.root` if it is the same as `wanted`; one whose input has
+ * changed since goes on as its next generation; else a new one starts. This is the first write of a run, so a prefix that can't be written fails before anything
  * is paid.
  *
  * With `fresh`, earlier checkpoints are removed first and the manifest is replaced last, so a crash
@@ -72,10 +91,11 @@ export interface Settled {
  * that began the run continues it, as its command line still says `--fresh`.
  *
  * @param options.beforeNew Checks what a new run needs checked; a resumed one was checked when it
- *   began.
+ *   began. It is given the run whose input has changed, where one has.
  * @param options.absent Whether none was there just now, so that it need not be looked for again.
  * @param options.given What of `wanted` the user gave, see {@linkcode findManifest}.
- * @throws {RunError} `conflict` naming what differs and the ways out; `again` if the store says
+ * @throws {RunError} `conflict` naming what differs and the ways out, also where a changed input
+ *   has no rows left; `again` if the store says
  *   that there is a manifest and that there is none
  */
 export async function settleManifest(
@@ -84,7 +104,7 @@ export async function settleManifest(
   wanted: Manifest,
   start: StartMode,
   options: {
-    readonly beforeNew: () => Promise<void>;
+    readonly beforeNew: (earlier: Manifest | undefined) => Promise<void>;
     readonly clock: Clock;
     readonly absent?: boolean;
     readonly given?: Settings["given"];
@@ -92,9 +112,23 @@ export async function settleManifest(
   tries = 1,
 ): Promise<Settled> {
   const { absent, given } = options;
-  const found = absent ? undefined : await findManifest(store, keys, wanted, start, given);
-  if (found) return { manifest: found, resumed: found.run_id !== wanted.run_id };
-  await options.beforeNew();
+  const found = absent ? undefined : await findManifest(store, keys, wanted, start, given, true);
+  if (found && isOf(found, wanted)) {
+    return { manifest: found, resumed: found.run_id !== wanted.run_id };
+  }
+  if (found && found.input.rows > 0 && wanted.input.rows === 0) {
+    throw new RunError(
+      "conflict",
+      `${wanted.input.url} has no rows any more, it had ${found.input.rows}: their labels are left ` +
+        "as they are.\nPut the rows back, or start over with --fresh (paid answers are reused)",
+    );
+  }
+  await options.beforeNew(found);
+  if (found) {
+    const manifest = nextGeneration(found, wanted);
+    await writeDocument(store, keys.manifest, manifest);
+    return { manifest, resumed: false };
+  }
   if (start === "fresh") await removeRun(store, keys);
   try {
     const onlyIf = start === "fresh" ? undefined : "absent";
@@ -126,6 +160,7 @@ export async function settleManifest(
  *
  * @param given What of `wanted` the user gave; for the rest the manifest is right. @default all of
  *   it
+ * @param grows Whether a run is continued although its input has changed since. @default false
  * @throws {RunError} `conflict` naming what differs and the ways out
  */
 export async function findManifest(
@@ -134,13 +169,15 @@ export async function findManifest(
   wanted: Manifest,
   start: StartMode,
   given: Settings["given"] = { batchSize: true, engine: true, model: true },
+  grows = false,
 ): Promise<Manifest | undefined> {
   const found = await readManifest(store, keys.manifest, start);
   if (!found) return undefined;
   const differences = differ(found, wanted, given);
+  const inTheWay = differences.filter(({ replaced }) => !(grows && replaced));
   const sameJob = wanted.batch_job_id !== null && found.batch_job_id === wanted.batch_job_id;
   if (start === "fresh" && !(sameJob && differences.length === 0)) return undefined;
-  if (differences.length > 0) throw conflict(store, keys, found, differences);
+  if (inTheWay.length > 0) throw conflict(store, keys, found, inTheWay);
   return found;
 }
 
@@ -169,6 +206,8 @@ interface Difference {
   readonly what: string;
   /** What continues that run; `undefined` where no option does. */
   readonly option?: string;
+  /** Whether it is that the input has other bytes now. */
+  readonly replaced?: boolean;
 }
 
 function differ(found: Manifest, wanted: Manifest, given: Settings["given"]): Difference[] {
@@ -185,6 +224,7 @@ function differ(found: Manifest, wanted: Manifest, given: Settings["given"]): Di
       : `${rows} rows then, ${input.rows} now`;
     differences.push({
       what: `the input was replaced: ${counts} (ETag '${etag}', now '${input.etag}')`,
+      replaced: true,
     });
   }
   if (given.batchSize) {
@@ -209,9 +249,8 @@ function conflict(
     : stuck.some(({ what }) => what.startsWith("schema version"))
     ? `Continue that run with the version that began it (${created_by}), or start over with --fresh ` +
       "(paid answers are reused)"
-    : "Start over with --fresh (paid answers are reused: only images without one cost anything), " +
-      `put the earlier ${input.url} back to continue that run, or give the new rows a ` +
-      "--dataset-name of their own";
+    : "Run it first, which takes the new input in and keeps the answers of rows that stay, or put " +
+      `the earlier ${input.url} back`;
   return new RunError(
     "conflict",
     `the checkpoints in ${store.url}/${keys.root} belong to another run: ` +
@@ -255,7 +294,7 @@ async function removeRun(store: Store, keys: CheckpointKeys): Promise<void> {
   await store.remove(keys.result);
   const batches: string[] = [];
   for await (const { key } of store.list(keys.root)) {
-    if (keys.batchIndex(key) !== undefined) batches.push(key);
+    if (keys.batchOf(key) !== undefined) batches.push(key);
   }
   for (const key of batches) await store.remove(key);
 }

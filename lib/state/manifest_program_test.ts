@@ -5,18 +5,24 @@ import { runProgram } from "../../dev/testing/program.ts";
 
 const MANIFEST = "checkpoints/demo/manifest.json";
 
-Deno.test("rows added to an input are said in rows, and the way on costs only the new ones", async () => {
+Deno.test("an input that has changed is taken in, and costs only the new rows; rebuild says so first", async () => {
   await using bench = await openBench(rows(6));
   assert.equal((await bench.run()).code, 0);
   const paid = bench.api.billedPages;
   await bench.store.write("data/processed/demo.parquet", await encodeInput(rows(8)));
   for (const n of [6, 7]) await bench.store.write(`images/${n}.png`, fakeImage(`row-${n}`));
-  const refused = await bench.run();
+  const refused = await bench.run(["rebuild"]);
   assert.equal(refused.code, 7, refused.stderr);
-  assert.match(message(refused), /the input was replaced: 6 rows then, 8 now .*\n.*--fresh/);
+  assert.match(message(refused), /the input was replaced: 6 rows then, 8 now .*\n.*Run it first/);
   assert.equal(bench.api.billedPages, paid);
-  assert.equal((await bench.run(["--fresh"])).code, 0);
+  const grown = await bench.run();
+  assert.equal(grown.code, 0, grown.stderr);
+  const said = "the input has changed: 6 of 8 rows are taken over, 2 are new";
+  assert.ok(grown.events.some(({ message }) => message === said), grown.stderr);
   assert.equal(bench.api.billedPages, paid + 2);
+  assert.equal((await bench.run(["rebuild"])).code, 0);
+  assert.equal((await bench.run(["verify"])).code, 0);
+  assert.match((await bench.run()).stdout, /^Nothing to do/);
 });
 
 Deno.test("an option that nobody gave is the manifest's, one that was given must agree with it", async () => {

@@ -5,7 +5,7 @@ import type { Manifest } from "./documents.ts";
 import { systemClock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { CheckpointKeys } from "./keys.ts";
-import { engineOf, findManifest, settleManifest } from "./manifest.ts";
+import { engineOf, findManifest, nextGeneration, settleManifest } from "./manifest.ts";
 import type { StartMode } from "../base/settings.ts";
 
 const KEYS = new CheckpointKeys("checkpoints/", "demo");
@@ -19,6 +19,7 @@ function storeWith(found?: Manifest): MemoryStore {
   if (found) {
     store.put(KEYS.manifest, JSON.stringify(found));
     store.put(KEYS.batch(0), "rows");
+    store.put(KEYS.batch(0, 2), "rows of another input");
     store.put(KEYS.result, "{}");
     store.put(KEYS.setAside(0, "x"), "damaged");
   }
@@ -97,14 +98,7 @@ Deno.test("settleManifest() takes up the same run under its first name, and writ
 Deno.test("settleManifest() refuses the checkpoints of another run and names both values", async () => {
   const { input } = manifest();
   const cases: [change: Partial<Manifest>, message: RegExp][] = [
-    [
-      { input: { ...input, etag: "e2" } },
-      /the input was replaced: 3 rows then and now \(ETag 'e1', now 'e2'\)\.\nStart over with --fresh/,
-    ],
-    [
-      { input: { ...input, etag: "e2", rows: 5 }, batch_size: 7 },
-      /replaced: 3 rows then, 5 now .*; batch size .*\n.*--fresh.* put the earlier .* --dataset-name/,
-    ],
+    [{ input: { ...input, etag: "e2" }, batch_size: 7 }, /run: batch size was '500', now '7'\.\n/],
     [{ input: { ...input, url: "s3://x/y" } }, /input was 's3:\/\/memory\/in\.parquet', now 's3:/],
     [
       { batch_size: 7 },
@@ -126,18 +120,65 @@ Deno.test("settleManifest() refuses the checkpoints of another run and names bot
   }
 });
 
+Deno.test("settleManifest() takes a changed input in as the next generation, once it was checked", async () => {
+  const { input } = manifest();
+  const grown = { ...input, etag: "e2", rows: 5 };
+  const wanted = manifest({ run_id: "second", input: grown, batch_size: 7 });
+  const first = { run_id: "first", ...input, at: manifest().created_at };
+  const given = { batchSize: false, engine: true, model: true };
+  const expected = { ...wanted, batch_size: 500, generation: 2, inputs: [first] };
+  for (const start of ["auto", "resume"] as const) {
+    const store = storeWith(manifest());
+    const refused = settleManifest(store, KEYS, wanted, start, {
+      ...{ clock: systemClock, given },
+      beforeNew: () => Promise.reject(new Error("bad input")),
+    });
+    await assert.rejects(refused, /bad input/);
+    assert.deepEqual(stored(store), manifest());
+    const settled = await settleManifest(store, KEYS, wanted, start, {
+      ...{ clock: systemClock, given },
+      beforeNew: (earlier) => Promise.resolve(assert.deepEqual(earlier, manifest())),
+    });
+    assert.deepEqual(settled, { manifest: expected, resumed: false });
+    assert.deepEqual(stored(store), expected);
+    assert.ok(store.objects.has(KEYS.batch(0)), "rows are taken over from it");
+    // Killed after that, it is taken up under the name it has by then.
+    const third = manifest({ run_id: "third", input: grown });
+    assert.deepEqual(await settle(store, third, start, never), {
+      manifest: expected,
+      resumed: true,
+    });
+  }
+  const third = nextGeneration(expected, manifest({ run_id: "third", input }));
+  assert.deepEqual([third.generation, third.inputs?.length, third.inputs?.[1].run_id], [
+    3,
+    2,
+    "second",
+  ]);
+});
+
+Deno.test("findManifest() refuses a changed input where rows can't be taken in, and says what does", async () => {
+  const { input } = manifest();
+  const wanted = manifest({ input: { ...input, etag: "e2" } });
+  await assert.rejects(findManifest(storeWith(manifest()), KEYS, wanted, "auto"), {
+    exit: "conflict",
+    message:
+      /replaced: 3 rows then and now \(ETag 'e1', now 'e2'\)\.\nRun it first, .*put the earlier/,
+  });
+});
+
 Deno.test("settleManifest() fresh removes this run's batches and mark, and nothing else", async () => {
   const store = storeWith(manifest());
   const wanted = manifest({ run_id: "second", batch_size: 7 });
   const removed: string[] = [];
   store.before = (operation, key) => {
     if (operation === "remove") removed.push(key);
-    if (operation === "write") assert.equal(removed.length, 2, "the manifest is replaced last");
+    if (operation === "write") assert.equal(removed.length, 3, "the manifest is replaced last");
   };
   assert.deepEqual(await settle(store, wanted, "fresh"), { manifest: wanted, resumed: false });
   assert.deepEqual(stored(store), wanted);
   // The mark goes first: it must never vouch for batches that are gone.
-  assert.deepEqual(removed, [KEYS.result, KEYS.batch(0)]);
+  assert.deepEqual(removed, [KEYS.result, KEYS.batch(0), KEYS.batch(0, 2)]);
   assert.deepEqual(
     [...store.objects.keys()].sort(),
     [

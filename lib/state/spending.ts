@@ -35,6 +35,8 @@ export interface SpendingLimitOptions {
   readonly limit: string;
   /** Pages that are likely to be asked for; no more than these are reserved ahead. @default many */
   readonly likely?: number;
+  /** Runs of the data set's earlier inputs: that one of them has spent is no news. */
+  readonly earlierRuns?: readonly string[];
   /** Whether the run has just begun, so that nothing can have been reserved. @default false */
   readonly isNew?: boolean;
   /** Pages that the run was billed as far as its finished batches tell. @default 0 */
@@ -82,7 +84,7 @@ export class SpendingLimit implements AsyncDisposable {
       );
     }
     const isOthers = found !== undefined && found.value.run_id !== runId;
-    if (isOthers) {
+    if (isOthers && !options.earlierRuns?.includes(found.value.run_id)) {
       note?.(
         `${store.url}/${key} says what another run has spent (${
           quoted(found.value.run_id)

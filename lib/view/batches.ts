@@ -44,8 +44,8 @@ export async function listBatches(
   const seen = new Uint8Array(checkpoints.batches);
   const some: (readonly [number, ObjectInfo])[] = [];
   let [batches, rows] = [0, 0];
-  for await (const info of store.list(`${keys.root}batch_`, { signal })) {
-    const index = keys.batchIndex(info.key);
+  for await (const info of store.list(keys.batches(checkpoints.generation), { signal })) {
+    const index = keys.batchIndex(info.key, checkpoints.generation);
     if (index === undefined || index >= seen.length || seen[index]) continue;
     seen[index] = 1;
     batches++;

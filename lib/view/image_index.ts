@@ -4,7 +4,7 @@
  * one, about once in 18,000 plans of a million: no money depends on it.
  */
 
-import { hash53 } from "../dataset/check_input.ts";
+import { hash53 } from "../base/hash_index.ts";
 
 /** What is known of an image. */
 export const LOOK = { unknown: 0, there: 1, missing: 2, denied: 3, unreadable: 4 } as const;

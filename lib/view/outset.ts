@@ -21,7 +21,15 @@ import {
 } from "../state/documents.ts";
 import { findResult } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
-import { describeRun, engineToAsk, findManifest, readManifest } from "../state/manifest.ts";
+import { compareInputs, describeGrowth, type GrowthCounts } from "../state/changed_input.ts";
+import {
+  describeRun,
+  engineToAsk,
+  findManifest,
+  isOf,
+  nextGeneration,
+  readManifest,
+} from "../state/manifest.ts";
 import { checkOutputName } from "../state/output_name.ts";
 import type { Store } from "../store/store.ts";
 import { countBatches, listBatches, type ListedBatches } from "./batches.ts";
@@ -69,8 +77,17 @@ export interface Outset {
   readonly batches: ListedBatches;
   /** Where the batches lie. */
   readonly checkpoints: Checkpoints;
-  /** Rows that are left. */
+  /** Rows that are left: those that are taken over from an earlier input are not among them. */
   readonly toDo: number;
+  /** Set if the input has changed, or rows of an earlier one are still to be taken over. */
+  readonly growth: {
+    /** What becomes of the rows. */
+    readonly counts: Readonly<GrowthCounts>;
+    /** The same for people. */
+    readonly notes: readonly string[];
+    /** Whether a row is taken over. @param row Position in the input. */
+    readonly takesOver: (row: number) => boolean;
+  } | undefined;
   /** Failed rows of finished batches that are made anew. */
   readonly retried: number;
   /** What its last process told. */
@@ -93,28 +110,54 @@ export async function findOutset(options: PlanOptions): Promise<Outset> {
   const input = await openInput(openSource(store, info, { signal: stop }));
   const job = { settings, store, newRunId: "", clock, batchJobId };
   const wanted = describeRun(job, undefined, info, input.rows);
-  const known = await findManifest(store, keys, wanted, start, given);
-  await checkOutputName(store, settings.outputKey, settings.datasetName, known);
-  const manifest = known ?? wanted;
-  const engine = known
-    ? engineToAsk(known, `${store.url}/${keys.root}`, settings)
+  const found = await findManifest(store, keys, wanted, start, given, true);
+  await checkOutputName(store, settings.outputKey, settings.datasetName, found);
+  const known = found && isOf(found, wanted) ? found : undefined;
+  const earlier = known ? undefined : found;
+  const manifest = known ?? (earlier ? nextGeneration(earlier, wanted) : wanted);
+  const engine = found
+    ? engineToAsk(found, `${store.url}/${keys.root}`, settings)
     : findEngine(settings.engine)!;
   const checkpoints = new Checkpoints(store, keys, manifest);
   const batches = known
     ? await listBatches(store, keys, checkpoints, stop)
     : { batches: 0, rows: 0, has: () => false, some: [] };
+  const growth = manifest.inputs && batches.rows < input.rows
+    ? await compare(options, checkpoints, batches, input)
+    : undefined;
   const beat = (await readDocument(store, keys.heartbeat, heartbeatSchema))?.value;
   const own = beat?.run_id === known?.run_id ? beat : undefined;
   const spending = known && (await readDocument(store, keys.spending, spendingSchema))?.value;
   const spent = spending && spending.run_id === known.run_id ? spending.reserved_pages : 0;
   return {
-    ...{ input, keys, known, manifest, engine, batches, checkpoints, beat: own },
-    toDo: input.rows - batches.rows,
+    ...{ input, keys, known, manifest, engine, batches, checkpoints, beat: own, growth },
+    toDo: input.rows - batches.rows - (growth?.counts.unchanged ?? 0),
     retried: known && retryFailed
       ? await countRetried(checkpoints, batches, retryFailed.codes, stop)
       : 0,
     pagesLeft: Math.max(0, settings.maxPages - spent),
   };
+}
+
+/** What becomes of the rows of an input that has changed. */
+async function compare(
+  { store, images, stop: signal }: PlanOptions,
+  checkpoints: Checkpoints,
+  batches: ListedBatches,
+  input: Input,
+): Promise<Outset["growth"]> {
+  await checkpoints.listEarlier();
+  if (checkpoints.earlier.length === 0) return undefined;
+  const notes: string[] = [];
+  const ranges = Array.from({ length: checkpoints.batches }, (_, index) => index)
+    .filter((index) => !batches.has(index)).map((index) => checkpoints.rowsOf(index));
+  const note = (message: string) => void notes.push(message);
+  const compared = await compareInputs(
+    { checkpoints, store, input, ranges, images, note, signal },
+  );
+  const { counts, from, rows } = compared;
+  notes.push(describeGrowth(counts));
+  return { counts, notes, takesOver: (row) => from[row] >= 0 && rows.unchanged(from[row]) };
 }
 
 async function countRetried(

@@ -32,7 +32,7 @@ import type { Plan } from "./plan_types.ts";
  */
 export async function planDataset(options: PlanOptions, outset: Outset): Promise<Plan> {
   const { settings, store, images, depth, onProgress, stop } = options;
-  const { input, keys, known, manifest, engine, batches, checkpoints, toDo, retried } = outset;
+  const { input, keys, known, manifest, engine, checkpoints, toDo, retried } = outset;
   const url = `${store.url}/${settings.inputKey}`;
   // A run that is continued was checked when it began.
   if (!known) await checkRows(telling(input, onProgress), url, images, stop);
@@ -87,7 +87,7 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
     engine: engine.name,
     model: manifest.model,
     exact: reading !== undefined,
-    rows: { total: input.rows, done: batches.rows, retried, to_do: toDo },
+    rows: { total: input.rows, done: input.rows - toDo, retried, to_do: toDo },
     images: {
       distinct: index.length,
       missing: like(LOOK.missing),
@@ -124,6 +124,7 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
       : null,
     job: { timeout_s: JOB_TIMEOUT_S, attempts: Math.max(1, Math.ceil(seconds / JOB_TIMEOUT_S)) },
     notes: [
+      ...outset.growth?.notes ?? [],
       ...await notesOf(options, keys, checkpoints, outset),
       ...noneThere(index, there.images + unknown.images, settings),
     ],
@@ -148,7 +149,7 @@ function telling(input: Input, onProgress: PlanOptions["onProgress"]): Input {
 
 /** The images of rows that are left, by hash. */
 async function indexImages(
-  { input, batches, checkpoints, toDo }: Outset,
+  { input, batches, checkpoints, toDo, growth }: Outset,
   onProgress: PlanOptions["onProgress"],
   stop: AbortSignal,
 ): Promise<{ index: ImageIndex; folders: readonly Folder[]; paths: () => AsyncIterable<string> }> {
@@ -158,7 +159,8 @@ async function indexImages(
     for await (const rows of input.scan()) {
       stop.throwIfAborted();
       for (const { index, image_path } of rows) {
-        if (!batches.has(Math.floor(index / size))) yield image_path;
+        if (batches.has(Math.floor(index / size)) || growth?.takesOver(index)) continue;
+        yield image_path;
       }
     }
   }

@@ -21,11 +21,11 @@ export interface Plan {
   /** Rows by what is left to do. */
   readonly rows: {
     readonly total: number;
-    /** In finished batches. */
+    /** In finished batches, or taken over from an earlier input. */
     readonly done: number;
     /** Failed ones of them that are made anew. */
     readonly retried: number;
-    /** In batches that are not finished. */
+    /** The others. */
     readonly to_do: number;
   };
   /** The images of `to_do`; rows by what becomes of them, as far as known. */

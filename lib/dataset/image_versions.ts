@@ -1,0 +1,145 @@
+/**
+ * @module dataset/image_versions: which versions of images lie in the store just now, by listing their
+ * folders: a request for a thousand images, where looking at each would take one for each. Images
+ * themselves are never read.
+ */
+
+import { StoreError } from "../base/errors.ts";
+import { forEachConcurrent } from "../base/for_each.ts";
+import type { Store } from "../store/store.ts";
+import { type ImageSource, locateImage, parseImagePath } from "./image_location.ts";
+
+/** Folders that are listed one by one; of more, the folders above them are. */
+const MAX_FOLDERS = 100;
+/** Objects that are listed at most: so many times as many as there are images, and some more. */
+const LISTED_PER_IMAGE = 4;
+const LISTED_BESIDES = 10_000;
+/** Listings at once. */
+const LISTINGS = 4;
+/** Images that are looked up at once, where listing them won't do. */
+const LOOKUPS = 32;
+
+/** Where images lie. */
+interface Folder {
+  /** Bucket; null for the run's own store. */
+  readonly bucket: string | null;
+  /** Empty, or ends with a slash. */
+  readonly prefix: string;
+}
+
+/** Collects the folders of images, few enough to be listed. */
+export class ImageFolders {
+  /** By bucket: prefixes, and how many of their levels are kept. */
+  readonly #buckets = new Map<string | null, { levels: number; readonly prefixes: Set<string> }>();
+  /** Images that were added. */
+  images = 0;
+
+  /** Adds the folder of an image. @param path Its `image_path`. */
+  add(path: string): void {
+    const location = parseImagePath(path);
+    if (!location) return;
+    this.images++;
+    const { bucket, key } = location;
+    let of = this.#buckets.get(bucket);
+    if (!of) this.#buckets.set(bucket, of = { levels: Infinity, prefixes: new Set() });
+    of.prefixes.add(cut(key.slice(0, key.lastIndexOf("/") + 1), of.levels));
+    while (of.prefixes.size > MAX_FOLDERS) {
+      const deepest = Math.max(...Array.from(of.prefixes, (prefix) => levelsOf(prefix)));
+      of.levels = deepest - 1;
+      const above = Array.from(of.prefixes, (prefix) => cut(prefix, of.levels));
+      of.prefixes.clear();
+      for (const prefix of above) of.prefixes.add(prefix);
+    }
+  }
+
+  /** The folders, and whether what lies in folders below one belongs to it. */
+  *[Symbol.iterator](): Generator<Folder & { readonly deep: boolean }> {
+    for (const [bucket, { levels, prefixes }] of this.#buckets) {
+      for (const prefix of prefixes) {
+        const deep = levelsOf(prefix) >= levels;
+        yield { bucket, prefix, deep };
+      }
+    }
+  }
+}
+
+/** The first folders of a prefix. */
+function cut(prefix: string, levels: number): string {
+  if (levelsOf(prefix) <= levels) return prefix;
+  return prefix.split("/").slice(0, levels).map((name) => `${name}/`).join("");
+}
+
+/** How many folders a prefix names. */
+function levelsOf(prefix: string): number {
+  return prefix.split("/").length - 1;
+}
+
+/** Told of each image that lies in the store: its `image_path`, length in bytes and version. */
+export type See = (path: string, size: number, etag: string) => void;
+
+/**
+ * Lists the images of the folders.
+ *
+ * @returns Why not all were listed, in words; `undefined` if all were.
+ * @throws {StoreError} if a store fails; that it refuses a listing is told
+ */
+export async function listImages(
+  folders: ImageFolders,
+  images: ImageSource,
+  see: See,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const most = LISTED_PER_IMAGE * folders.images + LISTED_BESIDES;
+  let listed = 0;
+  let problem: string | undefined;
+  await forEachConcurrent(folders, LISTINGS, async ({ bucket, prefix, deep }) => {
+    const store = storeOf(bucket, images);
+    if (!store || listed > most) return;
+    const root = bucket === null ? "" : `s3://${bucket}/`;
+    try {
+      for await (const { key, size, etag } of store.list(prefix, { shallow: !deep, signal })) {
+        signal.throwIfAborted();
+        if (++listed > most) {
+          problem ??= `${store.url}/${prefix} holds far more objects than the data set has rows`;
+          break;
+        }
+        if (!key.endsWith("/")) see(root + key, size, etag);
+      }
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (error.kind === "not_found" || error.kind === "no_bucket") return;
+      if (error.kind === "unavailable" || error.kind === "credentials") throw error;
+      problem ??= error.message;
+    }
+  });
+  return problem;
+}
+
+/**
+ * Looks images up one by one.
+ *
+ * @param paths Their `image_path`s.
+ * @throws {StoreError} if a store fails; one that refuses an image is as if it were not there
+ */
+export async function lookUpImages(
+  paths: AsyncIterable<string>,
+  images: ImageSource,
+  see: See,
+  signal: AbortSignal,
+): Promise<void> {
+  await forEachConcurrent(paths, LOOKUPS, async (path) => {
+    signal.throwIfAborted();
+    const location = locateImage(path, images);
+    try {
+      const info = await location?.store.stat(location.key, { signal });
+      if (info) see(path, info.size, info.etag);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      if (error.kind === "unavailable" || error.kind === "credentials") throw error;
+    }
+  });
+}
+
+function storeOf(bucket: string | null, images: ImageSource): Store | undefined {
+  return bucket === null ? images.local : images.bucket?.(bucket);
+}

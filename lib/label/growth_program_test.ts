@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { BUCKET, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
+import { encodeInput, fakeImage, queryRows } from "../../dev/testing/fixtures.ts";
+import { runProgram, startProgram } from "../../dev/testing/program.ts";
+import type { InputRow } from "../dataset/row.ts";
+
+const INPUT = "data/processed/demo.parquet";
+/** Of a data set that is long for its tests, and quick to make: images repeat. */
+const LONG = { rows: 2_000, images: 25, batch: 200 };
+
+type Bench = Awaited<ReturnType<typeof openBench>>;
+
+/** Puts an image into its place, without a request. */
+async function put(bench: Bench, path: string, name: string): Promise<void> {
+  await bench.store.write(path.replace(`s3://${BUCKET}/`, ""), fakeImage(name));
+}
+
+async function replaceInput(bench: Bench, all: readonly InputRow[]): Promise<void> {
+  const numbered = all.map((row, index) => ({ ...row, index }));
+  await bench.store.write(INPUT, await encodeInput(numbered));
+}
+
+Deno.test("a growth takes requests by the hundred rows, reads no old image and no old answer", async () => {
+  const all = rows(LONG.rows + 20);
+  await using bench = await openBench(all.slice(0, 1));
+  const grow = async (from: number, to: number) => {
+    const objects = bench.s3.objects.get(BUCKET)!;
+    for (let n = from; n < to; n++) {
+      const name = n < LONG.rows ? `image ${n % LONG.images}` : `new ${n}`;
+      const path = `images/${n}.png`;
+      const same = n < LONG.rows && objects.get(`images/${n - LONG.images}.png`);
+      if (same) objects.set(path, same);
+      else await put(bench, path, name);
+    }
+    await replaceInput(bench, all.slice(0, to));
+    if (from > 0) {
+      const planned = await runProgram(["plan", "--dataset-name", "demo", "--json"], bench);
+      const { rows, pages, notes } = JSON.parse(planned.stdout);
+      assert.deepEqual([rows.done, rows.to_do, pages.at_most], [from, to - from, to - from]);
+      assert.match(notes[0], /^the input has changed: 2,000 of 2,020 rows are taken over/);
+      const writes = ({ method }: { method: string }) => method !== "GET" && method !== "HEAD";
+      assert.deepEqual(bench.s3.requests.slice(-10).filter(writes), []);
+    }
+    bench.s3.requests.length = 0;
+    // The later option counts.
+    return await bench.run(["--batch-size", `${LONG.batch}`, "--rate", "1000"]);
+  };
+  const first = await grow(0, LONG.rows);
+  assert.equal(first.code, 0, first.stderr);
+  assert.equal(bench.api.billedPages, LONG.images);
+  const grown = await grow(LONG.rows, LONG.rows + 20);
+  assert.equal(grown.code, 0, grown.stderr);
+  assert.equal(bench.api.billedPages, LONG.images + 20);
+  const made = bench.s3.requests.map(({ method, key, query }) => `${method} ${key}${query}`);
+  const of = (pattern: RegExp) => made.filter((request) => pattern.test(request)).length;
+  assert.equal(of(/^GET images\/\d/), 20, "old images were read");
+  assert.equal(of(/^HEAD images\//), 0);
+  assert.equal(of(/prefix=images%2F/), Math.ceil((LONG.rows + 20) / 1_000), "pages of a listing");
+  assert.equal(of(/^(GET|HEAD) responses\//), 20, "old answers were read");
+  // Old batches: footer, rows, removal. New ones: written, looked at, joined.
+  const batches = LONG.rows / LONG.batch;
+  assert.ok(of(/batch_/) <= 6 * (batches + 1), made.filter((each) => /batch_/.test(each)).join());
+  assert.ok(made.length - of(/responses|images/) <= 6 * (batches + 1) + 30, made.join("\n"));
+  assert.equal((await bench.run(["verify", "--batch-size", "200"])).code, 0);
+});
+
+Deno.test("a growth that is killed as it begins, removes or marks goes on, and pays for nothing again", async () => {
+  const moments = [
+    /^PUT checkpoints\/demo\/manifest\.json/,
+    /^DELETE checkpoints\/demo\/batch_000001/,
+    /^PUT checkpoints\/demo\/result\.json/,
+  ];
+  const all = rows(10);
+  await using bench = await openBench(all.slice(0, 8));
+  for (const { image_path } of all.slice(8)) await put(bench, image_path, image_path);
+  assert.equal((await bench.run()).code, 0);
+  const objects = bench.s3.objects.get(BUCKET)!;
+  const before = new Map(objects);
+  const grown = [...all.slice(1, 4), ...all.slice(8), ...all.slice(4, 8)];
+  for (const moment of moments) {
+    objects.clear();
+    for (const [key, object] of before) objects.set(key, object);
+    await replaceInput(bench, grown);
+    const paid = bench.api.billedPages;
+    const program = startProgram(
+      ["--dataset-name", "demo", "--lease-seconds", "2", "--concurrency", "1"],
+      { env: bench.env },
+    );
+    let killed = false;
+    bench.s3.fault = ({ method, key }) => {
+      if (!killed && moment.test(`${method} ${key}`)) {
+        killed = true;
+        program.kill("SIGKILL");
+      }
+      return killed ? "reset" : undefined;
+    };
+    const { code } = await program.ended;
+    bench.s3.fault = undefined;
+    assert.equal(code, 137, `it was not killed at ${moment}`);
+    const healed = await bench.run();
+    assert.equal(healed.code, 0, `${moment}: ${healed.stderr}`);
+    assert.equal(bench.api.billedPages, paid + 2, String(moment));
+    const { bytes } = await bench.store.read(OUTPUT);
+    const output = await queryRows(bytes, "SELECT id FROM parquet_file");
+    assert.deepEqual(output.map(({ id }) => id), grown.map(({ id }) => id));
+    const verified = await bench.run(["verify"]);
+    assert.equal(verified.code, 0, `${moment}: ${verified.stdout}`);
+    const left = [...objects.keys()].filter((key) => /batch_\d/.test(key));
+    assert.ok(left.every((key) => key.startsWith("checkpoints/demo/gen2/")), left.join());
+    // Each moment finds the answers of the new rows unpaid.
+    for (const key of [...objects.keys()]) if (!before.has(key)) objects.delete(key);
+  }
+});
+
+Deno.test("images whose folder can't be listed are looked up one by one, and not read", async () => {
+  const all = rows(9);
+  await using bench = await openBench(all);
+  await put(bench, all[8].image_path, "new");
+  await replaceInput(bench, all.slice(0, 8));
+  assert.equal((await bench.run()).code, 0);
+  await replaceInput(bench, all);
+  await put(bench, all[3].image_path, "changed");
+  bench.s3.requests.length = 0;
+  bench.s3.fault = ({ method, key, query }) =>
+    method === "GET" && key === "" && query.get("prefix") === "images/"
+      ? { status: 403, code: "AccessDenied" }
+      : undefined;
+  const grown = await bench.run();
+  assert.equal(grown.code, 0, grown.stderr);
+  assert.equal(bench.api.billedPages, 10);
+  assert.match(grown.stderr, /looked up one by one, as they can't be compared by a listing: /);
+  assert.match(grown.stderr, /: 7 of 9 rows are taken over, 1 is new, 1 has an image that/);
+  const times = (of: string) =>
+    bench.s3.requests.filter(({ method, key }) => method === of && /^images\/./.test(key)).length;
+  assert.deepEqual([times("HEAD"), times("GET")], [8, 2]);
+});

@@ -1,0 +1,170 @@
+/**
+ * @module state/changed_input: what becomes of the rows of an input that has changed, by what earlier
+ * ones have left in checkpoints and by a listing of the images. Only reads.
+ */
+
+import { RunError } from "../base/errors.ts";
+import type { ImageSource } from "../dataset/image_location.ts";
+import { ImageFolders, listImages, lookUpImages } from "../dataset/image_versions.ts";
+import type { Input } from "../dataset/input.ts";
+import type { Store } from "../store/store.ts";
+import type { Checkpoints } from "./checkpoints.ts";
+import { EarlierRows } from "./earlier_rows.ts";
+
+/** What becomes of the rows of the input. */
+export interface GrowthCounts {
+  /** Rows to make. */
+  rows: number;
+  /** Of these, with an unchanged image: taken over. */
+  unchanged: number;
+  /** With an image that is another one, or gone. */
+  changed: number;
+  /** Made by a version that kept nothing of the image. */
+  unmarked: number;
+  /** That failed before. */
+  failed: number;
+  /** Of no earlier input. */
+  added: number;
+  /** Rows of earlier inputs that are no more. */
+  removed: number;
+}
+
+/** What {@linkcode compareInputs} works with. */
+export interface CompareOptions {
+  /** They know the batches of earlier generations. */
+  readonly checkpoints: Checkpoints;
+  /** Where the batches lie. */
+  readonly store: Store;
+  /** The input as it is now. */
+  readonly input: Input;
+  /** Rows to make: `[start, end)`, sorted, without overlap. */
+  readonly ranges: readonly (readonly [start: number, end: number])[];
+  /** Where images may lie. */
+  readonly images: ImageSource;
+  /** Told what people should know. */
+  readonly note: (message: string) => void;
+  /** Aborted by what ends the run. */
+  readonly signal: AbortSignal;
+}
+
+/** What becomes of the rows. */
+export interface Compared {
+  /** How many they are of each kind. */
+  readonly counts: Readonly<GrowthCounts>;
+  /** The rows there were. */
+  readonly rows: EarlierRows;
+  /** By row of the input: its position in `rows`, -1 for none that matters. */
+  readonly from: Int32Array;
+  /** By position in `rows`: 1 where a row of the input is the same. */
+  readonly wanted: Uint8Array;
+}
+
+/**
+ * Finds out which rows there were, and whose images are unchanged.
+ *
+ * @throws {RunError} `conflict` if none of the rows is in the input any more
+ * @throws {StoreError} if a store fails
+ */
+export async function compareInputs(options: CompareOptions): Promise<Compared> {
+  const { checkpoints, store, input, ranges, images, note, signal } = options;
+  const rows = await EarlierRows.read(store, checkpoints.earlier, checkpoints.manifest);
+  if (rows.unusable > 0) {
+    note(
+      `${rows.unusable} checkpoints of the earlier input can't be used; their rows are made ` +
+        "again from stored answers",
+    );
+  }
+  const from = new Int32Array(input.rows).fill(-1);
+  const wanted = new Uint8Array(rows.positions);
+  const counts: GrowthCounts = {
+    ...{ rows: 0, unchanged: 0, changed: 0, unmarked: 0, failed: 0, added: 0, removed: 0 },
+  };
+  const folders = new ImageFolders();
+  for await (const { index, id, image_path } of rowsIn(input, ranges, signal)) {
+    counts.rows++;
+    const at = rows.find(id, image_path);
+    if (at < 0) {
+      counts.added++;
+      continue;
+    }
+    wanted[at] = 1;
+    if (rows.failed(at)) counts.failed++;
+    else from[index] = at;
+    if (rows.comparable(at)) folders.add(image_path);
+    else if (!rows.failed(at)) counts.unmarked++;
+  }
+  if (counts.rows === input.rows) {
+    counts.removed = rows.count - wanted.reduce((sum, is) => sum + is, 0);
+    const before = checkpoints.manifest.inputs?.at(-1)?.rows ?? 0;
+    const allKnown = before > 0 && rows.count >= before; // else more rows may be shared
+    if (allKnown && counts.added === counts.rows) throw anotherDataset(options);
+  }
+  const see = (path: string, size: number, etag: string) => rows.see(path, size, etag);
+  const problem = await listImages(folders, images, see, signal);
+  if (problem !== undefined) {
+    note(`images are looked up one by one, as they can't be compared by a listing: ${problem}`);
+    const paths = async function* () {
+      for await (const { index, image_path } of rowsIn(input, ranges, signal)) {
+        const at = from[index];
+        if (at >= 0 && rows.comparable(at) && !rows.unchanged(at)) yield image_path;
+      }
+    };
+    await lookUpImages(paths(), images, see, signal);
+  }
+  for (const at of from) {
+    if (at < 0 || !rows.comparable(at)) continue;
+    if (rows.unchanged(at)) counts.unchanged++;
+    else counts.changed++;
+  }
+  return { counts, rows, from, wanted };
+}
+
+/** One line on what becomes of the rows. */
+export function describeGrowth(counts: GrowthCounts): string {
+  const { rows, unchanged, changed, unmarked, failed, added, removed } = counts;
+  const figure = (n: number) => n.toLocaleString("en-US");
+  const are = (n: number, one: string, many: string) =>
+    n === 0 ? [] : [`${figure(n)} ${n === 1 ? one : many}`];
+  const parts = [
+    `${figure(unchanged)} of ${figure(rows)} rows are taken over`,
+    ...are(added, "is new", "are new"),
+    ...are(
+      changed,
+      "has an image that changed or is gone",
+      "have images that changed or are gone",
+    ),
+    ...are(unmarked, "is of a version that kept no mark", "are of a version that kept no marks"),
+    ...are(failed, "had failed", "had failed"),
+    ...are(removed, "was removed", "were removed"),
+  ];
+  return `the input has changed: ${parts.join(", ")}`;
+}
+
+/** A mistaken input must not be paid for. */
+function anotherDataset(
+  { checkpoints: { manifest: { dataset, input } } }: CompareOptions,
+): RunError {
+  return new RunError(
+    "conflict",
+    `${input.url} shares no row (id and image_path) with the input that data set '${dataset}' had ` +
+      "before, so it seems to be another one.\nPut the earlier input back, give this one a " +
+      "--dataset-name of its own, or start over with --fresh (paid answers are reused)",
+  );
+}
+
+/** The identities of the rows of `ranges`. */
+async function* rowsIn(
+  input: Input,
+  ranges: CompareOptions["ranges"],
+  signal: AbortSignal,
+): AsyncGenerator<{ index: number; id: string; image_path: string }> {
+  let range = 0;
+  for await (const rows of input.scan()) {
+    signal.throwIfAborted();
+    for (const row of rows) {
+      while (range < ranges.length && row.index >= ranges[range][1]) range++;
+      if (range === ranges.length) return;
+      if (row.index >= ranges[range][0]) yield row;
+    }
+  }
+}
