@@ -6,6 +6,7 @@ const ROOMS = [
   "cli",
   "label",
   "view",
+  "evaluate",
   "state",
   "pace",
   "engine",
@@ -17,7 +18,12 @@ const ROOMS = [
   "base",
 ];
 /** Rooms that do not know each other although they stand side by side. */
-const STRANGERS: readonly (readonly [string, string])[] = [["label", "view"], ["pace", "engine"]];
+const STRANGERS: readonly (readonly [string, string])[] = [
+  ["label", "view"],
+  ["label", "evaluate"],
+  ["view", "evaluate"],
+  ["pace", "engine"],
+];
 /** What `main.ts` may use. */
 const FOR_MAIN = ["commands", "cli", "base"];
 /** The rooms of `dev/`, in the same way; those in one place do not know each other. */

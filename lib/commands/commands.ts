@@ -17,6 +17,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   list: () => import("./list.ts"),
   report: () => import("./report.ts"),
   gallery: () => import("./gallery.ts"),
+  evaluate: () => import("./evaluate.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";

@@ -78,9 +78,34 @@ export function reportKey(dataset: string, name: string): string {
   return `reports/${dataset}/${name}`;
 }
 
+/** Key of what a truth says of the labels. */
+export function evaluationKey(dataset: string): string {
+  return reportKey(dataset, "evaluation.json");
+}
+
+/** Key of which labels are good enough, for `export --filter`. */
+export function filterKey(dataset: string): string {
+  return reportKey(dataset, "filter.json");
+}
+
+/** Key of how two data sets' labels differ. @param other Name of the other one. */
+export function comparisonKey(dataset: string, other: string): string {
+  return reportKey(dataset, `compare_${other}.json`);
+}
+
 /** Key of what reviewers have marked in a data set. */
 export function reviewsKey(dataset: string): string {
   return `reviews/${dataset}/marks.json`;
+}
+
+/** Below it lie the pages of a data set that somebody has checked. */
+export function checkedPrefix(dataset: string): string {
+  return `reviews/${dataset}/pages/`;
+}
+
+/** Key of a checked page. @param idHash SHA-256 of the row's id, lower-case hex. */
+export function checkedKey(dataset: string, idHash: string): string {
+  return `${checkedPrefix(dataset)}${idHash}.json`;
 }
 
 /** Below these lie what was paid for and what was learnt, of all data sets together. */

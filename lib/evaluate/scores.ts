@@ -1,0 +1,131 @@
+/**
+ * @module evaluate/scores: sums over judged pages, and the figures that come of them. What nothing was
+ * counted for is null, never 0 or 1.
+ */
+
+import type { Scores, TextScores } from "../state/documents.ts";
+import type { JudgedPage, JudgedTruth } from "./judge.ts";
+import { lengthOf } from "./text.ts";
+
+/** Sums over pages. */
+export class ScoreSum {
+  #pages = 0;
+  #detections = 0;
+  #spuriousLength = 0;
+  #spurious = 0;
+  readonly #texts = new TextSum();
+
+  /** Takes a page into account. */
+  add(page: JudgedPage): void {
+    this.#pages++;
+    this.#detections += page.detections;
+    this.#spurious += page.spurious.length;
+    for (const { text } of page.spurious) this.#spuriousLength += lengthOf(text);
+    for (const truth of page.truths) this.#texts.add(truth);
+  }
+
+  /** The figures. */
+  get scores(): Scores {
+    const sum = this.#texts;
+    const [precision, recall] = [ratio(sum.found, this.#detections), ratio(sum.found, sum.truths)];
+    const [right, read] = [ratio(sum.equal, this.#detections), ratio(sum.equal, sum.truths)];
+    const all = sum.readable > 0;
+    return {
+      pages: this.#pages,
+      detection: {
+        truths: sum.truths,
+        detections: this.#detections,
+        matched: sum.found,
+        ...{ precision, recall, hmean: hmean(precision, recall) },
+      },
+      end_to_end: {
+        matched: sum.equal,
+        precision: all ? right : null,
+        recall: all ? read : null,
+        hmean: all ? hmean(right, read) : null,
+        one_minus_ned: all ? ratio(sum.likeness, sum.readable + this.#spurious) : null,
+        cer: ratio(sum.distance + sum.missedLength + this.#spuriousLength, sum.length),
+      },
+      recognition: recognition(sum),
+    };
+  }
+}
+
+/** Sums over boxes of the truth, whatever else was detected. */
+export class TextSum {
+  truths = 0;
+  found = 0;
+  equal = 0;
+  /** Truths whose text is known, and those of them that were found. */
+  readable = 0;
+  pairs = 0;
+  likeness = 0;
+  distance = 0;
+  /** Code points of all known texts, of those found, and of those missed. */
+  length = 0;
+  foundLength = 0;
+  missedLength = 0;
+
+  /** Takes a box into account. */
+  add({ text, length, found }: JudgedTruth): void {
+    this.truths++;
+    if (found) this.found++;
+    if (text === null) return;
+    this.readable++;
+    this.length += length;
+    if (!found) {
+      this.missedLength += length;
+      return;
+    }
+    this.pairs++;
+    this.foundLength += length;
+    this.distance += found.distance;
+    this.likeness += found.likeness;
+    if (found.equal) this.equal++;
+  }
+
+  /** The figures. */
+  get scores(): TextScores {
+    return {
+      truths: this.truths,
+      recall: ratio(this.found, this.truths),
+      end_to_end_recall: this.readable > 0 ? ratio(this.equal, this.truths) : null,
+      recognition: recognition(this),
+    };
+  }
+}
+
+function recognition(sum: TextSum): Scores["recognition"] {
+  return {
+    pairs: sum.pairs,
+    equal: sum.equal,
+    accuracy: ratio(sum.equal, sum.pairs),
+    one_minus_ned: ratio(sum.likeness, sum.pairs),
+    cer: ratio(sum.distance, sum.foundLength),
+  };
+}
+
+function ratio(part: number, all: number): number | null {
+  return all > 0 ? part / all : null;
+}
+
+/** Harmonic mean. */
+function hmean(one: number | null, other: number | null): number | null {
+  if (one === null || other === null) return null;
+  return one + other > 0 ? 2 * one * other / (one + other) : 0;
+}
+
+/** Heights of text that are told apart, pixels. */
+const HEIGHTS = [0, 8, 12, 16, 24, 32, 48, 96, Infinity];
+
+/** The range of heights that one lies in, as it is named in figures: `16-24`, `96+`. */
+export function heightRange(height: number): string {
+  const next = Math.max(1, HEIGHTS.findIndex((edge) => height < edge));
+  const [from, to] = [HEIGHTS[next - 1], HEIGHTS[next]];
+  return to === Infinity || next < 1 ? `${from}+` : `${from}-${to}`;
+}
+
+/** Names of ranges as {@linkcode heightRange} gives them, in order. */
+export const HEIGHT_RANGES: readonly string[] = HEIGHTS.slice(0, -1).map((from, i) =>
+  HEIGHTS[i + 1] === Infinity ? `${from}+` : `${from}-${HEIGHTS[i + 1]}`
+);
