@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   report: () => import("./report.ts"),
   gallery: () => import("./gallery.ts"),
   evaluate: () => import("./evaluate.ts"),
+  compare: () => import("./compare.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";

@@ -3,30 +3,24 @@
  * up. What it asks of labels and truth are two small interfaces, so it needs no store.
  */
 
-import { RunError } from "../base/errors.ts";
-import { quoted } from "../base/text.ts";
 import type { EvaluationDocument, ThresholdFound } from "../state/documents.ts";
-import { type Granularity, type JudgedPage, judgePage } from "./judge.ts";
-import { boxesOf, commonPages, type LabelSource, type Repairs } from "./pages.ts";
+import { type JudgedPage, judgePage } from "./judge.ts";
+import { commonPages, type LabelSource, type Repairs } from "./pages.ts";
 import { type Pairing, pairPages } from "./pair_pages.ts";
 import { reliability } from "./reliability.ts";
+import { nothingInCommon, type RuleWishes, settleRules } from "./rules.ts";
 import { HEIGHT_RANGES, heightRange, ScoreSum, TextSum } from "./scores.ts";
-import { type CaseRule, scriptOf } from "./text.ts";
+import { scriptOf } from "./text.ts";
 import { findThreshold } from "./threshold.ts";
 import type { Truth } from "./truth.ts";
 import { WordSample } from "./word_sample.ts";
 import { WorstPages } from "./worst_pages.ts";
 
 /** What {@linkcode evaluateLabels} works with. */
-export interface EvaluateOptions {
+export interface EvaluateOptions extends RuleWishes {
   readonly labels: LabelSource;
   /** What they were made with, by name. */
   readonly engine: string;
-  readonly truth: Truth;
-  /** Undefined to find it out by the texts of the truth. */
-  readonly granularity: Granularity | undefined;
-  /** Likewise. */
-  readonly caseRule: CaseRule | undefined;
   /** A threshold is looked for if it is given; shares 0 to 1, exclusive. */
   readonly target?: { readonly error: number; readonly confidence: number };
   /** Its reason is thrown once it aborts. */
@@ -62,7 +56,7 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
   const { labels, truth, target, signal, onProgress } = options;
   const pairing = await pairPages(truth.names, labels.names());
   if (pairing.pairs.length === 0) throw nothingInCommon(pairing, truth);
-  const { granularity, caseRule } = await settle(options, pairing);
+  const { granularity, caseRule } = await settleRules(options, pairing.pairs);
   const repairs: Repairs = {
     truth: { hulled: 0, dropped: 0 },
     labels: { hulled: 0, dropped: 0 },
@@ -105,49 +99,9 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
   };
 }
 
-/** What a truth can tell of both, unless the user has said it: by the texts of its first pages. */
-async function settle(
-  { truth, granularity, caseRule }: EvaluateOptions,
-  { pairs }: Pairing,
-): Promise<{ readonly granularity: Granularity; readonly caseRule: CaseRule }> {
-  if (granularity && caseRule) return { granularity, caseRule };
-  let [texts, withBlanks, upper, lower] = [0, 0, 0, 0];
-  for (const [, at] of pairs.slice(0, SAMPLE_PAGES)) {
-    for (const { text, ignore } of boxesOf(await truth.page(at), granularity ?? "word")) {
-      if (text === null || ignore) continue;
-      texts++;
-      if (/\S\s+\S/u.test(text)) withBlanks++;
-      upper += text.match(/\p{Lu}/gu)?.length ?? 0;
-      lower += text.match(/\p{Ll}/gu)?.length ?? 0;
-    }
-  }
-  return {
-    granularity: granularity ?? (withBlanks > texts * SEGMENT_SHARE ? "segment" : "word"),
-    // A truth without lower-case letters was written down without regard to case.
-    caseRule: caseRule ??
-      (truth.format === "sroie" || upper >= 20 && lower === 0 ? "ignore" : "exact"),
-  };
-}
-const SAMPLE_PAGES = 100;
-/** Where more boxes hold blanks, they hold pieces of text rather than words. */
-const SEGMENT_SHARE = 0.1;
-
 function lookFor(sample: WordSample, error: number, confidence: number): ThresholdFound {
   const found = findThreshold(sample, error, 1 - confidence);
   return { target_error: error, confidence, ...found };
-}
-
-function nothingInCommon({ truthOnly, labelsOnly, ambiguous }: Pairing, truth: Truth): RunError {
-  const some = (names: readonly string[]) =>
-    names.slice(0, 2).map((name) => quoted(name, 80)).join(", ") || "nothing";
-  const why = ambiguous.count > 0
-    ? `${ambiguous.count} could be several, such as ${some(ambiguous.examples)}`
-    : `it has ${some(truthOnly.examples)}, the labels have ${some(labelsOnly.examples)}`;
-  return new RunError(
-    "input",
-    `${truth.url}: no page of this truth is one of the labels, by picture names without extension: ` +
-      why,
-  );
 }
 
 /** Everything that is added up. */

@@ -39,19 +39,25 @@ export interface SkippedPage {
 /** Pictures whose shapes differ by more are not the same one, or one of them is turned. */
 const SAME_SHAPE = 0.02;
 
-/** Walks through pairs of pages. @param pairs Rows growing, each with a position in the truth. */
+/**
+ * Walks through pairs of pages.
+ *
+ * @param pairs Rows growing, each with a position in the truth.
+ * @param which Whether a page that failed counts as one without words. @default "failed not"
+ */
 export async function* commonPages(
   labels: LabelSource,
   truth: Truth,
   pairs: readonly (readonly [row: number, truth: number])[],
   granularity: Granularity,
   repairs: Repairs,
+  which: "failed not" | "failed too" = "failed not",
 ): AsyncGenerator<CommonPage | SkippedPage> {
   let next = 0;
   for await (const row of labels.rows(rangesOf(pairs.map(([row]) => row)))) {
     while (next < pairs.length && pairs[next][0] < row.index) next++;
     if (pairs[next]?.[0] !== row.index) continue;
-    if (row.status === "failed") {
+    if (row.status === "failed" && which === "failed not") {
       yield { row, skipped: "failed" };
       continue;
     }

@@ -24,6 +24,20 @@ export class ScoreSum {
     for (const truth of page.truths) this.#texts.add(truth);
   }
 
+  /** Takes the pages of another sum into account. */
+  merge(other: ScoreSum): void {
+    this.#pages += other.#pages;
+    this.#detections += other.#detections;
+    this.#spuriousLength += other.#spuriousLength;
+    this.#spurious += other.#spurious;
+    this.#texts.merge(other.#texts);
+  }
+
+  /** What the end-to-end hmean is made of: 2 × `equal` / `all`. */
+  get endToEnd(): { readonly equal: number; readonly all: number } {
+    return { equal: this.#texts.equal, all: this.#detections + this.#texts.truths };
+  }
+
   /** The figures. */
   get scores(): Scores {
     const sum = this.#texts;
@@ -82,6 +96,20 @@ export class TextSum {
     this.distance += found.distance;
     this.likeness += found.likeness;
     if (found.equal) this.equal++;
+  }
+
+  /** Takes the boxes of another sum into account. */
+  merge(other: TextSum): void {
+    this.truths += other.truths;
+    this.found += other.found;
+    this.equal += other.equal;
+    this.readable += other.readable;
+    this.pairs += other.pairs;
+    this.likeness += other.likeness;
+    this.distance += other.distance;
+    this.length += other.length;
+    this.foundLength += other.foundLength;
+    this.missedLength += other.missedLength;
   }
 
   /** The figures. */

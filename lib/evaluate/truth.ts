@@ -12,6 +12,7 @@ export const TRUTH_FORMATS = [
   "sroie",
   "funsd",
   "coco-text",
+  "words",
   "parquet",
   "reviews",
 ] as const;

@@ -1,6 +1,6 @@
 /**
- * @module evaluate/truth_json: truths that are JSON: a file of FUNSD for each page, or one of COCO-Text
- * for all. Pure.
+ * @module evaluate/truth_json: truths that are JSON: a file of FUNSD for each page, or one for all
+ * pages, of COCO-Text or of words by the names of pictures. Pure.
  */
 
 import { parseJsonAs, z } from "../base/json.ts";
@@ -115,4 +115,41 @@ function pointsOf({ mask, segmentation, bbox }: z.infer<typeof annotation>): Poi
   if (!bbox) return undefined;
   const [x, y, width, height] = bbox;
   return boxPoints([x, y, x + width, y + height]);
+}
+
+const words = z.record(
+  z.string(),
+  z.object({
+    width: number.positive().optional(),
+    height: number.positive().optional(),
+    words: z.array(z.object({ text, polygon: z.array(z.array(number)) })),
+  }),
+);
+
+/**
+ * Reads all pages of the plainest form, `{"picture": {"width", "height", "words": [{"text",
+ * "polygon"}]}}`.
+ *
+ * @param name Of the file, for messages.
+ * @throws {RunError} `input` if it is none
+ */
+export function parseWords(bytes: Uint8Array, name: string): NamedPage[] {
+  const { value, problem } = parseJsonAs(words, bytes);
+  if (problem !== undefined) {
+    throw badTruth(`${name} is no {"picture": {"words": [{"text", "polygon"}]}}: ${problem}`);
+  }
+  return Object.entries(value).map(([file, { width, height, words }]) => ({
+    file,
+    boxes: words.map(({ text, polygon }) => ({
+      ...{ points: polygon, text, ignore: isDontCare(text) },
+    })),
+    ...width !== undefined && height !== undefined && { size: { width, height } },
+  }));
+}
+
+/** What a file of JSON is, by the names at its top. */
+export function jsonFormat(bytes: Uint8Array): "coco-text" | "funsd" | "words" {
+  const top = parseJsonAs(z.record(z.string(), z.unknown()), bytes).value ?? {};
+  if ("imgs" in top || "images" in top) return "coco-text";
+  return Array.isArray(top.form) ? "funsd" : "words";
 }

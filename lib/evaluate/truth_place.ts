@@ -17,7 +17,7 @@ import {
   type TruthPage,
   withoutExtension,
 } from "./truth.ts";
-import { parseCocoText, parseFunsd } from "./truth_json.ts";
+import { jsonFormat, parseCocoText, parseFunsd, parseWords } from "./truth_json.ts";
 import { openParquetTruth } from "./truth_parquet.ts";
 import { parseQuads } from "./truth_quads.ts";
 
@@ -63,7 +63,7 @@ export async function openTruth(
   }
   found.sort((a, b) => a.key < b.key ? -1 : 1);
   if (found.length === 0) {
-    throw badTruth(`${url} holds no truth: no file that could be one${advice}`);
+    throw badTruth(`${url} holds no truth: there is no file that could be one${advice}`);
   }
   for (const [extension, candidate] of BY_EXTENSION) {
     if (format !== undefined && format !== candidate) continue;
@@ -103,28 +103,29 @@ async function openFile(
 ): Promise<Truth> {
   const url = `${store.url}/${info.key}`;
   const extension = /\.([^./]*)$/.exec(info.key)?.[1].toLowerCase();
-  const kind = format ??
-    (extension === "parquet"
-      ? "parquet"
-      : extension === "json"
-      ? "coco-text"
-      : BY_EXTENSION.find(([each]) => each === extension)?.[1]);
-  if (kind === "parquet") {
+  const byName = extension === "parquet"
+    ? "parquet"
+    : BY_EXTENSION.find(([each]) => each === extension)?.[1];
+  if ((format ?? byName) === "parquet") {
     return await openParquetTruth(openSource(store, info, { signal }), signal);
   }
-  if (kind === "coco-text") {
+  let kind = format ?? byName;
+  if (format === undefined && extension === "json" || kind === "coco-text" || kind === "words") {
     const { bytes } = await store.read(info.key, { signal, maxBytes: MAX_FILE_BYTES });
-    const pages = parseCocoText(bytes, url);
-    return {
-      ...{ url, format: kind },
-      names: pages.map(({ file }) => ({ path: withoutExtension(file) })),
-      page: (at) => Promise.resolve(pages[at]),
-    };
+    kind = format ?? jsonFormat(bytes);
+    if (kind !== "funsd") {
+      const pages = kind === "coco-text" ? parseCocoText(bytes, url) : parseWords(bytes, url);
+      return {
+        ...{ url, format: kind },
+        names: pages.map(({ file }) => ({ path: withoutExtension(file) })),
+        page: (at) => Promise.resolve(pages[at]),
+      };
+    }
   }
-  if (kind === undefined || kind === "reviews") {
+  if (kind !== "icdar" && kind !== "sroie" && kind !== "funsd") {
     throw badTruth(
-      `${url} is of no known format: it must be a .parquet, a .json of COCO-Text, or a .csv, .txt ` +
-        "or .json for one page",
+      `${url} is of no known format: it must be .parquet, .json, .csv or .txt, or of the format ` +
+        "that --truth-format names",
     );
   }
   const folder = info.key.slice(0, info.key.lastIndexOf("/") + 1);

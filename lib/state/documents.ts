@@ -708,3 +708,77 @@ export const filterDocument = z.object({
 });
 /** Which labels are good enough. */
 export type FilterDocument = z.infer<typeof filterDocument>;
+
+const side = z.object({
+  dataset: z.string(),
+  engine: z.string(),
+  model: z.string(),
+  rows: count,
+  /** Pages in both, by how they ended on this side. */
+  ok: count,
+  empty: count,
+  failed: count,
+  /** Words on these pages, and the mean of their confidences. */
+  words: count,
+  confidence: share,
+});
+
+/** How the labels of two data sets differ on the pages that both have. */
+export const comparisonDocument = z.object({
+  format: z.literal("pseudolabel-comparison/1"),
+  made_at: timestamp,
+  made_by: z.string(),
+  a: side,
+  b: side,
+  pages: z.object({
+    both: count,
+    a_only: unpaired,
+    b_only: unpaired,
+    /** Read on both sides: what follows is of these. */
+    compared: count,
+    /** Their pictures have other shapes, so that boxes can't be compared. */
+    other_shape: count,
+    /** All words in the same places with the same texts. */
+    identical: count,
+  }),
+  /** Words of compared pages. */
+  words: z.object({
+    a: count,
+    b: count,
+    /** In the same place: IoU above 0.5, one to one. */
+    matched: count,
+    /** And with the same text. */
+    equal: count,
+    /** 2 × equal / (a + b). */
+    agreement: share,
+    /** Mean likeness of matched words. */
+    one_minus_ned: share,
+  }),
+  /** Where they differ most. */
+  different: z.array(z.object({
+    id: z.string(),
+    a_row: count,
+    b_row: count,
+    a_words: count,
+    b_words: count,
+    equal: count,
+    /** Words of the same place that were read differently, the first of them. */
+    readings: z.array(z.object({ a: z.string(), b: z.string() })),
+  })),
+  /** Where a truth was given: both on the pages that all three have. */
+  truth: z.object({
+    url: z.string(),
+    format: z.string(),
+    granularity: z.enum(["word", "segment"]),
+    case: z.enum(["exact", "ignore"]),
+    /** Pages that all three have; one that failed counts as one without words. */
+    pages: count,
+    a: scores,
+    b: scores,
+    /** B's end-to-end hmean minus A's with its 95 % interval, by pages; null for fewer than ten. */
+    difference: z.object({ hmean: finite, low: finite, high: finite }).nullable(),
+    better: z.enum(["a", "b", "undecided"]),
+  }).nullable(),
+});
+/** How the labels of two data sets differ. */
+export type ComparisonDocument = z.infer<typeof comparisonDocument>;
