@@ -7,6 +7,7 @@ const ROOMS = [
   "label",
   "view",
   "evaluate",
+  "prepare",
   "state",
   "pace",
   "engine",
@@ -22,6 +23,9 @@ const STRANGERS: readonly (readonly [string, string])[] = [
   ["label", "view"],
   ["label", "evaluate"],
   ["view", "evaluate"],
+  ["label", "prepare"],
+  ["view", "prepare"],
+  ["evaluate", "prepare"],
   ["pace", "engine"],
 ];
 /** What `main.ts` may use. */
@@ -54,10 +58,10 @@ interface SourceFile {
   readonly packages: string[];
 }
 
-async function* files(folder: string): AsyncGenerator<string> {
+async function* files(folder: string, tests = false): AsyncGenerator<string> {
   for await (const { name, isDirectory } of Deno.readDir(new URL(folder, ROOT))) {
-    if (isDirectory) yield* files(`${folder}${name}/`);
-    else if (name.endsWith(".ts") && !name.endsWith("_test.ts")) yield folder + name;
+    if (isDirectory) yield* files(`${folder}${name}/`, tests);
+    else if (name.endsWith(".ts") && (tests || !name.endsWith("_test.ts"))) yield folder + name;
   }
 }
 
@@ -163,6 +167,8 @@ Deno.test("each package is imported by one file, so that replacing it is a chang
     "@aws-sdk/client-s3",
     "@aws-sdk/client-secrets-manager",
     "@jsquash/jpeg",
+    "@jsquash/webp",
+    "csv-parse",
     "hyparquet",
     "hyparquet-compressors",
     "hyparquet-writer",
@@ -184,5 +190,16 @@ Deno.test("each file opens with its name and what it owns", async () => {
   for (const { path, text } of await sources("main.ts", "lib/", "dev/")) {
     const name = path.replace(/^(lib|dev)\/|\.ts$/g, "");
     assert.ok(text.startsWith(`/**\n * @module ${name}: `), `${path} does not say what it owns`);
+  }
+});
+
+Deno.test("no test changes the environment or folder of the process, which others run in beside it", async () => {
+  for (const folder of ["lib/", "dev/"]) {
+    for await (const path of files(folder, true)) {
+      // One has it to itself, the other does it in a process of its own.
+      if (/^dev\/testing\/(environment|program_test)\.ts$/.test(path)) continue;
+      const text = await Deno.readTextFile(new URL(path, ROOT));
+      assert.doesNotMatch(text, /\bDeno\.(env\.(set|delete)|chdir)\(/, path);
+    }
   }
 });

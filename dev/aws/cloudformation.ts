@@ -1,6 +1,6 @@
 /**
- * @module aws/cloudformation: reads a CloudFormation template and works out what it comes to for given
- * parameters, as far as `dev/aws/stack.yaml` uses the language, for tests.
+ * @module aws/cloudformation: reads a CloudFormation template and works out what it comes to for
+ * given parameters, as far as `dev/aws/stack.yaml` uses the language, for tests.
  */
 
 import { parse, type ScalarTag } from "yaml";

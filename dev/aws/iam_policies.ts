@@ -1,6 +1,6 @@
 /**
- * @module aws/iam_policies: what the roles of a worked-out template may do, for tests: allow statements
- * with actions and resources. The few conditions they have are left to the tests.
+ * @module aws/iam_policies: what the roles of a worked-out template may do, for tests: allow
+ * statements with actions and resources. The few conditions they have are left to the tests.
  */
 
 import type { Resource, Value } from "./cloudformation.ts";

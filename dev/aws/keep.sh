@@ -11,8 +11,8 @@ readonly TLS_SID=PseudolabelTlsOnly RULE_ID=pseudolabel-tidy
 readonly MADE_BY=setup-aws.sh
 
 # Looks the bucket up, so that nothing is made before it is known to be usable, and sets
-# $bucket_origin: new, marked (made here), bare (made here by a run that broke off right after, or as
-# good as that: nothing lies in it and nothing was set), or foreign.
+# $bucket_origin: new, marked (made here), bare (made here by a run that broke off right after, or
+# as good as that: nothing lies in it and nothing was set), or foreign.
 look_up_bucket() {
   # Names of buckets are not the account's own: somebody else may have taken this one.
   if lookup '\(404\)|\(403\)|\(301\)' "look up bucket $bucket" s3api head-bucket \
@@ -57,7 +57,8 @@ keep_bucket() {
   bucket_settings
 }
 
-# Whether the bucket was made by this script, for this name; $answer is empty if it has no tags at all.
+# Whether the bucket was made by this script, for this name; $answer is empty if it has no tags at
+# all.
 made_here() {
   lookup NoSuchTagSet "read the tags of bucket $1" s3api get-bucket-tagging --bucket "$1" --query \
     "[TagSet[?Key=='made-by'].Value | [0], TagSet[?Key=='project'].Value | [0]]" --output text &&

@@ -109,7 +109,8 @@ function keyNotes({ events }: Ended): unknown[] {
 
 Deno.test("a key that is rotated in the middle of a run is picked up, and every page is billed once", async () => {
   await using bench = await openBench((bench, index) => index === 4 && rotate(bench, 1));
-  // The limit is the data set: had a refused request kept its reservation, the run would stop at it.
+  // The limit is the data set: had a refused request kept its reservation, the run would stop at
+  // it.
   const ended = await bench.run("--max-pages", `${ROWS}`);
   assert.equal(ended.code, 0, ended.stderr);
   await assertWhole(bench);

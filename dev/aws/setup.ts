@@ -19,7 +19,10 @@ const FILES = [
   "dev/aws/teardown.sh",
 ];
 
-/** The script is killed after so long; it takes some twenty calls of about a second each. */
+/** Keeps a client that is a Python program loaded. */
+const WARM_CLIENT = `${ROOT}dev/aws/warm_client.py`;
+
+/** The script is killed after so long; it takes some twenty calls of up to a second each. */
 const MOST_MS = 180_000;
 
 /** How the script ended. */
@@ -73,12 +76,13 @@ export async function setupFolder(
   await Deno.mkdir(`${path}/dev/aws`, { recursive: true });
   await Deno.mkdir(`${path}/bin`);
   for (const file of FILES) await Deno.copyFile(ROOT + file, `${path}/${file}`);
+  const warm = await warmClient(client, path);
   // Older clients know no variable that names an endpoint, so a wrapper adds the option.
   await writeScript(
     `${path}/bin/aws`,
     `printf '%s ' "$@" >> '${path}/calls'; printf '\\n' >> '${path}/calls'\n` +
       `env >> '${path}/environments'\n` +
-      `exec '${client}' --endpoint-url '${endpoint.url}' "$@"\n`,
+      `exec ${warm?.command ?? `'${client}'`} --endpoint-url '${endpoint.url}' "$@"\n`,
   );
   // Nobody waits in a test: the double moves on with every look at it.
   await writeScript(`${path}/bin/sleep`, "exit 0\n");
@@ -121,8 +125,48 @@ export async function setupFolder(
         text.trimEnd().split("\n").map((line) => /^([^=]+)=(.*)$/.exec(line)!.slice(1)),
       );
     },
-    [Symbol.asyncDispose]: () => Deno.remove(path, { recursive: true }),
+    async [Symbol.asyncDispose]() {
+      await warm?.[Symbol.asyncDispose]();
+      await Deno.remove(path, { recursive: true });
+    },
   };
+}
+
+/**
+ * Loads the client once for all calls, where it is a Python program that can be loaded.
+ *
+ * @returns What calls it, for a shell; disposing it ends it.
+ */
+async function warmClient(
+  client: string,
+  folder: string,
+): Promise<AsyncDisposable & { readonly command: string } | undefined> {
+  using file = await Deno.open(client);
+  const begin = new Uint8Array(128);
+  await file.read(begin);
+  const python = /^#!(\S+\/python3\S*)\n/.exec(new TextDecoder().decode(begin))?.[1];
+  if (!python) return undefined;
+  const socket = `${folder}/client.socket`;
+  const child = new Deno.Command(python, {
+    args: [WARM_CLIENT, "serve", socket],
+    clearEnv: true,
+    env: { PATH: "/usr/bin:/bin", HOME: folder },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const output = child.stdout.getReader();
+  const { value } = await output.read();
+  const end = async () => {
+    await child.stdin.close();
+    await output.cancel();
+    await child.status;
+  };
+  if (value) {
+    const command = `${python} -I -S '${WARM_CLIENT}' call '${socket}'`;
+    return { command, [Symbol.asyncDispose]: end };
+  }
+  await end();
 }
 
 async function writeScript(path: string, text: string): Promise<void> {

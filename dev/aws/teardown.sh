@@ -2,8 +2,8 @@
 # shellcheck disable=SC2154 # the variables are set by setup-aws.sh
 #
 # Removes what setup-aws.sh made, after asking: job definition, stack, secret, bucket. What is gone
-# already is passed over. A bucket with anything in it stays unless --delete-data was given; a bucket
-# or a secret that was not made here stays in any case. Sourced by setup-aws.sh.
+# already is passed over. A bucket with anything in it stays unless --delete-data was given; a
+# bucket or a secret that was not made here stays in any case. Sourced by setup-aws.sh.
 
 tear_down() {
   local bucket_fate secret_fate wanted=$name typed=""
@@ -42,7 +42,8 @@ tear_down() {
   if [[ -f $root/config.env ]] && ! $dry_run; then rm -f "$root/config.env"; fi
 }
 
-# Sets $bucket_fate: none (or not ours), foreign, remove (empty), full, or empty (to be emptied, then removed).
+# Sets $bucket_fate: none (or not ours), foreign, remove (empty), full, or empty (to be emptied,
+# then removed).
 judge_bucket() {
   if ! lookup '\(40[34]\)|\(301\)' "look up bucket $bucket" s3api head-bucket \
     --bucket "$bucket" --expected-bucket-owner "$account"; then

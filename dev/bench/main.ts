@@ -1,7 +1,7 @@
 /**
- * @module bench/main: how close the real program comes to its limits, on loopback against servers in a
- * process of their own. Machines are noisy, so every figure is a ratio to a baseline of the same
- * run. `deno task bench --help` says how to use it.
+ * @module bench/main: how close the real program comes to its limits, on loopback against servers
+ * in a process of their own. Machines are noisy, so every figure is a ratio to a baseline of the
+ * same run. `deno task bench --help` says how to use it.
  */
 
 import { parseArgs } from "node:util";

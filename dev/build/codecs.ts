@@ -32,6 +32,11 @@ export const CODEC_MODULES: readonly CodecModule[] = [
     source: "@jsquash/jpeg/codec/enc/mozjpeg_enc.wasm",
     what: "encodes JPEG",
   },
+  {
+    path: "lib/image/webp_decoder_wasm.ts",
+    source: "@jsquash/webp/codec/dec/webp_dec.wasm",
+    what: "decodes WebP",
+  },
 ];
 
 /** The codec as the locked package has it. */

@@ -1,13 +1,14 @@
 /**
  * @module build/compile: makes executables: `deno task compile` one for this machine, `deno task
- * compile:all` one for each platform and `bin/SHA256SUMS`. Bundles once, then puts the bundle behind
- * Deno's base of each target.
+ * compile:all` one for each platform and `bin/SHA256SUMS`. Bundles once, then puts the bundle
+ * behind Deno's base of each target.
  *
  * `DENORT_BIN` names a base to use instead of the one that Deno downloads, `DENO_COMPILER` the Deno
  * that it belongs to.
  */
 
 import { createHash } from "node:crypto";
+import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import config from "../../deno.json" with { type: "json" };
 import { versionText } from "../../lib/base/version.ts";
@@ -49,19 +50,31 @@ async function main(args: string[]): Promise<number> {
   if (!origin.build) {
     console.error("compile: no git, no BUILD_COMMIT and BUILD_DATE: --version won't name a commit");
   }
-  await Deno.mkdir(`${ROOT}bin`, { recursive: true });
-  // In there, as a file is only renamed within one file system.
-  const folder = await Deno.makeTempDir({ dir: `${ROOT}bin`, prefix: ".build-" });
+  const output = resolve(values.output ?? `${ROOT}bin/pseudolabel${suffix(names[0])}`);
+  // Beside the output, as a file is only renamed within one file system.
+  const folder = await scratchBeside(output);
   try {
     const entry = await bundle(folder, origin);
     const { tasks, permissions: sets } = config;
     const flags = permissions(tasks.run.command, sets.run, values.container ?? false);
     if (values.all) return await compileAll(names, { entry, flags, folder, origin });
-    const output = values.output ?? `${ROOT}bin/pseudolabel${suffix(names[0])}`;
     await compile(names[0], output, { entry, flags, folder, origin });
     return 0;
   } finally {
     await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** A new folder beside a file that is to be made. @throws {Error} where that can't be written */
+async function scratchBeside(output: string): Promise<string> {
+  const parent = dirname(output);
+  try {
+    await Deno.mkdir(parent, { recursive: true });
+    const isFolder = await Deno.stat(output).then((there) => there.isDirectory, () => false);
+    if (isFolder) throw new Error("it is a folder: name a file");
+    return await Deno.makeTempDir({ dir: parent, prefix: ".build-" });
+  } catch (error) {
+    throw new Error(`cannot write ${output}: ${(error as Error).message}`);
   }
 }
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import config from "../../deno.json" with { type: "json" };
+import { versionText } from "../../lib/base/version.ts";
 import { bundle } from "./bundle.ts";
 import {
   compileArgs,
@@ -155,7 +156,6 @@ Deno.test("without a base for the target there is one clear line and no executab
         },
       }).output();
       assert.equal(code, 1);
-      assert.deepEqual(Array.from(Deno.readDirSync(folder)), []);
       return new TextDecoder().decode(stderr);
     };
     const host = TARGETS[targetOf(Deno.build.os, Deno.build.arch)!];
@@ -164,12 +164,63 @@ Deno.test("without a base for the target there is one clear line and no executab
       compile("--target", host === TARGETS["windows-x64"] ? "linux-x64" : "windows-x64"),
       compile("--target", "amiga"),
     ]);
+    assert.deepEqual(Array.from(Deno.readDirSync(folder)), []);
     assert.match(
       missing,
       /^compile: cannot get Deno \S+'s base for \S+ from DENORT_BIN=\S+missing: no such file\n$/,
     );
     assert.match(foreign, /^compile: .* DENORT_BIN is for this machine alone\n$/);
     assert.match(unknown, /^compile: there is no target 'amiga'/);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** Runs `compile.ts` with a compiler that only writes a script with the right version. */
+async function compileTo(output: string, folder: string) {
+  const compiler = `${folder}/compiler`;
+  const build = { commit: "abc1234", date: "2026-11-25" };
+  const script = `#!/bin/sh
+[ "$1" = eval ] && exec echo 1.2.3
+for word; do
+  case $word in --output=*) made=\${word#--output=} ;; esac
+done
+echo '${versionText(build).trimEnd()}' > "$made.text"
+printf '#!/bin/sh\ncat "$0.text"\n' > "$made" && chmod +x "$made"
+`;
+  await Deno.writeTextFile(compiler, script, { mode: 0o755 });
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--config", "deno.json", "-A", "dev/build/compile.ts", "--output", output],
+    cwd: ROOT,
+    env: {
+      DENO_COMPILER: compiler,
+      DENORT_BIN: "",
+      BUILD_COMMIT: build.commit,
+      BUILD_DATE: build.date,
+      NO_COLOR: "1",
+    },
+  }).output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, out, err };
+}
+
+Deno.test("--output makes the folders that are missing, and leaves nothing else in there", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const output = `${folder}/a/b/tool`;
+    const { code, out, err } = await compileTo(output, folder);
+    assert.equal(code, 0, err);
+    assert.ok(out.startsWith(`${output}  `), out);
+    assert.deepEqual(Array.from(Deno.readDirSync(`${folder}/a/b`), ({ name }) => name), ["tool"]);
+    const inTheWay = await compileTo(`${folder}/a`, folder);
+    assert.equal(inTheWay.code, 1);
+    assert.equal(
+      inTheWay.err,
+      `compile: cannot write ${folder}/a: it is a folder: name a file\n`,
+    );
+    const below = await compileTo(`${output}/under`, folder);
+    assert.equal(below.code, 1);
+    assert.match(below.err, /^compile: cannot write \S+\/tool\/under: .+\n$/);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -6,7 +6,8 @@
 #   eval "$(dev/build/denort.sh)"    sets DENORT_BIN and DENO_COMPILER, which `deno task compile` reads
 #
 # An executable is the base with a payload behind it. One that was made by Deno 2.4.2 is on npm (the
-# vlt package manager); cut off where its payload begins, it is the base again. There is none of 2.9.
+# vlt package manager); cut off where its payload begins, it is the base again. There is none of
+# 2.9.
 set -euo pipefail
 
 [[ $(uname -sm) == "Linux x86_64" ]] || { echo "denort: only for Linux on x86_64" >&2; exit 1; }

@@ -3,6 +3,7 @@ import config from "../../deno.json" with { type: "json" };
 
 const ROOT = new URL("../../", import.meta.url);
 const COMPILE = "deno run --config deno.json --allow-all dev/build/compile.ts --container ";
+const BASE = "gcr.io/distroless/base-nossl-debian13:nonroot";
 
 interface Instruction {
   readonly name: string;
@@ -51,7 +52,7 @@ function ignored(path: string, rules: readonly string[]): boolean {
 
 Deno.test("the image starts the program itself, without a shell, as a user without rights", async () => {
   const last = (await stages()).at(-1)!;
-  assert.equal(last[0].text, "gcr.io/distroless/cc-debian12:nonroot");
+  assert.equal(last[0].text, BASE);
   assert.deepEqual(texts(last, "ENTRYPOINT").map((text) => JSON.parse(text)), [
     ["/usr/local/bin/pseudolabel"],
   ]);
@@ -60,8 +61,21 @@ Deno.test("the image starts the program itself, without a shell, as a user witho
   assert.deepEqual(texts(last, "ENV"), ["HOME=/home/nonroot"]);
   for (const name of ["RUN", "CMD", "ADD", "SHELL"]) assert.deepEqual(texts(last, name), [], name);
   assert.deepEqual(texts(last, "COPY"), [
+    "--from=cc /usr/lib/*-linux-gnu/libgcc_s.so.1 /usr/lib/",
     "--from=build /app/bin/pseudolabel /usr/local/bin/pseudolabel",
   ]);
+});
+
+Deno.test("the library that is lent is of the base's release, and the emulated base is the one of the image", async () => {
+  const lender = (await stages()).at(-2)!;
+  assert.deepEqual(lender.map(({ text }) => text), [
+    `${BASE.replace("base-nossl", "cc")} AS cc`,
+  ]);
+  const script = await Deno.readTextFile(new URL("dev/build/rootfs.sh", ROOT));
+  assert.match(
+    script,
+    new RegExp(`\\b${BASE.replace(/^.*distroless\/|:.*$/g, "")} and libgcc_s\\b`),
+  );
 });
 
 Deno.test("the image is made with the container's permissions by the pinned Deno, and nothing comes from the net unseen", async () => {

@@ -1,7 +1,7 @@
 /**
- * @module build/image_smoke: `deno task smoke`: tries a built program from outside, on a local S3 server
- * and a local API: a compiled binary or any command after `--`, or a container image with the rights
- * it has on AWS Batch and fewer. Proves version, interruption, resume, output and price.
+ * @module build/image_smoke: `deno task smoke`: tries a built program from outside, on a local S3
+ * server and a local API: a compiled binary or any command after `--`, or a container image with
+ * the rights it has on AWS Batch and fewer. Proves version, interruption, resume, output and price.
  */
 
 import assert from "node:assert/strict";

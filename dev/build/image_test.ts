@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 
 const SCRIPT = new URL("./image.sh", import.meta.url).pathname;
 
-/** Runs `dev/build/image.sh` with a `docker` that writes its arguments down and knows some digests. */
+/**
+ * Runs `dev/build/image.sh` with a `docker` that writes its arguments down and knows some digests.
+ */
 async function run(...args: string[]) {
   const folder = await Deno.makeTempDir();
   try {

@@ -10,7 +10,9 @@ import {
   SHIPPED_LICENCES,
 } from "./licences.ts";
 
-/** A program that uses `a`, which uses `b`; `type-only` and `dev` are not in it, `far` is not here. */
+/**
+ * A program that uses `a`, which uses `b`; `type-only` and `dev` are not in it, `far` is not here.
+ */
 const INFO: DenoInfo = {
   roots: ["file:///main.ts"],
   redirects: { "npm:a@1": "npm:/a@1.0.0" },

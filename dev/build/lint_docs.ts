@@ -1,7 +1,7 @@
 /**
- * @module build/lint_docs: `deno doc --lint` over all of `lib/`, but for what it can't see: the types
- * of documents follow from their schemas (`lib/state/documents.ts`), which it takes for missing, and
- * the library that makes schemas is not ours.
+ * @module build/lint_docs: `deno doc --lint` over all of `lib/`, but for what it can't see: the
+ * types of documents follow from their schemas (`lib/state/documents.ts`), which it takes for
+ * missing, and the library that makes schemas is not ours.
  */
 
 const ROOT = new URL("../../", import.meta.url);

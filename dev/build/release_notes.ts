@@ -1,6 +1,6 @@
 /**
- * @module build/release_notes: the notes of one release, cut out of `CHANGES.md`, after checking that tag,
- * `deno.json` and `CHANGES.md` speak of one version and that its section bears a date.
+ * @module build/release_notes: the notes of one release, cut out of `CHANGES.md`, after checking
+ * that tag, `deno.json` and `CHANGES.md` speak of one version and that its section bears a date.
  */
 
 /**

@@ -1,29 +1,67 @@
 #!/usr/bin/env bash
 # Runs an executable in what the image gives it and nothing else, without Docker: the files of
-# distroless cc-debian12, read-only; user 65532, no capabilities; process 1; no /tmp, no shell.
+# distroless base-nossl-debian13 and libgcc_s, read-only; user 65532, no capabilities; process 1;
+# no /tmp, no shell.
 #
-#   dev/build/rootfs.sh make FOLDER EXECUTABLE   unpacks Debian's packages into FOLDER/root and writes
-#                                          FOLDER/pseudolabel.inside, which runs the executable in there
+#   dev/build/rootfs.sh make FOLDER EXECUTABLE   unpacks Debian's packages into FOLDER/root and
+#                                          writes FOLDER/pseudolabel.inside, which runs the
+#                                          executable in there
 #   FOLDER/pseudolabel.inside ARGS…        signals, exit code, environment and network pass through;
 #                                          SIGKILL takes the inside along
 #
-# Needs Debian 12 with its package lists, and a kernel and user that may make namespaces.
+# Needs apt with Debian 13's keys, a mirror of Debian (that of this machine, or deb.debian.org), and
+# a kernel and user that may make namespaces.
 set -euo pipefail
 
-# What gcr.io/distroless/cc-debian12 is made of.
-PACKAGES=(base-files ca-certificates gcc-12-base libc6 libgcc-s1 libgomp1 libssl3 libstdc++6 netbase tzdata)
+# What gcr.io/distroless/base-nossl-debian13 is made of (static/config.bzl, base/config.bzl and
+# common/ of its sources). The Dockerfile adds one file of libgcc-s1.
+PACKAGES=(base-files ca-certificates libc6 media-types netbase tzdata tzdata-legacy)
+ADDED=libgcc-s1
+
+# Gets packages of Debian 13 into the present folder, whatever release this machine has: apt with
+# lists of its own.
+fetch_packages() {
+  local mirror package settings
+  local keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  # shellcheck disable=SC2016 # it is for apt to expand
+  mirror=$(apt-get indextargets --format '$(SITE)' | grep -m 1 '/debian/*$') ||
+    mirror=http://deb.debian.org/debian
+  mkdir -p apt/lists/partial apt/archives/partial
+  : > apt/status
+  echo "deb [signed-by=$keys] $mirror trixie main" > apt/sources.list
+  settings=(-qq -o "Dir::State::lists=$PWD/apt/lists" -o "Dir::State::status=$PWD/apt/status"
+    -o "Dir::Cache=$PWD/apt" -o "Dir::Etc::sourcelist=$PWD/apt/sources.list"
+    -o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root)
+  apt-get "${settings[@]}" update -o APT::Update::Error-Mode=any || return
+  for package; do
+    compgen -G "${package}_*.deb" > /dev/null ||
+      apt-get "${settings[@]}" download "$package" || return
+  done
+}
 
 make_root() {
-  local folder=$1 executable=$2 cache=${XDG_CACHE_HOME:-$HOME/.cache}/pseudolabel-rootfs
-  local root=$folder/root
+  local folder=$1 executable=$2
+  local cache=${XDG_CACHE_HOME:-$HOME/.cache}/pseudolabel-rootfs/debian13
+  local root=$folder/root package
   mkdir -p "$cache" "$root"
   cd "$cache"
-  local package
-  for package in "${PACKAGES[@]}"; do
-    compgen -G "${package}_*.deb" > /dev/null || apt-get download -qq "$package" 2> download.log ||
+  for package in "${PACKAGES[@]}" "$ADDED"; do
+    compgen -G "${package}_*.deb" > /dev/null && continue
+    fetch_packages "${PACKAGES[@]}" "$ADDED" > download.log 2>&1 ||
       { cat download.log >&2; return 1; }
+  done
+  for package in "${PACKAGES[@]}"; do
     dpkg-deb -x "${package}_"*.deb "$root"
   done
+  # As the Dockerfile copies it.
+  dpkg-deb --fsys-tarfile "${ADDED}_"*.deb |
+    tar -x --directory "$root/usr/lib" --wildcards --transform 's,.*/,,' \
+      './usr/lib/*-linux-gnu/libgcc_s.so.1'
+  # Of this package distroless has one file.
+  mkdir -p "$root/etc/ssl/certs"
+  cat "$root"/usr/share/ca-certificates/mozilla/*.crt > "$root/etc/ssl/certs/ca-certificates.crt"
+  rm -rf "${root:?}/usr/share/ca-certificates" "${root:?}/usr/sbin"/update-ca-certificates
+  # The image has it; the program must not need it.
   rm -rf "${root:?}/tmp" "${root:?}/var/tmp"
   mkdir -p "$root/home/nonroot" "$root/proc" "$root/usr/local/bin"
   echo 'nonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin' > "$root/etc/passwd"
@@ -75,7 +113,7 @@ case ${1-} in
   make) make_root "$(mkdir -p "${2:?a folder}" && cd "$2" && pwd)" "$(realpath "${3:?an executable}")" ;;
   run) run_inside "${@:2}" ;;
   *)
-    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
     exit 2
     ;;
 esac

@@ -80,3 +80,57 @@ Deno.test("SIGKILL leaves nothing behind in the minimal root", { ignore: !FOLDER
   assert.equal((await job.program.ended).code, 137);
   assert.deepEqual(await inside(), []);
 });
+
+/** Bytes of all files below a folder. */
+async function weigh(folder: string): Promise<number> {
+  let sum = 0;
+  for await (const { name, isDirectory, isFile } of Deno.readDir(folder)) {
+    if (isDirectory) sum += await weigh(`${folder}/${name}`);
+    if (isFile) sum += (await Deno.stat(`${folder}/${name}`)).size;
+  }
+  return sum;
+}
+
+Deno.test("the image holds what the program loads and no other library than the C library's", {
+  ignore: !FOLDER,
+}, async () => {
+  const names: string[] = [];
+  const folders = [`${FOLDER}/root/usr/lib`];
+  for (const folder of folders) {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory && name !== "gconv") folders.push(`${folder}/${name}`);
+      else if (/\.so\b/.test(name)) names.push(name);
+    }
+  }
+  const glibc =
+    /^(ld-|lib(c|m|mvec|dl|rt|pthread|resolv|util|anl|BrokenLocale|c_malloc_debug|memusage|nsl|nss_\w+|pcprofile|thread_db)\.so)/;
+  assert.deepEqual(names.filter((name) => !glibc.test(name)), ["libgcc_s.so.1"]);
+  await using _job = await startHeldJob();
+  const [pid] = await inside();
+  const maps = await Deno.readTextFile(`/proc/${pid}/maps`);
+  const loaded = [...new Set(maps.match(/\/usr\/lib\/\S+/g))];
+  assert.ok(loaded.includes("/usr/lib/libgcc_s.so.1"), loaded.join());
+  assert.ok(loaded.some((path) => path.endsWith("/libc.so.6")), loaded.join());
+});
+
+Deno.test("the image weighs what docs/OPERATIONS.md says, about 100 MB", {
+  ignore: !FOLDER,
+}, async () => {
+  const all = await weigh(`${FOLDER}/root`);
+  const executable = (await Deno.stat(`${FOLDER}/root/usr/local/bin/pseudolabel`)).size;
+  const library = (await Deno.stat(`${FOLDER}/root/usr/lib/libgcc_s.so.1`)).size;
+  const text = await Deno.readTextFile(new URL("../../docs/OPERATIONS.md", import.meta.url));
+  const table = text.split("## What the image weighs")[1];
+  const stated = table.match(/^\|.*\|$/gm)!.slice(2).map((line) => +line.split("|")[2]);
+  const [glibc, others, gcc, program, sum] = stated;
+  const near = (bytes: number, megabytes: number, by: number, what: string) =>
+    assert.ok(
+      Math.abs(bytes / 1e6 - megabytes) <= by,
+      `${what}: ${(bytes / 1e6).toFixed(1)} MB, the table says ${megabytes}`,
+    );
+  near(all - executable - library, glibc + others, 0.5, "base");
+  near(library, gcc, 0.1, "libgcc_s");
+  near(executable, program, 2, "executable");
+  near(all, sum, 2, "all");
+  assert.ok(Math.abs(glibc + others + gcc + program - sum) < 0.11, "the table's sum");
+});

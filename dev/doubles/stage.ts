@@ -1,6 +1,6 @@
 /**
- * @module doubles/stage: the real program, as a child process, beside an S3 server and an API server:
- * what every test of a promise begins with.
+ * @module doubles/stage: the real program, as a child process, beside an S3 server and an API
+ * server: what every test of a promise begins with.
  */
 
 import assert from "node:assert/strict";

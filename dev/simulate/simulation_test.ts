@@ -68,9 +68,9 @@ Deno.test("simulate() comes out the same for the same seed, and differently for 
 });
 
 /**
- * Least rate used by limit and requests. 2,000 requests at 50/s take 40 s, of which the first answer
- * alone takes two: there the target is met from some minutes on. A sliding window counts exactly, so
- * timers that are late by up to 15 ms keep everybody 1.4 % under it.
+ * Least rate used by limit and requests. 2,000 requests at 50/s take 40 s, of which the first
+ * answer alone takes two: there the target is met from some minutes on. A sliding window counts
+ * exactly, so timers that are late by up to 15 ms keep everybody 1.4 % under it.
  */
 const LEAST_USED: readonly (readonly [LimitKind, number, number, number])[] = [
   ["fixed window", 1, 2_000, 0.97],

@@ -1,7 +1,7 @@
 /**
- * @module soak/bench: the real program, once or several times at once, beside an S3 server and an API
- * server that can kill it at any request, before or after that request is carried out, and do what
- * else is in `dev/soak/faults.ts`; and that keep their own books (`dev/soak/books.ts`).
+ * @module soak/bench: the real program, once or several times at once, beside an S3 server and an
+ * API server that can kill it at any request, before or after that request is carried out, and do
+ * what else is in `dev/soak/faults.ts`; and that keep their own books (`dev/soak/books.ts`).
  */
 
 import { Buffer } from "node:buffer";
@@ -44,11 +44,15 @@ const BUCKET = "bench";
 
 /** Longest time that the API takes over a page, milliseconds. */
 const LATENCY_MS = 12;
-/** The same where two data sets share the images: long enough for equal pages to be asked at once. */
+/**
+ * The same where two data sets share the images: long enough for equal pages to be asked at once.
+ */
 const TWIN_LATENCY_MS = 250;
 /** A second signal comes at most so long after the first one, milliseconds; mostly at once. */
 const DOUBLED_MS = 1_500;
-/** An outage that outlasts a signal by more than this excuses what couldn't be stored, milliseconds. */
+/**
+ * An outage that outlasts a signal by more than this excuses what couldn't be stored, milliseconds.
+ */
 const GRACE_MS = 10_000;
 /** A process stands still for so long at most, milliseconds. */
 const STALL_MS = 15_000;
@@ -148,7 +152,9 @@ export class SoakBench implements AsyncDisposable {
   faults = 0;
   /** Pages billed for answers that were wrong on purpose. */
   billedByFaults = 0;
-  /** Processes that were killed, signalled twice, stood still; rivals; outages and their seconds. */
+  /**
+   * Processes that were killed, signalled twice, stood still; rivals; outages and their seconds.
+   */
   readonly counts = {
     kills: 0,
     signals: 0,

@@ -1,7 +1,7 @@
 /**
- * @module soak/books: why a page was billed once more: every bill beyond the first of an image has a
- * cause that is allowed, or is a violation. Causes are found when the request arrives, by what became
- * of the earlier ones.
+ * @module soak/books: why a page was billed once more: every bill beyond the first of an image has
+ * a cause that is allowed, or is a violation. Causes are found when the request arrives, by what
+ * became of the earlier ones.
  */
 
 /** What a page may be billed again for. */

@@ -1,7 +1,7 @@
 /**
- * @module soak/data: the data sets that are labelled under fire, and how their outputs are compared:
- * mostly plain pages, with twins, files that are no images, pages that the API rejects and an image
- * that is missing.
+ * @module soak/data: the data sets that are labelled under fire, and how their outputs are
+ * compared: mostly plain pages, with twins, files that are no images, pages that the API rejects
+ * and an image that is missing.
  */
 
 import { createHash } from "node:crypto";
@@ -64,7 +64,11 @@ export async function soakData(count: number, bucket?: string): Promise<SoakData
   return { rows, objects, needed };
 }
 
-/** The input of a second data set over the same images. @param reversed Whether the last come first. */
+/**
+ * The input of a second data set over the same images.
+ *
+ * @param reversed Whether the last come first.
+ */
 export async function twinInput(
   { rows }: SoakData,
   reversed: boolean,

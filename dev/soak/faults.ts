@@ -134,8 +134,8 @@ const POISON: readonly Answer[] = [
 const ALIKE = 6;
 
 /**
- * Chooses pages that never get an answer: up to four that fail in one way, and in half of the rounds
- * six that are rejected alike, each side by side; of a small data set fewer.
+ * Chooses pages that never get an answer: up to four that fail in one way, and in half of the
+ * rounds six that are rejected alike, each side by side; of a small data set fewer.
  *
  * @param pages SHA-256 of what can be read in the order of rows, the first ones left out.
  */
@@ -156,8 +156,8 @@ export function poison(random: () => number, pages: readonly string[]): Map<stri
 }
 
 /**
- * What a page says where its answer is going to drift, so that there is one obvious meaning, and the
- * JSON that drifted.
+ * What a page says where its answer is going to drift, so that there is one obvious meaning, and
+ * the JSON that drifted.
  */
 export function drifted(sha: string, page: ReadPage): { page: ReadPage; body: string } {
   const kind = parseInt(sha[10], 16) % 4;

@@ -1,7 +1,8 @@
 /**
- * @module soak/main: labels data sets with the real program while it is killed again and again at seeded
- * moments, and while what `--faults` names goes wrong, and checks that nothing was lost, doubled,
- * changed or needlessly paid. `deno task soak --minutes 60` repeats that with ever new seeds.
+ * @module soak/main: labels data sets with the real program while it is killed again and again at
+ * seeded moments, and while what `--faults` names goes wrong, and checks that nothing was lost,
+ * doubled, changed or needlessly paid. `deno task soak --minutes 60` repeats that with ever new
+ * seeds.
  */
 
 import { parseArgs } from "node:util";
@@ -286,7 +287,9 @@ function shortened(output: string): string {
   return output.trim().slice(-500);
 }
 
-/** A process may finish, be killed, or say "run again"; one of two may also leave the other alone. */
+/**
+ * A process may finish, be killed, or say "run again"; one of two may also leave the other alone.
+ */
 function checkEnd(bench: SoakBench, { code, output }: RunEnd, isOneOfTwo: boolean): void {
   if (code === "killed" || code === 0 || code === 75 || code === 7 && isOneOfTwo) return;
   bench.violate(`the program ended with ${code}`, shortened(output));

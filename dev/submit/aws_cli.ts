@@ -1,6 +1,7 @@
 /**
- * @module submit/aws_cli: the `aws` command-line client, called with lists of arguments and never through a
- * shell. What it says on standard error becomes an {@linkcode AwsError} that callers decide by.
+ * @module submit/aws_cli: the `aws` command-line client, called with lists of arguments and never
+ * through a shell. What it says on standard error becomes an {@linkcode AwsError} that callers
+ * decide by.
  */
 
 /**

@@ -1,6 +1,6 @@
 /**
- * @module submit/follow_job: watches one Batch job to its end: states, attempts and log as they come.
- * It survives throttling and outages of the AWS API; the job itself never depends on it.
+ * @module submit/follow_job: watches one Batch job to its end: states, attempts and log as they
+ * come. It survives throttling and outages of the AWS API; the job itself never depends on it.
  */
 
 import type { Clock } from "../../lib/base/clock.ts";
@@ -61,7 +61,8 @@ interface Job {
 /**
  * Follows a job until it has SUCCEEDED or FAILED.
  *
- * @throws {RunError} `store` when the login is no longer valid, `again` when AWS stays out of reach,
+ * @throws {RunError} `store` when the login is no longer valid, `again` when AWS stays out of
+ *   reach,
  * `usage` for a job that does not exist
  */
 export async function followJob(jobId: string, options: FollowOptions): Promise<JobEnd> {

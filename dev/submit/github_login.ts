@@ -1,6 +1,6 @@
 /**
- * @module submit/github_login: a fresh login to AWS from inside a GitHub workflow, without long-lived keys.
- * A role's session ends after an hour, and a job often does not.
+ * @module submit/github_login: a fresh login to AWS from inside a GitHub workflow, without
+ * long-lived keys. A role's session ends after an hour, and a job often does not.
  *
  * https://docs.github.com/actions/reference/security/oidc
  */

@@ -1,6 +1,6 @@
 /**
- * @module submit/job_log: the log streams of a Batch job, read forward as they grow. It prints each line
- * once and remembers the program's last `end` event.
+ * @module submit/job_log: the log streams of a Batch job, read forward as they grow. It prints each
+ * line once and remembers the program's last `end` event.
  */
 
 import { type AwsCli, AwsError } from "./aws_cli.ts";

@@ -1,6 +1,6 @@
 /**
- * @module submit/job_report: what a finished run came to, from the `result.json` and `ledger.json` that it
- * left in the bucket: as text, as Markdown for a step summary, and as files to keep.
+ * @module submit/job_report: what a finished run came to, from the `result.json` and `ledger.json`
+ * that it left in the bucket: as text, as Markdown for a step summary, and as files to keep.
  */
 
 import {

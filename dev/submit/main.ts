@@ -1,6 +1,7 @@
 /**
- * @module submit/main: `deno task submit`: checks that the input exists, submits a Batch job, follows
- * it, prints what it came to and ends with its outcome. The workflow `run-job` is this command.
+ * @module submit/main: `deno task submit`: checks that the input exists, submits a Batch job,
+ * follows it, prints what it came to and ends with its outcome. The workflow `run-job` is this
+ * command.
  */
 
 import { type Clock, systemClock } from "../../lib/base/clock.ts";

@@ -2,8 +2,8 @@
  * @module testdata/main: writes the sample data set of ten receipts and its ground truth.
  *
  * `testdata/store` mirrors an object store: images and the input Parquet, which DuckDB writes so
- * that the sample is a foreign file. The truth lies beside it, for `dev/doubles/ocr/score.ts`. Run it only to
- * change the sample; the files are committed since encoders differ between versions.
+ * that the sample is a foreign file. The truth lies beside it, for `dev/doubles/ocr/score.ts`. Run
+ * it only to change the sample; the files are committed since encoders differ between versions.
  */
 
 import { DuckDBInstance } from "@duckdb/node-api";

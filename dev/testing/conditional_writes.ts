@@ -16,7 +16,8 @@ export interface ConditionalWrites {
 }
 
 /**
- * Creates an object twice, then replaces it with the right and with an outdated ETag, and removes it.
+ * Creates an object twice, then replaces it with the right and with an outdated ETag, and removes
+ * it.
  *
  * @param key One that nothing else uses; it does not exist afterwards
  * @throws {StoreError} the general kinds: `denied`, `no_bucket`, `unavailable`, …

@@ -1,5 +1,6 @@
 /**
- * @module testing/duckdb: one-shot queries against an in-memory DuckDB, for tests and development tools.
+ * @module testing/duckdb: one-shot queries against an in-memory DuckDB, for tests and development
+ * tools.
  */
 import { DuckDBInstance } from "@duckdb/node-api";
 

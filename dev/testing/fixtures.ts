@@ -1,6 +1,6 @@
 /**
- * @module testing/fixtures: small data sets for tests: images that are images by their first bytes only,
- * and an API that reads every one of them the same way each time.
+ * @module testing/fixtures: small data sets for tests: images that are images by their first bytes
+ * only, and an API that reads every one of them the same way each time.
  */
 
 import { createHash } from "node:crypto";
@@ -18,7 +18,9 @@ export function fakeImage(name: string, size = 200): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** What the API of these fixtures reads in an image: 0 to 3 words that depend on the bytes alone. */
+/**
+ * What the API of these fixtures reads in an image: 0 to 3 words that depend on the bytes alone.
+ */
 export function readFake(bytes: Uint8Array): ReadPage {
   const sha = createHash("sha256").update(bytes).digest("hex");
   const words = Array.from({ length: parseInt(sha[0], 16) % 4 }, (_, i) => {
@@ -87,7 +89,11 @@ export function encodeInput(rows: readonly InputRow[]): Promise<Uint8Array<Array
   return encodeRows(items, { keyValues: {} });
 }
 
-/** The rows of an SQL query as a Parquet file by DuckDB. @param options For example `CODEC zstd`. */
+/**
+ * The rows of an SQL query as a Parquet file by DuckDB.
+ *
+ * @param options For example `CODEC zstd`.
+ */
 export async function queryParquet(
   query: string,
   options = "",

@@ -1,6 +1,6 @@
 /**
- * @module testing/images: image files built byte by byte, for tests: headers of every kind, with and
- * without an EXIF orientation. The pictures in them are whole only where that is said.
+ * @module testing/images: image files built byte by byte, for tests: headers of every kind, with
+ * and without an EXIF orientation. The pictures in them are whole only where that is said.
  */
 
 import { createCanvas } from "@napi-rs/canvas";
@@ -39,7 +39,9 @@ export function number(value: number, bytes: 1 | 2 | 4, little = false): Bytes {
   return out;
 }
 
-/** A directory of tags with whole numbers as values; the block begins with it, or it stands at `at`. */
+/**
+ * A directory of tags with whole numbers as values; the block begins with it, or it stands at `at`.
+ */
 function directory(
   tags: readonly (readonly [tag: number, value: number])[],
   little: boolean,

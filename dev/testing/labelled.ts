@@ -1,6 +1,6 @@
 /**
- * @module testing/labelled: a data set that is labelled already, put together without a run: output,
- * manifest and result as a run leaves them, for tests of what looks at labels.
+ * @module testing/labelled: a data set that is labelled already, put together without a run:
+ * output, manifest and result as a run leaves them, for tests of what looks at labels.
  */
 
 import { encodeRows } from "../../lib/dataset/output_write.ts";

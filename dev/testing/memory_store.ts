@@ -1,6 +1,6 @@
 /**
- * @module testing/memory_store: a store in memory, for tests: instant, with a hook before every operation
- * and a log of the writes.
+ * @module testing/memory_store: a store in memory, for tests: instant, with a hook before every
+ * operation and a log of the writes.
  */
 
 import { createHash } from "node:crypto";

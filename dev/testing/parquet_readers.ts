@@ -1,6 +1,6 @@
 /**
- * @module testing/parquet_readers: Parquet through libraries other than the program's own, for tests: three
- * independent readers of what it writes, and a writer of what it has to read.
+ * @module testing/parquet_readers: Parquet through libraries other than the program's own, for
+ * tests: three independent readers of what it writes, and a writer of what it has to read.
  */
 import { Buffer } from "node:buffer";
 import { type Schema, type Table, tableFromIPC, tableToIPC } from "apache-arrow";

@@ -23,7 +23,9 @@ export interface Program {
   /** Sends a signal. */
   kill(signal: Deno.Signal): void;
   /** Resolves when standard error holds this; rejects if it ends before. */
-  said(text: string | RegExp): Promise<void>;
+  said(text: string | RegExp): Promise<string>;
+  /** Resolves when standard output holds this, with what was found; rejects if it ends before. */
+  printed(text: RegExp): Promise<string>;
   /** Resolves when it has ended. */
   readonly ended: Promise<Ended>;
 }
@@ -44,8 +46,8 @@ const CHECKOUT = new URL("../../", import.meta.url).pathname;
 /** The configuration that knows the packages of tests and tools. */
 export const DEV_CONFIG: string = `${CHECKOUT}dev/deno.json`;
 /**
- * What Deno 2.4's base, with which executables are tested where no other can be had, says of the AWS
- * SDK's signatures. The Deno that releases are built with says nothing.
+ * What Deno 2.4's base, with which executables are tested where no other can be had, says of the
+ * AWS SDK's signatures. The Deno that releases are built with says nothing.
  */
 const HMAC_WARNING = /^\(node:\d+\) \[DEP0181\] .*crypto\.Hmac constructor is deprecated\.\n/m;
 /** No program may ever show this, wherever a test uses it as a key. */
@@ -58,15 +60,17 @@ export interface Command {
 }
 
 /**
- * The program as it is run: the executable that `PSEUDOLABEL_PROGRAM` names, or what `deno task run`
- * runs in a checkout, with what was fetched before.
+ * The program as it is run: the executable that `PSEUDOLABEL_PROGRAM` names, or what
+ * `deno task run` runs in a checkout, with what was fetched before.
  */
 export function programCommand(args: readonly string[], checkout: string = CHECKOUT): Command {
   const executable = Deno.env.get("PSEUDOLABEL_PROGRAM");
   return executable ? { command: executable, args: [...args] } : checkoutCommand(args, checkout);
 }
 
-/** What `deno task run` runs in a checkout, wherever it is started, with what was fetched before. */
+/**
+ * What `deno task run` runs in a checkout, wherever it is started, with what was fetched before.
+ */
 export function checkoutCommand(args: readonly string[], checkout: string = CHECKOUT): Command {
   const root = checkout.replace(/\/?$/, "/");
   const [, verb, ...flags] = config.tasks.run.command.split(" ").slice(0, -1);
@@ -103,7 +107,8 @@ export function startProgram(args: readonly string[], options: ProgramOptions = 
   }).spawn();
   const watchdog = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
   const heard = new Heard(child.stderr);
-  const output = [child.status, new Response(child.stdout).text(), heard.all] as const;
+  const printed = new Heard(child.stdout);
+  const output = [child.status, printed.all, heard.all] as const;
   const ended = Promise.all(output).then(([{ code }, out, all]): Ended => {
     clearTimeout(watchdog);
     const err = all.replace(HMAC_WARNING, "");
@@ -112,7 +117,12 @@ export function startProgram(args: readonly string[], options: ProgramOptions = 
       .map((line) => JSON.parse(line));
     return { code, stdout: out, stderr: err, events };
   });
-  return { kill: (signal) => child.kill(signal), said: (text) => heard.wait(text), ended };
+  return {
+    kill: (signal) => child.kill(signal),
+    said: (text) => heard.wait(text),
+    printed: (text) => printed.wait(text),
+    ended,
+  };
 }
 
 /** What a program says, as it comes. */
@@ -128,11 +138,13 @@ export class Heard {
     this.all = this.#listen(stream);
   }
 
-  /** Resolves when this was said. */
-  async wait(text: string | RegExp): Promise<void> {
+  /** Resolves when this was said, with the very text. */
+  async wait(text: string | RegExp): Promise<string> {
     const there = () =>
-      typeof text === "string" ? this.#text.includes(text) : text.test(this.#text);
-    while (!there()) {
+      typeof text === "string" ? this.#text.includes(text) && text : text.exec(this.#text)?.[0];
+    for (;;) {
+      const found = there();
+      if (found) return found;
       if (this.#over) throw new Error(`it never said ${text}:\n${this.#text}`);
       await this.#changed.promise;
     }

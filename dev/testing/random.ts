@@ -1,6 +1,6 @@
 /**
- * @module testing/random: random numbers and latencies that depend on a seed only, so that a failure
- * can be had again.
+ * @module testing/random: random numbers and latencies that depend on a seed only, so that a
+ * failure can be had again.
  */
 
 /** Uniform random numbers in [0, 1) that depend on the seed only (mulberry32). */

@@ -1,8 +1,9 @@
 /**
  * @module testing/read_page: what a reader found on one page, as plain data.
  *
- * `dev/doubles/ocr/reader.ts` makes it, `dev/doubles/ocr/upstage.ts` puts it on the wire and `dev/doubles/ocr/score.ts` measures it; kept
- * apart so that a test of the wire does not load the recognition engine.
+ * `dev/doubles/ocr/reader.ts` makes it, `dev/doubles/ocr/upstage.ts` puts it on the wire and
+ * `dev/doubles/ocr/score.ts` measures it; kept apart so that a test of the wire does not load the
+ * recognition engine.
  */
 
 /** A point in pixels of the image, from its top left. */

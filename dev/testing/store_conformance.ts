@@ -1,8 +1,9 @@
 /**
- * @module testing/store_conformance: the contract of `lib/store/store.ts` as test steps, for every implementation.
+ * @module testing/store_conformance: the contract of `lib/store/store.ts` as test steps, for every
+ * implementation.
  *
- * Each step stands for a sentence of that contract. Steps about conditional writes are skipped where
- * the store is known not to have them.
+ * Each step stands for a sentence of that contract. Steps about conditional writes are skipped
+ * where the store is known not to have them.
  */
 import assert from "node:assert/strict";
 import { StoreError, type StoreErrorKind } from "../../lib/base/errors.ts";

@@ -38,7 +38,7 @@ export interface Terminal {
   /** Sends SIGTERM to every process in the terminal, as a service manager does. */
   terminate(): Promise<void>;
   /** Resolves when the screen has shown this. */
-  shown(text: string | RegExp): Promise<void>;
+  shown(text: string | RegExp): Promise<string>;
   /** Resolves when the command has ended: its exit code, and all that it wrote. */
   readonly ended: Promise<{ readonly code: number; readonly screen: string }>;
 }

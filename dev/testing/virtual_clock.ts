@@ -1,6 +1,6 @@
 /**
- * @module testing/virtual_clock: a clock whose time passes only when everybody waits for it, so that a test
- * of hours takes milliseconds and comes out the same each time.
+ * @module testing/virtual_clock: a clock whose time passes only when everybody waits for it, so
+ * that a test of hours takes milliseconds and comes out the same each time.
  */
 
 import { setImmediate } from "node:timers";

@@ -1,6 +1,6 @@
 /**
- * @module base/budget: a counted resource that is handed out first come, first served: request slots,
- * bytes of images in memory.
+ * @module base/budget: a counted resource that is handed out first come, first served: request
+ * slots, bytes of images in memory.
  */
 
 interface Waiter {

@@ -12,9 +12,10 @@ export function duration(seconds: number | null): string {
   return `${Math.floor(s / 3_600)} h ${two(Math.floor(s / 60) % 60)} min`;
 }
 
-/** `1,234,567`. */
+/** `1,234,567`, `1,234.5678`. */
 export function grouped(n: number): string {
-  return String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+  const [whole, ...rest] = String(n).split(".");
+  return [whole.replace(/\B(?=(\d{3})+$)/g, ","), ...rest].join(".");
 }
 
 /** `$0.02`, `$1,234.50`; below a cent `$0.0015`. @param amount US dollars, at least 0. */
@@ -24,7 +25,7 @@ export function dollars(amount: number): string {
   return `$${grouped(Number(whole))}.${cents}`;
 }
 
-/** `1 row`, `1,234 rows`. @param what In the singular, of the kind that takes an s. */
+/** A number of things: `1 row`, `1,234 rows`. @param what One of them; an "s" makes it many. */
 export function counted(n: number, what: string): string {
   return `${grouped(n)} ${what}${n === 1 ? "" : "s"}`;
 }

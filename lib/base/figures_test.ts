@@ -19,7 +19,10 @@ Deno.test("duration() is short and rounds before it divides", () => {
 
 Deno.test("numbers are grouped by thousands, dollars have cents, and more digits below one", () => {
   assert.deepEqual([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-  assert.deepEqual([1, 2, 5_000].map((n) => counted(n, "row")), ["1 row", "2 rows", "5,000 rows"]);
+  assert.deepEqual([0.5, 1_234.5678].map(grouped), ["0.5", "1,234.5678"]);
+  assert.deepEqual([0, 0.5, 1, 2, 5_000].map((n) => counted(n, "page")), [
+    ...["0 pages", "0.5 pages", "1 page", "2 pages", "5,000 pages"],
+  ]);
   const table: [amount: number, text: string][] = [
     [0, "$0.00"],
     [0.0015, "$0.0015"],

@@ -1,6 +1,6 @@
 /**
- * @module base/halt: one signal for everything that may end the run: what happens inside it aborts the
- * controller, what happens outside is passed on to it.
+ * @module base/halt: one signal for everything that may end the run: what happens inside it aborts
+ * the controller, what happens outside is passed on to it.
  */
 
 /** A controller that follows other signals until it is disposed. */

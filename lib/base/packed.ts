@@ -1,6 +1,6 @@
 /**
- * @module base/packed: plain values as bytes, a tenth of what their objects take: for what has to wait.
- * Not a format: bytes of one process for the same process.
+ * @module base/packed: plain values as bytes, a tenth of what their objects take: for what has to
+ * wait. Not a format: bytes of one process for the same process.
  */
 
 import { deserialize, serialize } from "node:v8";

@@ -1,6 +1,6 @@
 /**
- * @module base/proxy: the HTTP proxy that the environment names, as Node's agents take it. Deno's own
- * `fetch`, with which the API is asked, obeys the same variables by itself.
+ * @module base/proxy: the HTTP proxy that the environment names, as Node's agents take it. Deno's
+ * own `fetch`, with which the API is asked, obeys the same variables by itself.
  */
 
 import { RunError } from "./errors.ts";

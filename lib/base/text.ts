@@ -1,12 +1,12 @@
 /**
- * @module base/text: other people's texts, made fit for a message. Ids, keys, owners, servers' words
- * and numbers come from outside: whatever of them goes into a message stays on its line, within
- * bounds, and can't give orders to a terminal.
+ * @module base/text: other people's texts, made fit for a message. Ids, keys, owners, servers'
+ * words and numbers come from outside: whatever of them goes into a message stays on its line,
+ * within bounds, and can't give orders to a terminal.
  */
 
 /**
- * What a terminal or a reader of lines takes for more than a character: controls (C0, C1, DEL), line
- * separators, and marks that turn the direction of writing or hide.
+ * What a terminal or a reader of lines takes for more than a character: controls (C0, C1, DEL),
+ * line separators, and marks that turn the direction of writing or hide.
  */
 const UNPRINTABLE =
   // deno-lint-ignore no-control-regex
@@ -17,7 +17,11 @@ const UNPRINTABLE_IN_LINES = new RegExp(
   "g",
 );
 
-/** A text as one line: white space as one space, what can't be printed as U+FFFD. @param max Characters. */
+/**
+ * A text as one line: white space as one space, what can't be printed as U+FFFD.
+ *
+ * @param max Characters.
+ */
 export function oneLine(text = "", max = 200): string {
   return shortened(
     withoutSignatures(text).replace(/\s+/g, " ").replace(UNPRINTABLE, "\ufffd"),
@@ -98,8 +102,8 @@ function unicode(character: string): string {
 }
 
 /**
- * The same text without the signatures of presigned URLs (S3, Google, Azure): whoever reads one in a
- * log may fetch what it was made for.
+ * The same text without the signatures of presigned URLs (S3, Google, Azure): whoever reads one in
+ * a log may fetch what it was made for.
  */
 export function withoutSignatures(text: string): string {
   return text.replace(

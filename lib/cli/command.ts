@@ -41,8 +41,8 @@ export interface Context {
   /** The terminal that standard error is; absent where it is something else. */
   readonly terminal?: { readonly columns: () => number };
   /**
-   * Asks whoever sits at the terminal for a line; `undefined` if there is none. Absent unless standard
-   * input and standard error are a terminal.
+   * Asks whoever sits at the terminal for a line; `undefined` if there is none. Absent unless
+   * standard input and standard error are a terminal.
    */
   readonly ask?: (question: string) => Promise<string | undefined>;
   /** Nothing new is begun once it aborts. */

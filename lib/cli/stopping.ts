@@ -4,6 +4,7 @@
  */
 
 import { RunError } from "../base/errors.ts";
+import { counted } from "../base/figures.ts";
 import type { Tally } from "../label/tally.ts";
 
 /** Requests in flight at the first signal get this long; Batch kills 30 s after SIGTERM. */
@@ -36,8 +37,8 @@ export function stopReason(signal: string): RunError {
 export function stoppingNote(signal: string, work: Pick<Tally, "inFlight" | "unsaved">): string {
   const { inFlight, unsaved } = work;
   const waits = [
-    inFlight > 0 ? `waiting up to ${GRACE_MS / 1_000} s for ${count(inFlight, "request")}` : "",
-    unsaved > 0 ? `storing ${count(unsaved, "answer")}` : "",
+    inFlight > 0 ? `waiting up to ${GRACE_MS / 1_000} s for ${counted(inFlight, "request")}` : "",
+    unsaved > 0 ? `storing ${counted(unsaved, "answer")}` : "",
   ].filter(Boolean).join(" and ") || "ending";
   const again = signal === "SIGINT" ? "Ctrl-C again" : `another ${signal}`;
   return `${signal}: no request starts any more, ${waits}; ${LAST_MS / 1_000} s in all at most. ` +
@@ -60,15 +61,11 @@ export function stopped(
 export function losses(work: Pick<Tally, "inFlight" | "unsaved" | "abandoned">): string {
   const unanswered = work.inFlight + work.abandoned;
   const parts = [
-    work.unsaved > 0 ? `${count(work.unsaved, "answer")} that arrived could not be stored` : "",
-    unanswered > 0 ? `${count(unanswered, "request")} got no answer any more` : "",
+    work.unsaved > 0 ? `${counted(work.unsaved, "answer")} that arrived could not be stored` : "",
+    unanswered > 0 ? `${counted(unanswered, "request")} got no answer any more` : "",
   ].filter(Boolean);
   const sum = work.unsaved + unanswered;
   return parts.length > 0
     ? `${parts.join(" and ")}, ${sum === 1 ? "which" : "all of which"} may be paid for again`
     : "";
-}
-
-function count(n: number, what: string): string {
-  return `${n} ${what}${n === 1 ? "" : "s"}`;
 }

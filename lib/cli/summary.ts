@@ -5,7 +5,7 @@
 import type { RowCounts } from "../state/documents.ts";
 import { totalBilled } from "../state/ledger.ts";
 import { escaped } from "../base/text.ts";
-import { duration } from "../base/figures.ts";
+import { counted, duration } from "../base/figures.ts";
 import type { RunSummary } from "../label/job.ts";
 import type { Tally } from "../label/tally.ts";
 
@@ -67,7 +67,7 @@ export function renderSummary(summary: RunSummary): string {
 
 function nothingToDo({ failed }: RowCounts): string {
   const failures = failed > 0
-    ? `--retry-failed makes its ${failed} failed row${failed === 1 ? "" : "s"} anew, `
+    ? `--retry-failed makes its ${counted(failed, "failed row")} anew, `
     : "";
   return `Nothing to do: the output is complete already. (${failures}--fresh makes all of it anew; ` +
     "what was paid for is reused.)";

@@ -1,6 +1,6 @@
 /**
- * @module cli/watch_rows: says how far a walk through many rows is: in place on a terminal, elsewhere
- * one JSON line every 30 s. A short walk says nothing.
+ * @module cli/watch_rows: says how far a walk through many rows is: in place on a terminal,
+ * elsewhere one JSON line every 30 s. A short walk says nothing.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -17,7 +17,7 @@ export interface RowWatch extends Disposable {
   readonly progress: (rows: number, total: number) => void;
 }
 
-/** @param what What is being done, as in `reading labels`. */
+/** Begins to watch. @param what What is being done, as in `reading labels`. */
 export function watchRows(
   what: string,
   { terminal, printError }: Pick<Context, "terminal" | "printError">,

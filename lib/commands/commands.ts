@@ -9,6 +9,7 @@ import { shown } from "../base/text.ts";
 
 /** The commands, in the order of `--help`, each loaded when it is asked for. */
 export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
+  prepare: () => import("./prepare.ts"),
   run: () => import("./run.ts"),
   verify: () => import("./verify.ts"),
   rebuild: () => import("./rebuild.ts"),

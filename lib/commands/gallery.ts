@@ -65,9 +65,9 @@ export const command: Command = {
   summary: "look at the images with their labels over them, doubtful pages first; mark wrong ones",
   description:
     "Serves a page on this machine alone and prints its link; it ends with Ctrl-C. Boxes are " +
-    "coloured by confidence, words and boxes lead to each other, the key m marks a page as wrong: " +
-    "marks lie in reviews/{dataset}/marks.json. With --out it writes a page that can be passed on. " +
-    "Asks nothing, pays nothing, needs no API key.",
+    "coloured by confidence, words and boxes lead to each other, the key m marks a page as " +
+    "wrong: marks lie in reviews/{dataset}/marks.json. With --out it writes a page that can be " +
+    "passed on. Asks nothing, pays nothing, needs no API key.",
   options: [
     OPTIONS.datasetName,
     OPTIONS.store,

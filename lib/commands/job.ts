@@ -14,7 +14,6 @@ import { losses, stopped, stoppingNote } from "../cli/stopping.ts";
 import { renderSummary, summaryFacts } from "../cli/summary.ts";
 import type { Job, RunSummary } from "../label/job.ts";
 import { Tally } from "../label/tally.ts";
-import type { FinishedRun } from "../state/finish.ts";
 import { failureRate } from "../state/row_counts.ts";
 import { openServices } from "./services.ts";
 
@@ -59,11 +58,12 @@ export async function runJob(
     printError(`pseudolabel: ${printable(error)}${progress}\n`);
   };
   /** The run is over and has said so: its report can't change that, whatever becomes of it. */
-  const report = async (ms: number, finished?: FinishedRun) => {
+  const report = async (ms: number, of?: Pick<RunSummary, "finished" | "heartbeat">) => {
     if (stop.aborted) return;
     const { reportAfterRun } = await import("./report_after_run.ts");
-    const run = { store: services.store, settings: { ...settings, pricePerPage }, finished };
-    await reportAfterRun(run, ms, context);
+    const { finished, heartbeat } = of ?? {};
+    const told = { settings: { ...settings, pricePerPage }, finished, heartbeat };
+    await reportAfterRun({ store: services.store, ...told }, ms, context);
   };
   onSignal({
     stopping(signal) {
@@ -100,7 +100,7 @@ export async function runJob(
     }
     // What was to be done is nothing, so its report lies there.
     if (!summary.alreadyComplete) {
-      await report(Math.max(REPORT_MS, summary.seconds * 50), summary.finished);
+      await report(Math.max(REPORT_MS, summary.seconds * 50), summary);
     }
     return exit;
   } catch (error) {

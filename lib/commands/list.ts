@@ -14,8 +14,8 @@ export const command: Command = {
   name: "list",
   summary: "show all data sets of the store in a table",
   description:
-    "Shows every data set that a run was begun for, and every input that lies ready: state, rows, " +
-    "failed rows, pages and dollars, time left, last sign of life. status says more of one.",
+    "Shows every data set that a run was begun for, and every input that lies ready: state, " +
+    "rows, failed rows, pages and dollars, time left, last sign of life. status says more of one.",
   options: [OPTIONS.store, OPTIONS.s3Bucket, OPTIONS.checkpointPrefix, OPTIONS.pricePerPage],
   flags: [FLAGS.json],
 

@@ -1,6 +1,6 @@
 /**
- * @module commands/plan: what a run would do and cost; how that is found is known to `view/plan.ts`.
- * `run --dry-run` is the same.
+ * @module commands/plan: what a run would do and cost; how that is found is known to
+ * `view/plan.ts`. `run --dry-run` is the same.
  */
 
 import type { Command } from "../cli/command.ts";
@@ -12,8 +12,8 @@ export const command: Command = {
   name: "plan",
   summary: "say what a run would do, cost and take, without sending or writing anything",
   description:
-    "Counts the rows that are left, looks where their images are, what they are and which are equal, " +
-    "and says pages, dollars and hours. Without --read it lists folders and reads the first " +
+    "Counts the rows that are left, looks where their images are, what they are and which are " +
+    "equal, and says pages, dollars and hours. Without --read it lists folders and reads the first " +
     "kilobyte of up to 1,000 images; with it, every image. Needs no API key. Takes the options " +
     "of run and goes by all of them.",
   options: Object.values(OPTIONS),

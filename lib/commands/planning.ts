@@ -1,6 +1,6 @@
 /**
- * @module commands/planning: what `plan`, `run --dry-run` and the question before a run share: the plan
- * of `view/plan.ts` between its services.
+ * @module commands/planning: what `plan`, `run --dry-run` and the question before a run share: the
+ * plan of `view/plan.ts` between its services.
  */
 
 import { systemClock } from "../base/clock.ts";
@@ -12,7 +12,8 @@ import type { Context } from "../cli/command.ts";
 import type { OptionValues } from "../cli/option_values.ts";
 import { FLAGS, OPTIONS } from "../cli/options.ts";
 import { findEngine } from "../engine/engines.ts";
-import { type Depth, findOutset, planDataset, type PlanOptions } from "../view/plan.ts";
+import { type Depth, findOutset, type PlanOptions } from "../view/outset.ts";
+import { planDataset } from "../view/plan.ts";
 import { renderPlan, renderPlanBrief } from "../view/plan_text.ts";
 import { openServices, type Services } from "./services.ts";
 

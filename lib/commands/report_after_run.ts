@@ -16,7 +16,7 @@ import { makeReport, type ReportOptions, writeReport } from "../view/report.ts";
  * @param ms It is given up after so long, milliseconds.
  */
 export async function reportAfterRun(
-  { store, settings, finished }: Pick<ReportOptions, "store" | "settings" | "finished">,
+  run: Omit<ReportOptions, "clock" | "signal" | "onProgress">,
   ms: number,
   context: Pick<Context, "print" | "printError" | "terminal" | "stop">,
 ): Promise<void> {
@@ -25,12 +25,12 @@ export async function reportAfterRun(
   try {
     using watch = watchRows("report: reading labels", context, systemClock);
     const report = await makeReport({
-      ...{ store, settings, finished },
+      ...run,
       clock: systemClock,
       signal: AbortSignal.any([context.stop, late.signal]),
       onProgress: watch.progress,
     });
-    context.print(`report: ${await writeReport(store, report)}\n`);
+    context.print(`report: ${await writeReport(run.store, report)}\n`);
   } catch (error) {
     // Nothing is finished yet, so there is nothing to report.
     if (context.stop.aborted || error instanceof RunError && error.exit === "conflict") return;

@@ -15,7 +15,8 @@ export const command: Command = {
   description:
     "Reads the rows of the data set, sends each image to the OCR API and writes polygons and texts " +
     "as Parquet. An answer is stored as soon as it is there, and is never paid for again. An " +
-    "unfinished run is continued by running the same command again.",
+    "unfinished run is continued by running the same command again. On a terminal a run that would " +
+    "cost more than 5 dollars shows its plan and asks first.",
   options: Object.values(OPTIONS),
   flags: [FLAGS.dryRun, FLAGS.read, FLAGS.json, FLAGS.yes],
   async run(values, context) {

@@ -9,7 +9,7 @@ import { jsonLine } from "../base/text.ts";
 import type { Command } from "../cli/command.ts";
 import { FLAGS, type FlagSpec, OPTIONS } from "../cli/options.ts";
 import { readSettings } from "../cli/settings.ts";
-import type { State, Status } from "../view/status.ts";
+import type { State, Status } from "../view/status_types.ts";
 
 /** Goes on looking. */
 const WATCH: FlagSpec = {
@@ -37,7 +37,7 @@ export const command: Command = {
   description:
     "Reads the store alone: rows by how they ended, rates, time left, pages and dollars against " +
     "the limits, throttling, who works on it and when that was last heard of, and whether it " +
-    "stalls. Needs no API key and disturbs nobody. The exit code says what it is: done 0, running " +
+    "stalls. Needs no API key and disturbs nobody. The exit code says it: done 0, running " +
     "10, stalled 11, failed 12, none 13.",
   options: [
     OPTIONS.datasetName,
@@ -82,7 +82,7 @@ export const command: Command = {
     try {
       for (;;) {
         last = await readStatus(options);
-        if (drawn) drawn.draw(renderStatus(last, terminal!.columns() - 1, false));
+        if (drawn) drawn.draw(renderStatus(last, terminal!.columns() - 1, true));
         else print(jsonLine(last) + "\n");
         // A killed process is started again in a moment, as Batch does.
         if (last.state !== "running" && last.state !== "stalled") break;

@@ -45,8 +45,11 @@ export const TRUTH_FLAGS = {
 export interface TruthWishes {
   /** Undefined where none was given. */
   readonly place: string | undefined;
+  /** Undefined to find it out. */
   readonly format: Exclude<TruthFormat, "reviews"> | undefined;
+  /** Likewise. */
   readonly granularity: Granularity | undefined;
+  /** Likewise. */
   readonly caseRule: CaseRule | undefined;
 }
 

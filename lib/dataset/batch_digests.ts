@@ -1,6 +1,6 @@
 /**
- * @module dataset/batch_digests: tells whether the rows of a batch are the same in two places, keeping a hash
- * of each batch instead of its rows.
+ * @module dataset/batch_digests: tells whether the rows of a batch are the same in two places,
+ * keeping a hash of each batch instead of its rows.
  */
 
 import { createHash, type Hash } from "node:crypto";

@@ -4,7 +4,8 @@
 
 import { RunError } from "../base/errors.ts";
 import { escaped, quoted } from "../base/text.ts";
-import type { ObjectInfo, Store } from "../store/store.ts";
+import { findBegun } from "../parquet/source.ts";
+import type { Store, StoredObject } from "../store/store.ts";
 import { IMAGE_PATH_FORMS, type ImageSource, locateImage, pathAdvice } from "./image_location.ts";
 import type { Input } from "./input.ts";
 
@@ -14,10 +15,10 @@ const COUNTED = 1_000;
 const ROWS_AT_ONCE = 1_024;
 const CHARACTERS_AT_ONCE = 1 << 20;
 
-/** Looks the input object up. @throws {RunError} `input` if there is none */
-export async function findInput(store: Store, key: string): Promise<ObjectInfo> {
-  const info = await store.stat(key);
-  if (info) return info;
+/** Finds the input object and its beginning. @throws {RunError} `input` if there is none */
+export async function findInput(store: Store, key: string): Promise<StoredObject> {
+  const found = await findBegun(store, key);
+  if (found) return found;
   // Spark writes a folder of that very name, others one without the ending.
   for (const folder of new Set([`${key}/`, `${key.replace(/\.parquet$/, "")}/`])) {
     const parts = await count(store, folder);

@@ -1,5 +1,6 @@
 /**
- * @module dataset/check_row: what must hold of one output row by itself and beside its input row. Pure.
+ * @module dataset/check_row: what must hold of one output row by itself and beside its input row.
+ * Pure.
  */
 
 import type { InputRow, OutputRow } from "./row.ts";

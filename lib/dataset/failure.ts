@@ -1,6 +1,7 @@
 /**
- * @module dataset/failure: why a page could not be read, as data. A failed page is a row with one of these
- * codes; it is never thrown. `docs/DATA_CATALOG.md` explains each to the people who use the rows.
+ * @module dataset/failure: why a page could not be read, as data. A failed page is a row with one
+ * of these codes; it is never thrown. `docs/DATA_CATALOG.md` explains each to the people who use
+ * the rows.
  */
 
 /** Every value of `metadata.error_code`, with what it means. */

@@ -1,7 +1,7 @@
 /**
- * @module dataset/input: the input data set as rows. Checks that the columns the job needs are there
- * and of a usable type, and reads them in batches; polygons, texts and labels of the input are
- * never fetched. Pages are `parquet/column.ts`'s matter, values `dataset/input_columns.ts`'s.
+ * @module dataset/input: the input data set as rows. Checks that the columns the job needs are
+ * there and of a usable type, and reads them in batches; polygons, texts and labels of the input
+ * are never fetched. Pages are `parquet/column.ts`'s matter, values `dataset/input_columns.ts`'s.
  */
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";

@@ -1,7 +1,8 @@
 /**
- * @module dataset/input_columns: which columns of the input the job needs, whether a file has them in
- * a type that can be read, and how a decoded value becomes a text, a whole number or JSON. Says so
- * from the footer alone, before anything is read or paid. `dataset/input.ts` adds the row to messages.
+ * @module dataset/input_columns: which columns of the input the job needs, whether a file has them
+ * in a type that can be read, and how a decoded value becomes a text, a whole number or JSON. Says
+ * so from the footer alone, before anything is read or paid. `dataset/input.ts` adds the row to
+ * messages.
  */
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
@@ -161,8 +162,8 @@ export function toWhole(value: unknown): number | null {
 
 /**
  * A decoded value of any shape as JSON text. A string that is JSON already is taken as it is. Whole
- * numbers of more than 53 bits become strings, dates ISO 8601, bytes base64, NaN and infinities null;
- * decimals, times and intervals are text already where they have to be (`parquet/exact.ts`).
+ * numbers of more than 53 bits become strings, dates ISO 8601, bytes base64, NaN and infinities
+ * null; decimals, times and intervals are text already where they have to be (`parquet/exact.ts`).
  */
 export function toJsonText(value: unknown): string {
   if (typeof value === "string" && isJson(value)) return value;

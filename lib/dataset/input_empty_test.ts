@@ -4,7 +4,7 @@ import { ByteWriter, ParquetWriter } from "hyparquet-writer";
 import { encodeInput, inputRow } from "../../dev/testing/fixtures.ts";
 import { type RawStruct, readRawFooter } from "../parquet/decode.ts";
 import { memorySource } from "../parquet/source.ts";
-import { encodeThrift } from "./output_write.ts";
+import { encodeThrift } from "../parquet/encode.ts";
 import { type InputRow } from "./row.ts";
 import { openInput } from "./input.ts";
 

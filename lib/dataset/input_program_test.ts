@@ -4,7 +4,11 @@ import { encodeInput, queryParquet, queryRows } from "../../dev/testing/fixtures
 
 const INPUT = "data/processed/demo.parquet";
 
-/** The rows of the stage with another column, by DuckDB. @param columns SQL over the row number `i`. */
+/**
+ * The rows of the stage with another column, by DuckDB.
+ *
+ * @param columns SQL over the row number `i`.
+ */
 async function inputWith(columns: string, n: number): Promise<Uint8Array<ArrayBuffer>> {
   return await queryParquet(
     `SELECT 'row-' || i AS id, 's3://bench/images/' || i || '.png' AS image_path, ${columns} ` +

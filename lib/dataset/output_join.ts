@@ -9,7 +9,8 @@ import { type RawStruct, readMetadata, readRawFooter } from "../parquet/decode.t
 import { isOutputSchema } from "./output_schema.ts";
 import { ParquetError } from "../parquet/footer.ts";
 import { memorySource, type RandomAccess } from "../parquet/source.ts";
-import { encodeNothing, encodeThrift } from "./output_write.ts";
+import { encodeThrift } from "../parquet/encode.ts";
+import { encodeNothing } from "./output_write.ts";
 
 const MAGIC = new TextEncoder().encode("PAR1");
 

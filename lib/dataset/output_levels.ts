@@ -1,8 +1,8 @@
 /**
  * @module dataset/output_levels: output rows as the leaf columns of a row group: values beside
- * repetition and definition levels (Dremel's encoding). hyparquet-writer can do that for any schema,
- * by walking it anew for each value, on which most of the encoding's time went; here each column of
- * `dataset/output_schema.ts` has its loop. Pure.
+ * repetition and definition levels (Dremel's encoding). hyparquet-writer can do that for any
+ * schema, by walking it anew for each value, on which most of the encoding's time went; here each
+ * column of `dataset/output_schema.ts` has its loop. Pure.
  *
  * https://parquet.apache.org/docs/file-format/nestedencoding/
  */

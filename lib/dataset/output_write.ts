@@ -1,23 +1,20 @@
 /**
- * @module dataset/output_write: output rows to the bytes of a Parquet file; the one file that knows
- * hyparquet-writer. How a row lies in the file is `dataset/output_schema.ts`'s matter, joining finished
- * files `dataset/output_join.ts`'s.
+ * @module dataset/output_write: output rows to the bytes of a Parquet file. How a row lies in the
+ * file is `dataset/output_schema.ts`'s matter, how bytes are made of it `parquet/encode.ts`'s,
+ * joining finished files `dataset/output_join.ts`'s.
  */
-import * as zlib from "node:zlib";
-import { ByteWriter, ParquetWriter } from "hyparquet-writer";
-// A column whose levels are known, and the footer of a joined file, which no writer of the library
-// made; it has no exports for these. `parquet/deep_imports_test.ts` pins them to the version in
-// which they were looked at.
-import { writeColumn } from "hyparquet-writer/src/column.js";
-import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
+import {
+  ByteWriter,
+  encodeNoRows,
+  openWriter,
+  type ParquetWriter,
+  takeBytes,
+  writeColumn,
+} from "../parquet/encode.ts";
 import { OUTPUT_LEAVES } from "./output_levels.ts";
 import type { OutputRow } from "./row.ts";
 import { outputBytes, textLength } from "./row_bytes.ts";
-import type { RawStruct } from "../parquet/decode.ts";
 import { ITEM_SCHEMA } from "./output_schema.ts";
-
-/** The schema in the writer's own type. */
-const SCHEMA = [...ITEM_SCHEMA] as ParquetWriter["schema"];
 
 /** Options of {@linkcode RowEncoder}. */
 export interface EncodeOptions {
@@ -45,9 +42,6 @@ const PAGE_BYTES = 1 << 20;
 
 type RowGroup = ParquetWriter["row_groups"][number];
 
-/** Who wrote the file, as its footer says it. */
-const CREATED_BY = "pseudolabel";
-
 /**
  * Encodes rows as a whole Parquet file while they come: of those in full row groups only the bytes
  * are held. Equal rows give equal bytes. A negative zero in a polygon may come back as zero, and a
@@ -73,14 +67,7 @@ export class RowEncoder {
     }
     this.#size = rowGroupSize;
     this.#yieldToLoop = yieldToLoop;
-    this.#writer = new ParquetWriter({
-      ...{ writer: this.#bytes, schema: SCHEMA, createdBy: CREATED_BY },
-      // 14 % smaller than snappy at the same speed (500 rows of 60 words), and read everywhere.
-      ...(zlib.zstdCompressSync === undefined ? { codec: "SNAPPY" as const } : {
-        codec: "ZSTD" as const,
-        compressors: { ZSTD: (page) => zlib.zstdCompressSync(page) },
-      }),
-    });
+    this.#writer = openWriter(this.#bytes, ITEM_SCHEMA);
   }
 
   /**
@@ -120,9 +107,7 @@ export class RowEncoder {
 
   /** The file's next bytes, as far as it is encoded; what comes later goes on where they end. */
   takeEncoded(): Uint8Array<ArrayBuffer> {
-    const bytes = this.#bytes.getBytes().slice();
-    this.#bytes.index = 0;
-    return bytes;
+    return takeBytes(this.#bytes);
   }
 
   /**
@@ -192,24 +177,9 @@ export async function encodeRows(
   return await encoder.finish(keyValues);
 }
 
-/**
- * A file of the output's schema without rows. Strict readers refuse it, as the writer gives its empty
- * list of row groups a wrong type; it serves as the model of a footer.
- */
+/** A file of the output's schema without rows, see {@linkcode encodeNoRows}. */
 export function encodeNothing(): Uint8Array<ArrayBuffer> {
-  const bytes = new ByteWriter();
-  new ParquetWriter({ writer: bytes, schema: SCHEMA, createdBy: CREATED_BY }).finish();
-  return bytes.getBytes().slice();
-}
-
-/**
- * Encodes a thrift struct in the compact protocol that footers are written in. Leave empty lists
- * out: their element type can't be told from the value, and a wrong one makes readers refuse.
- */
-export function encodeThrift(struct: RawStruct): Uint8Array<ArrayBuffer> {
-  const bytes = new ByteWriter(4096);
-  serializeTCompactProtocol(bytes, struct);
-  return bytes.getBytes().slice();
+  return encodeNoRows(ITEM_SCHEMA);
 }
 
 /** Statistics pay only where a query filters; on all 27 leaves they would double the footer. */

@@ -115,7 +115,8 @@ for (
 }
 
 Deno.test("encodeRows() gives DuckDB, polars and Arrow the values that went in", async () => {
-  // A mark at the very start of a text is kept as well, but the JavaScript clients of these drop it.
+  // A mark at the very start of a text is kept as well, but the JavaScript clients of these drop
+  // it.
   const odd = ["", "a\u{feff}mark", "줄\n바꿈", "\0", 'quote " \\ back', "𠀋🧾", "e\u0301"];
   const items = odd.map((text, index): OutputRow => {
     const item = okRow(index, 2);

@@ -1,6 +1,6 @@
 /**
- * @module engine/access: what engines with an address and a key have in common: what an address must
- * be like, and where the key comes from. The key never comes from a flag and never goes into a
+ * @module engine/access: what engines with an address and a key have in common: what an address
+ * must be like, and where the key comes from. The key never comes from a flag and never goes into a
  * message.
  */
 

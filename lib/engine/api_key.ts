@@ -1,7 +1,7 @@
 /**
- * @module engine/api_key: the API key of a run, which may change while the run goes on: a key that lies in
- * a secret is read again when the API refuses it. Where keys come from is `engine/access.ts`'s matter,
- * what counts as a refusal the engine's.
+ * @module engine/api_key: the API key of a run, which may change while the run goes on: a key that
+ * lies in a secret is read again when the API refuses it. Where keys come from is
+ * `engine/access.ts`'s matter, what counts as a refusal the engine's.
  */
 
 /** What became of a refused key. */

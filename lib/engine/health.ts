@@ -1,7 +1,7 @@
 /**
- * @module engine/health: tells a page that fails from an API that fails. It notices that no page of the run
- * can succeed, so that the run ends, and that nothing succeeds for a while, so that it pauses and
- * probes instead of turning page after page into a failed row.
+ * @module engine/health: tells a page that fails from an API that fails. It notices that no page of
+ * the run can succeed, so that the run ends, and that nothing succeeds for a while, so that it
+ * pauses and probes instead of turning page after page into a failed row.
  *
  * It judges by what the run and the model have shown, not by what this process happens to have
  * asked: whoever knows of an answer says so ({@linkcode Health.knows}). A page's failure is the
@@ -12,6 +12,7 @@
 import type { Outcome } from "./engine.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
+import { counted } from "../base/figures.ts";
 
 /** After so many pages rejected alike and none answered, the request is wrong, not the pages. */
 export const ALIKE_REJECTIONS = 5;
@@ -312,7 +313,8 @@ export class Health {
         (until - since > maxOutageMs ? this.#asksTooLong(until, message) : undefined);
     }
     if (this.#failing.size < OUTAGE_PAGES) return;
-    // Nothing worked yet that could tell pages from the API, and the user says that it is the pages.
+    // Nothing worked yet that could tell pages from the API, and the user says that it is the
+    // pages.
     if (this.noGuard && this.#worked === 0) return;
     if (hopeless) return this.#asksTooLong(until, message);
     this.#beginOutage(now, message);
@@ -381,6 +383,5 @@ export class Health {
 }
 
 function minutes(ms: number): string {
-  const n = Math.round(ms / 6_000) / 10;
-  return n === 1 ? "1 minute" : `${n} minutes`;
+  return counted(Math.round(ms / 6_000) / 10, "minute");
 }

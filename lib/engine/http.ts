@@ -1,7 +1,7 @@
 /**
  * @module engine/http: what engines over HTTP have in common: one request with a deadline, a whole
- * answer of bounded length, the key and its renewal (`engine/api_key.ts`). What a request is and how
- * a reply is judged comes from the engine.
+ * answer of bounded length, the key and its renewal (`engine/api_key.ts`). What a request is and
+ * how a reply is judged comes from the engine.
  *
  * The key is sent where the engine says only: redirects are not followed, and no message holds it.
  */

@@ -15,8 +15,8 @@ export type FormField = readonly [
 ];
 
 /**
- * The body that holds these fields; its type has the boundary. Half as dear as the `FormData` that it
- * stands for: Deno copies the file once less and needs no stream for each part.
+ * The body that holds these fields; its type has the boundary. Half as dear as the `FormData` that
+ * it stands for: Deno copies the file once less and needs no stream for each part.
  *
  * @param boundary Stands nowhere in the file. @default random
  */

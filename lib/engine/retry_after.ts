@@ -13,7 +13,8 @@ const LAST_DATE = 8.64e15;
  * `undefined` where none names a time to come. However far away it is, it is what the API asks for:
  * what is too far for the run is for others to decide.
  *
- * A clock that differs from the API's doesn't matter: times are read against the reply's own `Date`.
+ * A clock that differs from the API's doesn't matter: times are read against the reply's own
+ * `Date`.
  *
  * @param unixTimes Names of headers that hold Unix times in seconds.
  */

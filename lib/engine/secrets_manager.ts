@@ -1,6 +1,6 @@
 /**
- * @module engine/secrets_manager: reads one secret from AWS Secrets Manager and says what is wrong where
- * that fails. Loaded only where `AWS_SECRET_ARN` is used, as the SDK is heavy.
+ * @module engine/secrets_manager: reads one secret from AWS Secrets Manager and says what is wrong
+ * where that fails. Loaded only where `AWS_SECRET_ARN` is used, as the SDK is heavy.
  */
 
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
@@ -53,7 +53,9 @@ export async function readSecret(id: string, proxy?: ProxyVariables): Promise<st
   );
 }
 
-/** The region in an ARN; `undefined` for a name. What is neither is not repeated: it may be a key. */
+/**
+ * The region in an ARN; `undefined` for a name. What is neither is not repeated: it may be a key.
+ */
 function regionOf(id: string): string | undefined {
   if (id.startsWith("arn:")) {
     const region = /^arn:[\w-]+:secretsmanager:([a-z0-9-]+):\d{12}:secret:[\w/+=.@!-]+$/.exec(id);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type SecretAnswer, startSecretsDouble } from "../../dev/doubles/aws/secrets.ts";
+import { withEnvironment } from "../../dev/testing/environment.ts";
 import { RunError } from "../base/errors.ts";
 import { readSecret } from "./secrets_manager.ts";
 
@@ -18,23 +19,13 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
 
 /** Reads a secret in an environment of its own. */
 async function read(id: string, url: string, without: string[] = []): Promise<string> {
-  const before = Object.entries(Deno.env.toObject()).filter(([name]) => name.startsWith("AWS_"));
-  const clear = () => {
-    for (const name of Object.keys(Deno.env.toObject())) {
-      if (name.startsWith("AWS_")) Deno.env.delete(name);
-    }
-  };
-  clear();
-  const env = { ...ENVIRONMENT, AWS_ENDPOINT_URL_SECRETS_MANAGER: url };
-  for (const [name, value] of Object.entries(env)) {
-    if (!without.includes(name)) Deno.env.set(name, value);
-  }
-  try {
-    return await readSecret(id);
-  } finally {
-    clear();
-    for (const [name, value] of before) Deno.env.set(name, value);
-  }
+  const own = { ...ENVIRONMENT, AWS_ENDPOINT_URL_SECRETS_MANAGER: url };
+  const given = Object.entries(own).filter(([name]) => !without.includes(name));
+  return await withEnvironment((now) => {
+    const none = Object.keys(now).filter((name) => name.startsWith("AWS_"))
+      .map((name) => [name, undefined]);
+    return Object.fromEntries([...none, ...given]);
+  }, () => readSecret(id));
 }
 
 /** The error that reading ends with. */

@@ -19,8 +19,8 @@ export const MAX_COORDINATE = 1_000_000_000;
 export const MAX_BILLED_PAGES = 100_000;
 
 /**
- * The same answer in a form that rows can hold, or where its numbers are out of range. Pure; a sound
- * answer comes back equal.
+ * The same answer in a form that rows can hold, or where its numbers are out of range. Pure; a
+ * sound answer comes back equal.
  *
  * - −0 becomes 0, half of a surrogate pair U+FFFD
  * - sizes are whole and at least 1 pixel

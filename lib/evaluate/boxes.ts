@@ -21,6 +21,7 @@ export interface TruthBox extends TextBox {
 
 /** A word of the labels. */
 export interface LabelWord extends TextBox {
+  /** What was read. */
   readonly text: string;
   /** 0 to 1; null where the engine gives none. */
   readonly confidence: number | null;
@@ -68,7 +69,7 @@ export class BoxIndex {
   readonly #boxes: readonly (readonly [top: number, at: number, ...rest: number[]])[];
   readonly #tallest: number;
 
-  /** @param boxes In the order in which positions count. */
+  /** Looks at each box once. @param boxes In the order in which positions count. */
   constructor(boxes: readonly { readonly points: Points }[]) {
     this.#boxes = boxes.map(({ points }, at) => {
       const [x1, y1, x2, y2] = boundingBox(points);

@@ -14,14 +14,20 @@ import { walkBoth } from "./walk_both.ts";
 
 /** What {@linkcode compareLabels} finds, without what it is of. */
 export interface Comparison {
+  /** What is counted of one side. */
   readonly a: SideCounts;
+  /** Likewise of the other. */
   readonly b: SideCounts;
+  /** Pages by what was found there. */
   readonly pages: ComparisonDocument["pages"];
+  /** Words of compared pages. */
   readonly words: ComparisonDocument["words"];
+  /** Where they differ most, the worst first. */
   readonly different: ComparisonDocument["different"];
 }
 
-type SideCounts = Pick<
+/** What is counted of one side. */
+export type SideCounts = Pick<
   ComparisonDocument["a"],
   "ok" | "empty" | "failed" | "words" | "confidence"
 >;

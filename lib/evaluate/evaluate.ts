@@ -6,18 +6,18 @@
 import type { EvaluationDocument, ThresholdFound } from "../state/documents.ts";
 import { type JudgedPage, judgePage } from "./judge.ts";
 import { commonPages, type LabelSource, type Repairs } from "./pages.ts";
-import { type Pairing, pairPages } from "./pair_pages.ts";
+import { pairPages } from "./pair_pages.ts";
 import { reliability } from "./reliability.ts";
 import { nothingInCommon, type RuleWishes, settleRules } from "./rules.ts";
 import { HEIGHT_RANGES, heightRange, ScoreSum, TextSum } from "./scores.ts";
 import { scriptOf } from "./text.ts";
 import { findThreshold } from "./threshold.ts";
-import type { Truth } from "./truth.ts";
 import { WordSample } from "./word_sample.ts";
 import { WorstPages } from "./worst_pages.ts";
 
 /** What {@linkcode evaluateLabels} works with. */
 export interface EvaluateOptions extends RuleWishes {
+  /** What is evaluated. */
   readonly labels: LabelSource;
   /** What they were made with, by name. */
   readonly engine: string;

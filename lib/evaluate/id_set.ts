@@ -10,7 +10,7 @@ export class IdSet {
   #size = 0;
   #sorted = true;
 
-  /** @param room For so many ids; it grows. */
+  /** An empty set. @param room For so many ids; it grows. */
   constructor(room = 1_024) {
     this.#hashes = new Float64Array(Math.max(16, room));
   }

@@ -15,6 +15,7 @@ export type Granularity = "word" | "segment";
 
 /** A box of the truth that is to be found. */
 export interface JudgedTruth {
+  /** As the truth has it. */
   readonly box: TruthBox;
   /** Its text as it is compared; null where it isn't known. */
   readonly text: string | null;
@@ -36,6 +37,7 @@ export interface JudgedTruth {
 
 /** A word, or words put together, that matches no box of the truth. */
 export interface Spurious {
+  /** Where it lies. */
   readonly points: Points;
   /** As it is compared. */
   readonly text: string;

@@ -19,20 +19,27 @@ export interface LabelSource {
 
 /** A page of both. */
 export interface CommonPage {
+  /** Of the labels. */
   readonly row: ScannedRow;
+  /** In the order of the truth's file, don't-care ones among them. */
   readonly truths: readonly TruthBox[];
+  /** In the order of the row. */
   readonly words: readonly LabelWord[];
 }
 
 /** What was repaired on the way. */
 export interface Repairs {
+  /** Of boxes of the truth. */
   readonly truth: BoxRepairs;
+  /** Of words. */
   readonly labels: BoxRepairs;
 }
 
 /** A page that can't be compared: the row failed, or the pictures differ in shape. */
 export interface SkippedPage {
+  /** Of the labels. */
   readonly row: ScannedRow;
+  /** Why. */
   readonly skipped: "failed" | "other_shape";
 }
 
@@ -78,7 +85,8 @@ export function boxesOf(page: TruthPage, granularity: Granularity): readonly Raw
   return granularity === "segment" ? page.segments ?? page.boxes : page.boxes;
 }
 
-type Factors = readonly [x: number, y: number];
+/** What coordinates are multiplied by. */
+export type Factors = readonly [x: number, y: number];
 type Sides = readonly [width: number, height: number];
 
 /** By how much points must be multiplied to be pixels of the picture; `undefined` for two pictures. */
@@ -111,7 +119,7 @@ function truthBoxes(boxes: readonly RawBox[], [x, y]: Factors, repairs: BoxRepai
   });
 }
 
-/** The words of a row. */
+/** The words of a row in pixels of the picture. @param repairs Counts what was done. */
 export function labelWords(row: ScannedRow, [x, y]: Factors, repairs: BoxRepairs): LabelWord[] {
   return row.polygons.flatMap((polygon, i): LabelWord[] => {
     const points = convexPoints(scaled(polygon, x, y), repairs);

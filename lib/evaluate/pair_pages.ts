@@ -24,6 +24,7 @@ export interface Pairing {
 
 /** Pages that have no partner. */
 export interface Unpaired {
+  /** How many. */
   readonly count: number;
   /** The first of them by their names. */
   readonly examples: readonly string[];

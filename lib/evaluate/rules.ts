@@ -13,6 +13,7 @@ import type { Truth } from "./truth.ts";
 
 /** A truth, and what the user said of it. */
 export interface RuleWishes {
+  /** What labels are held against. */
   readonly truth: Truth;
   /** Undefined to find it out by the texts of the truth. */
   readonly granularity: Granularity | undefined;

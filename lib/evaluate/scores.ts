@@ -67,17 +67,25 @@ export class ScoreSum {
 
 /** Sums over boxes of the truth, whatever else was detected. */
 export class TextSum {
+  /** Boxes that are to be found. */
   truths = 0;
+  /** Those that were. */
   found = 0;
+  /** Those whose text was read right as well. */
   equal = 0;
-  /** Truths whose text is known, and those of them that were found. */
+  /** Boxes whose text is known. */
   readable = 0;
+  /** Readable ones that were found. */
   pairs = 0;
+  /** Sum over these of 1 − distance / greater length. */
   likeness = 0;
+  /** Sum of their distances. */
   distance = 0;
-  /** Code points of all known texts, of those found, and of those missed. */
+  /** Code points of all known texts. */
   length = 0;
+  /** Those of `pairs`. */
   foundLength = 0;
+  /** Those that were missed. */
   missedLength = 0;
 
   /** Takes a box into account. */

@@ -21,14 +21,17 @@ export type TruthFormat = typeof TRUTH_FORMATS[number];
 
 /** A box as a file has it. */
 export interface RawBox {
+  /** At least three corners, if the file is sound. */
   readonly points: Points;
   /** Null where the file has none. */
   readonly text: string | null;
+  /** Whether it is neither to be found nor to be missed. */
   readonly ignore: boolean;
 }
 
 /** A page as a file has it. */
 export interface TruthPage {
+  /** In the order of the file. */
   readonly boxes: readonly RawBox[];
   /** Whole pieces of text, where the file has words and pieces both; `boxes` are its words then. */
   readonly segments?: readonly RawBox[];
@@ -48,6 +51,7 @@ export interface TruthName {
 export interface Truth {
   /** Where it lies, for people. */
   readonly url: string;
+  /** What the files are. */
   readonly format: TruthFormat;
   /** Every page once. */
   readonly names: readonly TruthName[];

@@ -27,6 +27,7 @@ export interface TruthPlaces {
   readonly store: Store;
   /** Where its images may lie. */
   readonly images: ImageSource;
+  /** Its reason is thrown once it aborts. */
   readonly signal: AbortSignal;
 }
 

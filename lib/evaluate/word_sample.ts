@@ -11,7 +11,7 @@ export class WordSample implements JudgedWords {
   #page = new Uint32Array(1_024);
   #length = 0;
 
-  /** @param confidence 0 to 1. @param page Whole, at least 0. */
+  /** Adds a word. @param confidence 0 to 1. @param page Whole, at least 0. */
   add(confidence: number, wrong: boolean, page: number): void {
     if (this.#length === this.#page.length) {
       this.#confidence = longer(this.#confidence, new Float64Array(2 * this.#length));

@@ -13,7 +13,8 @@ const ERRORS = 100;
 /** Characters of a text, or of an id. */
 const TEXT = 200;
 
-type WorstPage = EvaluationDocument["worst"][number];
+/** A page with its errors. */
+export type WorstPage = EvaluationDocument["worst"][number];
 
 /** Keeps the worst pages of those that it is given. */
 export class WorstPages {

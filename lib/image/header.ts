@@ -1,7 +1,8 @@
 /**
  * @module image/header: what an image file says of itself, read from as little of it as possible:
  * type, size, EXIF orientation, whether it holds several pages. JPEG, PNG, TIFF, BMP, WebP, GIF and
- * HEIC. Nothing is decoded; whether the picture behind the header is whole, only a decoder can tell.
+ * HEIC. Nothing is decoded; whether the picture behind the header is whole, only a decoder can
+ * tell.
  */
 
 import { orientationOf, readDirectory, readOrientation, TAG } from "./exif.ts";
@@ -51,7 +52,9 @@ export type HeaderResult =
 
 type Size = Pick<ImageHeader, "width" | "height"> & Partial<ImageHeader>;
 
-/** How each type is read. Those that are no `MEDIA_TYPES` are images that no engine takes so far. */
+/**
+ * How each type is read. Those that are no `MEDIA_TYPES` are images that no engine takes so far.
+ */
 const READERS: Readonly<Record<string, (file: Ranges) => Promise<Size>>> = {
   jpg: readJpeg,
   png: readPng,
@@ -172,7 +175,9 @@ async function readTiff(file: Ranges): Promise<Size> {
   };
 }
 
-/** BITMAPCOREHEADER has 12 bytes and 16-bit sizes, its successors 40 and more; top-down is negative. */
+/**
+ * BITMAPCOREHEADER has 12 bytes and 16-bit sizes, its successors 40 and more; top-down is negative.
+ */
 async function readBmp(file: Ranges): Promise<Size> {
   const info = await file.view(14, 12);
   const length = info.getUint32(0, true);

@@ -1,7 +1,7 @@
 /**
- * @module image/heif: size and orientation of a HEIF picture (HEIC): those of its primary item, which
- * stand as properties in the `meta` box (ISO 14496-12, 8.11; ISO 23008-12, 6.5). EXIF says nothing
- * here: decoders go by the properties.
+ * @module image/heif: size and orientation of a HEIF picture (HEIC): those of its primary item,
+ * which stand as properties in the `meta` box (ISO 14496-12, 8.11; ISO 23008-12, 6.5). EXIF says
+ * nothing here: decoders go by the properties.
  */
 
 import { OutOfBytes, type Ranges } from "./ranges.ts";

@@ -4,10 +4,9 @@
  * decoded in JavaScript. Everything is loaded when it is first asked for.
  */
 
-import { Buffer } from "node:buffer";
-import { gunzipSync } from "node:zlib";
 import { jpegFrame } from "./jpeg_frame.ts";
 import { checkSize, ImageError, type Pixels } from "./pixels.ts";
+import { compile, instantiate } from "./wasm.ts";
 
 /** How {@linkcode JpegDecoder.decode} decodes. */
 export interface DecodeOptions {
@@ -145,32 +144,6 @@ interface DecoderModule {
 }
 interface EncoderModule {
   encode(rgba: Uint8Array, width: number, height: number, options: unknown): Uint8Array;
-}
-
-/** Makes an instance of a codec; what it prints goes to `print`. */
-async function instantiate<T>(
-  factory: (options: never) => Promise<unknown>,
-  codec: WebAssembly.Module,
-  print: (line: string) => void,
-): Promise<T> {
-  const options = {
-    noInitialRun: true,
-    print,
-    printErr: print,
-    instantiateWasm(
-      imports: WebAssembly.Imports,
-      done: (instance: WebAssembly.Instance) => void,
-    ): WebAssembly.Exports {
-      const instance = new WebAssembly.Instance(codec, imports);
-      done(instance);
-      return instance.exports;
-    },
-  };
-  return await factory(options as never) as T;
-}
-
-async function compile(base64: string): Promise<WebAssembly.Module> {
-  return await WebAssembly.compile(new Uint8Array(gunzipSync(Buffer.from(base64, "base64"))));
 }
 
 async function decodeCmyk(

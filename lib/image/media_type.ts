@@ -71,7 +71,9 @@ export interface OtherType {
 const CONVERT = "convert it to JPEG or PNG";
 const NOT_STORED = "look at what was stored in the image's place";
 
-/** How files begin that are none of {@linkcode MEDIA_TYPES}: with one of these texts, or like this. */
+/**
+ * How files begin that are none of {@linkcode MEDIA_TYPES}: with one of these texts, or like this.
+ */
 const OTHER_TYPES: readonly (readonly [
   start: readonly string[] | RegExp,
   name: string,

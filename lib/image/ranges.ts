@@ -1,11 +1,11 @@
 /**
- * @module image/ranges: the bytes of a file, fetched as far as somebody looks: the first kilobytes in
- * one read, what lies further on in one more each, within bounds that no file can push.
+ * @module image/ranges: the bytes of a file, fetched as far as somebody looks: the first kilobytes
+ * in one read, what lies further on in one more each, within bounds that no file can push.
  */
 
 /**
- * Reads the bytes `[start, end)` of a file, fewer where it ends before; behind its end none. What it
- * throws, whoever looks gets.
+ * Reads the bytes `[start, end)` of a file, fewer where it ends before; behind its end none. What
+ * it throws, whoever looks gets.
  */
 export type RangedRead = (start: number, end: number) => Promise<Uint8Array>;
 
@@ -43,13 +43,13 @@ export class Ranges {
     return this.#windows[0].bytes.subarray(0, length);
   }
 
-  /** @throws {OutOfBytes} if the file ends before, or is not read so far */
+  /** Exactly these bytes, to take numbers out of. @throws {OutOfBytes} as {@linkcode bytes} */
   async view(start: number, length: number): Promise<DataView> {
     const bytes = await this.bytes(start, length);
     return new DataView(bytes.buffer, bytes.byteOffset, length);
   }
 
-  /** Exactly these bytes. @throws {OutOfBytes} as {@linkcode view} */
+  /** Exactly these bytes. @throws {OutOfBytes} if the file ends before, or is not read so far */
   async bytes(start: number, length: number): Promise<Uint8Array> {
     for (const window of this.#windows) {
       const from = start - window.start;

@@ -2,26 +2,14 @@ import assert from "node:assert/strict";
 import { createCanvas, loadImage } from "@napi-rs/canvas";
 import fc from "fast-check";
 import { openJpegDecoder, openJpegEncoder } from "./jpeg.ts";
+import { slope, withOrientation } from "../../dev/testing/pictures.ts";
 import type { Pixels } from "./pixels.ts";
 import { scaleDown } from "./scale.ts";
 import { type Point, swapsSides, toStored, toUpright, upright } from "./upright.ts";
 
-/** A JPEG with an EXIF block that says how it is to be turned. */
-export function withOrientation(jpeg: Uint8Array, orientation: number): Uint8Array<ArrayBuffer> {
-  const tiff = [0x4d, 0x4d, 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation];
-  const exif = [...new TextEncoder().encode("Exif\0\0"), ...tiff, 0, 0, 0, 0, 0, 0];
-  const segment = [0xff, 0xe1, 0, exif.length + 2, ...exif];
-  return Uint8Array.from([...jpeg.subarray(0, 2), ...segment, ...jpeg.subarray(2)]);
-}
-
 Deno.test("upright() turns all eight orientations as a browser does", async () => {
   const [decoder, encoder] = await Promise.all([openJpegDecoder(), openJpegEncoder()]);
-  // Smooth, so that two decoders agree, and without any symmetry.
-  const data = new Uint8Array(24 * 16 * 3);
-  for (let y = 0; y < 16; y++) {
-    for (let x = 0; x < 24; x++) data.set([x * 10, y * 15, (x + 2 * y) * 4], (y * 24 + x) * 3);
-  }
-  const jpeg = await encoder.encode({ width: 24, height: 16, channels: 3, data }, 95);
+  const jpeg = await encoder.encode(slope(24, 16), 95);
   for (let orientation = 1; orientation <= 8; orientation++) {
     const bytes = withOrientation(jpeg, orientation);
     const stored = await decoder.decode(bytes, { maxPixels: 1e6 });

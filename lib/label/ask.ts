@@ -150,8 +150,8 @@ export async function askKnownPage(options: AskOptions): Promise<Sent | undefine
 
 /**
  * Whether a failure is the page's own, and not everybody's: it is, if a request that started after
- * it was known worked. Others' answers show that for nothing; where none comes for a while, a page that is
- * known to work is asked for, which costs a page.
+ * it was known worked. Others' answers show that for nothing; where none comes for a while, a page
+ * that is known to work is asked for, which costs a page.
  *
  * @returns False while the API fails on the known page too: there is nothing to say about this one.
  * @throws {RunError} when the API refuses every page

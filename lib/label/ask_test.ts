@@ -243,7 +243,8 @@ Deno.test("ask() uses up no attempt by being throttled, which holds everybody ba
   const { requests, tally } = bench;
   assert.equal(tally.throttled, requests.length - 6);
   assert.deepEqual([tally.requests, tally.retries], [requests.length, 0]);
-  // Nobody starts between a 429 and the time that it names: both ask at 0, 5, 10, … s or right after.
+  // Nobody starts between a 429 and the time that it names: both ask at 0, 5, 10, … s or right
+  // after.
   for (const time of bench.times) assert.ok(time % 5_000 < 100, `a request at ${time} ms`);
   assert.ok(requests.length <= 2 * 12 + 6);
   assert.deepEqual(bench.spending, { open: 0, settled: 6 });

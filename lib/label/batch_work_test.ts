@@ -4,7 +4,7 @@ import type { OutputRow } from "../dataset/row.ts";
 import type { CheckpointFooter } from "../state/documents.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { countRow, noRows } from "../state/row_counts.ts";
-import { planRebuild, planRun, rowsRedone } from "./batch_work.ts";
+import { planRebuild, planRun, rowsKept, rowsRedone } from "./batch_work.ts";
 
 function failed(index: number, error_code: string): OutputRow {
   const row = failedRow(index);
@@ -37,6 +37,15 @@ Deno.test("planRun() makes what is not done, and of finished batches the failed 
   }
   assert.deepEqual(plan(["api_rejected", "image_not_found"]).redone, 2);
   assert.deepEqual(plan(["image_empty"]), { redone: 0, work: [[0, undefined], [3, undefined]] });
+});
+
+Deno.test("rowsKept() counts the rows that planRun() leaves as they are, by how they ended", () => {
+  const done = new Map([[1, footer(1, ROWS)], [2, footer(2, [okRow(0)])]]);
+  assert.deepEqual(rowsKept(done, undefined), footer(0, [...ROWS, okRow(0)]).counts);
+  const codes = ["api_rejected", "image_empty"];
+  const kept = rowsKept(done, { codes });
+  assert.deepEqual(kept, footer(0, [ROWS[0], ROWS[2], ROWS[3], okRow(0)]).counts);
+  assert.equal(kept.rows + rowsRedone(planRun(4, done, { codes })), 5);
 });
 
 Deno.test("planRebuild() makes every row of every batch anew, in order", () => {

@@ -5,7 +5,6 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { RunError } from "../base/errors.ts";
 import { followSignals, type Halt } from "../base/halt.ts";
 import type { Settings } from "../base/settings.ts";
 import { PROGRAM } from "../base/version.ts";
@@ -15,14 +14,20 @@ import { type Input, openInput } from "../dataset/input.ts";
 import type { Connection, Engine } from "../engine/engine.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
-import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
+import type {
+  CheckpointFooter,
+  HeartbeatDocument,
+  Manifest,
+  RowCounts,
+  Spent,
+} from "../state/documents.ts";
 import { bookBatches, findResult, finish, type FinishedRun } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
 import { readLedger, totalOf } from "../state/ledger.ts";
 import {
   describeRun,
-  engineOf,
+  engineToAsk,
   findManifest,
   readManifest,
   settleManifest,
@@ -30,7 +35,7 @@ import {
 import { checkOutputName } from "../state/output_name.ts";
 import { whileLeased } from "../store/leased.ts";
 import { Patience } from "../store/patient.ts";
-import type { ObjectInfo, Store } from "../store/store.ts";
+import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
 import { planRun, rowsKept, rowsRedone } from "./batch_work.ts";
 import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { openLabeling } from "./labeling.ts";
@@ -56,6 +61,8 @@ export interface RunSummary {
   readonly outputUrl: string;
   /** The run with its mark, where this process has set it. */
   readonly finished?: FinishedRun;
+  /** What this process has told of itself last. */
+  readonly heartbeat?: HeartbeatDocument;
   /** Nothing was left to do: the output lay there already. */
   readonly alreadyComplete: boolean;
 }
@@ -256,17 +263,6 @@ export function waitForStores(job: Job): PatientJob {
   };
 }
 
-/** The run's engine, which must be the one that is connected. */
-function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): Engine {
-  const found = engineOf(manifest, url);
-  if (found.name === engine) return found;
-  throw new RunError(
-    "conflict",
-    `the run in ${url} was begun with another engine: give --engine ${found.name} to continue it, ` +
-      "or start over with --fresh",
-  );
-}
-
 /** A data set that is looked at, and nothing changed. */
 export interface Dataset {
   /** Names of the state. */
@@ -285,13 +281,13 @@ export interface Dataset {
 /** Opens the input. @throws {RunError} `input` if it is missing or unusable */
 export async function openDataset({ settings, store, clock, tally, stop }: Job): Promise<Dataset> {
   const started = clock.now();
-  const info = await findInput(store, settings.inputKey);
-  const input = await openInput(openSource(store, info, { signal: stop }));
+  const found = await findInput(store, settings.inputKey);
+  const input = await openInput(openSource(store, found, { signal: stop }));
   tally.total = input.rows;
   return {
     keys: new CheckpointKeys(settings.checkpointPrefix, settings.datasetName),
     input,
-    info,
+    info: infoOf(found),
     summary: ({ counts, spent, finished }, alreadyComplete = false) => ({
       ...{ counts, spent, finished, tally, alreadyComplete },
       seconds: (clock.now() - started) / 1_000,

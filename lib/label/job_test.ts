@@ -7,6 +7,7 @@ import {
   readFake,
   SILENT_REPORTER,
 } from "../../dev/testing/fixtures.ts";
+import { jobOn } from "../../dev/testing/job.ts";
 import { connectTo } from "../../dev/testing/connection.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/upstage.ts";
@@ -20,7 +21,6 @@ import { memorySource } from "../parquet/source.ts";
 import type { Reporter } from "../cli/reporter.ts";
 import { run, type RunSummary } from "./job.ts";
 import { rebuild } from "./rebuild.ts";
-import { Tally } from "./tally.ts";
 
 const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
 
@@ -71,21 +71,15 @@ class Bench implements AsyncDisposable {
       this.giveUp.abort(reason);
     }, MOST_MS);
     const job = words.includes("rebuild") ? rebuild : run;
-    return await job({
+    return await job(jobOn({
       settings: settingsOf(words),
-      owner: "a test",
       store: this.store,
-      images: { local: this.store },
       connection: await connectTo(this.#server.url, { key: apiKey, clock: FAST_CLOCK }),
       clock: FAST_CLOCK,
-      random: () => 0,
-      newRunId: crypto.randomUUID(),
-      batchJobId: null,
-      tally: new Tally(),
       watcher: reporter,
       stop: this.stop.signal,
       giveUp: this.giveUp.signal,
-    }).finally(() => clearTimeout(watchdog));
+    })).finally(() => clearTimeout(watchdog));
   }
 
   async output(): Promise<OutputRow[]> {

@@ -1,8 +1,8 @@
 /**
- * @module label/known_page: a page that is known to work, because this model has answered it before.
- * Asking for it tells pages that fail from an API that fails (`engine/health.ts`). It costs a page
- * each time it is answered, so it is asked for only where nothing else can tell, and said so. Its
- * answer is not stored: there is one.
+ * @module label/known_page: a page that is known to work, because this model has answered it
+ * before. Asking for it tells pages that fail from an API that fails (`engine/health.ts`). It costs
+ * a page each time it is answered, so it is asked for only where nothing else can tell, and said
+ * so. Its answer is not stored: there is one.
  */
 
 import { RunError, StoreError } from "../base/errors.ts";

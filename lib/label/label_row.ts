@@ -42,7 +42,9 @@ export interface Labeling extends AskOptions {
   readonly rows: Budget;
   /** Keeps off images that another run is asking for. */
   readonly claims: Pick<Claims, "take">;
-  /** Rows that failed with these are asked for again although an answer is stored: so says the user. */
+  /**
+   * Rows that failed with these are asked for again although an answer is stored: so says the user.
+   */
   readonly askAgain: ReadonlySet<string>;
   /** Images, by SHA-256, that this process got an unreadable answer for: once is enough. */
   readonly askedInVain: Set<string>;

@@ -104,6 +104,7 @@ export async function openLabeling(
     likely: options.rowsToLabel,
     isNew: !options.resumed,
     billed: options.billedBefore,
+    note,
   });
   const key = rateKey(engine.name, model);
   const pace = await openPace({

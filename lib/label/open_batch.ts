@@ -1,8 +1,8 @@
 /**
- * @module label/open_batch: a batch in the making. Rows come in any order and are encoded in theirs: once
- * all before a row are there, the row goes on to the encoder. So what waits are the rows behind an
- * unfinished one, packed where they are many, and the batch itself is bytes, which are on their way
- * to the store before it ends where they are many.
+ * @module label/open_batch: a batch in the making. Rows come in any order and are encoded in
+ * theirs: once all before a row are there, the row goes on to the encoder. So what waits are the
+ * rows behind an unfinished one, packed where they are many, and the batch itself is bytes, which
+ * are on their way to the store before it ends where they are many.
  */
 
 import type { Checkpoints, CheckpointUpload } from "../state/checkpoints.ts";
@@ -85,8 +85,8 @@ export class OpenBatch {
   }
 
   /**
-   * Takes a row that is made, or stays as it was. Resolves when it, and what it held up, is with the
-   * encoder.
+   * Takes a row that is made, or stays as it was. Resolves when it, and what it held up, is with
+   * the encoder.
    *
    * @param row Position in the input.
    * @returns Whether it was the last one that was missing.

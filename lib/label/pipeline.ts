@@ -1,7 +1,7 @@
 /**
- * @module label/pipeline: moves rows through whatever makes them, several at once, and saves each batch
- * when its last row is done. What is in memory is bounded in bytes (`label/row_memory.ts`), whatever
- * the data set, its batches and its pages are like.
+ * @module label/pipeline: moves rows through whatever makes them, several at once, and saves each
+ * batch when its last row is done. What is in memory is bounded in bytes (`label/row_memory.ts`),
+ * whatever the data set, its batches and its pages are like.
  */
 
 import { Budget } from "../base/budget.ts";
@@ -19,8 +19,8 @@ import { countRow } from "../state/row_counts.ts";
 import type { Tally, Watcher } from "./tally.ts";
 
 /**
- * Rows of batches that are unfinished at once, as far as these are 2 to 16 batches. A slow page holds
- * up its own batch only; with 500 rows in a batch it may be as slow as 4,500 others together.
+ * Rows of batches that are unfinished at once, as far as these are 2 to 16 batches. A slow page
+ * holds up its own batch only; with 500 rows in a batch it may be as slow as 4,500 others together.
  */
 const OPEN_ROWS = 5_000;
 /** Hands that work on rows; how many are at it is up to the room for rows. */
@@ -37,8 +37,8 @@ export interface PipelineOptions {
   /** Makes a row; `previous` is what it was, in a batch that is revised. */
   readonly make: (row: InputRow, previous: OutputRow | undefined) => Promise<LabeledRow>;
   /**
-   * For whom the stored answer was paid that a row was made from before; null if that can't be told.
-   * Asked only where other rows of the batch stay as they are.
+   * For whom the stored answer was paid that a row was made from before; null if that can't be
+   * told. Asked only where other rows of the batch stay as they are.
    */
   readonly payerOf: (previous: OutputRow) => Promise<PaidBy | null>;
   /** Room for rows in progress: requests in flight and images fetched ahead. */

@@ -1,6 +1,6 @@
 /**
- * @module label/progress: how far a run is and how fast, from its counters: rates and the time left.
- * What people see of it is `cli/reporter.ts`'s and `label/pulse.ts`'s matter.
+ * @module label/progress: how far a run is and how fast, from its counters: rates and the time
+ * left. What people see of it is `cli/reporter.ts`'s and `label/pulse.ts`'s matter.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -95,7 +95,9 @@ export class RateMeter {
     this.#windowMs = windowMs;
   }
 
-  /** Notes that the count was `count` at `time` (ms); more than 10 notes a second are thinned out. */
+  /**
+   * Notes that the count was `count` at `time` (ms); more than 10 notes a second are thinned out.
+   */
   observe(time: number, count: number): void {
     const last = this.#samples.at(-1);
     if (last && time - last.time < 100) return;
@@ -133,7 +135,9 @@ const LEFT_WINDOW_MS = 60_000;
 export class TimeLeft {
   #samples: { readonly time: number; readonly done: number; readonly asked: number }[] = [];
 
-  /** Notes that `done` rows were done and `asked` pages were through with the API at `time` (ms). */
+  /**
+   * Notes that `done` rows were done and `asked` pages were through with the API at `time` (ms).
+   */
   observe(time: number, done: number, asked: number): void {
     const last = this.#samples.at(-1);
     if (last && time - last.time < 100) return;

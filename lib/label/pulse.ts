@@ -1,6 +1,6 @@
 /**
- * @module label/pulse: what a job tells in its heartbeat: its counters, rates and limits of this moment,
- * and a few of the rows that failed. When it is written is `state/heartbeat.ts`'s matter.
+ * @module label/pulse: what a job tells in its heartbeat: its counters, rates and limits of this
+ * moment, and a few of the rows that failed. When it is written is `state/heartbeat.ts`'s matter.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -27,6 +27,8 @@ import type { RowFailure, Tally, Watcher } from "./tally.ts";
 const EXAMPLES = 2;
 /** Codes that examples are kept of, more than there are. */
 const CODES = 32;
+/** With more batches than that they are not added up: it would hold up pages for a moment. */
+const ADDED_UP = 20_000;
 /** "Lately" is so long, milliseconds. */
 const LATELY_MS = 60_000;
 
@@ -73,13 +75,14 @@ export interface PulseFacts {
  * Does the job's work with a heartbeat beside it, which says in the end how that went.
  *
  * @param work Gets whoever is to be told of what happens.
+ * @returns What `work` returns, and what the heartbeat has told last.
  * @throws what `work` throws
  */
 export async function withPulse<T extends { readonly counts: RowCounts }>(
   job: Pulsing,
   facts: PulseFacts,
   work: (watcher: Watcher) => Promise<T>,
-): Promise<T> {
+): Promise<T & { readonly heartbeat: HeartbeatDocument | undefined }> {
   const examples = new Examples();
   const heartbeat = new Heartbeat({
     store: job.bare,
@@ -89,11 +92,11 @@ export async function withPulse<T extends { readonly counts: RowCounts }>(
     read: reader(job, facts, examples),
   });
   let ended: readonly [exit: number, reason: string] = [EXIT.internal, ""];
+  let summary: T;
   try {
-    const summary = await work(examples.watching(job.watcher));
+    summary = await work(examples.watching(job.watcher));
     const tooMany = failureRate(summary.counts) > job.settings.maxFailureRate;
     ended = [tooMany ? EXIT.failures : EXIT.ok, ""];
-    return summary;
   } catch (error) {
     const [exit, message] = explain(error);
     ended = [EXIT[exit], escaped(message.split("\n")[0], 500)];
@@ -101,6 +104,7 @@ export async function withPulse<T extends { readonly counts: RowCounts }>(
   } finally {
     await heartbeat.end(...ended);
   }
+  return { ...summary, heartbeat: heartbeat.last };
 }
 
 function reader(
@@ -120,7 +124,8 @@ function reader(
     throttled.observe(now, tally.throttled);
     const mark = `${tally.done} ${tally.asked} ${tally.billedPages} ${tally.reused}`;
     if (mark !== moved.mark) moved = { at: now, mark };
-    const finished = totalOf(done.values());
+    const few = done.size <= ADDED_UP;
+    const finished = totalOf(few ? done.values() : []);
     const counts = structuredClone(kept);
     addCounts(counts, tally.rows);
     const inFinished = finished.spent.runs[manifest.run_id]?.billed_pages ?? 0;
@@ -141,7 +146,7 @@ function reader(
       total: tally.total,
       done_before: kept.rows,
       counts,
-      finished: { batches: ranges(done.keys()), counts: finished.counts },
+      finished: { batches: ranges(few ? done.keys() : []), counts: finished.counts },
       revising,
       rows_per_s: Math.max(0, rows_per_s),
       eta_s: eta_s === null ? null : Math.max(0, eta_s),
@@ -167,7 +172,8 @@ function reader(
   };
 }
 
-type Sample = NonNullable<HeartbeatDocument["history"]>[number];
+/** The counters of one moment. */
+export type Sample = NonNullable<HeartbeatDocument["history"]>[number];
 
 /** Samples of a history at most: a heartbeat stays small however long a run takes. */
 const SAMPLES = 120;

@@ -1,16 +1,21 @@
 /**
- * @module label/readable_guard: ends a run whose answers can't be read before all its pages are paid
- * for. A page whose answer can't be read is a failed row; several alike with none readable in between
- * are a change of the API or a defect of ours, unless a page that is known to work is answered as ever.
+ * @module label/readable_guard: ends a run whose answers can't be read before all its pages are
+ * paid for. A page whose answer can't be read is a failed row; several alike with none readable in
+ * between are a change of the API or a defect of ours, unless a page that is known to work is
+ * answered as ever.
  */
 
 import { RunError } from "../base/errors.ts";
 import type { Parsed } from "../base/json.ts";
 import type { Answer } from "../engine/engine.ts";
 
-/** So many answers that can't be read for the same reason, none readable in between, are too many. */
+/**
+ * So many answers that can't be read for the same reason, none readable in between, are too many.
+ */
 export const ALIKE_UNREADABLE = 5;
-/** So many times as many are too many, whatever the reasons: one may have a new word in each page. */
+/**
+ * So many times as many are too many, whatever the reasons: one may have a new word in each page.
+ */
 const ANYHOW = 3;
 /** Stored answers that the message names. */
 const EXAMPLES = 2;

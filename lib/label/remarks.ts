@@ -1,6 +1,6 @@
 /**
- * @module label/remarks: what people should know of many rows, told without a line for each: the first
- * few of a kind as they come, and how many there were in the end.
+ * @module label/remarks: what people should know of many rows, told without a line for each: the
+ * first few of a kind as they come, and how many there were in the end.
  */
 
 /** So many of a kind are told as they come. */

@@ -1,7 +1,7 @@
 /**
- * @module label/restore_row: makes a row anew from its stored answer, without image and without request. This
- * is how a better parser reaches rows that were made long ago, and how a row is proven to be what
- * its answer says.
+ * @module label/restore_row: makes a row anew from its stored answer, without image and without
+ * request. This is how a better parser reaches rows that were made long ago, and how a row is
+ * proven to be what its answer says.
  */
 
 import { quoted } from "../base/text.ts";
@@ -19,8 +19,8 @@ export type Restored = (LabeledRow & { readonly problem?: undefined }) | {
 };
 
 /**
- * Makes the row `previous` anew from `row` and the stored answer. A row without a stored answer (its
- * image or its page failed) stays as it is, but for what it takes from the input.
+ * Makes the row `previous` anew from `row` and the stored answer. A row without a stored answer
+ * (its image or its page failed) stays as it is, but for what it takes from the input.
  */
 export async function restoreRow(
   row: InputRow,

@@ -1,7 +1,7 @@
 /**
- * @module label/row_memory: what rows may take of the memory, in bytes: those under way, and those that
- * are made and wait for one before them or for the end of their batch. When it is used up no row
- * starts; what has started always goes on, so the row that all wait for does, too.
+ * @module label/row_memory: what rows may take of the memory, in bytes: those under way, and those
+ * that are made and wait for one before them or for the end of their batch. When it is used up no
+ * row starts; what has started always goes on, so the row that all wait for does, too.
  */
 
 import { pack, type Packed } from "../base/packed.ts";
@@ -97,7 +97,8 @@ export class RowMemory {
     return { drop, take: () => (drop(), row) };
   }
 
-  // Apart from the other, as closures of one function keep the variables of each other: here the row.
+  // Apart from the other, as closures of one function keep the variables of each other: here the
+  // row.
   #holdPacked(packed: Packed<OutputRow>): HeldRow {
     const bytes = packed.byteLength;
     this.#expect(bytes);
@@ -116,7 +117,9 @@ export class RowMemory {
     if (bytes < 0) this.#wake?.();
   }
 
-  /** Whether `sender` may send its batch before it is done; one at a time may, until it is released. */
+  /**
+   * Whether `sender` may send its batch before it is done; one at a time may, until it is released.
+   */
   claimUpload(sender: object): boolean {
     this.#sender ??= sender;
     return this.#sender === sender;

@@ -78,3 +78,16 @@ Deno.test("Tally.done counts rows of earlier processes too", () => {
   countRow(tally.rows, output());
   assert.equal(tally.done, 41);
 });
+
+Deno.test("took() keeps the ten slowest requests, an image once, the slowest first", () => {
+  const tally = new Tally();
+  for (let n = 0; n < 40; n++) tally.took(`image ${n * 7 % 20}`, n * 7 % 40);
+  const slowest = tally.slowest.map(({ sha256, ms }) => [sha256, ms]);
+  const images = slowest.map(([sha256]) => sha256);
+  assert.equal(new Set(images).size, 10);
+  const times = slowest.map(([, ms]) => ms as number);
+  assert.deepEqual(times, times.toSorted((a, b) => b - a));
+  assert.deepEqual(slowest[0], ["image 19", 39]);
+  tally.took("image 19", 1);
+  assert.deepEqual(tally.slowest[0], { sha256: "image 19", ms: 39 });
+});

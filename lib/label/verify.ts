@@ -34,7 +34,7 @@ import { checkRow, type Finding } from "../dataset/check_row.ts";
 import type { Engine } from "../engine/engine.ts";
 import { FAILURE_CODES, type FailureCode } from "../dataset/failure.ts";
 import type { Settings } from "../base/settings.ts";
-import type { Store } from "../store/store.ts";
+import { infoOf, type Store } from "../store/store.ts";
 import { countRow, noRows } from "../state/row_counts.ts";
 
 /** Rows whose stored answers are read at once. */
@@ -75,8 +75,9 @@ export async function verify(
     report(finding);
   };
   const nothing = () => ({ rows: 0, answers: 0, findings });
-  const info = await findInput(store, settings.inputKey);
-  const input = await openInput(openSource(store, info, { signal: stop }));
+  const foundInput = await findInput(store, settings.inputKey);
+  const input = await openInput(openSource(store, foundInput, { signal: stop }));
+  const info = infoOf(foundInput);
   const manifestUrl = `${store.url}/${keys.manifest}`;
   const given = { url: `${store.url}/${info.key}`, info, rows: input.rows };
   checkManifest(manifestUrl, manifest, settings.datasetName, given, found);

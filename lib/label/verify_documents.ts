@@ -3,7 +3,8 @@
  * stored answers show: manifest, footers, result, ledger. Only reads.
  *
  * What a ledger has beyond the rows is no finding: it may know of rows of an earlier input, and of
- * answers that were asked for again. Times, and the names of program and Batch job, can't be proven.
+ * answers that were asked for again. Times, and the names of program and Batch job, can't be
+ * proven.
  */
 
 import { isDeepStrictEqual } from "node:util";
@@ -208,8 +209,8 @@ function compare(
 }
 
 /**
- * The first field that differs, with both values, shortened: `a.b should be 1: it is 2`. Fields that
- * only `actual` has count, too.
+ * The first field that differs, with both values, shortened: `a.b should be 1: it is 2`. Fields
+ * that only `actual` has count, too.
  */
 export function difference(expected: unknown, actual: unknown, path = ""): string {
   const isObject = (value: unknown): value is Record<string, unknown> =>

@@ -1,27 +1,15 @@
 import assert from "node:assert/strict";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { connectTo } from "../../dev/testing/connection.ts";
-import { MemoryStore } from "../../dev/testing/memory_store.ts";
-import {
-  CHECKPOINTS,
-  DATASET,
-  OUTPUT,
-  readSoak,
-  RESPONSES,
-  soakData,
-} from "../../dev/soak/data.ts";
+import type { MemoryStore } from "../../dev/testing/memory_store.ts";
+import { CHECKPOINTS, DATASET, OUTPUT, RESPONSES } from "../../dev/soak/data.ts";
+import { copyOf, labelled } from "../../dev/soak/labelled.ts";
 import { settingsOf } from "../../dev/testing/settings.ts";
-import { SILENT_REPORTER } from "../../dev/testing/fixtures.ts";
-import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
-import { systemClock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { Finding } from "../dataset/check_row.ts";
 import { readFooter, readRows } from "../dataset/output_read.ts";
 import { encodeRows } from "../dataset/output_write.ts";
 import { memorySource } from "../parquet/source.ts";
 import { CHECKPOINT_FOOTER_KEY, OUTPUT_FOOTER_KEY } from "../state/documents.ts";
-import { run } from "./job.ts";
-import { Tally } from "./tally.ts";
 import { verify } from "./verify.ts";
 
 /** With a twin, a missing image, an empty one, one that is no image, and a rejected page. */
@@ -29,29 +17,7 @@ const ROWS = 21;
 const ARGS = ["--dataset-name", DATASET, "--batch-size", "4"];
 
 /** A data set that was labelled twice, so that its second run reuses what the first one paid. */
-async function labelled(): Promise<MemoryStore> {
-  const store = new MemoryStore();
-  for (const [key, bytes] of (await soakData(ROWS)).objects) store.put(key, bytes);
-  await using api = await startUpstageServer({ answer: ({ bytes }) => readSoak(bytes) });
-  for (const args of [ARGS, [...ARGS, "--fresh"]]) {
-    await run({
-      settings: { ...settingsOf(args), requestDelayMs: 0 },
-      owner: "a test",
-      store,
-      images: { local: store },
-      connection: await connectTo(api.url),
-      clock: systemClock,
-      random: () => 0,
-      newRunId: crypto.randomUUID(),
-      batchJobId: null,
-      tally: new Tally(),
-      watcher: SILENT_REPORTER,
-      stop: new AbortController().signal,
-      giveUp: new AbortController().signal,
-    });
-  }
-  return store;
-}
+const TWICE = [ARGS, [...ARGS, "--fresh"]];
 
 /** The messages of all findings, that of an error that ends it included. */
 async function findingsIn(store: MemoryStore): Promise<string[]> {
@@ -64,12 +30,6 @@ async function findingsIn(store: MemoryStore): Promise<string[]> {
     return [error.message];
   }
   return findings.map(({ code, message }) => `${code}: ${message}`);
-}
-
-function copyOf(store: MemoryStore): MemoryStore {
-  const copy = new MemoryStore();
-  for (const [key, bytes] of store.objects) copy.put(key, bytes.slice());
-  return copy;
 }
 
 type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
@@ -162,7 +122,7 @@ const UNPROVEN: readonly RegExp[] = [
 const shared = /^(manifest|responses|batch_\d+\.parquet spent\.failed_attempts)/;
 
 Deno.test("verify() finds every fact of every document that is not what rows and answers show", async (t) => {
-  const store = await labelled();
+  const { store } = await labelled(ROWS, TWICE);
   assert.deepEqual(await findingsIn(store), []);
   const earlier = Object.keys(
     (read(store.objects.get(`${CHECKPOINTS}ledger.json`)!) as {
@@ -208,7 +168,7 @@ Deno.test("verify() finds every fact of every document that is not what rows and
 });
 
 Deno.test("verify() finds every column of a row without an answer that its input belies", async (t) => {
-  const store = await labelled();
+  const { store } = await labelled(ROWS, TWICE);
   const key = `${CHECKPOINTS}batch_000000.parquet`;
   const batch = await Array.fromAsync(readRows(memorySource(key, store.objects.get(key)!)));
   const output = await Array.fromAsync(readRows(memorySource(OUTPUT, store.objects.get(OUTPUT)!)));
@@ -250,7 +210,7 @@ Deno.test("verify() finds every column of a row without an answer that its input
 });
 
 Deno.test("verify() names a batch that is none of the run's", async () => {
-  const store = await labelled();
+  const { store } = await labelled(ROWS, TWICE);
   const first = store.objects.get(`${CHECKPOINTS}batch_000000.parquet`)!;
   for (const name of ["batch_000006.parquet", "batch_9.parquet", "batch_000000.parquet.bak"]) {
     const copy = copyOf(store);

@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { connectTo } from "../../dev/testing/connection.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import {
   CHECKPOINTS,
@@ -7,15 +6,12 @@ import {
   INPUT,
   itemsOf,
   OUTPUT,
-  readSoak,
   RESPONSES,
-  type SoakData,
   soakData,
 } from "../../dev/soak/data.ts";
+import { copyOf, labelled } from "../../dev/soak/labelled.ts";
 import { settingsOf } from "../../dev/testing/settings.ts";
-import { encodeInput, SILENT_REPORTER } from "../../dev/testing/fixtures.ts";
-import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
-import { systemClock } from "../base/clock.ts";
+import { encodeInput } from "../../dev/testing/fixtures.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { OutputRow, RowMetadata } from "../dataset/row.ts";
 import { CHECKPOINT_FOOTER_KEY } from "../state/documents.ts";
@@ -24,59 +20,35 @@ import { memorySource } from "../parquet/source.ts";
 import { encodeRows } from "../dataset/output_write.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import type { Finding } from "../dataset/check_row.ts";
-import { run } from "./job.ts";
-import type { Settings } from "../base/settings.ts";
-import { Tally } from "./tally.ts";
 import { type Verified, verify } from "./verify.ts";
 
 /** The fourth row has no image, the sixth is the first one's twin. */
 const ROWS = 11;
 
-function settings(): Settings {
-  return settingsOf(["--dataset-name", DATASET, "--batch-size", "4"]);
-}
-
-/** Labels a data set. */
-async function label(): Promise<{ readonly data: SoakData; readonly store: MemoryStore }> {
-  const data = await soakData(ROWS);
-  const store = new MemoryStore();
-  for (const [key, bytes] of data.objects) store.put(key, bytes);
-  await using api = await startUpstageServer({ answer: ({ bytes }) => readSoak(bytes) });
-  await run({
-    settings: { ...settings(), requestDelayMs: 0 },
-    owner: "a test",
-    store,
-    images: { local: store },
-    connection: await connectTo(api.url),
-    clock: systemClock,
-    random: () => 0,
-    newRunId: crypto.randomUUID(),
-    batchJobId: null,
-    tally: new Tally(),
-    watcher: SILENT_REPORTER,
-    stop: new AbortController().signal,
-    giveUp: new AbortController().signal,
-  });
-  return { data, store };
-}
+const ARGS = ["--dataset-name", DATASET, "--batch-size", "4"];
 
 async function findingsIn(
   store: MemoryStore,
 ): Promise<{ readonly findings: Finding[]; readonly verified: Verified }> {
   const findings: Finding[] = [];
   const { signal } = new AbortController();
-  const verified = await verify(store, settings(), (finding) => findings.push(finding), signal);
+  const verified = await verify(
+    store,
+    settingsOf(ARGS),
+    (finding) => findings.push(finding),
+    signal,
+  );
   assert.equal(verified.findings, findings.length);
   return { findings, verified };
 }
 
 /** The finished data set, with one thing wrong. */
 class Tampered {
-  readonly store = new MemoryStore();
+  readonly store: MemoryStore;
   readonly items: OutputRow[];
 
   constructor(store: MemoryStore, items: readonly OutputRow[]) {
-    for (const [key, bytes] of store.objects) this.store.put(key, bytes.slice());
+    this.store = copyOf(store);
     this.items = [...items];
   }
 
@@ -372,7 +344,7 @@ const CASES: readonly Case[] = [
 ];
 
 Deno.test("verify() finds nothing wrong with what run() wrote, and changes nothing", async () => {
-  const { data, store } = await label();
+  const { data, store } = await labelled(ROWS, [ARGS]);
   const before = new Map(store.objects);
   store.before = (operation) => assert.match(operation, /^(read|stat|list)$/);
   const { findings, verified } = await findingsIn(store);
@@ -383,7 +355,7 @@ Deno.test("verify() finds nothing wrong with what run() wrote, and changes nothi
 });
 
 Deno.test("verify() finds whatever is wrong with a finished data set, by its code", async (t) => {
-  const { store } = await label();
+  const { store } = await labelled(ROWS, [ARGS]);
   const items = await itemsOf(store.objects);
   for (const [what, code, message, tamper] of CASES) {
     await t.step(what, async () => {
@@ -400,7 +372,7 @@ Deno.test("verify() finds whatever is wrong with a finished data set, by its cod
 });
 
 Deno.test("verify() names the row of a finding", async () => {
-  const { store } = await label();
+  const { store } = await labelled(ROWS, [ARGS]);
   const data = new Tampered(store, await itemsOf(store.objects));
   await data.row(2, { split: "test" });
   const { findings } = await findingsIn(data.store);
@@ -420,7 +392,7 @@ Deno.test("verify() says so where there is nothing to verify", async () => {
 });
 
 Deno.test("verify() takes a store that fails for no finding", async () => {
-  const { store } = await label();
+  const { store } = await labelled(ROWS, [ARGS]);
   for (const part of [OUTPUT, RESPONSES, CHECKPOINTS]) {
     store.before = (operation, key) => {
       if (operation === "read" && key.startsWith(part) && !key.endsWith("manifest.json")) {

@@ -14,7 +14,9 @@ function controller(options: Partial<RateControllerOptions> = {}): RateControlle
   return new RateController({ rate: 2, random: () => 0, now: 0, ...options });
 }
 
-/** Sends `count` requests, one after another at their due times, each answered after `latency` ms. */
+/**
+ * Sends `count` requests, one after another at their due times, each answered after `latency` ms.
+ */
 function answer(it: RateController, count: number, latency = 100): number {
   let now = 0;
   for (let i = 0; i < count; i++) {

@@ -94,8 +94,8 @@ export class ColumnCursor {
   }
 
   /**
-   * How many of the next `count` rows take about `bytes` or less once they are decoded: at least one,
-   * and not more than the page at hand tells of.
+   * How many of the next `count` rows take about `bytes` or less once they are decoded: at least
+   * one, and not more than the page at hand tells of.
    *
    * @throws {RunError} `input` if the column is damaged
    * @throws {StoreError} what the source throws

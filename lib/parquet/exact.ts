@@ -1,7 +1,8 @@
 /**
- * @module parquet/exact: values as they are: what a number or a Date of JavaScript would cut (decimals of
- * many digits, microseconds, years beyond 275,000) or has no word for (intervals) becomes text. For
- * columns that are kept as JSON; where a plain number or time holds the value, it is that.
+ * @module parquet/exact: values as they are: what a number or a Date of JavaScript would cut
+ * (decimals of many digits, microseconds, years beyond 275,000) or has no word for (intervals)
+ * becomes text. For columns that are kept as JSON; where a plain number or time holds the value, it
+ * is that.
  */
 
 import type { SchemaElement, Values } from "./types.ts";

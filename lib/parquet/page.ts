@@ -18,7 +18,9 @@ const [FLAT_VALUE, NESTED_VALUE] = [16, 64];
 /** From so many bytes on a page's memory is given back by hand. */
 const MUCH = 4 << 20;
 
-/** Whether the numbers in a header are numbers, none of them negative: damage turns up here first. */
+/**
+ * Whether the numbers in a header are numbers, none of them negative: damage turns up here first.
+ */
 export function isSound(header: PageHeader): boolean {
   const { data_page_header_v2: v2 } = header;
   const numbers = [header.compressed_page_size, header.uncompressed_page_size];

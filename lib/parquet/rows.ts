@@ -23,6 +23,8 @@ export interface OpenFile {
   readonly exact?: ReadonlySet<string>;
   /** Leaves of the columns that are not read, by {@linkcode joinPath}. @default none */
   readonly without?: ReadonlySet<string>;
+  /** Flat columns whose bytes are no text where nothing says so. @default none */
+  readonly binary?: ReadonlySet<string>;
 }
 
 /** Consecutive rows, column by column. */
@@ -82,7 +84,7 @@ export async function* readBatches(
 
 /** One cursor for each leaf of the columns, by path. */
 function openCursors(
-  { source, tree, exact, without }: OpenFile,
+  { source, tree, exact, binary, without }: OpenFile,
   group: RowGroup,
   columns: ReadonlyMap<string, SchemaTree>,
 ): Map<string, ColumnCursor> {
@@ -94,7 +96,7 @@ function openCursors(
     // A flat column without an annotation is text by what it is for. An id must come back as it
     // was, so there bad text is an error; inside metadata it is the input's own affair.
     const options = {
-      utf8: chunk.path_in_schema.length === 1,
+      utf8: chunk.path_in_schema.length === 1 && !binary?.has(column),
       fatal: column !== "metadata",
       exact: exact?.has(column) ?? false,
     };

@@ -1,7 +1,7 @@
 /**
- * @module parquet/runs: Parquet's hybrid of run-length encoding and bit packing, in which levels and
- * dictionary indexes are stored. Never does more work than the target has room for, whatever the
- * bytes say: a damaged count must not keep the program busy for minutes.
+ * @module parquet/runs: Parquet's hybrid of run-length encoding and bit packing, in which levels
+ * and dictionary indexes are stored. Never does more work than the target has room for, whatever
+ * the bytes say: a damaged count must not keep the program busy for minutes.
  */
 import { ParquetError } from "./footer.ts";
 import type { ByteReader } from "./types.ts";

@@ -5,7 +5,7 @@
  * lie close together. Retrying is the store's work; what the bytes mean is `parquet/decode.ts`'s.
  */
 import { StoreError } from "../base/errors.ts";
-import type { ObjectInfo, Store } from "../store/store.ts";
+import { findObject, type ObjectInfo, type Store, type StoredObject } from "../store/store.ts";
 
 /** Bytes of one immutable object, by position. */
 export interface RandomAccess {
@@ -32,21 +32,40 @@ export const WINDOW = 1 << 20;
 const WINDOWS = 4;
 
 /**
+ * Finds an object together with its first {@linkcode WINDOW} bytes, in one request: enough to open
+ * most without another one. `undefined` if there is none.
+ *
+ * @throws {StoreError} what the store throws
+ */
+export async function findBegun(
+  store: Store,
+  key: string,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<StoredObject | undefined> {
+  return await findObject(store, key, { ...options, range: { start: 0, end: WINDOW } });
+}
+
+/**
  * Opens an object of a store. Nothing is requested yet. An object of up to {@linkcode WINDOW} bytes
  * costs one request in all; in a longer one small reads that lie close together share one. Every
  * request names the version in `info`, so bytes of two versions never mix.
  *
+ * @param info The object, or what {@linkcode findBegun} found: then its beginning is there already.
  * @param options.window Bytes that a request fetches at least. @default {@linkcode WINDOW}
  */
 export function openSource(
   store: Store,
-  info: ObjectInfo,
+  info: ObjectInfo | StoredObject,
   options: { readonly signal?: AbortSignal; readonly window?: number } = {},
 ): RandomAccess {
   const name = `${store.url}/${info.key}`;
   const { size } = info;
   const { window: least = WINDOW } = options;
   const windows: { start: number; end: number; bytes: Promise<ArrayBuffer> }[] = [];
+  if ("bytes" in info) {
+    const { bytes } = info;
+    windows.push({ start: 0, end: bytes.byteLength, bytes: Promise.resolve(bufferOf(bytes)) });
+  }
 
   const fetch = async (start: number, end: number): Promise<ArrayBuffer> => {
     const { bytes } = await store.read(info.key, {
@@ -60,8 +79,7 @@ export function openSource(
         `${name}: asked for ${end - start} bytes at ${start}, got ${bytes.byteLength}`,
       );
     }
-    const whole = bytes.byteLength === bytes.buffer.byteLength;
-    return whole ? bytes.buffer : bytes.slice().buffer;
+    return bufferOf(bytes);
   };
 
   return {
@@ -98,6 +116,12 @@ export function memorySource(name: string, bytes: Uint8Array): RandomAccess {
       return Promise.resolve(new Uint8Array(bytes.subarray(start, end)).buffer);
     },
   };
+}
+
+/** The bytes as a buffer of their own, copied only where they are part of a larger one. */
+function bufferOf(bytes: Uint8Array<ArrayBuffer>): ArrayBuffer {
+  const whole = bytes.byteLength === bytes.buffer.byteLength;
+  return whole ? bytes.buffer : bytes.slice().buffer;
 }
 
 function clamp(position: number, size: number): number {

@@ -1,10 +1,10 @@
 /**
- * @module state/answer_store: the stored answers, found by image content. Storing one the moment it arrives
- * is what makes paying twice impossible; nothing here decides when to ask.
+ * @module state/answer_store: the stored answers, found by image content. Storing one the moment it
+ * arrives is what makes paying twice impossible; nothing here decides when to ask.
  *
- * An answer is created, never replaced: where two processes were answered for one image, the first to
- * store its answer has it, and both use that. Only an answer that can't be used gives way, after a
- * copy of it was set aside.
+ * An answer is created, never replaced: where two processes were answered for one image, the first
+ * to store its answer has it, and both use that. Only an answer that can't be used gives way, after
+ * a copy of it was set aside.
  */
 
 import * as zlib from "node:zlib";
@@ -22,8 +22,8 @@ export type FoundAnswer = Parsed<StoredAnswer> & {
   /** Version of the object; undefined where it was too long to be read. */
   readonly etag: string | undefined;
   /**
-   * Whether it is left alone although it can't be used: a newer version of the program may be able to, or
-   * it is too long for a copy.
+   * Whether it is left alone although it can't be used: a newer version of the program may be able
+   * to, or it is too long for a copy.
    */
   readonly keep?: boolean;
 };
@@ -133,8 +133,8 @@ export class AnswerStore {
   }
 
   /**
-   * Puts a copy of what lies in the place of an answer where it can be looked at; the object itself stays
-   * until {@linkcode save} replaces it.
+   * Puts a copy of what lies in the place of an answer where it can be looked at; the object itself
+   * stays until {@linkcode save} replaces it.
    *
    * @param reason Why it can't be used.
    * @param etag Version that was found so.
@@ -155,7 +155,8 @@ export class AnswerStore {
    *
    * @param body The API's JSON text; it becomes the envelope's `body` as it came, digit for digit.
    * @param instead The answer that it may replace.
-   * @returns The other answer that is there, and is the one to use; `undefined` if this one is stored.
+   * @returns The other answer that is there, and is the one to use; `undefined` if this one is
+   *   stored.
    */
   async save(
     envelope: AnswerEnvelope,

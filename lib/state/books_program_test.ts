@@ -73,8 +73,8 @@ Deno.test("a limit whose record is damaged or newer stops the run before a reque
     assert.match(message(stopped), /bench\/checkpoints\/demo\/spending\.json .*\n.*move it away/);
     assert.equal(bench.api.requests, requests);
   }
-  // The way out keeps what finished batches are known to have cost. Rows are asked for in any order,
-  // but with nine of ten answered two of the batches, of 4, 4 and 2 rows, are finished.
+  // The way out keeps what finished batches are known to have cost. Rows are asked for in any
+  // order, but with nine of ten answered two of the batches, of 4, 4 and 2 rows, are finished.
   await bench.store.remove(SPENDING);
   assert.equal((await bench.run(["--max-pages", "4"])).code, 8);
   assert.equal(bench.api.requests, requests);

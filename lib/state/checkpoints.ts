@@ -16,10 +16,10 @@ import {
 import { parseJsonAs } from "../base/json.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import { readFooter, readRows } from "../dataset/output_read.ts";
-import { openSource, type RandomAccess } from "../parquet/source.ts";
+import { findBegun, openSource, type RandomAccess, WINDOW } from "../parquet/source.ts";
 import type { RowEncoder } from "../dataset/output_write.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
-import type { ObjectInfo, Store } from "../store/store.ts";
+import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
 
 /** Footers that are looked at in parallel when a run is taken up. */
 const SURVEY_CONCURRENCY = 16;
@@ -85,6 +85,8 @@ export class Checkpoints {
   readonly others: ReadonlySet<string> = new Set();
   /** The batch objects as they were last seen. */
   readonly #seen = new Map<number, ObjectInfo>();
+  /** The batch that was written and not looked at yet, with its length in bytes. */
+  #unseen: { readonly index: number; readonly size: number } | undefined;
 
   /** Reads nothing yet. @param manifest The run they belong to. */
   constructor(store: Store, keys: CheckpointKeys, manifest: Manifest) {
@@ -220,7 +222,9 @@ export class Checkpoints {
   }
 
   /**
-   * Writes batch `index` whole, or the rest of it.
+   * Writes batch `index` whole, or the rest of it, and looks whether it is there: a store that loses
+   * what it takes must not be paid for further. The last one is looked at when it is joined, which
+   * is next.
    *
    * @param rows All its rows in input order.
    * @param counts How many they are of each kind.
@@ -239,6 +243,10 @@ export class Checkpoints {
     const bytes = await rows.finish({ [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer) });
     const key = this.#keys.batch(index);
     await (begun ? begun.end(bytes) : this.#store.write(key, bytes, CONTENT));
+    if (this.#isLast(index) && rows.size <= WINDOW) {
+      this.#unseen = { index, size: rows.size };
+      return footer;
+    }
     const written = await this.#store.stat(key);
     if (written?.size !== rows.size) {
       throw new StoreError(
@@ -251,6 +259,11 @@ export class Checkpoints {
     return footer;
   }
 
+  /** Whether all batches are there but this one. */
+  #isLast(index: number): boolean {
+    return !this.#seen.has(index) && this.#seen.size === this.batches - 1;
+  }
+
   /** All batches in order, for joining. Every one must be done. */
   async *sources(): AsyncGenerator<RandomAccess> {
     for (let index = 0; index < this.batches; index++) yield await this.source(index);
@@ -259,8 +272,23 @@ export class Checkpoints {
   /** Batch `index`, which must be done, as a file. @throws {StoreError} `not_found` if it is gone */
   async source(index: number): Promise<RandomAccess> {
     const key = this.#keys.batch(index);
-    const info = this.#seen.get(index) ?? await this.#store.stat(key);
+    const url = `${this.#store.url}/${key}`;
+    const info = this.#seen.get(index);
     if (info) return openSource(this.#store, info);
-    throw new StoreError("not_found", `${this.#store.url}/${key} has disappeared; run again`);
+    const found = await findBegun(this.#store, key);
+    if (!found) throw new StoreError("not_found", `${url} has disappeared; run again`);
+    const source = openSource(this.#store, found);
+    if (this.#unseen?.index !== index) return source;
+    const { size } = this.#unseen;
+    if (found.size !== size) {
+      const message = `${url} has ${found.size} bytes after writing ${size}`;
+      throw new StoreError("not_found", message);
+    }
+    await this.#check(index, source).catch((error) => {
+      if (error instanceof StoreError) throw error;
+      throw new StoreError("not_found", `${url} is not what was written: ${error.message}`);
+    });
+    this.#seen.set(index, infoOf(found));
+    return source;
   }
 }

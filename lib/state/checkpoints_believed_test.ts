@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { failedRow, okRow } from "../../dev/testing/any_row.ts";
 import { duckdb, quote } from "../../dev/testing/duckdb.ts";
+import { manifestOf } from "../../dev/testing/manifest.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { StoreError } from "../base/errors.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import { encodeRows, RowEncoder } from "../dataset/output_write.ts";
 import { Checkpoints } from "./checkpoints.ts";
-import { CHECKPOINT_FOOTER_KEY, type CheckpointFooter, type Manifest } from "./documents.ts";
+import { CHECKPOINT_FOOTER_KEY, type CheckpointFooter } from "./documents.ts";
 import { CheckpointKeys } from "./keys.ts";
 import { nothingSpent } from "./ledger.ts";
 import { countRow, noRows } from "./row_counts.ts";
@@ -14,19 +15,8 @@ import { countRow, noRows } from "./row_counts.ts";
 const KEYS = new CheckpointKeys("checkpoints/", "demo");
 
 /** Six rows in batches of four. */
-const MANIFEST: Manifest = {
-  format: "pseudolabel-manifest/1",
-  run_id: "run-1",
-  dataset: "demo",
-  input: { url: "s3://memory/in.parquet", etag: "e", bytes: 1, rows: 6 },
-  batch_size: 4,
-  engine: "upstage-ocr",
-  model: "ocr",
-  schema_version: "v1.0",
-  created_at: "2026-11-24T00:00:00.000Z",
-  created_by: "pseudolabel",
-  batch_job_id: null,
-};
+const INPUT = { ...manifestOf().input, rows: 6 };
+const MANIFEST = manifestOf({ batch_size: 4, input: INPUT });
 
 const ROWS: readonly OutputRow[] = [okRow(0), failedRow(1), okRow(2), okRow(3)];
 
@@ -118,4 +108,36 @@ Deno.test("save() fails where the store has kept another length than was written
       error instanceof StoreError && error.kind === "unavailable" &&
       /batch_000000\.parquet has \d+ bytes after writing \d+/.test(error.message),
   );
+});
+
+Deno.test("the last batch is looked at when it is joined: whole, this run's, in its place", async () => {
+  const spoilt: Record<string, readonly [Uint8Array<ArrayBuffer> | undefined, RegExp | undefined]> =
+    {
+      "as it was": [await batch(ROWS), undefined],
+      "lost": [undefined, /batch_000000\.parquet has disappeared/],
+      "cut": [
+        (await batch(ROWS)).slice(0, -1),
+        /batch_000000\.parquet has \d+ bytes after writing/,
+      ],
+      "of another run, as long": [
+        await batch(ROWS, footerOf(ROWS, { run_id: "run-2" })),
+        /is not what was written: it belongs to another run/,
+      ],
+    };
+  for (const [what, [bytes, problem]] of Object.entries(spoilt)) {
+    const store = new MemoryStore();
+    const manifest = manifestOf({ input: { ...INPUT, rows: ROWS.length } });
+    const checkpoints = new Checkpoints(store, KEYS, manifest);
+    const rows = new RowEncoder();
+    for (const row of ROWS) await rows.add(row);
+    const { counts, spent } = JSON.parse(footerOf(ROWS)) as CheckpointFooter;
+    await checkpoints.save(0, rows, counts, spent);
+    if (bytes) store.put(KEYS.batch(0), bytes);
+    else await store.remove(KEYS.batch(0));
+    const joined = Array.fromAsync(checkpoints.sources());
+    if (problem) {
+      const kind = (error: StoreError) => error.kind === "not_found" && problem.test(error.message);
+      await assert.rejects(joined, kind, what);
+    } else assert.equal((await joined).length, 1, what);
+  }
 });

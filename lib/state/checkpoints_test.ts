@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { okRow } from "../../dev/testing/any_row.ts";
+import { manifestOf } from "../../dev/testing/manifest.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { StoreError } from "../base/errors.ts";
 import { RowEncoder } from "../dataset/output_write.ts";
 import { Checkpoints, type Damaged } from "./checkpoints.ts";
-import type { Manifest } from "./documents.ts";
 import { CheckpointKeys } from "./keys.ts";
 import { nothingSpent } from "./ledger.ts";
 import { countRow, noRows } from "./row_counts.ts";
@@ -16,8 +16,8 @@ function checkpoints(
   change: { run?: string; rows?: number } = {},
 ): Checkpoints {
   const { run = "run-1", rows = 5 } = change;
-  const manifest = { run_id: run, dataset: "demo", batch_size: 3, input: { rows } } as Manifest;
-  return new Checkpoints(store, KEYS, manifest);
+  const input = { ...manifestOf().input, rows };
+  return new Checkpoints(store, KEYS, manifestOf({ run_id: run, batch_size: 3, input }));
 }
 
 /** Saves batch `index` of `rows` rows; `counted` is what its footer says. */

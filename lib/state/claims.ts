@@ -1,15 +1,16 @@
 /**
- * @module state/claims: keeps two runs that are at work in one store at one time from paying for an image
- * that both have. Before it asks, a process makes known that it is asking: a small object with an
- * end, the claim, which it takes back when the answer is stored.
+ * @module state/claims: keeps two runs that are at work in one store at one time from paying for an
+ * image that both have. Before it asks, a process makes known that it is asking: a small object
+ * with an end, the claim, which it takes back when the answer is stored.
  *
  * Claims are made only while another run is at work, so a run that is alone pays nothing for them:
- * it looks once who else holds a lease (a listing of the data sets, and a look at the lease of each),
- * and now and then whether somebody has come since (one small object). Whoever comes later finds the
- * lease of the first, leaves word, and gives it time to find that and to claim what it is asking for.
+ * it looks once who else holds a lease (a listing of the data sets, and a look at the lease of
+ * each), and now and then whether somebody has come since (one small object). Whoever comes later
+ * finds the lease of the first, leaves word, and gives it time to find that and to claim what it is
+ * asking for.
  *
- * It is a courtesy, not a lock: where it fails an image may be paid twice, but answers are created and
- * never replaced (`state/answer_store.ts`), so nothing else goes wrong.
+ * It is a courtesy, not a lock: where it fails an image may be paid twice, but answers are created
+ * and never replaced (`state/answer_store.ts`), so nothing else goes wrong.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -27,7 +28,10 @@ import {
 } from "./documents.ts";
 import { CheckpointKeys, claimKey, meetingKey } from "./keys.ts";
 
-/** A claim that stands still for so long is over, milliseconds. A page takes seconds, at most minutes. */
+/**
+ * A claim that stands still for so long is over, milliseconds. A page takes seconds, at most
+ * minutes.
+ */
 export const CLAIM_MS = 60_000;
 /** A run looks at least so often whether somebody else has come, milliseconds. */
 const LOOK_MS = 10_000;
@@ -74,7 +78,9 @@ export interface ClaimsOptions {
 
 interface Held {
   readonly sha256: string;
-  /** When the claim was written last, milliseconds since the epoch; undefined while there is none. */
+  /**
+   * When the claim was written last, milliseconds since the epoch; undefined while there is none.
+   */
   renewedAt?: number;
   etag?: string;
 }
@@ -280,7 +286,11 @@ export class Claims implements AsyncDisposable {
     }
   }
 
-  /** Writes a claim, if there is none, or instead of the given version. @returns Whether it is there */
+  /**
+   * Writes a claim, if there is none, or instead of the given version.
+   *
+   * @returns Whether it is there
+   */
   async #create(held: Held, instead?: string): Promise<boolean> {
     const { clock } = this.#options;
     const now = clock.now();

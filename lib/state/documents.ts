@@ -212,8 +212,9 @@ const failureExample = z.object({
 export type FailureExample = z.infer<typeof failureExample>;
 
 /**
- * How far the process that holds the lease is, for whoever looks from outside. News, never truth: what
- * is done, the checkpoints say, and who is at work, the lease. Times are of the process's own clock.
+ * How far the process that holds the lease is, for whoever looks from outside. News, never truth:
+ * what is done, the checkpoints say, and who is at work, the lease. Times are of the process's own
+ * clock.
  */
 export const heartbeat = z.object({
   format: z.literal("pseudolabel-heartbeat/1"),
@@ -315,6 +316,52 @@ export const meetingDocument = z.object({
 });
 /** That a process has found another one at work in the store. */
 export type MeetingDocument = z.infer<typeof meetingDocument>;
+
+/** What was found when the input of a data set was prepared. */
+export const preparedDocument = z.object({
+  format: z.literal("pseudolabel-prepared/1"),
+  dataset: z.string(),
+  /** The place with the images, or of the table. */
+  source: z.string(),
+  /** The input that was written; null where no image could be taken. */
+  input: z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count }).nullable(),
+  /** Objects, or rows of a table, that were looked at. */
+  found: count,
+  /** Rows of the input. */
+  taken: count,
+  /** Rows that were as they were in the input before, and were not looked at again. */
+  reused: count,
+  /** Images that were brought into the store. */
+  copied: count,
+  /** Images that were turned upright or made one that the engine takes. */
+  converted: count,
+  /** Images that were taken as they are, although they should have been converted, by why. */
+  not_converted: z.record(z.string(), count),
+  /** Rows by media type, by EXIF orientation and by split. */
+  media_types: z.record(z.string(), count),
+  orientations: z.record(z.string(), count),
+  splits: z.record(z.string(), count),
+  /** What was left out, by reason. */
+  skipped: z.record(
+    z.string(),
+    z.object({
+      count,
+      /** What the reason means, and what to do. */
+      meaning: z.string(),
+      /** The first of them. */
+      examples: z.array(z.object({ address: z.string(), detail: z.string().optional() })),
+    }),
+  ),
+  started_at: timestamp,
+  finished_at: timestamp,
+  /** Program and version. */
+  created_by: z.string(),
+});
+/** What was found when the input of a data set was prepared. */
+export type PreparedDocument = z.infer<typeof preparedDocument>;
+
+/** Where in a Parquet footer's key-value metadata a prepared input says how it was made. */
+export const PREPARED_FOOTER_KEY = "pseudolabel.prepared";
 
 /** What was learnt about a model's rate limit. */
 export const learntRate: Schema<LearntRate & { readonly server?: string }> = z.object({

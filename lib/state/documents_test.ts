@@ -5,6 +5,8 @@ import {
   ledger,
   manifest,
   meetingDocument,
+  reportDocument,
+  reviews,
   runResult,
   spending,
   storedAnswer,
@@ -72,6 +74,57 @@ const LEDGER = {
   },
 };
 
+const BINNED = { edges: [0, 1, null], counts: [1, 2], unknown: 0 };
+const PAGE = { row: 0, id: "a", status: "ok", words: 1, confidence: null, attempts: 1 };
+
+const REPORT = {
+  format: "pseudolabel-report/1",
+  dataset: "d",
+  made_at: "2026-11-01T00:00:00.000Z",
+  made_by: "pseudolabel 1",
+  complete: true,
+  run: {
+    run_id: "r",
+    engine: "e",
+    model: "m",
+    created_at: "2026-11-01T00:00:00.000Z",
+    finished_at: null,
+    batch_job_id: null,
+  },
+  input: "s3://b/i",
+  output: "s3://b/o",
+  rows: { total: 3, done: 3, ok: 1, empty: 1, failed: 1, size_mismatches: 0 },
+  failures: [{ code: "x", count: 1, examples: [{ row: 2, id: "c", message: "m" }] }],
+  cost: {
+    pages_billed: 2,
+    price_per_page: 0.01,
+    dollars: 0.02,
+    answers_reused: 0,
+    failed_attempts: 1,
+  },
+  words: {
+    ...{ total: 3, unknown: 0, outside_page: 0, low_confidence: 1 },
+    ...{ confidence: BINNED, height: BINNED },
+  },
+  pages: {
+    ...{ confidence: BINNED, words: BINNED, coverage: BINNED, attempts: { "1": 2 } },
+    usual: { confidence: null, words: 3, coverage: 0.1, span: 0.9 },
+  },
+  time: {
+    ...{ from: "2026-11-01T00:00:00.000Z", bucket_s: 1, answered: [1], before: 0 },
+    ...{ documented_rate: 3, process: null },
+  },
+  doubtful: [{ ...PAGE, score: 0.5, reasons: ["little text"] }],
+  least_confident: [PAGE],
+  most_tried: [],
+  slowest: [{ ...PAGE, seconds: 2.5 }],
+};
+
+const MARK = {
+  ...{ id: "a", row: 0, verdict: "wrong", note: "", by: "kim", at: "2026-11-01T00:00:00.000Z" },
+  image_sha256: null,
+};
+
 const WHOLE: readonly (readonly [name: string, schema: Schema<unknown>, document: object])[] = [
   ["manifest", manifest, MANIFEST],
   ["runResult", runResult, RESULT],
@@ -79,6 +132,8 @@ const WHOLE: readonly (readonly [name: string, schema: Schema<unknown>, document
   ["checkpointFooter", checkpointFooter, { run_id: "r", batch: 0, counts: COUNTS, spent: SPENT }],
   ["ledger", ledger, LEDGER],
   ["spending", spending, { format: "pseudolabel-spending/1", run_id: "r", reserved_pages: 9 }],
+  ["reportDocument", reportDocument, REPORT],
+  ["reviews", reviews, { format: "pseudolabel-reviews/1", dataset: "d", marks: [MARK] }],
   ["claimDocument", claimDocument, {
     ...{ format: "pseudolabel-claim/1", lease: "l", holder: "h", owner: "o", ttl_ms: 60_000 },
     renewed_at: "2026-11-01T00:00:00.000Z",

@@ -25,7 +25,9 @@ import { bookSpent, totalOf } from "./ledger.ts";
 /** A checkpoint is no longer what it was when it was looked at or written. */
 const CHANGED: readonly StoreErrorKind[] = ["precondition", "not_found"];
 
-/** What the output of a run says of it: nothing that differs between two runs over the same answers. */
+/**
+ * What the output of a run says of it: nothing that differs between two runs over the same answers.
+ */
 export function outputFooterOf(
   { dataset, input, engine, model, schema_version }: Manifest,
 ): OutputFooter {

@@ -1,7 +1,7 @@
 /**
  * @module state/heartbeat: tells whoever looks from outside how far a process is: an object that it
- * writes every 15 s while it works, and once more when it ends. It is news and nothing else: no page
- * waits for it, no run ends because of it, and where it can't be written nobody is told.
+ * writes every 15 s while it works, and once more when it ends. It is news and nothing else: no
+ * page waits for it, no run ends because of it, and where it can't be written nobody is told.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -13,7 +13,9 @@ import type { HeartbeatDocument } from "./documents.ts";
 export const BEAT_MS = 15_000;
 /** The first one comes so long after the start, milliseconds: most short runs are over by then. */
 const FIRST_BEAT_MS = 2_000;
-/** The last one may take so long, milliseconds, as a process that is asked to stop has little time. */
+/**
+ * The last one may take so long, milliseconds, as a process that is asked to stop has little time.
+ */
 const LAST_BEAT_MS = 2_000;
 
 /** What {@linkcode Heartbeat} works with. */
@@ -35,6 +37,8 @@ export class Heartbeat {
   readonly #options: HeartbeatOptions;
   readonly #over = new AbortController();
   readonly #beating: Promise<void>;
+  /** What was told last, whether it could be written or not. */
+  last: HeartbeatDocument | undefined;
 
   /** Begins. */
   constructor(options: HeartbeatOptions) {
@@ -43,7 +47,8 @@ export class Heartbeat {
   }
 
   /**
-   * Writes how the process has ended; never rejects, and takes {@linkcode LAST_BEAT_MS} twice at most.
+   * Writes how the process has ended; never rejects, and takes {@linkcode LAST_BEAT_MS} twice at
+   * most.
    *
    * @param exit The exit code.
    * @param reason In words, for people; empty where all is well.
@@ -79,7 +84,8 @@ export class Heartbeat {
     const { store, key, check, read } = this.#options;
     try {
       check();
-      const document = { format: "pseudolabel-heartbeat/1", ...read(), ended };
+      const document = { format: "pseudolabel-heartbeat/1" as const, ...read(), ended };
+      this.last = document;
       await writeDocument(store, key, document, { oneLine: true, signal });
     } catch {
       // The next one may arrive; whoever looks knows how old the last one is.

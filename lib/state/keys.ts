@@ -75,7 +75,7 @@ export function meetingKey(engine: string, model: string): string {
 
 /** Key of what people look at, `report.html` and the like; nothing else reads it. */
 export function reportKey(dataset: string, name: string): string {
-  return `reports/${dataset}/${name}`;
+  return `${REPORTS}${dataset}/${name}`;
 }
 
 /** Key of what a truth says of the labels. */
@@ -95,7 +95,35 @@ export function comparisonKey(dataset: string, other: string): string {
 
 /** Key of what reviewers have marked in a data set. */
 export function reviewsKey(dataset: string): string {
-  return `reviews/${dataset}/marks.json`;
+  return `${REVIEWS}${dataset}/marks.json`;
+}
+
+/** Key of a copy of an image that lay elsewhere. @param path Safe as part of a key. */
+export function copiedKey(dataset: string, path: string): string {
+  return `images/${dataset}/${path}`;
+}
+
+/** Key of what an image was converted to. @param sha256 Of the original's bytes, lower-case hex. */
+export function convertedKey(dataset: string, sha256: string, extension: string): string {
+  return `${CONVERTED}${dataset}/${sha256.slice(0, 2)}/${sha256}.${extension}`;
+}
+const CONVERTED = "converted/";
+
+/** Key of what was found when the input was prepared. */
+export function preparedKey(dataset: string): string {
+  return reportKey(dataset, "prepared.json");
+}
+const REPORTS = "reports/";
+const REVIEWS = "reviews/";
+
+/**
+ * Whether an object is one that this program keeps beside the images, or makes of them.
+ *
+ * @param checkpointPrefix Empty, or ends with a slash.
+ */
+export function isOwnKey(key: string, checkpointPrefix: string): boolean {
+  const own = [...SHARED, CONVERTED, REPORTS, REVIEWS, "data/processed/", checkpointPrefix];
+  return own.some((prefix) => prefix !== "" && key.startsWith(prefix));
 }
 
 /** Below it lie the pages of a data set that somebody has checked. */

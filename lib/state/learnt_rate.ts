@@ -1,6 +1,6 @@
 /**
- * @module state/learnt_rate: what was learnt about the account's rate limit, kept in the store so that the
- * next process starts there. It is advice: what can't be read or written is done without.
+ * @module state/learnt_rate: what was learnt about the account's rate limit, kept in the store so
+ * that the next process starts there. It is advice: what can't be read or written is done without.
  */
 
 import { StoreError } from "../base/errors.ts";

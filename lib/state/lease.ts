@@ -1,13 +1,13 @@
 /**
- * @module state/lease: keeps two runs off one data set: an object that its holder renews while it works.
- * Whoever finds it waits until it is released or has not been renewed for its whole time.
+ * @module state/lease: keeps two runs off one data set: an object that its holder renews while it
+ * works. Whoever finds it waits until it is released or has not been renewed for its whole time.
  *
  * A holder counts its time from before each renewal was sent, whoever waits from when it saw the
- * renewal, so by the same passing of time the first stops before the second begins. No time stamp of
- * another machine is believed by itself: clocks differ, and are set. A lease is known to have been
- * dead for long only where its age by the store's clock and its own stamp agree. A write that is on
- * its way just then can't be called back; rows come out the same whoever makes them, so it does no
- * harm to the data.
+ * renewal, so by the same passing of time the first stops before the second begins. No time stamp
+ * of another machine is believed by itself: clocks differ, and are set. A lease is known to have
+ * been dead for long only where its age by the store's clock and its own stamp agree. A write that
+ * is on its way just then can't be called back; rows come out the same whoever makes them, so it
+ * does no harm to the data.
  */
 
 import { type Clock, Stopwatch } from "../base/clock.ts";
@@ -20,8 +20,8 @@ import { type LeaseDocument, leaseDocument } from "./documents.ts";
 /** How many times its own length a lease is waited for, unless told otherwise. */
 const WAIT_LEASES = 4;
 /**
- * A store that refuses to replace a version which still lies there so often, with a pause in between,
- * can't: some compare an ETag with its quotes.
+ * A store that refuses to replace a version which still lies there so often, with a pause in
+ * between, can't: some compare an ETag with its quotes.
  */
 const VAIN_TRIES = 3;
 /** How exactly a store tells the age of an object, milliseconds: two times in whole seconds. */

@@ -1,7 +1,7 @@
 /**
- * @module state/ledger: what the answers of a data set have cost, by run. It is worked out from the rows
- * and the stored answers that they come from, each counted for the one row and run that paid for
- * it, so no interruption can make it wrong.
+ * @module state/ledger: what the answers of a data set have cost, by run. It is worked out from the
+ * rows and the stored answers that they come from, each counted for the one row and run that paid
+ * for it, so no interruption can make it wrong.
  */
 
 import { StoreError } from "../base/errors.ts";
@@ -42,8 +42,8 @@ export function addRow(
 }
 
 /**
- * Takes a row out again that {@linkcode addRow} has counted, as another is made in its place: what a
- * batch has cost is what its rows say, however often they were made.
+ * Takes a row out again that {@linkcode addRow} has counted, as another is made in its place: what
+ * a batch has cost is what its rows say, however often they were made.
  *
  * @param paidBy As it was counted.
  */

@@ -71,11 +71,12 @@ export interface Settled {
  * in between leaves the earlier run merely with less done. A further attempt of the very Batch job
  * that began the run continues it, as its command line still says `--fresh`.
  *
- * @param options.beforeNew Checks what a new run needs checked; a resumed one was checked when it began.
+ * @param options.beforeNew Checks what a new run needs checked; a resumed one was checked when it
+ *   began.
  * @param options.absent Whether none was there just now, so that it need not be looked for again.
  * @param options.given What of `wanted` the user gave, see {@linkcode findManifest}.
- * @throws {RunError} `conflict` naming what differs and the ways out; `again` if the store says that
- *   there is a manifest and that there is none
+ * @throws {RunError} `conflict` naming what differs and the ways out; `again` if the store says
+ *   that there is a manifest and that there is none
  */
 export async function settleManifest(
   store: Store,
@@ -123,7 +124,8 @@ export async function settleManifest(
 /**
  * The manifest of the run that is to be continued; `undefined` if a new one begins. Only reads.
  *
- * @param given What of `wanted` the user gave; for the rest the manifest is right. @default all of it
+ * @param given What of `wanted` the user gave; for the rest the manifest is right. @default all of
+ *   it
  * @throws {RunError} `conflict` naming what differs and the ways out
  */
 export async function findManifest(
@@ -230,6 +232,22 @@ export function engineOf({ engine, created_by }: Manifest, url: string): Engine 
     "conflict",
     `the run in ${url} was begun by ${created_by} with the engine '${engine}', which this version ` +
       "doesn't have.\nUse that version, or start over with --fresh",
+  );
+}
+
+/**
+ * The engine of a run, which must be the one of the settings: that is connected.
+ *
+ * @param url Where its state lies, for messages.
+ * @throws {RunError} `conflict` if it is another
+ */
+export function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): Engine {
+  const found = engineOf(manifest, url);
+  if (found.name === engine) return found;
+  throw new RunError(
+    "conflict",
+    `the run in ${url} was begun with another engine: give --engine ${found.name} to continue ` +
+      "it, or start over with --fresh",
   );
 }
 

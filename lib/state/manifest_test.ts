@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { manifestOf } from "../../dev/testing/manifest.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import type { Manifest } from "./documents.ts";
 import { systemClock } from "../base/clock.ts";
@@ -10,22 +11,7 @@ import type { StartMode } from "../base/settings.ts";
 const KEYS = new CheckpointKeys("checkpoints/", "demo");
 const NEIGHBOUR = new CheckpointKeys("checkpoints/", "demo_2");
 
-function manifest(change: Partial<Manifest> = {}): Manifest {
-  return {
-    format: "pseudolabel-manifest/1",
-    run_id: "first",
-    dataset: "demo",
-    input: { url: "s3://memory/in.parquet", etag: "e1", bytes: 9, rows: 3 },
-    batch_size: 500,
-    engine: "upstage-ocr",
-    model: "ocr",
-    schema_version: "v1.0",
-    created_at: "2026-11-01T00:00:00.000Z",
-    created_by: "pseudolabel 1",
-    batch_job_id: null,
-    ...change,
-  };
-}
+const manifest = (change: Partial<Manifest> = {}) => manifestOf({ run_id: "first", ...change });
 
 /** A store in which a run with one finished batch lies, if `found` is given. */
 function storeWith(found?: Manifest): MemoryStore {

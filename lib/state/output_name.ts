@@ -11,9 +11,9 @@ import { findObject, type ObjectInfo, type Store } from "../store/store.ts";
 import { type Manifest, OUTPUT_FOOTER_KEY, outputFooter } from "./documents.ts";
 
 /**
- * Makes sure that the name is free, or belongs to an output of this data set. Where the manifest of the
- * run names it, that was made sure before, and what lies there and is no whole Parquet is what a
- * store has made of an upload.
+ * Makes sure that the name is free, or belongs to an output of this data set. Where the manifest of
+ * the run names it, that was made sure before, and what lies there and is no whole Parquet is what
+ * a store has made of an upload.
  *
  * @param known The manifest of the run that is continued, if one is.
  * @throws {RunError} `conflict` saying what lies there, and the ways out

@@ -1,6 +1,6 @@
 /**
- * @module state/ranges: a set of whole numbers as a short text, `0-11,13`: which batches are finished.
- * Batches are finished nearly in order, so the text stays short however many there are.
+ * @module state/ranges: a set of whole numbers as a short text, `0-11,13`: which batches are
+ * finished. Batches are finished nearly in order, so the text stays short however many there are.
  */
 
 /** The text; empty for none. @param numbers At least 0, each once, in any order. */

@@ -1,14 +1,18 @@
 /**
- * @module state/spending: the upper bound of what a run has spent, written down before it is spent, so
- * that a limit holds over any number of kills. What was really billed is `state/ledger.ts`'s matter.
+ * @module state/spending: the upper bound of what a run has spent, written down before it is spent,
+ * so that a limit holds over any number of kills. What was really billed is `state/ledger.ts`'s
+ * matter.
  *
- * Pages are reserved in blocks: the object says how many pages the run may have been billed at most.
- * After a kill all that was reserved counts as spent; a run that ends in order gives the rest back.
+ * Pages are reserved in blocks: the object says how many pages the run may have been billed at
+ * most. After a kill all that was reserved counts as spent; a run that ends in order gives the rest
+ * back.
  */
 
 import { readDocument, writeDocument } from "./document.ts";
 import { type Spending, spending as spendingSchema } from "./documents.ts";
 import { RunError } from "../base/errors.ts";
+import { counted } from "../base/figures.ts";
+import { quoted } from "../base/text.ts";
 import { believedPages } from "./ledger.ts";
 import type { Store } from "../store/store.ts";
 
@@ -35,6 +39,8 @@ export interface SpendingLimitOptions {
   readonly isNew?: boolean;
   /** Pages that the run was billed as far as its finished batches tell. @default 0 */
   readonly billed?: number;
+  /** Told when another run's object is found. @default nobody */
+  readonly note?: (message: string) => void;
 }
 
 /** Counts pages before they are asked for. */
@@ -55,25 +61,36 @@ export class SpendingLimit implements AsyncDisposable {
   }
 
   /**
-   * Takes up what the run has reserved so far: never less than what its batches have cost, should the
-   * object be gone.
+   * Takes up what the run has reserved so far: never less than what its batches have cost, should
+   * the object be gone.
    *
    * @throws {RunError} `conflict` if what was reserved is not in a form that this version reads: it
    *   would be a limit that nothing holds
    * @throws {StoreError} if the store fails
    */
   static async open(options: SpendingLimitOptions): Promise<SpendingLimit> {
-    const { store, key, isNew, runId, billed = 0 } = options;
+    const { store, key, isNew, runId, billed = 0, note } = options;
     const found = isNew ? undefined : await readDocument(store, key, spendingSchema);
     if (found?.problem !== undefined) {
       throw new RunError(
         "conflict",
         `${store.url}/${key} says what this run has spent, in a form that this version can't read ` +
           `(${found.problem}), so no limit would hold.\nUse the version that wrote it, or move it ` +
-          `away: then what the finished batches have cost counts as spent, ${billed} pages`,
+          `away: then what the finished batches have cost counts as spent, ${
+            counted(billed, "page")
+          }`,
       );
     }
-    const reserved = found?.value.run_id === runId ? found.value.reserved_pages : 0;
+    const isOthers = found !== undefined && found.value.run_id !== runId;
+    if (isOthers) {
+      note?.(
+        `${store.url}/${key} says what another run has spent (${
+          quoted(found.value.run_id)
+        }): this ` +
+          `one begins with what its finished batches have cost, ${counted(billed, "page")}`,
+      );
+    }
+    const reserved = found && !isOthers ? found.value.reserved_pages : 0;
     return new SpendingLimit(options, Math.max(reserved, billed));
   }
 
@@ -115,7 +132,9 @@ export class SpendingLimit implements AsyncDisposable {
   #atLimit(): RunError {
     return new RunError(
       "limit",
-      `stopped before ${this.#options.limit}: ${this.#spent} pages are billed or reserved; every ` +
+      `stopped before ${this.#options.limit}: ${
+        counted(this.#spent, "page")
+      } billed or reserved; every ` +
         "answer is stored: run again with a higher limit and it continues",
     );
   }

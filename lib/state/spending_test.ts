@@ -155,6 +155,29 @@ Deno.test("SpendingLimit stops where it can't read what was reserved, and says w
   }
 });
 
+Deno.test("SpendingLimit says so where what was reserved is another run's, and counts its own batches", async () => {
+  const store = new MemoryStore();
+  const other = { format: "pseudolabel-spending/1", run_id: "run-\x1b0", reserved_pages: 7 };
+  store.put(KEY, JSON.stringify(other));
+  const notes: string[] = [];
+  const options = { store, key: KEY, runId: "run-1", maxPages: 2, limit: "--max-pages 2" };
+  const note = (message: string) => notes.push(message);
+  const guard = await SpendingLimit.open({ ...options, billed: 1, note });
+  assert.equal(guard.pages, 1);
+  assert.equal(notes.length, 1);
+  assert.match(notes[0], /^s3:\/\/memory\/\S+ says what another run has spent \('run-\S*0'\)/);
+  assert.match(notes[0], /its finished batches have cost, 1 page$/);
+  assert.ok(!notes[0].includes("\x1b"));
+  // Its own object is nothing to speak of.
+  await guard.take();
+  guard.settle(0);
+  await SpendingLimit.open({ ...options, note });
+  assert.equal(notes.length, 1);
+  await guard.take();
+  guard.settle(1);
+  await assert.rejects(guard.take(), /stopped before --max-pages 2: 2 pages billed or reserved;/);
+});
+
 Deno.test("SpendingLimit believes no bill that can't be, so that what it writes can be read again", async () => {
   const store = new MemoryStore();
   const guard = await open(store);

@@ -1,6 +1,6 @@
 /**
- * @module store/folder_place: places on this machine as people and tables write them: which texts are
- * paths, and where they lie.
+ * @module store/folder_place: places on this machine as people and tables write them: which texts
+ * are paths, and where they lie.
  */
 
 import { basename, dirname, relative, resolve, sep } from "node:path";

@@ -30,6 +30,17 @@ Deno.test("openFolder() lists in the order of S3, whatever the order of the disk
   assert.deepEqual(listed.map(({ key }) => key), keys);
 });
 
+Deno.test("openFolder() reads no whole file where no version mark is wanted", async () => {
+  await using it = await open();
+  await it.store.write("a/b", text("0123456789"));
+  const listed = await Array.fromAsync(it.store.list("", { etag: false }));
+  assert.deepEqual(listed, [{ key: "a/b", size: 10, etag: "" }]);
+  const read = await it.store.read("a/b", { range: { start: 2, end: 4 }, etag: false });
+  assert.deepEqual(read, { key: "a/b", size: 10, etag: "", bytes: text("23") });
+  const { etag } = (await it.store.stat("a/b"))!;
+  assert.equal((await it.store.read("a/b", { etag: false, ifMatch: etag })).etag, etag);
+});
+
 Deno.test("openFolder() reads files that others put there, and names them as file URLs", async () => {
   await using it = await open();
   await Deno.mkdir(`${it.path}/in`, { recursive: true });

@@ -1,6 +1,6 @@
 /**
- * @module store/lazy: a store that is opened by its first use, so that what opening it takes (an SDK,
- * credentials) is needed only where it is used.
+ * @module store/lazy: a store that is opened by its first use, so that what opening it takes (an
+ * SDK, credentials) is needed only where it is used.
  */
 
 import type { Store } from "./store.ts";

@@ -8,10 +8,12 @@
  * its URL. It waits only for a store that has answered before: a wrong address is said at once.
  */
 
+import { Buffer } from "node:buffer";
 import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
 import { followSignals } from "../base/halt.ts";
+import { counted } from "../base/figures.ts";
 import type { ObjectInfo, ReadOptions, Store, StoredObject } from "./store.ts";
 
 /** First wait between two looks whether an outage is over, milliseconds; it doubles each time. */
@@ -123,22 +125,27 @@ export class Patience {
         run(options?.signal, () => store.writeParts(key, parts, options), "once"),
       remove: (key, options) => run(options?.signal, () => store.remove(key, options)),
       async *list(prefix, options) {
-        const given = new Set<string>();
+        // From the start after a failure; what was given before is left out. That is known by the last
+        // key alone, as stores list by the bytes of keys: a set of a million would be too long. One
+        // that doesn't can't be taken up again.
+        let [last, begin, ordered] = ["", "", true];
         let listing: AsyncIterator<ObjectInfo> | undefined;
         for (;;) {
-          // From the start after a failure; what was given before is left out.
-          const next = await run(options?.signal, async () => {
+          const step = async () => {
             listing ??= store.list(prefix, options)[Symbol.asyncIterator]();
             try {
               return await listing.next();
             } catch (error) {
-              listing = undefined;
+              [listing, begin] = [undefined, last];
               throw error;
             }
-          });
+          };
+          const next = await run(options?.signal, step, ordered ? undefined : "once");
           if (next.done) return;
-          if (given.has(next.value.key)) continue;
-          given.add(next.value.key);
+          const { key } = next.value;
+          if (begin !== "" && compareBytes(key, begin) <= 0) continue;
+          if (last !== "" && compareBytes(key, last) <= 0) ordered = false;
+          else last = key;
           yield next.value;
         }
       },
@@ -313,6 +320,11 @@ function tooLong({ since }: Outage, error: StoreError): StoreError {
   return new StoreError("unavailable", message, { cause: error });
 }
 
+/** Below 0 where `a` comes before `b` by its bytes in UTF-8. */
+function compareBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
 /** The next look is later, and the one after that later still. */
 function postpone(outage: Outage, now: number): void {
   outage.open = false;
@@ -336,8 +348,7 @@ function admitOnce(options: ReadOptions): () => ReadOptions {
 }
 
 function minutes(ms: number): string {
-  const n = Math.round(ms / 6_000) / 10;
-  return n === 1 ? "1 minute" : `${n} minutes`;
+  return counted(Math.round(ms / 6_000) / 10, "minute");
 }
 
 /** `14:07:31 UTC`. @param ms Milliseconds since the epoch. */

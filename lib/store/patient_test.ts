@@ -151,6 +151,30 @@ Deno.test("many objects that fail together are an outage, not so many bad object
   for (const error of await it.clock.run(Promise.all(all))) assert.ok(unavailable(error));
 });
 
+Deno.test("a listing that breaks off goes on behind what it gave; one without order ends", async () => {
+  const it = open();
+  const keys = ["a", "b", "c\u{10000}", "c\uffff", "d"];
+  const list = async (order: readonly string[]) => {
+    let broken = false;
+    it.store.list = async function* () {
+      for (const key of order) {
+        if (key === "d" && !broken) {
+          broken = true;
+          throw new StoreError("unavailable", "503");
+        }
+        yield await Promise.resolve({ key, size: 1, etag: key });
+      }
+    };
+    const store = it.patience.wrap(it.store);
+    await store.write("x", BYTES);
+    return await it.clock.run(Array.fromAsync(store.list("")));
+  };
+  // By bytes U+FFFF comes before U+10000.
+  const sorted = ["a", "b", "c\uffff", "c\u{10000}", "d"];
+  assert.deepEqual((await list(sorted)).map(({ key }) => key), sorted);
+  await assert.rejects(list(["b", ...keys]), unavailable);
+});
+
 Deno.test("a listing goes on after an outage, giving each object once; a read admits once", async () => {
   const it = open();
   const store = it.patience.wrap(it.store);

@@ -20,14 +20,16 @@ import type { S3Credentials } from "./sigv4.ts";
 import { type DirectAnswer, DirectS3, ForSdk, type SdkRequest } from "./s3_direct.ts";
 
 /** What an operation may be given. */
-interface Call {
+export interface S3Call {
   /** Cancels it. */
   readonly abortSignal?: AbortSignal;
 }
 
 /** Which object. */
-interface Place {
+export interface S3Place {
+  /** The bucket's name. */
   readonly Bucket: string;
+  /** The object's key. */
   readonly Key: string;
 }
 
@@ -35,9 +37,13 @@ interface Place {
 export interface S3Got {
   /** To be taken or dropped. */
   readonly Body: S3Body;
+  /** Of the body, bytes; a server may not tell. */
   readonly ContentLength?: number;
+  /** Where a server sends a part: which, and of how many bytes. */
   readonly ContentRange?: string;
+  /** As it came, with its quotes. */
   readonly ETag?: string;
+  /** When it was written, by the server's clock. */
   readonly LastModified?: Date;
   /** When the answer was made, by the server's clock. */
   readonly ServerDate?: Date;
@@ -45,10 +51,13 @@ export interface S3Got {
   readonly ChecksumCRC32?: string;
 }
 
+/** The SDK's client. */
+export type Sdk = S3;
+
 /** The client, with one method an operation. */
 export type S3Api =
   & Pick<
-    S3,
+    Sdk,
     | "abortMultipartUpload"
     | "completeMultipartUpload"
     | "config"
@@ -60,21 +69,21 @@ export type S3Api =
     | "uploadPart"
   >
   & {
-    getObject(input: Place & { Range?: string; IfMatch?: string }, call: Call): Promise<S3Got>;
-    headObject(input: Place & { IfMatch?: string }, call: Call): Promise<{
+    getObject(input: S3Place & { Range?: string; IfMatch?: string }, call: S3Call): Promise<S3Got>;
+    headObject(input: S3Place & { IfMatch?: string }, call: S3Call): Promise<{
       readonly ContentLength?: number;
       readonly ETag?: string;
       readonly Metadata?: Readonly<Record<string, string>>;
     }>;
     putObject(
-      input: Place & {
+      input: S3Place & {
         Body: Uint8Array<ArrayBuffer>;
         ContentType: string;
         IfNoneMatch?: string;
         IfMatch?: string;
         Metadata?: Readonly<Record<string, string>>;
       },
-      call: Call,
+      call: S3Call,
     ): Promise<{ readonly ETag?: string }>;
   };
 
@@ -253,7 +262,7 @@ function withShortCut(s3: S3): S3Api {
   });
 
   /** The command, done by the SDK; `first` is what became of its first attempt. */
-  const bySdk = <C extends ShortCommand>(command: C, { Bucket, Key }: Place, first?: ForSdk) => {
+  const bySdk = <C extends ShortCommand>(command: C, { Bucket, Key }: S3Place, first?: ForSdk) => {
     let outcome = first;
     const sender: Sender = (next) => async (args) => {
       if (outcome) {

@@ -18,10 +18,15 @@ import { EMPTY_SHA256, encodeKey, type S3Credentials, SigV4 } from "./sigv4.ts";
 
 /** A request as the SDK would send it, as far as it counts. */
 export interface SdkRequest {
+  /** With its colon. */
   readonly protocol: string;
+  /** Name or address. */
   readonly hostname: string;
+  /** Where it isn't the scheme's own. */
   readonly port?: number;
+  /** Percent-encoded, from the first slash on, without a query. */
   readonly path: string;
+  /** By names in lower case, signed. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -66,6 +71,7 @@ export class ForSdk {
 
 /** An answer to a request that succeeded. */
 export interface DirectAnswer {
+  /** All that were sent. */
   readonly headers: Headers;
   /** Of a GetObject; to be taken or dropped. */
   readonly body: S3Body;

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { withEnvironment } from "../../dev/testing/environment.ts";
 import { type Fault, type S3Double, startS3Double } from "../../dev/doubles/s3/server.ts";
 import { patterned, rejectsWith, storeConformance } from "../../dev/testing/store_conformance.ts";
 import type { Store } from "./store.ts";
@@ -236,10 +237,9 @@ Deno.test("writeParts() survives resets, SlowDown and lost replies", async () =>
 });
 
 Deno.test("writeParts() announces, sends and repeats the checksums that AWS expects", async () => {
+  await using server = await startS3Double({ buckets: ["images"] });
   // Checksums are left out where the endpoint is an option, so here the SDK must find it.
-  const server = await startS3Double({ buckets: ["images"] });
-  Deno.env.set("AWS_ENDPOINT_URL_S3", server.url);
-  try {
+  await withEnvironment(() => ({ AWS_ENDPOINT_URL_S3: server.url }), async () => {
     using s3 = openS3({ region: "us-east-1", credentials: server });
     const store = s3.bucket("images");
     const summed: string[] = [];
@@ -255,10 +255,7 @@ Deno.test("writeParts() announces, sends and repeats the checksums that AWS expe
     await store.write("y", bytes.subarray(0, 10));
     assert.deepEqual(summed.toSorted(), ["1", "2", "3", "4", "whole"]);
     assert.ok((await store.read("x")).bytes.every((byte, i) => byte === bytes[i]));
-  } finally {
-    Deno.env.delete("AWS_ENDPOINT_URL_S3");
-    await server[Symbol.asyncDispose]();
-  }
+  });
 });
 
 Deno.test("writeParts() recognises its object when the last reply was lost", async () => {

@@ -17,7 +17,7 @@ export interface S3Credentials {
 }
 
 /** SHA-256 of no bytes, in hexadecimal digits. */
-export const EMPTY_SHA256 = hash("sha256", "");
+export const EMPTY_SHA256: string = hash("sha256", "");
 
 /** What of a request is signed besides its headers. */
 export interface SignedRequest {

@@ -40,6 +40,13 @@ export interface ReadOptions {
   readonly range?: { readonly start: number; readonly end: number };
   /** Read only this version; another one is `StoreError("precondition")`. */
   readonly ifMatch?: string;
+  /**
+   * Whether a version mark is needed; without it may be empty, which saves a folder the reading of
+   * whole files.
+   *
+   * @default true
+   */
+  readonly etag?: boolean;
   /** Also find out how old it is, if the store tells. @default false */
   readonly age?: boolean;
   /** A longer object is `StoreError("too_large")`, raised before its body is transferred. */
@@ -87,6 +94,13 @@ export interface ListOptions {
    * @default false
    */
   readonly shallow?: boolean;
+  /**
+   * Whether a version mark is needed; without it may be empty, which saves a folder the reading of
+   * whole files.
+   *
+   * @default true
+   */
+  readonly etag?: boolean;
 }
 
 /**
@@ -134,6 +148,11 @@ export interface Store {
 /** A key as `Store` takes it: non-empty segments, none of them `.` or `..`. */
 export function isSafeKey(key: string): boolean {
   return key.split("/").every((part) => part !== "" && part !== "." && part !== "..");
+}
+
+/** What is known of an object without its bytes, which are let go. */
+export function infoOf({ key, size, etag }: ObjectInfo): ObjectInfo {
+  return { key, size, etag };
 }
 
 /** Reads an object; `undefined` if there is none. @throws {StoreError} for everything else */

@@ -1,6 +1,6 @@
 /**
- * @module view/aws_price: what a run costs on AWS beside the API: the size of task and the prices of
- * `docs/OPERATIONS.md`, with their date. Pure.
+ * @module view/aws_price: what a run costs on AWS beside the API: the size of task and the prices
+ * of `docs/OPERATIONS.md`, with their date. Pure.
  */
 
 /** US dollars, us-east-1, on demand; November 2026. */

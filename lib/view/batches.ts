@@ -1,6 +1,6 @@
 /**
- * @module view/batches: the finished batches of a run by a listing of their names, and what their rows
- * came to, in few requests: by what a heartbeat has added up, and the footers of the others.
+ * @module view/batches: the finished batches of a run by a listing of their names, and what their
+ * rows came to, in few requests: by what a heartbeat has added up, and the footers of the others.
  */
 
 import { forEachConcurrent } from "../base/for_each.ts";

@@ -1,6 +1,6 @@
 /**
- * @module view/columns: text in columns, for terminals of any width: labels with their sentences beside
- * them, and tables. Nothing of it is longer than a line.
+ * @module view/columns: text in columns, for terminals of any width: labels with their sentences
+ * beside them, and tables. Nothing of it is longer than a line.
  */
 
 /** A label and what stands beside it; an empty label goes on with the one before. */
@@ -10,17 +10,26 @@ export type Field = readonly [label: string, text: string];
  * Fields, one below the other, wrapped at blanks.
  *
  * @param columns Characters of a line at most, at least 20.
+ * @param wholeUrls As for {@linkcode wrap}.
  */
-export function renderFields(fields: readonly Field[], columns: number): string[] {
+export function renderFields(
+  fields: readonly Field[],
+  columns: number,
+  wholeUrls = false,
+): string[] {
   const width = Math.max(...fields.map(([label]) => label.length)) + 4;
   return fields.flatMap(([label, text]) =>
-    wrap(text, Math.max(16, columns - width))
+    wrap(text, Math.max(16, columns - width), wholeUrls)
       .map((line, n) => `  ${n === 0 ? label : ""}`.padEnd(width) + line)
   );
 }
 
-/** Lines of at most `width` characters; a longer word is broken. */
-export function wrap(text: string, width: number): string[] {
+/**
+ * Lines of at most `width` characters; a longer word is broken.
+ *
+ * @param wholeUrls Whether URLs stay whole all the same, so that they can be copied.
+ */
+export function wrap(text: string, width: number, wholeUrls = false): string[] {
   const lines: string[] = [""];
   for (const word of text.split(" ")) {
     let rest = word;
@@ -30,7 +39,7 @@ export function wrap(text: string, width: number): string[] {
       continue;
     }
     if (line !== "") lines.push("");
-    while (rest.length > width) {
+    while (rest.length > width && !(wholeUrls && rest.includes("://"))) {
       lines[lines.length - 1] = rest.slice(0, width);
       rest = rest.slice(width);
       lines.push("");

@@ -1,6 +1,6 @@
 /**
- * @module view/examples: a few failed rows of each code, from a heartbeat where it tells some, else from
- * the rows of batches that hold some.
+ * @module view/examples: a few failed rows of each code, from a heartbeat where it tells some, else
+ * from the rows of batches that hold some.
  */
 
 import { escaped } from "../base/text.ts";

@@ -1,6 +1,6 @@
 /**
- * @module view/folders: which folders images lie in, as far as it pays to list them: a few prefixes that
- * cover all paths, however many folders there are. Pure.
+ * @module view/folders: which folders images lie in, as far as it pays to list them: a few prefixes
+ * that cover all paths, however many folders there are. Pure.
  */
 
 /** Folders that are told apart at most; beyond, those with a common parent become one. */

@@ -1,6 +1,6 @@
 /**
- * @module view/gallery: a gallery of one data set: the pages that were picked, each looked up when it
- * is asked for, and what reviewers say of them. How it reaches a browser is
+ * @module view/gallery: a gallery of one data set: the pages that were picked, each looked up when
+ * it is asked for, and what reviewers say of them. How it reaches a browser is
  * `view/gallery_server.ts`'s and `view/gallery_file.ts`'s matter.
  */
 
@@ -19,23 +19,35 @@ import { shortId } from "./report_measures.ts";
 
 /** What a gallery is made of. */
 export interface GalleryOptions {
+  /** Its name. */
   readonly dataset: string;
+  /** Where its report lies. */
   readonly store: Store;
+  /** Where its images may lie. */
   readonly images: ImageSource;
+  /** Its labels. */
   readonly labels: Labels;
+  /** The pages that are shown. */
   readonly picked: Picked;
+  /** What was wanted. */
   readonly selection: Selection;
+  /** What reviewers say of its pages. */
   readonly reviews: Reviews;
   /** Who marks pages. */
   readonly reviewer: string;
+  /** Time. */
   readonly clock: Clock;
 }
 
 /** What the browser gets first. */
 export interface GalleryList {
+  /** Name of the data set. */
   readonly dataset: string;
+  /** In the order in which they are shown. */
   readonly pages: readonly PickedPage[];
+  /** Pages that fit the filters. */
   readonly matching: number;
+  /** Pages in all. */
   readonly total: number;
   /** In words. */
   readonly order: string;

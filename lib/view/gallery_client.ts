@@ -1,8 +1,9 @@
-// deno-lint-ignore-file no-explicit-any -- what a browser has is not typed here
 /**
- * @module view/gallery_client: the script of a gallery. It runs in a browser: its text is put into the
- * page, so it uses nothing from outside of itself. Texts of anybody become text nodes, never markup.
+ * @module view/gallery_client: the script of a gallery. It runs in a browser: its text is put into
+ * the page, so it uses nothing from outside of itself. Texts of anybody become text nodes, never
+ * markup.
  */
+// deno-lint-ignore-file no-explicit-any -- what a browser has is not typed here
 
 /** The script, as text. */
 export function galleryScript(): string {

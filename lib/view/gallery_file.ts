@@ -1,6 +1,6 @@
 /**
- * @module view/gallery_file: a gallery as one file for a colleague: the picked pages with their words
- * and small pictures inside, nothing loaded from anywhere.
+ * @module view/gallery_file: a gallery as one file for a colleague: the picked pages with their
+ * words and small pictures inside, nothing loaded from anywhere.
  */
 
 import type { Gallery } from "./gallery.ts";

@@ -1,14 +1,16 @@
 /**
  * @module view/gallery_frame: where boxes lie on the picture as browsers show it. Browsers turn a
- * picture upright by its EXIF orientation; an API may have read it upright or as it is stored, and at
- * another size. The shape of the page that it reports tells which, but not always.
+ * picture upright by its EXIF orientation; an API may have read it upright or as it is stored, and
+ * at another size. The shape of the page that it reports tells which, but not always.
  */
 
 import { type Point, swapsSides, toUpright } from "../image/upright.ts";
 
 /** A size in pixels. */
 export interface Size {
+  /** Pixels, greater than 0. */
   readonly width: number;
+  /** Likewise. */
   readonly height: number;
 }
 

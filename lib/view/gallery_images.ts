@@ -1,18 +1,20 @@
 /**
- * @module view/gallery_images: the pictures of a gallery: read from where the rows say they lie, known
- * by their content, kept for a while, and made small for a page that is passed on.
+ * @module view/gallery_images: the pictures of a gallery: read from where the rows say they lie,
+ * known by their content, kept for a while, and made small for a page that is passed on.
  */
 
 import { StoreError } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
+import { DECODABLE, Decoder } from "../image/decode.ts";
 import { readHeader } from "../image/header.ts";
-import type { JpegDecoder, JpegEncoder } from "../image/jpeg.ts";
+import type { JpegEncoder } from "../image/jpeg.ts";
 import { ImageError, type Pixels } from "../image/pixels.ts";
-import { decodePng } from "../image/png.ts";
 import { scaleDown } from "../image/scale.ts";
 import { upright } from "../image/upright.ts";
 
-/** What browsers show by themselves, turned upright. Nothing that could hold a script is among it. */
+/**
+ * What browsers show by themselves, turned upright. Nothing that could hold a script is among it.
+ */
 const SHOWN_TYPES = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp"];
 /** Longer images are not read, bytes. */
 const MAX_BYTES = 64 << 20;
@@ -36,6 +38,10 @@ export interface Picture {
   readonly stored?: { readonly width: number; readonly height: number };
   /** EXIF, 1 to 8. */
   readonly orientation: number;
+  /**
+   * Whether `bytes` are upright already: of a kind that browsers don't show, made one that they do.
+   */
+  readonly turned?: boolean;
   /** Why it can't be shown, in words for people. */
   readonly problem?: string;
 }
@@ -43,6 +49,7 @@ export interface Picture {
 /** Pictures by the paths of their rows. */
 export class Pictures {
   readonly #source: ImageSource;
+  readonly #decoder = new Decoder(MAX_PIXELS);
   readonly #kept = new Map<string, Promise<Picture>>();
   readonly #sizes = new Map<string, number>();
   #bytes = 0;
@@ -97,9 +104,18 @@ export class Pictures {
     if (!header) return none(`the file is ${problem.message}`);
     const { type, width, height, orientation } = header;
     const facts = { type, stored: { width, height }, orientation };
-    return SHOWN_TYPES.includes(type)
-      ? { ...facts, bytes }
-      : { ...facts, problem: `browsers don't show ${type.replace("image/", "").toUpperCase()}` };
+    if (SHOWN_TYPES.includes(type)) return { ...facts, bytes };
+    const name = type.replace("image/", "").toUpperCase();
+    const hidden = { ...facts, problem: `browsers don't show ${name}` };
+    if (!DECODABLE.has(type)) return hidden;
+    try {
+      const pixels = upright(await this.#decoder.decode(bytes, type), orientation);
+      const { encodePng } = await import("../image/png.ts");
+      return { ...facts, bytes: encodePng(pixels, 1), type: "image/png", turned: true };
+    } catch (error) {
+      if (!(error instanceof ImageError)) throw error;
+      return { ...hidden, problem: `${hidden.problem}, and it can't be decoded: ${error.message}` };
+    }
   }
 }
 
@@ -113,7 +129,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
 
 /** Makes pictures small enough to be passed on inside of a page. */
 export class SmallPictures {
-  #decoder: Promise<JpegDecoder> | undefined;
+  readonly #decoder = new Decoder(MAX_PIXELS);
   #encoder: Promise<JpegEncoder> | undefined;
 
   /**
@@ -121,25 +137,22 @@ export class SmallPictures {
    *
    * @returns A `data:` URL; `undefined` where there is neither.
    */
-  async dataUrl({ bytes, type, orientation }: Picture): Promise<string | undefined> {
+  async dataUrl(picture: Picture): Promise<string | undefined> {
+    const { bytes, type, turned } = picture;
     if (!bytes || !type) return undefined;
+    const orientation = turned ? 1 : picture.orientation;
     const pixels = await this.#decode(bytes, type);
     if (pixels) {
       const small = upright(scaleDown(pixels, ...within(orientation)), orientation);
-      const { openJpegEncoder } = await import("../image/jpeg.ts");
-      const encoder = await (this.#encoder ??= openJpegEncoder());
-      return url("image/jpeg", await encoder.encode(small, SMALL_QUALITY));
+      this.#encoder ??= import("../image/jpeg.ts").then(({ openJpegEncoder }) => openJpegEncoder());
+      return url("image/jpeg", await (await this.#encoder).encode(small, SMALL_QUALITY));
     }
     return bytes.byteLength <= WHOLE_BYTES ? url(type, bytes) : undefined;
   }
 
   async #decode(bytes: Uint8Array<ArrayBuffer>, type: string): Promise<Pixels | undefined> {
     try {
-      if (type === "image/png") return decodePng(bytes, { maxPixels: MAX_PIXELS });
-      if (type !== "image/jpeg") return undefined;
-      const { openJpegDecoder } = await import("../image/jpeg.ts");
-      const decoder = await (this.#decoder ??= openJpegDecoder());
-      return await decoder.decode(bytes, { maxPixels: MAX_PIXELS, damaged: true });
+      return await this.#decoder.decode(bytes, type, { damaged: true });
     } catch (error) {
       if (!(error instanceof ImageError)) throw error;
       return undefined;

@@ -1,8 +1,8 @@
 /**
- * @module view/gallery_server: answers the requests of a gallery that is served on this machine. Any
- * page in the same browser can send requests to it, and any name can be made to lead here; so it
- * answers only who knows the token, under its own name, and what comes from its own pages. Nothing is
- * named by a path: pages and pictures are asked for by their row.
+ * @module view/gallery_server: answers the requests of a gallery that is served on this machine.
+ * Any page in the same browser can send requests to it, and any name can be made to lead here; so
+ * it answers only who knows the token, under its own name, and what comes from its own pages.
+ * Nothing is named by a path: pages and pictures are asked for by their row.
  */
 
 import { timingSafeEqual } from "node:crypto";
@@ -33,7 +33,9 @@ const REPORT = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; ba
 
 /** What {@linkcode galleryHandler} works with. */
 export interface GalleryServer {
+  /** What is shown. */
   readonly gallery: Gallery;
+  /** Name of its data set. */
   readonly dataset: string;
   /** First part of every path: whoever doesn't know it gets nothing. */
   readonly token: string;
@@ -134,7 +136,8 @@ function failure(error: unknown): Response {
       : error.message;
     return json(changed ? 409 : 502, { problem });
   }
-  return json(500, { problem: error instanceof Error ? error.message : "it can't be shown" });
+  const [said] = error instanceof Error ? error.message.split("\n") : ["it can't be shown"];
+  return json(500, { problem: said });
 }
 
 function json(status: number, value: unknown): Response {

@@ -89,8 +89,8 @@ const BODY = `
           aria-label="Show only words below this confidence">
         <output id="belowvalue">all</output></label>
       <p class="legend" aria-label="Colours of confidence"><span class="conf c0">&lt; .5</span>
-        <span class="conf c1">.5</span><span class="conf c2">.7</span><span class="conf c3">.8</span>
-        <span class="conf c4">.9 +</span></p>
+        <span class="conf c1">.5</span> <span class="conf c2">.7</span>
+        <span class="conf c3">.8</span> <span class="conf c4">.9 +</span></p>
       <p id="reasons"></p>
     </div>
     <ol id="wordlist"></ol>
@@ -154,7 +154,8 @@ padding:.35rem .7rem;border-left:3px solid transparent}
 #pagelist .failed small{color:var(--bad)}
 #pagelist .marked .id::before{content:"✗ ";color:var(--bad)}
 #view{display:flex;flex-direction:column;min-height:0;min-width:0;background:var(--panel)}
-#stage{flex:1;overflow:auto;min-height:0;min-width:0;padding:12px;outline:none;display:grid;align-content:start;justify-content:safe center;touch-action:pan-x pan-y pinch-zoom}
+#stage{flex:1;overflow:auto;min-height:0;min-width:0;padding:12px;outline:none;
+display:grid;align-content:start;justify-content:safe center;touch-action:pan-x pan-y pinch-zoom}
 #stage.drag{cursor:grabbing;user-select:none}
 .loading #sheet{opacity:.5}
 #sheet{position:relative;background:#fff;box-shadow:0 0 0 1px var(--line)}
@@ -168,7 +169,8 @@ border-bottom:1px solid var(--line);border-left:4px solid var(--warn);overflow-w
 pointer-events:all}
 #boxes .c0{stroke:var(--c0);stroke-width:2.5px;fill:#c22f2f22}
 #boxes .c1{stroke:var(--c1);stroke-width:2.2px;fill:#d9730d18}
-#boxes .c2{stroke:var(--c2);stroke-width:2px}#boxes .c3{stroke:var(--c3)}#boxes .c4{stroke:var(--c4)}
+#boxes .c2{stroke:var(--c2);stroke-width:2px}
+#boxes .c3{stroke:var(--c3)}#boxes .c4{stroke:var(--c4)}
 #boxes .cx{stroke:var(--cx)}
 #boxes .off{stroke-opacity:.12;fill:none;pointer-events:none}
 #boxes .lit{fill:#ffd54d66}
@@ -178,7 +180,8 @@ pointer-events:all}
 .tools{padding:.5rem .7rem;border-bottom:1px solid var(--line);display:flex;flex-wrap:wrap;
 gap:.2rem .9rem;align-items:center}
 .tools label{display:flex;gap:.35rem;align-items:center}
-.tools .range{flex:1 1 100%}.tools input[type=range]{flex:1;min-width:4rem;accent-color:var(--accent)}
+.tools .range{flex:1 1 100%}
+.tools input[type=range]{flex:1;min-width:4rem;accent-color:var(--accent)}
 .tools output{min-width:2.4em;font-variant-numeric:tabular-nums}
 .tools p{margin:0}.legend{display:flex;gap:.25rem}#reasons{color:var(--warn);flex:1 1 100%}
 #reasons:empty{display:none}

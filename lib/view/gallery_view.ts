@@ -1,6 +1,6 @@
 /**
- * @module view/gallery_view: one page of a gallery as the browser gets it: the words and their boxes
- * on the upright picture, what is known of the page, and what should be known of the picture.
+ * @module view/gallery_view: one page of a gallery as the browser gets it: the words and their
+ * boxes on the upright picture, what is known of the page, and what should be known of the picture.
  */
 
 import type { ScannedRow } from "../dataset/output_scan.ts";
@@ -23,18 +23,27 @@ const MAX_TEXT = 2_000;
 
 /** A page for the browser. Texts are as they came: the browser shows them as texts only. */
 export interface PageView {
+  /** Position in the output, from 0. */
   readonly row: number;
+  /** Of the row, cut where it is very long. */
   readonly id: string;
+  /** Likewise. */
   readonly imagePath: string;
+  /** How it ended. */
   readonly status: string;
   /** Why it failed. */
   readonly code: string | null;
+  /** The failure in words. */
   readonly message: string | null;
+  /** The API's confidence in the page, 0 to 1. */
   readonly confidence: number | null;
+  /** Requests that it took. */
   readonly attempts: number;
+  /** The model that answered. */
   readonly model: string | null;
   /** ISO 8601, UTC. */
   readonly at: string;
+  /** Why it is doubtful by itself, without a look at the others. */
   readonly reasons: readonly string[];
   /** By word. */
   readonly texts: readonly string[];
@@ -64,8 +73,8 @@ export function pageView(row: ScannedRow, picture: Picture, mark?: ReviewMark): 
   const otherwise = frame === "unknown" ? place(polygons, size, orientation, true) : undefined;
   if (frame === "unknown" && texts.length > 0) {
     notes.push(
-      `the picture is turned by its EXIF orientation (${orientation}), and the answer doesn't tell ` +
-        "whether its boxes are: press o to see them the other way",
+      `the picture is turned by its EXIF orientation (${orientation}), and the answer doesn't ` +
+        "tell whether its boxes are: press o to see them the other way",
     );
   }
   const shown = shownSize(stored, orientation);

@@ -4,6 +4,7 @@
  */
 
 import { createHash } from "node:crypto";
+import { oneLine } from "../base/text.ts";
 
 /** A text as content or as a quoted attribute of HTML: nothing in it is markup. */
 export function html(text: string): string {
@@ -13,9 +14,9 @@ export function html(text: string): string {
     .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]/g, "\ufffd").toWellFormed();
 }
 
-/** A text of anybody, in its own direction of writing, which must not reach beyond it. */
-export function foreign(text: string): string {
-  return `<bdi>${html(text)}</bdi>`;
+/** A text of anybody as one line, in its own direction of writing, which ends where it ends. */
+export function foreign(text: string, max = 2_000): string {
+  return `<bdi>${html(oneLine(text, max))}</bdi>`;
 }
 
 /** A value as JSON inside of a `script` element, where no `<` may begin its end. */
@@ -48,8 +49,8 @@ function hashSource(text: string): string {
 }
 
 /**
- * The policy of a page: of script and style only what is written in it, whatever texts it shows, and
- * nothing from anywhere else.
+ * The policy of a page: of script and style only what is written in it, whatever texts it shows,
+ * and nothing from anywhere else.
  */
 export function policyOf({ style, script, served = false }: PageParts): string {
   return [

@@ -1,7 +1,7 @@
 /**
- * @module view/image_index: what is known of many images without their names: 53-bit hashes of these,
- * sorted, so that a million of them take about 30 MB. Two images may by chance be taken for one, about
- * once in 18,000 plans of a million: no money depends on it.
+ * @module view/image_index: what is known of many images without their names: 53-bit hashes of
+ * these, sorted, so that a million of them take about 30 MB. Two images may by chance be taken for
+ * one, about once in 18,000 plans of a million: no money depends on it.
  */
 
 import { hash53 } from "../dataset/check_input.ts";

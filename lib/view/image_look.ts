@@ -1,7 +1,7 @@
 /**
- * @module view/image_look: looks at the images of rows, without reading them: folders are listed where
- * many images lie, and the first kilobyte of some is read for their type. Or, where that is asked for,
- * reads them all.
+ * @module view/image_look: looks at the images of rows, without reading them: folders are listed
+ * where many images lie, and the first kilobyte of some is read for their type. Or, where that is
+ * asked for, reads them all.
  */
 
 import { createHash } from "node:crypto";
@@ -55,6 +55,8 @@ export interface LookOptions {
   readonly paths: ImagePaths;
   /** What it takes. */
   readonly engine: Pick<Engine, "mediaTypes" | "maxBytes">;
+  /** Told how far it is. @default nobody */
+  readonly onProgress?: (what: string, done: number, of: number) => void;
   /** Images whose beginning is read at most. @default {@linkcode LOOKS} */
   readonly looks?: number;
   /** Ends it. */
@@ -225,7 +227,8 @@ export async function readImages(
 }
 
 /** Notes what a listing shows. @returns Whether it came to its end: single looks may be faster. */
-async function list(store: Store, folder: Folder, { index, stop }: LookOptions): Promise<boolean> {
+async function list(store: Store, folder: Folder, options: LookOptions): Promise<boolean> {
+  const { index, stop, onProgress } = options;
   const { bucket, prefix } = folder;
   const most = PAGE * Math.max(3, Math.ceil(folder.images / LOOKS_PER_PAGE));
   let objects = 0;
@@ -234,6 +237,7 @@ async function list(store: Store, folder: Folder, { index, stop }: LookOptions):
       const at = index.find(imageHash(bucket, key));
       if (at >= 0) index.found(at, size, `${size} ${etag}`);
       if (++objects >= most) return false;
+      if (objects % PAGE === 0) onProgress?.("images listed", objects, folder.images);
     }
     return true;
   } catch (error) {

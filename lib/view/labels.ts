@@ -61,8 +61,8 @@ export async function openLabels(
   if (!manifest) {
     throw new RunError(
       "conflict",
-      `there is no run in ${store.url}/${keys.root}: label the data set first (run --dataset-name ` +
-        `${settings.datasetName})`,
+      `there is no run in ${store.url}/${keys.root}: label the data set first ` +
+        `(run --dataset-name ${settings.datasetName})`,
     );
   }
   const result = known?.result ??

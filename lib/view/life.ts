@@ -1,10 +1,10 @@
 /**
- * @module view/life: whether somebody works on a data set, by its lease and heartbeat. Pure, but for
- * {@linkcode watchLease}, which looks again where their ages tell nothing.
+ * @module view/life: whether somebody works on a data set, by its lease and heartbeat. Pure, but
+ * for {@linkcode watchLease}, which looks again where their ages tell nothing.
  *
  * Clocks differ, so ages are the store's where it tells them. A lease that is old by the store and
- * young by its own stamp, or whose age the store doesn't tell, is watched: only what is seen to change
- * is known to live.
+ * young by its own stamp, or whose age the store doesn't tell, is watched: only what is seen to
+ * change is known to live.
  */
 
 import type { Clock } from "../base/clock.ts";

@@ -1,6 +1,6 @@
 /**
- * @module view/list: all data sets of a store, a line each: those that runs have begun, and inputs that
- * none has been begun for.
+ * @module view/list: all data sets of a store, a line each: those that runs have begun, and inputs
+ * that none has been begun for.
  */
 
 import { forEachConcurrent } from "../base/for_each.ts";
@@ -8,36 +8,47 @@ import { dollars, duration, grouped } from "../base/figures.ts";
 import { defaultInputKey, isSafeName, outputNamedLike } from "../state/keys.ts";
 import { StoreError } from "../base/errors.ts";
 import { renderTable } from "./columns.ts";
-import { readStatus, type State, type StatusOptions } from "./status.ts";
+import { readStatus, type StatusOptions } from "./status.ts";
+import type { State } from "./status_types.ts";
 
 /** Data sets that are shown at most. */
 export const DATASETS = 1_000;
 /** Data sets that are looked at at once. */
 const AT_ONCE = 8;
 
-/** A data set in a list. This is what `list --json` prints of each: names stay, some may be added. */
+/**
+ * A data set in a list. This is what `list --json` prints of each: names stay, some may be added.
+ */
 export interface Listed {
+  /** Its name. */
   readonly dataset: string;
   /** `unreadable` where its documents are not in a form that this version reads. */
   readonly state: State | "unreadable";
+  /** Why, in a sentence for people. */
   readonly reason: string;
-  /** Null where it is not known. */
+  /** Rows of its input; null where no run has counted them. */
   readonly rows: number | null;
+  /** Rows that are done. */
   readonly done: number;
+  /** Rows that failed, as far as known. */
   readonly failed: number;
-  /** Billed to all its runs, and US dollars. */
+  /** Pages billed to all its runs. */
   readonly pages: number;
+  /** The same in US dollars. */
   readonly cost: number;
-  /** Seconds left, seconds since the last sign of life; null where unknown. */
+  /** Seconds left; null while that is unknown. */
   readonly eta_s: number | null;
+  /** Seconds since the last sign of life; null where there never was one. */
   readonly last_sign_of_life_s: number | null;
 }
 
 /** All of them, and whether there are more. */
 export interface DatasetList {
+  /** What this is, and of which form. */
   readonly format: "pseudolabel-list/1";
   /** URL of the store. */
   readonly store: string;
+  /** By name. */
   readonly datasets: readonly Listed[];
   /** Whether there are more than were looked at. */
   readonly more: boolean;

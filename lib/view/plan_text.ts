@@ -5,9 +5,12 @@
 import { counted, dollars, duration, grouped } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
 import { type Field, renderFields, wrap } from "./columns.ts";
-import type { Plan } from "./plan.ts";
+import type { Plan } from "./plan_types.ts";
 
-/** The three lines that `run` shows, too: what, how much, how long. @param columns Of a line at most. */
+/**
+ * The three lines that `run` shows, too: what, how much, how long. @param columns Of a line at
+ * most.
+ */
 export function renderPlanBrief(plan: Plan, columns: number): string[] {
   const { dataset, rows, pages, price, cost, rate, seconds, aws, limit, engine } = plan;
   const done = rows.done > 0 ? `, ${grouped(rows.done)} done` : "";
@@ -24,7 +27,9 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
     `${dataset}: ${counted(rows.total, "row")}${done}${again}; ${about}${
       counted(pages.likely, "page")
     } to pay${most}`,
-    `  ${dollars(cost.likely)} at ${dollars(price.per_page)} a page (${from})${beside}`,
+    price.per_page === 0
+      ? "  nothing is paid here"
+      : `  ${dollars(cost.likely)} at ${dollars(price.per_page)} a page (${from})${beside}`,
     `  about ${duration(seconds)} at ${rate.per_s} requests/s (${known})${stops}`,
   ].flatMap((line) =>
     wrap(line.trimStart(), columns - 2).map((part, n) =>
@@ -73,14 +78,16 @@ export function renderPlan(plan: Plan, columns: number): string[] {
     : seconds > job.timeout_s / 2
     ? ": one is enough, if little goes wrong"
     : ": one is enough";
-  fields.push(["Batch", `an attempt is ended after ${days} days${attempts}`]);
+  if (plan.aws !== null) {
+    fields.push(["Batch", `an attempt is ended after ${days} days${attempts}`]);
+  }
   fields.push(["output", escaped(plan.output, 1_100)]);
   if (!plan.exact && rows.to_do > 0) {
     fields.push(["note", "--read reads every image and counts what is equal and answered exactly"]);
   }
   fields.push(...plan.notes.map((note): Field => ["note", note]));
   fields.push(["", "Nothing was sent, paid or written."]);
-  return [...renderPlanBrief(plan, columns), ...renderFields(fields, columns)];
+  return [...renderPlanBrief(plan, columns), ...renderFields(fields, columns, true)];
 }
 
 function toDo({ rows, images, exact }: Plan): string {

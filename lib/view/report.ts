@@ -1,6 +1,6 @@
 /**
- * @module view/report: makes a data set's report out of what the store holds. Figures are `view/report_figures.ts`'s matter, the page that
- * people look at `view/report_page.ts`'s.
+ * @module view/report: makes a data set's report out of what the store holds. Figures are
+ * `view/report_figures.ts`'s matter, the page that people look at `view/report_page.ts`'s.
  */
 
 import type { Clock } from "../base/clock.ts";
@@ -40,6 +40,8 @@ export interface ReportOptions {
   readonly signal: AbortSignal;
   /** The run whose output was written just now; else it is looked for. */
   readonly finished?: FinishedRun;
+  /** What its process has told of itself last; else it is looked for. */
+  readonly heartbeat?: HeartbeatDocument;
   /** Told from time to time how many rows are through. */
   readonly onProgress?: (rows: number, total: number) => void;
 }
@@ -57,7 +59,8 @@ export async function makeReport(options: ReportOptions): Promise<ReportDocument
   const { store, settings, clock, signal, onProgress } = options;
   const labels = await openLabels(store, settings, signal, options.finished);
   const { manifest, counts, spent } = labels;
-  const heartbeat = await readHeartbeat(store, settings, manifest.run_id);
+  const heartbeat = options.heartbeat ??
+    await readHeartbeat(store, settings, manifest.run_id);
   const slow = new Map(heartbeat?.slowest?.map(({ sha256, seconds }) => [sha256, seconds]));
   const figures = new Figures(Date.parse(manifest.created_at), slow.keys());
   for await (const row of labels.rows()) {

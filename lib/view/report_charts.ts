@@ -1,7 +1,7 @@
 /**
  * @module view/report_charts: charts as SVG that needs no script. Nothing in them is scaled: what
- * lies along is in percent of the width, text and heights are in pixels, so labels are as readable on
- * a phone as on a wide screen. Colours come from the page's style.
+ * lies along is in percent of the width, text and heights are in pixels, so labels are as readable
+ * on a phone as on a wide screen. Colours come from the page's style.
  */
 
 import { html } from "./html.ts";
@@ -25,6 +25,7 @@ export interface Bar {
 export interface Tick {
   /** 0 at the left end, 1 at the right. */
   readonly at: number;
+  /** What it says. */
   readonly text: string;
   /** Left out where there is little room. */
   readonly minor?: boolean;
@@ -32,9 +33,11 @@ export interface Tick {
 
 /** A chart with its heading. */
 export interface Chart {
+  /** Its heading. */
   readonly title: string;
   /** What is to be learnt from it, in a sentence or two. */
   readonly lesson: string;
+  /** Labels below it. */
   readonly ticks: readonly Tick[];
   /** What stands along the bottom. */
   readonly along: string;
@@ -94,7 +97,10 @@ export function timeChart(
 export function shareBar(share: number, kind: "good" | "warn" | "bad" | "accent"): string {
   return `<svg class="share" width="100%" height="10" aria-hidden="true">` +
     `<rect class="rest" width="100%" height="10"/>` +
-    `<rect class="${kind}" width="${pct(Math.max(0.4, share * 100))}" height="10"/></svg>`;
+    (share > 0
+      ? `<rect class="${kind}" width="${pct(Math.max(0.4, share * 100))}" height="10"/>`
+      : "") +
+    "</svg>";
 }
 
 function figure({ title, lesson, ticks, along }: Chart, inner: string): string {

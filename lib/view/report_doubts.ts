@@ -1,6 +1,7 @@
 /**
- * @module view/report_doubts: which pages deserve a look first. What `ok` hides is seen by comparing
- * a page with the others: little text where others have much, and what the API itself doubts.
+ * @module view/report_doubts: which pages deserve a look first. What `ok` hides is seen by
+ * comparing a page with the others: little text where others have much, and what the API itself
+ * doubts.
  */
 
 import type { PageMeasures } from "./report_measures.ts";
@@ -84,7 +85,7 @@ const CRITERIA: readonly Criterion[] = [
   },
 ];
 
-/** The best of many by a number, in bounded memory. */
+/** The best of many by a number, the first of equal ones, in bounded memory. */
 export class Top<T> {
   readonly #size: number;
   readonly #rank: (item: T) => number;
@@ -92,7 +93,7 @@ export class Top<T> {
   readonly #heap: { readonly rank: number; readonly order: number; readonly item: T }[] = [];
   #order = 0;
 
-  /** @param size Items that are kept. @param rank The greater, the better; equal ones: first come. */
+  /** Empty. @param size Items that are kept. @param rank The greater, the better. */
   constructor(size: number, rank: (item: T) => number) {
     this.#size = size;
     this.#rank = rank;
@@ -146,15 +147,16 @@ function less(
 }
 
 /**
- * The most doubtful pages of a data set, in one pass and bounded memory. What is usual is known only
- * at the end; but as each reason grows with one measure, the worst pages are among the worst by each.
+ * The most doubtful pages of a data set, in one pass and bounded memory. What is usual is known
+ * only at the end; but as each reason grows with one measure, the worst pages are among the worst
+ * by each.
  */
 export class DoubtfulPages {
   readonly #size: number;
   readonly #byCriterion: readonly Top<PageMeasures>[];
   readonly #others: Top<PageMeasures>;
 
-  /** @param size Pages that are wanted. */
+  /** Knows no page yet. @param size Pages that are wanted. */
   constructor(size: number) {
     this.#size = size;
     // Any usual value orders pages alike.

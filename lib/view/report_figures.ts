@@ -7,7 +7,9 @@ import type { ScannedRow } from "../dataset/output_scan.ts";
 import { DoubtfulPages, Top, type Usual } from "./report_doubts.ts";
 import { measurePage, type PageMeasures } from "./report_measures.ts";
 
-/** Counts by range: bin `i` holds what lies in `[edges[i], edges[i + 1])`, the last its end, too. */
+/**
+ * Counts by range: bin `i` holds what lies in `[edges[i], edges[i + 1])`, the last its end, too.
+ */
 export interface Histogram {
   /** One more than counts, growing. */
   readonly edges: readonly number[];
@@ -81,7 +83,7 @@ export class TimeLine {
   /** What came before the first bucket. */
   before = 0;
 
-  /** @param from Milliseconds since the epoch. */
+  /** Empty. @param from Milliseconds since the epoch. */
   constructor(from: number) {
     this.from = from;
   }
@@ -141,18 +143,18 @@ export class Figures {
   /** Words whose box leaves the page. */
   outsideWords = 0;
   /** Words by the API's confidence. */
-  readonly wordConfidence = histogram(shares(FINE));
+  readonly wordConfidence: Histogram = histogram(shares(FINE));
   /** Pages that were read by the API's confidence. */
-  readonly pageConfidence = histogram(shares(FINE));
+  readonly pageConfidence: Histogram = histogram(shares(FINE));
   /** Pages with words by how many they have. */
-  readonly wordsPerPage = histogram(WORD_EDGES);
+  readonly wordsPerPage: Histogram = histogram(WORD_EDGES);
   readonly #fineWords = histogram(FINE_WORD_EDGES);
   /** Words by the height of their text, pixels. */
-  readonly textHeight = histogram(HEIGHT_EDGES);
+  readonly textHeight: Histogram = histogram(HEIGHT_EDGES);
   /** Pages with words by the share of them that lies in boxes. */
-  readonly coverage = histogram(shares(FINE));
+  readonly coverage: Histogram = histogram(shares(FINE));
   /** Pages with words by the share of their height from the first to the last box. */
-  readonly span = histogram(shares(FINE));
+  readonly span: Histogram = histogram(shares(FINE));
   /** Pages that were asked for by the requests that they took: `[n]` after n. */
   readonly attempts: number[] = [];
   /** Answers by when they came. */
@@ -165,6 +167,8 @@ export class Figures {
   readonly #images = new Map<string, PageMeasures>();
 
   /**
+   * Nothing is counted yet.
+   *
    * @param from When the run began, milliseconds since the epoch: older answers were there already.
    * @param images SHA-256 sums of images whose pages are wanted.
    */

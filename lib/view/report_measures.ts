@@ -81,7 +81,7 @@ export function measurePage(
     id: shortId(row.id),
     status: row.status,
     code: metadata.error_code,
-    message: metadata.error_message && oneLine(metadata.error_message, MAX_TEXT),
+    message: metadata.error_message && shortText(metadata.error_message),
     words: texts.length,
     confidence: metadata.page_confidence,
     lowWords,
@@ -113,5 +113,10 @@ function areaOf(points: readonly (readonly number[])[]): number {
 
 /** An id as lists show it: one line, cut where it is very long. */
 export function shortId(id: string): string {
-  return oneLine(id, MAX_TEXT);
+  return shortText(id);
+}
+
+/** A copy, as a part of a long text would keep all of it in memory. */
+function shortText(text: string): string {
+  return [...oneLine(text.slice(0, 4 * MAX_TEXT), MAX_TEXT)].join("");
 }

@@ -1,6 +1,6 @@
 /**
- * @module view/report_page: the report as a page: no script, nothing loaded, readable on a phone, on
- * paper and in the dark. Pure: the same report gives the same page.
+ * @module view/report_page: the report as a page: no script, nothing loaded, readable on a phone,
+ * on paper and in the dark. Pure: the same report gives the same page.
  */
 
 import { oneLine } from "../base/text.ts";
@@ -43,7 +43,7 @@ export function reportPage(report: ReportDocument): string {
 
 function header({ dataset, complete, rows, run, made_at, input, output }: ReportDocument): string {
   const state = complete
-    ? `Complete: ${number(rows.done)} rows`
+    ? `Complete: ${count(rows.done, "row")}`
     : `<span class="warn">Unfinished: ${number(rows.done)} of ${number(rows.total)} rows</span>`;
   const facts: [string, string][] = [
     ["Engine", `${foreign(run.engine)}, model ${foreign(run.model)}`],
@@ -97,7 +97,7 @@ function outcomes({ rows, failures, dataset }: ReportDocument): string {
       ? FAILURE_CODES[code as keyof typeof FAILURE_CODES]
       : "";
     const shown = examples.map(({ row, id, message }) =>
-      `<li>${link(row, id)}: ${foreign(oneLine(message, SHOWN_MESSAGE))}</li>`
+      `<li>${link(row, id)}: ${foreign(message, SHOWN_MESSAGE)}</li>`
     ).join("");
     return line(`<code>${html(code)}</code>`, count, "bad", `${html(meaning)}<ul>${shown}</ul>`);
   });
@@ -227,10 +227,10 @@ function requestsChart({ process }: Time): string {
   const limits = rate.filter((value) => value !== null);
   const last = limits.at(-1);
   return timeChart({
-    title: "Requests a second, latest process.",
+    title: "Requests a second.",
     lesson: refused >= 0.5
-      ? `${number(Math.round(refused))} were answered 429 (red).`
-      : "None was answered 429.",
+      ? `Of the process that came last, ${number(Math.round(refused))} were answered 429 (red).`
+      : "Of the process that came last, none was answered 429.",
     values: requests,
     refused: throttled,
     limit: last === undefined ? undefined : {
@@ -343,8 +343,8 @@ function pageTable(
 }
 
 function link(row: number, id: string): string {
-  return `<a href="gallery.html#row=${row}" title="row ${row}: ${html(id)}">` +
-    `${foreign(oneLine(id, SHOWN_ID))}</a>`;
+  return `<a href="gallery.html#row=${row}" title="row ${row}: ${html(oneLine(id))}">` +
+    `${foreign(id, SHOWN_ID)}</a>`;
 }
 
 const SHARE_TICKS: readonly Tick[] = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ at, text: `${at}` }));
@@ -411,6 +411,10 @@ function confidence(value: number | null): string {
   return value === null ? "–" : value.toFixed(2);
 }
 
+function count(n: number, what: string): string {
+  return `${number(n)} ${what}${n === 1 ? "" : "s"}`;
+}
+
 function number(n: number): string {
   return n.toLocaleString("en-US");
 }
@@ -464,12 +468,13 @@ dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:.8re
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere;min-width:0}
 .tiles{list-style:none;margin:1.2rem 0 0;padding:0;display:grid;gap:.6rem;
 grid-template-columns:repeat(auto-fit,minmax(9.5rem,1fr))}
-.tiles li{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:.6rem .8rem;
-min-width:0;break-inside:avoid}
+.tiles li{background:var(--panel);border:1px solid var(--line);border-radius:8px;
+padding:.6rem .8rem;min-width:0;break-inside:avoid}
 .tiles span,.tiles small{display:block;color:var(--soft);font-size:13px}
 .tiles b{display:block;font-size:1.5rem;line-height:1.3;font-variant-numeric:tabular-nums}
 .tiles .bad b{color:var(--bad)}
-.charts{display:grid;gap:1.8rem 2rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr))}
+.charts{display:grid;gap:1.8rem 2rem;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr))}
 table{border-collapse:collapse;width:100%;font-size:14px}
 td,th{padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);text-align:left;
 vertical-align:top;overflow-wrap:anywhere}
@@ -480,7 +485,7 @@ td.n,th.n{padding-right:1.2rem}
 .outcomes th{font-weight:600;white-space:nowrap}
 .outcomes .bar-cell{width:26%;padding-top:.65rem}
 .outcomes ul{margin:.2rem 0 0;padding-left:1.1rem;color:var(--soft);font-size:13px}
-.pages td:first-child{min-width:8rem}
+.pages td:first-child{min-width:8rem}.pages .n{width:8rem}
 .wide{overflow-x:auto}
 code{font:13px/1.4 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;overflow-wrap:anywhere}
 .hint,footer{color:var(--soft);font-size:13px}
@@ -495,7 +500,7 @@ border-bottom:1px solid var(--line)}
 .pages thead{display:none}
 .pages tr{display:block;padding:.35rem 0;border-bottom:1px solid var(--line)}
 .pages td{border:0;padding:0;display:block}
-.pages td.n{display:inline-block;padding-right:.9rem;color:var(--soft);font-size:13px}
+.pages td.n{display:inline-block;width:auto;padding-right:.9rem;color:var(--soft);font-size:13px}
 .pages td.n::after{content:" " attr(data-name)}
 dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.3rem}
 figcaption{min-height:0}

@@ -1,141 +1,35 @@
 /**
- * @module view/status: how far a data set is, by what lies in the store, from any machine and without
- * asking whoever works on it. What is done the checkpoints say, whether it is complete the result, who
- * is at work the lease; the heartbeat only adds what these don't know.
+ * @module view/status: how far a data set is, by what lies in the store, from any machine and
+ * without asking whoever works on it. What is done the checkpoints say, whether it is complete the
+ * result, who is at work the lease; the heartbeat only adds what these don't know.
  */
 
 import type { Clock } from "../base/clock.ts";
-import { EXIT } from "../base/errors.ts";
 import { counted, duration } from "../base/figures.ts";
 import type { Settings } from "../base/settings.ts";
-import { escaped } from "../base/text.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import { readDocument } from "../state/document.ts";
 import {
-  type FailureExample,
   heartbeat as heartbeatSchema,
   type HeartbeatDocument,
   leaseDocument,
   ledger as ledgerSchema,
   type Manifest,
-  type RowCounts,
   spending as spendingSchema,
 } from "../state/documents.ts";
 import { findResult } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { totalBilled } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
-import { failureRate, noRows } from "../state/row_counts.ts";
 import type { Store } from "../store/store.ts";
-import { countBatches, listBatches } from "./batches.ts";
 import { findExamples } from "./examples.ts";
+import { countRows } from "./status_rows.ts";
+import { stateOf } from "./status_state.ts";
+import type { Status } from "./status_types.ts";
 import { type FoundLease, judgeLife, type Life, watchLease } from "./life.ts";
 
-/** What a data set is about. */
-export type State = "none" | "running" | "stalled" | "failed" | "done";
-
-/** In which nothing was done, seconds, although somebody is at work and nothing is slow by intent. */
-const QUIET_S = 300;
-/** At a rate of less than one request in so many seconds, so many times that long. */
-const QUIET_TURNS = 3;
 /** Clocks that differ by less are not worth a word, milliseconds. */
 const CLOCK_LAG_MS = 60_000;
-/** Data without a heartbeat is judged by the usual limit. */
-const MAX_FAILURE_RATE = 0.05;
-
-/** How far a data set is. This is what `status --json` prints: names stay, some may be added. */
-export interface Status {
-  readonly format: "pseudolabel-status/1";
-  readonly dataset: string;
-  readonly state: State;
-  /** Why, in a sentence for people. */
-  readonly reason: string;
-  /** The exit code that the last process ended with; null where it did not say, or goes on. */
-  readonly exit: number | null;
-  /** URL of the run's state, and of input and output. */
-  readonly url: string;
-  readonly input: string | null;
-  readonly output: string | null;
-  /** The run; null where there is none. */
-  readonly run: {
-    readonly id: string;
-    readonly engine: string;
-    readonly model: string;
-    readonly created_at: string;
-    readonly created_by: string;
-    readonly batch_job_id: string | null;
-  } | null;
-  readonly rows: {
-    readonly total: number;
-    /** Done, those of unfinished batches among them while somebody is at work. */
-    readonly done: number;
-    /** In finished batches: what no kill can take away. */
-    readonly safe: number;
-    /** Of how many of `done` it is known how they ended. */
-    readonly counted: number;
-    readonly ok: number;
-    readonly empty: number;
-    readonly failed: number;
-  };
-  readonly batches: { readonly total: number; readonly done: number; readonly size: number };
-  /** Failed rows by code, most of them first, with examples as far as known. */
-  readonly failures: readonly {
-    readonly code: string;
-    readonly rows: number;
-    readonly examples: readonly FailureExample[];
-  }[];
-  readonly pages: {
-    /** Billed to the run, as far as known, and at most. */
-    readonly billed: number;
-    readonly billed_at_most: number;
-    /** Billed to all runs of the data set. */
-    readonly billed_in_all: number;
-    readonly limit: number | null;
-    /** The option that says so. */
-    readonly limit_option: string | null;
-    /** US dollars. */
-    readonly price_per_page: number;
-    readonly cost: number;
-    readonly cost_in_all: number;
-    readonly cost_limit: number | null;
-  };
-  /** The process that is, or was last, at work; null where it told nothing. Seconds and counts. */
-  readonly process: {
-    readonly owner: string;
-    readonly started_at: string;
-    readonly elapsed_s: number;
-    readonly rows_per_s: number;
-    readonly rows_per_s_overall: number;
-    readonly eta_s: number | null;
-    /** Requests per second that are allowed. */
-    readonly rate: number | null;
-    readonly requests: number;
-    readonly in_flight: number;
-    readonly throttled: number;
-    readonly throttled_lately: number;
-    readonly retries: number;
-    readonly answers_reused: number;
-    readonly quiet_s: number;
-    readonly paused: { readonly what: string; readonly for_s: number } | null;
-    readonly stopping: boolean;
-    /** Age of these figures, seconds. */
-    readonly age_s: number;
-  } | null;
-  /** Who has, or had last, the right to work. */
-  readonly lease: {
-    readonly owner: string;
-    /** As the holder's clock says. */
-    readonly since: string;
-    readonly generation: number;
-    readonly ttl_s: number;
-    readonly released: boolean;
-  } | null;
-  /** Seconds since the last sign of life; null where there never was one. */
-  readonly last_sign_of_life_s: number | null;
-  /** What else is to be known, in sentences for people. */
-  readonly notes: readonly string[];
-}
-
 /** What {@linkcode readStatus} works with. */
 export interface StatusOptions {
   /** Which data set, and limits and prices where the run tells none. */
@@ -147,15 +41,16 @@ export interface StatusOptions {
   /** Ends the looking. */
   readonly stop: AbortSignal;
   /**
-   * Whether only a line is wanted of it: fewer requests, no examples, no watching of a doubtful lease.
+   * Whether only a line is wanted of it: fewer requests, no examples, no watching of a doubtful
+   * lease.
    * @default false
    */
   readonly brief?: boolean;
 }
 
 /**
- * Looks how far a data set is. Takes up to ten requests, one more for each thousand batches, and one
- * for each batch that no heartbeat tells of, up to 500.
+ * Looks how far a data set is. Takes up to ten requests, one more for each thousand batches, and
+ * one for each batch that no heartbeat tells of, up to 500.
  *
  * @throws {RunError} `conflict` if its manifest is not in a form that this version reads
  * @throws {StoreError} if the store fails
@@ -323,119 +218,6 @@ async function judge(
 
 function pick({ engine, model, created_at, created_by, batch_job_id }: Manifest) {
   return { engine, model, created_at, created_by, batch_job_id };
-}
-
-/** What is known of the rows. */
-interface Rows {
-  readonly done: number;
-  readonly safe: number;
-  readonly batches: number;
-  readonly counts: RowCounts;
-  /** Rows that were read for batches that are not finished. */
-  readonly open: number;
-  readonly unusable: number;
-  /** Batches whose footers were read. */
-  readonly read: readonly { readonly index: number; readonly failures: RowCounts["failures"] }[];
-}
-
-async function countRows(
-  { store, stop, brief }: StatusOptions,
-  keys: CheckpointKeys,
-  manifest: Manifest | undefined,
-  result: RowCounts | undefined,
-  beat: HeartbeatDocument | undefined,
-  alive: boolean,
-): Promise<Rows> {
-  const none = { open: 0, unusable: 0, read: [] };
-  if (!manifest) return { ...none, done: 0, safe: 0, batches: 0, counts: noRows() };
-  const { rows: total } = manifest.input;
-  const checkpoints = new Checkpoints(store, keys, manifest);
-  if (result && !alive) {
-    return { ...none, done: total, safe: total, batches: checkpoints.batches, counts: result };
-  }
-  if (brief && alive && beat) {
-    const { counts, finished } = beat;
-    const of = { safe: finished.counts.rows, batches: 0 };
-    return { ...none, ...of, done: Math.min(total, counts.rows), counts };
-  }
-  const listed = await listBatches(store, keys, checkpoints, stop);
-  const safe = { safe: listed.rows, batches: listed.batches };
-  if (alive && beat && beat.counts.rows >= (beat.revising ? 0 : listed.rows)) {
-    const done = Math.min(total, beat.counts.rows);
-    return { ...none, ...safe, done, counts: beat.counts };
-  }
-  // Of rows that are made anew the batches alone know how far that came.
-  const known = beat && (!beat.revising || beat.ended) ? beat.finished : undefined;
-  const open = beat && !beat.revising ? beat.counts.rows - listed.rows : 0;
-  if (brief) return { ...none, ...safe, done: listed.rows, counts: known?.counts ?? noRows() };
-  const { counts, read, unusable } = await countBatches(checkpoints, listed, known, stop);
-  return { ...safe, done: listed.rows, counts, open: Math.max(0, open), unusable, read };
-}
-
-function stateOf({ manifest, life, current, mine, result, url }: {
-  readonly manifest: Manifest | undefined;
-  readonly life: Life;
-  readonly current: HeartbeatDocument | undefined;
-  readonly mine: HeartbeatDocument | undefined;
-  readonly result: { readonly counts: RowCounts } | undefined;
-  readonly url: string;
-}): Pick<Status, "state" | "reason" | "exit"> {
-  const age = life.ageMs === undefined ? "" : duration(life.ageMs / 1_000);
-  if (life.alive) {
-    if (!manifest) {
-      return { state: "running", exit: null, reason: "a run has just begun and checks its input" };
-    }
-    const stalled = current && stallOf(current, (life.ageMs ?? 0) / 1_000);
-    if (stalled) return { state: "stalled", exit: null, reason: stalled };
-    const what = current?.stopping
-      ? "it was asked to stop and ends what is under way"
-      : current && current.counts.rows >= current.total
-      ? "all rows are done, the output is being written"
-      : "somebody is at work";
-    return { state: "running", exit: null, reason: `${what}; last sign of life ${age} ago` };
-  }
-  if (!manifest) return { state: "none", exit: null, reason: "nothing has run here" };
-  if (result) {
-    const limit = mine?.max_failure_rate ?? MAX_FAILURE_RATE;
-    if (failureRate(result.counts) <= limit) {
-      return { state: "done", exit: EXIT.ok, reason: "the output is written" };
-    }
-    const { failed, rows } = result.counts;
-    const reason = `the output is written, but ${failed} of ${counted(rows, "row")} failed, more ` +
-      `than the ${limit} that --max-failure-rate allows`;
-    return { state: "failed", exit: EXIT.failures, reason };
-  }
-  const ended = current?.ended;
-  if (
-    ended && ended.exit !== EXIT.again && ended.exit !== EXIT.ok && ended.exit !== EXIT.failures
-  ) {
-    return { state: "failed", exit: ended.exit, reason: escaped(ended.reason, 500) };
-  }
-  if (ended && ended.exit === EXIT.again) {
-    return { state: "stalled", exit: ended.exit, reason: escaped(ended.reason, 500) };
-  }
-  const again = "run the same command again and it continues";
-  if (ended) {
-    const reason =
-      `the output that was written is not in ${url} any more, or another lies there: ` +
-      again;
-    return { state: "stalled", exit: null, reason };
-  }
-  const reason = life.ageMs === undefined
-    ? `nobody is at work: ${again}`
-    : `no sign of life for ${age}: the process was killed, or can't reach the store; ${again}`;
-  return { state: "stalled", exit: null, reason };
-}
-
-/** Why a process that lives gets nowhere; `undefined` if it does. @param ageS Of its last sign of life. */
-function stallOf(beat: HeartbeatDocument, ageS: number): string | undefined {
-  if (beat.paused) {
-    return `${escaped(beat.paused.what, 100)}, since ${duration(beat.paused.for_s + ageS)}`;
-  }
-  if (beat.counts.rows >= beat.total || beat.stopping) return undefined;
-  const patience = Math.max(QUIET_S, QUIET_TURNS / (beat.rate ?? 1));
-  if (beat.quiet_s < patience) return undefined;
-  return `a process is at work, but no row was done for ${duration(beat.quiet_s)}`;
 }
 
 function processOf(

@@ -9,8 +9,9 @@ import { Checkpoints } from "../state/checkpoints.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { outputRow } from "../label/output_row.ts";
-import { readStatus, type Status } from "./status.ts";
+import { readStatus } from "./status.ts";
 import { renderStatus } from "./status_text.ts";
+import type { Status } from "./status_types.ts";
 
 const HOUR = 3_600_000;
 const KEYS = new CheckpointKeys("checkpoints/", "demo");
@@ -397,10 +398,18 @@ Deno.test("status: lines fit a terminal of any width, whatever names and message
   bench.beat({ owner, failures: [example], limit: "l".repeat(200) });
   const status = await bench.status();
   for (const columns of [40, 60, 80, 120, 300]) {
-    for (const line of renderStatus(status, columns)) {
+    for (const line of [...renderStatus(status, columns), ...renderStatus(status, columns, true)]) {
       assert.ok(line.length <= columns, `${line.length} of ${columns}: ${line}`);
       // deno-lint-ignore no-control-regex
       assert.doesNotMatch(line, /[\x00-\x1f\u202e]/);
     }
   }
+  await bench.output(counts(1_000, 0));
+  bench.lease({ released: true });
+  const done = await bench.status();
+  assert.ok(renderStatus(done, 40, true).every((line) => line.length <= 40));
+  assert.match(
+    renderStatus(done, 40).join("\n"),
+    /s3:\/\/memory\/data\/processed\/demo_pseudo_labels/,
+  );
 });

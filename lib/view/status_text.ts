@@ -5,7 +5,7 @@
 import { counted, dollars, duration, grouped } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
 import { type Field, renderFields, wrap } from "./columns.ts";
-import type { Status } from "./status.ts";
+import type { Status } from "./status_types.ts";
 
 /** Codes of failures that are shown. */
 const CODES = 6;
@@ -14,25 +14,26 @@ const CODES = 6;
  * The status as lines without their ends.
  *
  * @param columns Characters of a line at most.
- * @param examples Whether failed rows are shown. @default true
+ * @param drawn Whether they are drawn over each other: then no line may be longer, and no failed
+ *   rows are shown. @default false
  */
-export function renderStatus(status: Status, columns: number, examples = true): string[] {
+export function renderStatus(status: Status, columns: number, drawn = false): string[] {
   const { dataset, state, exit, reason, rows, process: own, url, output, notes } = status;
   const code = exit !== null && exit > 0 ? `, exit code ${exit}` : "";
   const head = wrap(`${dataset}: ${state}${code}: ${reason}`, columns);
-  if (state === "none") return [...head, ...renderFields([["looked in", url]], columns)];
+  if (state === "none") return [...head, ...renderFields([["looked in", url]], columns, !drawn)];
   const fields: Field[] = [
     ["rows", rowsLine(status)],
     ...own === null ? [] : speed(status),
     ["pages", pagesLine(status)],
     ...own === null ? [] : [["requests", requestsLine(own)] satisfies Field],
     ...lease(status),
-    ...failures(status, examples),
+    ...failures(status, !drawn),
     ...output === null ? [] : [["output", escaped(output, 1_100)] satisfies Field],
     ...notes.map((note): Field => ["note", note]),
   ];
   if (rows.total === 0) fields.push(["looked in", url]);
-  return [...head, ...renderFields(fields, columns)];
+  return [...head, ...renderFields(fields, columns, !drawn)];
 }
 
 function rowsLine({ rows, batches }: Status): string {
@@ -93,7 +94,7 @@ function lease({ lease, process: own, state, last_sign_of_life_s: age, run }: St
   } else if (own !== null) fields.push(["process", escaped(own.owner)]);
   if (age !== null && state !== "done") fields.push(["last sign", `${duration(age)} ago`]);
   if (run !== null) {
-    fields.push(["run", `${run.id} (${escaped(run.engine)}, ${escaped(run.model)})`]);
+    fields.push(["run", `${escaped(run.id, 100)} (${escaped(run.engine)}, ${escaped(run.model)})`]);
   }
   return fields;
 }

@@ -1,6 +1,6 @@
 /**
- * @module doubles/aws/buckets: buckets for `dev/doubles/aws/server.ts`: their settings, which are kept as they were put,
- * and the versions in them. Objects as such are `dev/doubles/s3/server.ts`.
+ * @module doubles/aws/buckets: buckets for `dev/doubles/aws/server.ts`: their settings, which are
+ * kept as they were put, and the versions in them. Objects as such are `dev/doubles/s3/server.ts`.
  */
 
 import { AwsRefusal } from "./refusal.ts";

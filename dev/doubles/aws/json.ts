@@ -1,6 +1,6 @@
 /**
- * @module doubles/aws/json: Secrets Manager and Batch for `dev/doubles/aws/server.ts`, the services that speak
- * JSON.
+ * @module doubles/aws/json: Secrets Manager and Batch for `dev/doubles/aws/server.ts`, the services
+ * that speak JSON.
  */
 
 import { AwsRefusal } from "./refusal.ts";

@@ -1,6 +1,6 @@
 /**
- * @module doubles/aws/secrets: a local server that speaks as much of AWS Secrets Manager as reading a
- * secret takes (JSON 1.1 over POST). It owns the protocol and a record of what was asked; a test
+ * @module doubles/aws/secrets: a local server that speaks as much of AWS Secrets Manager as reading
+ * a secret takes (JSON 1.1 over POST). It owns the protocol and a record of what was asked; a test
  * sets the answer, at any time.
  */
 

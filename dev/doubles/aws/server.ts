@@ -1,6 +1,7 @@
 /**
- * @module doubles/aws/server: a small AWS in memory, for the tests of `setup-aws.sh`: as much of each service
- * as the script uses, in whatever state a test begins with, and a record of every call.
+ * @module doubles/aws/server: a small AWS in memory, for the tests of `setup-aws.sh`: as much of
+ * each service as the script uses, in whatever state a test begins with, and a record of every
+ * call.
  *
  * It owns the socket and the faults; the services are `dev/doubles/aws/buckets.ts`,
  * `dev/doubles/aws/stack.ts` and `dev/doubles/aws/json.ts`.

@@ -1,6 +1,6 @@
 /**
- * @module doubles/aws/stack: the services of `dev/doubles/aws/server.ts` that take forms and answer XML:
- * CloudFormation, STS, EC2 and IAM. A stack is its template, parameters and status; what its
+ * @module doubles/aws/stack: the services of `dev/doubles/aws/server.ts` that take forms and answer
+ * XML: CloudFormation, STS, EC2 and IAM. A stack is its template, parameters and status; what its
  * resources would be, nobody looks at.
  */
 

@@ -1,9 +1,10 @@
 /**
- * @module doubles/ocr/reader: reads words off an image, offline, with Tesseract (English and Korean).
+ * @module doubles/ocr/reader: reads words off an image, offline, with Tesseract (English and
+ * Korean).
  *
  * It owns the recognition workers and how their output becomes words. It stands in for the API on
- * a developer's machine; `dev/doubles/ocr/reading_server.ts` puts it behind HTTP and `dev/doubles/ocr/score.ts` says how well it
- * reads.
+ * a developer's machine; `dev/doubles/ocr/reading_server.ts` puts it behind HTTP and
+ * `dev/doubles/ocr/score.ts` says how well it reads.
  */
 
 import { Buffer } from "node:buffer";

@@ -1,8 +1,9 @@
 /**
- * @module doubles/ocr/reading_server: the local OCR server that really reads, `dev/doubles/ocr/reader.ts` behind HTTP.
+ * @module doubles/ocr/reading_server: the local OCR server that really reads,
+ * `dev/doubles/ocr/reader.ts` behind HTTP.
  *
- * It speaks as `dev/doubles/ocr/upstage.ts` does and takes any key, so a newcomer can run the whole program
- * without an account. Run it with `--port 8787` and end it with Ctrl+C or SIGTERM.
+ * It speaks as `dev/doubles/ocr/upstage.ts` does and takes any key, so a newcomer can run the whole
+ * program without an account. Run it with `--port 8787` and end it with Ctrl+C or SIGTERM.
  */
 
 import { parseArgs } from "node:util";

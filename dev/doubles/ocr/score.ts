@@ -1,5 +1,6 @@
 /**
- * @module doubles/ocr/score: how many words of a ground truth were read, as one number to keep an eye on.
+ * @module doubles/ocr/score: how many words of a ground truth were read, as one number to keep an
+ * eye on.
  *
  * A word counts only if its text is right and its box lies where the word is. As a program it
  * prints the recall of `dev/doubles/ocr/reader.ts` on the sample and on a folder of receipts.

@@ -2,8 +2,9 @@
  * @module doubles/ocr/upstage: a local server that speaks Upstage Document OCR over HTTP.
  *
  * It owns the protocol (multipart, key, limits, rate headers, answer shape) and the counts that a
- * test asserts on. What a document gets for an answer is handed in: `dev/doubles/ocr/reading_server.ts` reads it,
- * tests script pages and misbehaviour. It never refuses for rate; a test that wants 429 says so.
+ * test asserts on. What a document gets for an answer is handed in:
+ * `dev/doubles/ocr/reading_server.ts` reads it, tests script pages and misbehaviour. It never
+ * refuses for rate; a test that wants 429 says so.
  */
 
 // node:http rather than Deno.serve: only here can an answer be cut short or a connection reset.

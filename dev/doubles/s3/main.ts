@@ -1,7 +1,7 @@
 /**
  * @module doubles/s3/main: `deno task s3`: the S3 double as a server of its own, for running the
- * program against it by hand, with a small data set in its bucket. It prints the variables that lead
- * to it, ends with Ctrl+C or SIGTERM, and forgets everything.
+ * program against it by hand, with a small data set in its bucket. It prints the variables that
+ * lead to it, ends with Ctrl+C or SIGTERM, and forgets everything.
  */
 
 import { parseArgs } from "node:util";

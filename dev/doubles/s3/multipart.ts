@@ -1,8 +1,8 @@
 /**
  * @module doubles/s3/multipart: multipart uploads of `dev/doubles/s3/server.ts`.
  *
- * Create, upload, list and complete; aborting is one line in `dev/doubles/s3/api.ts`. Refuses what S3
- * refuses: unknown uploads and parts, wrong order, short parts before the last, wrong sums.
+ * Create, upload, list and complete; aborting is one line in `dev/doubles/s3/api.ts`. Refuses what
+ * S3 refuses: unknown uploads and parts, wrong order, short parts before the last, wrong sums.
  */
 import { Buffer } from "node:buffer";
 import { createHash, randomUUID } from "node:crypto";

@@ -1,8 +1,10 @@
 /**
- * @module doubles/s3/s3rver: starts npm's `s3rver`, an S3 server that others wrote, as a child process.
+ * @module doubles/s3/s3rver: starts npm's `s3rver`, an S3 server that others wrote, as a child
+ * process.
  *
  * It knows no conditional writes and checks no signatures, but shares no misunderstanding with
- * `dev/doubles/s3/server.ts`. Run as a program, this file is the child; it ends when its standard input does.
+ * `dev/doubles/s3/server.ts`. Run as a program, this file is the child; it ends when its standard
+ * input does.
  */
 import { Buffer } from "node:buffer";
 import crypto from "node:crypto";

@@ -2,8 +2,8 @@
  * @module doubles/s3/server: a small S3 server in memory for tests, with faults on command.
  *
  * It owns the sockets, the log and the faults; what a request does to the objects is
- * `dev/doubles/s3/api.ts`. It exists because no S3 server that installs everywhere knows conditional
- * writes, and because none of them loses a reply when asked to.
+ * `dev/doubles/s3/api.ts`. It exists because no S3 server that installs everywhere knows
+ * conditional writes, and because none of them loses a reply when asked to.
  */
 import { answer } from "./api.ts";
 import type { DoubleObject, DoubleRequest, DoubleState, DoubleUpload } from "./types.ts";
@@ -37,7 +37,9 @@ export interface DoubleLogEntry {
   readonly key: string;
   /** The raw query, for example `?uploads=`; `""` where there is none. */
   readonly query: string;
-  /** The HTTP status that was answered; 0 while it is under way and where the connection dropped. */
+  /**
+   * The HTTP status that was answered; 0 while it is under way and where the connection dropped.
+   */
   status: number;
 }
 

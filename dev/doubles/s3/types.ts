@@ -1,6 +1,6 @@
 /**
- * @module doubles/s3/types: what the files of `dev/doubles/s3/server.ts` share: a request as they see
- * it, and all that the server remembers.
+ * @module doubles/s3/types: what the files of `dev/doubles/s3/server.ts` share: a request as they
+ * see it, and all that the server remembers.
  */
 
 /** What a fault hook sees of a request, before anything is done. */
