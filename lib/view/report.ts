@@ -23,6 +23,7 @@ import { openLabels } from "./labels.ts";
 import { coarser, Figures, type Histogram, quantile } from "./report_figures.ts";
 import { LOW_CONFIDENCE, type PageMeasures } from "./report_measures.ts";
 import { requestsOf } from "./report_history.ts";
+import { findEvaluation } from "./evaluation.ts";
 import { reportPage } from "./report_page.ts";
 
 /** What {@linkcode makeReport} works with. */
@@ -163,7 +164,8 @@ async function readHeartbeat(
 /** Writes the report beside the data set's other reports: for people, and for programs. */
 export async function writeReport(store: Store, report: ReportDocument): Promise<string> {
   const key = reportKey(report.dataset, "report.html");
-  const bytes = new TextEncoder().encode(reportPage(report));
+  const evaluation = await findEvaluation(store, report.dataset, report.run.run_id);
+  const bytes = new TextEncoder().encode(reportPage(report, evaluation));
   await store.write(key, bytes, { contentType: "text/html; charset=utf-8" });
   await writeDocument(store, reportKey(report.dataset, "report.json"), report);
   return `${store.url}/${key}`;
