@@ -108,7 +108,7 @@ export function rightWords(texts: readonly string[], truth: string): boolean[] {
     }
   }
   const read = texts.map((text) => Array.from(text.replaceAll(" ", "")));
-  const aligned = alignment(read.flat(), wanted);
+  const aligned = alignment(read.flat(), wanted, begins);
   let start = 0;
   return read.map((characters) => {
     const [from, end] = [start, start + characters.length];

@@ -54,32 +54,87 @@ export function lengthOf(text: string): number {
   return length;
 }
 
-/** For each code point of `text` the one of `truth` that it stands for, −1 where it is wrong. */
-export function alignment(text: readonly string[], truth: readonly string[]): number[] {
+/** Larger tables are not aligned: pieces of text of a thousand characters are none. */
+const MAX_ALIGNED = 1 << 20;
+/** What a character costs that is missing, too many or another one; and each row of missing ones. */
+const EDIT = 4_096;
+const OPENING = 1;
+
+/**
+ * For each code point of `text` the one of `truth` that it stands for, −1 where it is wrong: with the
+ * least number of edits, and of all ways to have that, the one with the fewest gaps (Gotoh's
+ * algorithm), and of these one whose gaps begin with a word, so that words stay whole. Of texts of
+ * thousands of characters nothing is aligned.
+ *
+ * @param begins For each code point of `truth` whether a word begins with it.
+ */
+export function alignment(
+  text: readonly string[],
+  truth: readonly string[],
+  begins: readonly boolean[],
+): number[] {
   const [n, m] = [text.length, truth.length];
   const aligned = Array.from(text, () => -1);
-  if ((n + 1) * (m + 1) > MAX_CELLS) return aligned;
-  const cost = new Uint32Array((n + 1) * (m + 1));
-  const at = (i: number, j: number) => i * (m + 1) + j;
+  if ((n + 1) * (m + 1) > MAX_ALIGNED) return aligned;
+  const width = m + 1;
+  const NEVER = 2 ** 31;
+  // Least costs of ways that end with a pair, with one too many, and with one missing.
+  const [pair, extra, missing] = [0, 1, 2].map(() => new Uint32Array((n + 1) * width).fill(NEVER));
+  const openingAt = (j: number) => begins[j - 1] ? OPENING : 2 * OPENING;
+  const best = (at: number) => Math.min(pair[at], extra[at], missing[at]);
+  pair[0] = 0;
   for (let i = 0; i <= n; i++) {
     for (let j = 0; j <= m; j++) {
-      cost[at(i, j)] = i === 0 || j === 0 ? i + j : Math.min(
-        cost[at(i - 1, j - 1)] + (text[i - 1] === truth[j - 1] ? 0 : 1),
-        cost[at(i - 1, j)] + 1,
-        cost[at(i, j - 1)] + 1,
-      );
+      const at = i * width + j;
+      if (i > 0 && j > 0) {
+        pair[at] = best(at - width - 1) + (text[i - 1] === truth[j - 1] ? 0 : EDIT);
+      }
+      if (i > 0) {
+        const up = at - width;
+        extra[at] = Math.min(extra[up], Math.min(pair[up], missing[up]) + OPENING) + EDIT;
+      }
+      if (j > 0) {
+        const opened = Math.min(pair[at - 1], extra[at - 1]) + openingAt(j);
+        missing[at] = Math.min(missing[at - 1], opened) + EDIT;
+      }
     }
   }
   let [i, j] = [n, m];
-  while (i > 0 && j > 0) {
-    const same = text[i - 1] === truth[j - 1];
-    if (cost[at(i, j)] === cost[at(i - 1, j - 1)] + (same ? 0 : 1)) {
+  let state = stateOf(pair, extra, missing, n * width + m, best(n * width + m));
+  while (i > 0 || j > 0) {
+    const at = i * width + j;
+    if (state === "pair") {
+      const same = text[i - 1] === truth[j - 1];
+      if (same) aligned[i - 1] = j - 1;
+      state = stateOf(pair, extra, missing, at - width - 1, pair[at] - (same ? 0 : EDIT));
       [i, j] = [i - 1, j - 1];
-      if (same) aligned[i] = j;
-    } else if (cost[at(i, j)] === cost[at(i - 1, j)] + 1) i--;
-    else j--;
+    } else if (state === "extra") {
+      const up = at - width;
+      const left = extra[at] - EDIT;
+      state = extra[up] === left ? "extra" : pair[up] === left - OPENING ? "pair" : "missing";
+      i--;
+    } else {
+      const left = missing[at] - EDIT;
+      state = missing[at - 1] === left
+        ? "missing"
+        : pair[at - 1] === left - openingAt(j)
+        ? "pair"
+        : "extra";
+      j--;
+    }
   }
   return aligned;
+}
+
+function stateOf(
+  pair: Uint32Array,
+  extra: Uint32Array,
+  missing: Uint32Array,
+  at: number,
+  cost: number,
+): "pair" | "extra" | "missing" {
+  if (pair[at] === cost) return "pair";
+  return extra[at] === cost || missing[at] !== cost ? "extra" : "missing";
 }
 
 const SCRIPTS: readonly (readonly [name: string, letter: RegExp])[] = [
@@ -105,7 +160,8 @@ export function scriptOf(text: string): string {
   const counts = new Map<string, number>();
   let digits = false;
   for (const character of text) {
-    const script = SCRIPTS.find(([, letter]) => letter.test(character))?.[0];
+    const isLetter = /[\p{L}\p{M}]/u.test(character);
+    const script = isLetter && SCRIPTS.find(([, letter]) => letter.test(character))?.[0];
     if (script) counts.set(script, (counts.get(script) ?? 0) + 1);
     digits ||= /\p{Nd}/u.test(character);
   }
