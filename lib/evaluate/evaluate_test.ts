@@ -216,7 +216,7 @@ Deno.test("pages that were checked in the gallery are a truth; doubtful ones amo
         width: 1_000,
         height: 1_400,
       },
-      words: [{ polygon: at(text).points.map((point) => [...point]), text }],
+      words: [{ polygon: at(text).points.map((point) => [...point]), text, word: 0 }],
       ...{ changed: 0, added: 0, removed: 0, by: "me", at: "2026-11-26T08:00:00.000Z" },
     });
   }

@@ -538,7 +538,12 @@ export const checkedPage = z.object({
   width: z.number().positive().nullable(),
   height: z.number().positive().nullable(),
   /** All words, those that were put right and those that were missing among them. */
-  words: z.array(z.object({ polygon: z.array(z.array(z.number())), text: z.string() })),
+  words: z.array(z.object({
+    polygon: z.array(z.array(z.number())),
+    text: z.string(),
+    /** Its position among the row's words; null for one that was missing. */
+    word: count.nullable(),
+  })),
   /** How many of them were changed, added, and taken away. */
   changed: count,
   added: count,
