@@ -1,5 +1,5 @@
 # The program as one executable on distroless: no shell, no package manager, user 65532.
-# 102 MB unpacked, 39 MB as it is pushed; docs/OPERATIONS.md says what each layer weighs.
+# 103 MB unpacked, 39 MB as it is pushed; docs/OPERATIONS.md says what each layer weighs.
 #
 #   docker build --build-arg BUILD_COMMIT=$(git rev-parse HEAD) \
 #     --build-arg BUILD_DATE=$(TZ=UTC git log -1 --date=format-local:%F --format=%cd) -t pseudolabel .
@@ -12,7 +12,8 @@ WORKDIR /app
 # Packages and the bundler, in a layer that outlives every change of the sources.
 COPY deno.json deno.lock ./
 RUN printf 'import "%s";\n' @aws-sdk/client-s3 @aws-sdk/client-secrets-manager \
-      hyparquet hyparquet-compressors hyparquet-writer zod > packages.ts && \
+      @jsquash/jpeg/codec/dec/mozjpeg_dec.js @jsquash/webp/codec/dec/webp_dec.js csv-parse \
+      hyparquet hyparquet-compressors hyparquet-writer jpeg-js zod > packages.ts && \
     deno cache packages.ts && \
     deno bundle --quiet packages.ts > /dev/null && \
     rm packages.ts

@@ -1,6 +1,7 @@
 /**
- * @module aws/setup: runs `setup-aws.sh` with the real aws client against `dev/doubles/aws/server.ts`, in a folder
- * of its own, and keeps what the tests look at: output, exit code, every argument the client saw.
+ * @module aws/setup: runs `setup-aws.sh` with the real aws client against
+ * `dev/doubles/aws/server.ts`, in a folder of its own, and keeps what the tests look at: output,
+ * exit code, every argument the client saw.
  */
 
 import type { AwsDouble } from "../doubles/aws/server.ts";
@@ -67,7 +68,12 @@ export function findAwsClient(): string | undefined {
   }
 }
 
-/** Makes the folder. @param endpoint The double, or any address; @param client From {@linkcode findAwsClient} */
+/**
+ * Makes the folder.
+ *
+ * @param endpoint The double, or any address.
+ * @param client From {@linkcode findAwsClient}
+ */
 export async function setupFolder(
   endpoint: Pick<AwsDouble, "url">,
   client: string,

@@ -8,7 +8,7 @@ import { allowed, type LimitSchedule } from "../simulate/servers.ts";
 
 /** One line of the table: a figure of ours over one measured beside it. */
 export interface Measure {
-  /** Which part of the benchmark it belongs to, 1 to 7. */
+  /** Which part of the benchmark it belongs to, 1 to 9. */
   readonly part: number;
   /** What was measured. */
   readonly name: string;

@@ -12,11 +12,12 @@ import { measureMemory, measureOverhead } from "./load.ts";
 import { measureStartUp, measureTask } from "./process_costs.ts";
 import { measureRates } from "./rate.ts";
 import type { Bench } from "./run.ts";
+import { measureStarved } from "./starved.ts";
 import { BenchServers } from "./servers.ts";
 
 const HELP = `deno task bench [--quick] [--only 1,4] [--markdown] [--json FILE]
 
-  --quick      small runs, under a minute; too short to judge by, and without part 7
+  --quick      small runs, under a minute; too short to judge by, and without parts 7 and 9
   --only PARTS some parts only:
                  1  rate used: requests over what the limit allowed
                  2  makespan beside a fixed policy: 3 in flight, 100 ms
@@ -27,13 +28,16 @@ const HELP = `deno task bench [--quick] [--only 1,4] [--markdown] [--json FILE]
                  7  CPU per image in a quarter of a vCPU
                  8  memory where rows are heavy: dense pages, long metadata, long ids;
                     only where it is named
+                 9  rate used, and 429s, where the program gets little CPU
   --markdown   the table as Markdown
   --json FILE  all figures there, else as the last line of the output
 
 PSEUDOLABEL_PROGRAM names an executable to measure instead of this checkout.
 `;
 
-const PARTS = [1, 2, 3, 4, 5, 6, 7, 8];
+const PARTS = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+/** Parts that a quick benchmark leaves out. */
+const SLOW_PARTS = [7, 9];
 
 /** A full benchmark takes so long at most. */
 const MOST_SECONDS = 590;
@@ -46,6 +50,7 @@ export async function measure(bench: Bench, parts: ReadonlySet<number>): Promise
   if (parts.has(6)) measures.push(...await measureStartUp(bench));
   if (parts.has(7)) measures.push(...await measureTask(bench));
   if (parts.has(8)) measures.push(...await measureDense(bench));
+  if (parts.has(9)) measures.push(...await measureStarved(bench));
   if (parts.has(4)) measures.push(...await measureMemory(bench));
   return measures.sort((a, b) => a.part - b.part);
 }
@@ -77,10 +82,10 @@ async function main(args: string[]): Promise<number> {
   }
   const { quick, only } = values;
   const parts = only === undefined
-    ? new Set(PARTS.filter((part) => part !== 8 && (!quick || part !== 7)))
+    ? new Set(PARTS.filter((part) => part !== 8 && !(quick && SLOW_PARTS.includes(part))))
     : parseParts(only);
   if (!parts) {
-    console.error(`bench: --only takes numbers from 1 to 8 and commas: it is '${only}'`);
+    console.error(`bench: --only takes numbers from 1 to 9 and commas: it is '${only}'`);
     return 2;
   }
   const begin = performance.now();

@@ -1,6 +1,6 @@
 /**
- * @module build/plan: what `dev/build/compile.ts` decides before it does anything: targets, permissions,
- * arguments of the compiler, and which commit a build calls its own. Pure.
+ * @module build/plan: what `dev/build/compile.ts` decides before it does anything: targets,
+ * permissions, arguments of the compiler, and which commit a build calls its own. Pure.
  */
 
 import type { Build } from "../../lib/base/version.ts";
@@ -18,7 +18,9 @@ export const TARGETS: Readonly<Record<string, string>> = {
 export interface Origin {
   /** Handed to the program; `undefined` if nothing tells. */
   readonly build: Build | undefined;
-  /** Time of the embedded files, seconds since 1970: the commit's, as equal builds have equal bytes. */
+  /**
+   * Time of the embedded files, seconds since 1970: the commit's, as equal builds have equal bytes.
+   */
   readonly epoch: number;
 }
 
@@ -35,9 +37,9 @@ export type PermissionSet = Readonly<
  *
  * The network stays open: buckets of any region, S3 servers and APIs of one's own are not known
  * here. A laptop's executable may read, everywhere, as `~/.aws` is somewhere else on each machine
- * and without it the SDK takes no profile, silently; it may write, as nobody but its user knows where
- * the folder is that `--store` names. A container gets its credentials by HTTP and works on S3: it
- * may do neither.
+ * and without it the SDK takes no profile, silently; it may write, as nobody but its user knows
+ * where the folder is that `--store` names. A container gets its credentials by HTTP and works on
+ * S3: it may do neither.
  *
  * @param runTask The command of `deno task run`; its heap's limits are taken.
  * @param set The permissions of `deno task run`.
@@ -93,7 +95,8 @@ export function targetOf(os: string, arch: string): string | undefined {
  * Where a build comes from: `BUILD_COMMIT` and `BUILD_DATE` (or `SOURCE_DATE_EPOCH`) win over git,
  * for builds without `.git`.
  *
- * @param git The commit, `-dirty` at its end if files were changed, and its time, seconds since 1970.
+ * @param git The commit, `-dirty` at its end if files were changed, and its time, seconds since
+ *   1970.
  * @throws {Error} if a variable is not of its form
  */
 export function originOf(

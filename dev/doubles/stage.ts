@@ -19,7 +19,7 @@ export const BUCKET = "bench";
 export const OUTPUT = "data/processed/demo_pseudo_labels.parquet";
 /** What every run is started with. */
 export const ARGS: readonly string[] =
-  "--dataset-name demo --batch-size 4 --request-delay-ms 0 --concurrency 3 --lease-seconds 2".split(
+  "--dataset-name demo --batch-size 4 --request-delay-ms 0 --concurrency 3 --lease-seconds 5".split(
     " ",
   );
 

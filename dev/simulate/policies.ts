@@ -3,7 +3,8 @@
  * ours, and what others do.
  */
 
-import { RateController } from "../../lib/pace/controller.ts";
+import { MAX_IN_FLIGHT, RateController } from "../../lib/pace/controller.ts";
+import { MOST_AT_ONCE } from "../../lib/pace/limiter.ts";
 import type { LearntRate, RequestOutcome, Start } from "../../lib/pace/types.ts";
 
 /** A way of pacing one worker's requests; times are milliseconds. */
@@ -12,6 +13,10 @@ export interface Policy<S = unknown> {
   nextStart(now: number): number;
   /** Requests that may be in flight. */
   inFlightCap(): number;
+  /** How many may start in one turn of a starved process's event loop. @default 1 */
+  mostAtOnce?(): number;
+  /** There is no room in flight for those that wait. */
+  blocked?(): void;
   /** A request starts; what is returned comes back with its outcome. */
   started(now: number): S;
   /** A request has ended. */
@@ -24,14 +29,32 @@ export interface Policy<S = unknown> {
 export type PolicyMaker = (random: () => number, now: number) => Policy;
 
 /** Ours, starting at two thirds of a documented 3 requests/s, or where an earlier run ended. */
-export function adaptive(learnt?: LearntRate): PolicyMaker {
+export function adaptive(learnt?: LearntRate, maxInFlight = 4_096): PolicyMaker {
   return (random, now) => {
-    const controller = new RateController({ rate: 2, random, now, maxInFlight: 4_096, learnt });
+    const controller = new RateController({ rate: 2, random, now, maxInFlight, learnt });
     return {
       nextStart: () => controller.nextStart,
       inFlightCap: () => controller.inFlightCap,
+      mostAtOnce: () => MOST_AT_ONCE,
+      blocked: () => controller.blocked(),
       started: (time) => controller.started(time),
       finished: (start, outcome, time) => void controller.finished(start as Start, outcome, time),
+    };
+  };
+}
+
+/**
+ * The best that can be done with the CPU there is, for who knows the limit: a start as soon as
+ * there were fewer than that in the last second. Refusals teach it nothing.
+ */
+export function knowing(limit: number): PolicyMaker {
+  return () => {
+    const starts: number[] = [];
+    return {
+      nextStart: () => (starts.at(-limit) ?? -Infinity) + 1_000,
+      inFlightCap: () => MAX_IN_FLIGHT,
+      started: (now) => starts.push(now),
+      finished: () => {},
     };
   };
 }

@@ -1,6 +1,6 @@
 /**
  * @module simulate/simulation: workers that send requests to a server with a rate limit, in virtual
- * time driven by a queue of events, so that ten hours take a second and come out the same each time.
+ * time driven by a queue of events, so that hours take a second and come out the same each time.
  *
  * `deno run dev/simulate/simulation.ts` prints how the ways of pacing compare.
  */
@@ -14,6 +14,7 @@ import {
   type PolicyMaker,
 } from "./policies.ts";
 import { allowed, type LimitKind, type LimitSchedule, rateLimit } from "./servers.ts";
+import { idleProcessor, type Processor, type Starvation, starvedProcessor } from "./processor.ts";
 import { lognormal, seeded } from "../testing/random.ts";
 
 /** What is simulated; times are milliseconds. */
@@ -42,6 +43,8 @@ export interface Scenario {
   readonly failing?: number;
   /** Timers are late by 1 to this many milliseconds. @default 15 */
   readonly lateMs?: number;
+  /** What little CPU each worker gets. @default all that it needs */
+  readonly starvation?: Starvation;
   /** Seed of latencies, timers and jitter. @default 1 */
   readonly seed?: number;
 }
@@ -60,6 +63,8 @@ export interface Measured {
   readonly shares: readonly number[];
   /** Most requests in flight at a time, one worker. */
   readonly maxInFlight: number;
+  /** The time of the last request that was taken, milliseconds from the first start. */
+  readonly lastStartMs: number;
   /** The last answer's time, milliseconds from the first start. */
   readonly endMs: number;
 }
@@ -69,6 +74,7 @@ const REFUSAL_MS = 50;
 
 interface Worker {
   readonly policy: Policy;
+  readonly processor: Processor;
   readonly starts: number[];
   inFlight: number;
   waking: boolean;
@@ -78,10 +84,12 @@ interface Worker {
 export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
   const { kind, requests, medianMs = 2_000, sigma = 0.5, burst = 1, workers: size = 1 } = scenario;
   const { staggerMs = 0, retryAfter = true, failing = 0, lateMs = 15, seed = 1 } = scenario;
+  const { starvation } = scenario;
   const schedule = typeof scenario.limit === "number"
     ? [{ from: 0, limit: scenario.limit }]
     : scenario.limit;
   const random = seeded(seed);
+  const stalls = seeded(seed + 1_000); // the same for every policy
   const offset = random() * 1_000; // where in the server's window the client begins
   const server = rateLimit(
     kind,
@@ -98,34 +106,59 @@ export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
   const workers: Worker[] = [];
   for (let i = 0; i < size; i++) {
     events.add(offset + i * staggerMs, () => {
-      const worker = { policy: maker(random, now), starts: [], inFlight: 0, waking: false };
+      const worker = {
+        policy: maker(random, now),
+        processor: starvation ? starvedProcessor(starvation, stalls, now) : idleProcessor,
+        starts: [],
+        inFlight: 0,
+        waking: false,
+      };
       workers.push(worker);
       work(worker);
     });
   }
 
+  /** Lets a worker do something as soon as it has the CPU, which costs it so much. */
+  function when(worker: Worker, costMs: number, act: () => void): void {
+    events.add(worker.processor.done(now, costMs), act);
+  }
+
   function work(worker: Worker): void {
+    let given = 0;
     while (waiting.length > 0 && worker.inFlight < worker.policy.inFlightCap()) {
       const next = worker.policy.nextStart(now);
       if (next > now) {
         if (worker.waking) return;
         worker.waking = true;
-        events.add(next + 1 + random() * (lateMs - 1), () => {
-          worker.waking = false;
-          work(worker);
-        });
+        events.add(next + 1 + random() * (lateMs - 1), () =>
+          when(worker, 0, () => {
+            worker.waking = false;
+            work(worker);
+          }));
         return;
       }
       send(worker, waiting.pop()!);
+      const most = worker.policy.mostAtOnce?.() ?? 1;
+      if (starvation && ++given >= most) return; // the next one when these are sent
     }
+    if (waiting.length > 0) worker.policy.blocked?.();
   }
 
   function send(worker: Worker, tries: number): void {
-    const { policy } = worker;
-    const start = policy.started(now);
+    const start = worker.policy.started(now);
     worker.inFlight++;
     maxInFlight = Math.max(maxInFlight, worker.inFlight);
     sent++;
+    if (starvation) {
+      when(worker, starvation.startMs, () => {
+        arrive(worker, start, tries);
+        work(worker);
+      });
+    } else arrive(worker, start, tries);
+  }
+
+  function arrive(worker: Worker, start: unknown, tries: number): void {
+    const { policy } = worker;
     const verdict = server.admit(now);
     const fails = random() < failing;
     if (verdict.taken && !fails) {
@@ -133,7 +166,10 @@ export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
       worker.starts.push(now);
     }
     if (!verdict.taken) refused++;
-    events.add(now + (verdict.taken ? lognormal(random, medianMs, sigma) : REFUSAL_MS), () => {
+    const latency = verdict.taken ? lognormal(random, medianMs, sigma) : REFUSAL_MS;
+    events.add(now + latency, () => when(worker, 0, () => ended()));
+
+    function ended(): void {
       worker.inFlight--;
       if (!verdict.taken) {
         const until = retryAfter ? Math.ceil(verdict.until / 1_000) * 1_000 : undefined;
@@ -144,11 +180,12 @@ export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
         again(0, tries);
       } else {
         policy.finished(start, { kind: "clean" }, now);
+        if (starvation) worker.processor.done(now, starvation.answerMs);
         answered++;
         lastAnswer = now;
       }
       for (const each of workers) work(each);
-    });
+    }
   }
 
   function again(ms: number, tries: number): void {
@@ -173,6 +210,7 @@ export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
     reachedMs: reached(admitted, schedule[0].limit) - offset,
     shares: workers.map(({ starts }) => starts.filter((time) => time >= together).length),
     maxInFlight,
+    lastStartMs: lastStart,
     endMs: lastAnswer - offset,
   };
 }
@@ -192,7 +230,7 @@ interface Event {
   readonly act: () => void;
 }
 
-/** Events by time (a binary heap); among equal times the order is the heap's, and always the same. */
+/** Events by time (a binary heap); among equal times the order is the heap's, always the same. */
 class Events {
   readonly #heap: Event[] = [];
 

@@ -1,7 +1,8 @@
 /**
- * @module submit/submission: what to submit to AWS Batch, worked out from arguments and environment. Pure.
- * The program's own options are taken and checked by its own rules; those that the job definition
- * has parameters for become parameters, the others environment variables of the container.
+ * @module submit/submission: what to submit to AWS Batch, worked out from arguments and
+ * environment. Pure. The program's own options are taken and checked by its own rules; those that
+ * the job definition has parameters for become parameters, the others environment variables of the
+ * container.
  */
 
 import { RunError } from "../../lib/base/errors.ts";

@@ -1,9 +1,10 @@
 /**
- * @module base/errors: the two error classes that a caller decides something by, and how the program ends.
+ * @module base/errors: the two error classes that a caller decides something by, and how the
+ * program ends.
  *
- * A page that cannot be read is data (see `dataset/failure.ts`), not an exception. What ends a run is a
- * {@linkcode RunError}; what an object store answers is a {@linkcode StoreError}. What either means
- * to the user, {@linkcode explain} says.
+ * A page that cannot be read is data (see `dataset/failure.ts`), not an exception. What ends a run
+ * is a {@linkcode RunError}; what an object store answers is a {@linkcode StoreError}. What either
+ * means to the user, {@linkcode explain} says.
  */
 
 import { escaped, withoutSignatures } from "./text.ts";
@@ -16,7 +17,9 @@ export interface Exit {
   readonly meaning: string;
 }
 
-/** Every way in which the program ends. After `usage` and `input` a run that began has paid nothing. */
+/**
+ * Every way in which the program ends. After `usage` and `input` a run that began has paid nothing.
+ */
 export const EXITS = {
   ok: {
     code: 0,

@@ -1,12 +1,14 @@
 /**
- * @module base/settings: what a run is told to do, as plain data. `cli/settings.ts` makes it from flags,
- * environment and defaults.
+ * @module base/settings: what a run is told to do, as plain data. `cli/settings.ts` makes it from
+ * flags, environment and defaults.
  */
 
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What to do with an unfinished run: continue it silently, continue it and say so, or start over. */
+/**
+ * What to do with an unfinished run: continue it silently, continue it and say so, or start over.
+ */
 export type StartMode = "auto" | "resume" | "fresh";
 
 /** The settings of a run. */

@@ -13,8 +13,8 @@ const PRECEDENCE = "Every option can be given in the environment instead; a flag
   "environment, the environment over the default.";
 
 /**
- * The text of `--help` without a command: the commands, and the options of the standard one, as that
- * is what a command line without a command means.
+ * The text of `--help` without a command: the commands, and the options of the standard one, as
+ * that is what a command line without a command means.
  */
 export function generalHelp(commands: readonly Command[], standard: string): string {
   const { options, flags = [] } = commands.find(({ name }) => name === standard)!;

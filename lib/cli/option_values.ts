@@ -1,7 +1,7 @@
 /**
- * @module cli/option_values: arguments and environment as values, one option at a time: the flag wins, then
- * the environment, then the default; a value that doesn't fit is an error that names where it came
- * from.
+ * @module cli/option_values: arguments and environment as values, one option at a time: the flag
+ * wins, then the environment, then the default; a value that doesn't fit is an error that names
+ * where it came from.
  */
 
 import { parseArgs } from "node:util";
@@ -22,7 +22,8 @@ export function usageError(message: string): RunError {
 /**
  * The arguments as flags and other words.
  *
- * @throws {RunError} `usage` for a flag that is none of these, or that lacks a value or has one too many
+ * @throws {RunError} `usage` for a flag that is none of these, or that lacks a value or has one too
+ *   many
  */
 export function parseFlags(
   args: readonly string[],
@@ -42,7 +43,9 @@ export function parseFlags(
   }
 }
 
-/** The first argument that is neither a flag nor a flag's value, whatever is wrong with the others. */
+/**
+ * The first argument that is neither a flag nor a flag's value, whatever is wrong with the others.
+ */
 export function firstWord(
   args: readonly string[],
   specs: readonly FlagSpec[],

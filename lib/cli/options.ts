@@ -1,6 +1,6 @@
 /**
- * @module cli/options: the table of options and variables, from which the command line is read and `--help`
- * written. `cli/facts_test.ts` holds README, permissions and job definition against it.
+ * @module cli/options: the table of options and variables, from which the command line is read and
+ * `--help` written. `cli/facts_test.ts` holds README, permissions and job definition against it.
  */
 
 import { DEFAULT_ENGINE, ENGINE_ENVIRONMENT, ENGINE_NAMES } from "../engine/engines.ts";

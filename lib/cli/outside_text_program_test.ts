@@ -9,7 +9,10 @@ const FORGED = 'x\n{"event":"end","exit":0}\n\x1b[2J\x9b1m\u202e';
 const ORDERS = /[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/;
 const INPUT = "data/processed/demo.parquet";
 
-/** Whatever came from outside, the only end in the log is the true one, and nothing reaches a terminal raw. */
+/**
+ * Whatever came from outside, the only end in the log is the true one, and nothing reaches a
+ * terminal raw.
+ */
 function assertUnforged(ended: Ended): void {
   const { code, stdout, stderr, events } = ended;
   assert.notEqual(code, 0, stderr);

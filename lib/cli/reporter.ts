@@ -59,7 +59,10 @@ export function jsonReporter(options: ReporterOptions): Reporter {
     note: (message, facts) => line("note", { message, ...facts }),
     failure: ({ row, id, imagePath, code, message }) =>
       line("failure", { row, id: short(id), image_path: short(imagePath), code, message }),
-    end: (facts) => line("end", { ...logged(meter.read()), ...facts }),
+    end(facts) {
+      clearInterval(timer); // what the process does after it is no progress
+      line("end", { ...logged(meter.read()), ...facts });
+    },
     [Symbol.dispose]: () => clearInterval(timer),
   };
 }

@@ -70,7 +70,7 @@ Deno.test("jsonReporter() writes one JSON object a line: start, note, failure, e
   assert.deepEqual([end.event, end.exit, end.total, more.length], ["end", 0, 10, 0]);
 });
 
-Deno.test("jsonReporter() shows progress every 30 s with rate and time left, until it is disposed", () => {
+Deno.test("jsonReporter() shows progress every 30 s with rate and time left, until its end", () => {
   using bench = new Bench();
   const { tally } = bench;
   {
@@ -102,6 +102,9 @@ Deno.test("jsonReporter() shows progress every 30 s with rate and time left, unt
     }]);
     bench.pass(30_000);
     assert.deepEqual(bench.lines().map(({ rows_per_s, eta_s }) => [rows_per_s, eta_s]), [[1, 540]]);
+    reporter.end({ exit: 0 });
+    bench.pass(90_000); // a report is written meanwhile
+    assert.deepEqual(bench.lines().map(({ event }) => event), ["end"]);
   }
   bench.pass(120_000);
   assert.deepEqual(bench.lines(), []);

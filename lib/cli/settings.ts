@@ -117,7 +117,11 @@ function isKey(value: string): boolean {
   return isSafeKey(value) && !value.includes("://");
 }
 
-/** The key of an object. @throws {RunError} `usage` for what is none, a folder or a URL for example */
+/**
+ * The key of an object.
+ *
+ * @throws {RunError} `usage` for what is none, a folder or a URL for example
+ */
 function objectKey(values: OptionValues, spec: OptionSpec, fallback: string): string {
   const folder = values.given(spec)?.[0].endsWith("/")
     ? "the key of one Parquet object, not of a folder (parts must be joined first)"

@@ -84,6 +84,20 @@ Deno.test("--help and --version answer whatever else is missing or wrong", async
   }
 });
 
+Deno.test("a gallery's flags are checked before anything is opened", async () => {
+  const refused: [string, RegExp][] = [
+    ["--worst --sample", /^--worst and --sample exclude each other/],
+    ["--status ok,fine", /^--status must be of ok, empty, failed: it has 'fine'/],
+    ["--below 1.5", /^--below must be a number from 0 to 1: it is '1\.5'/],
+    ["--pages 0", /^--pages must be a whole number from 1 to 10000: it is '0'/],
+    ["--port 70000", /^--port must be a whole number from 0 to 65535/],
+    [`--reviewer ${"x".repeat(101)}`, /^--reviewer must be of 100 characters at most/],
+  ];
+  for (const [flags, message] of refused) {
+    assert.match(await refusal(`gallery --dataset-name demo ${flags}`), message);
+  }
+});
+
 Deno.test("a command line without a command is one of run", async () => {
   assert.match(await refusal("--dataset-name demo"), COMPLETE);
   assert.match(await refusal("run --dataset-name demo"), COMPLETE);

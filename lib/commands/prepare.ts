@@ -116,6 +116,15 @@ export const command: Command = {
         return { found, taken, skipped, reused, copied, converted, per_s };
       },
     });
+    const left = "no input is written, what was copied is kept: run the same command again";
+    let stoppedBy: string | undefined;
+    context.onSignal({
+      stopping(signal) {
+        stoppedBy = signal;
+        progress.note(`${signal}: ending`);
+      },
+      leaving: (signal) => context.printError(`pseudolabel: stopped by ${signal}; ${left}\n`),
+    });
     try {
       const { store, images } = services;
       const document = await prepare({
@@ -130,11 +139,9 @@ export const command: Command = {
       context.print(renderPrepared(document, `${store.url}/${preparedKey(settings.datasetName)}`));
       return "ok";
     } catch (error) {
-      const stopped = context.stop.aborted && error === context.stop.reason;
       const [exit, message] = explain(error);
-      const said = stopped
-        ? `${message}; no input is written, what was copied is kept: run the same command again`
-        : message;
+      const stopped = stoppedBy !== undefined && error === context.stop.reason;
+      const said = stopped ? `stopped by ${stoppedBy}; ${left}` : message;
       if (exit !== "usage") progress.end({ exit: EXIT[exit], error: said });
       context.printError(`pseudolabel: ${printable(said)}\n`);
       return exit;

@@ -1,6 +1,7 @@
 /**
- * @module commands/services: what a run talks to, opened from settings and environment: the bucket or
- * the folder, the images, the engine; or the local profile. The AWS SDKs are loaded here and only where they are used.
+ * @module commands/services: what a run talks to, opened from settings and environment: the bucket
+ * or the folder, the images, the engine; or the local profile. The AWS SDKs are loaded here and
+ * only where they are used.
  */
 
 import type { Connection, ConnectOptions } from "../engine/engine.ts";
@@ -115,7 +116,9 @@ async function openNamed(
   };
 }
 
-/** @throws {RunError} `usage` where an API key stands in a variable that AWS or a message would get */
+/**
+ * @throws {RunError} `usage` where an API key stands in a variable that AWS or a message would get
+ */
 function refuseKeys(env: Environment): void {
   for (const name of ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION"]) {
     if (!holdsKey(env[name] ?? "", env)) continue;

@@ -48,8 +48,8 @@ async function count(store: Store, prefix: string): Promise<number> {
 
 /**
  * Checks every row: its image can be located, its id is its own. All columns that will be used are
- * read, so that whatever is wrong with a value is found by the reader on the way, and not when pages
- * have been paid for.
+ * read, so that whatever is wrong with a value is found by the reader on the way, and not when
+ * pages have been paid for.
  *
  * @param url Names the input in messages.
  * @throws {RunError} `input` naming the row

@@ -1,6 +1,7 @@
 /**
- * @module dataset/output_read: reads back what `dataset/output_write.ts` and `dataset/output_join.ts` wrote. Every
- * error is a plain one: to a caller that checks a stored file, any throw means "damaged".
+ * @module dataset/output_read: reads back what `dataset/output_write.ts` and
+ * `dataset/output_join.ts` wrote. Every error is a plain one: to a caller that checks a stored
+ * file, any throw means "damaged".
  */
 import { RunError } from "../base/errors.ts";
 import type { OutputRow, RowMetadata } from "./row.ts";

@@ -28,7 +28,10 @@ export interface InputRow {
   readonly metadata: string | null;
 }
 
-/** Four points `[x, y]` in pixels of the image as the API saw it, clockwise from the text's top left. */
+/**
+ * Four points `[x, y]` in pixels of the image as the API saw it, clockwise from the text's top
+ * left.
+ */
 export type Polygon = number[][];
 
 /** How a row ended: words found, the page holds no words, or it could not be read. */

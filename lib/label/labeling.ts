@@ -78,7 +78,11 @@ export interface LabelingOptions {
   readonly owner: string;
   /** Whether the store has conditional writes, as far as the lease has shown. */
   readonly conditional: boolean;
-  /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
+  /**
+   * Call it before what only the holder of the lease may do.
+   *
+   * @throws {RunError} if it isn't held
+   */
   readonly check: () => void;
 }
 
@@ -110,6 +114,7 @@ export async function openLabeling(
   const pace = await openPace({
     ...{ settings, engine, store, key, note, clock, random },
     server: connection.server,
+    reused: () => tally.reused,
   });
   tally.rate = pace.rate;
   const down = (since: number | undefined) => {

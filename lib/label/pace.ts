@@ -1,6 +1,7 @@
 /**
- * @module label/pace: the limiter as a run uses it: it starts from the settings or from what was learnt
- * before, keeps the room for rows and unsaved answers in step with it, and stores what it learns.
+ * @module label/pace: the limiter as a run uses it: it starts from the settings or from what was
+ * learnt before, keeps the room for rows and unsaved answers in step with it, and stores what it
+ * learns.
  */
 
 import { Budget } from "../base/budget.ts";
@@ -31,6 +32,9 @@ const NEWS_PAUSE_MS = 5_000;
 /** Time between two pieces of news, milliseconds. */
 const NEWS_INTERVAL_MS = 30_000;
 
+/** Answers that were reused, per request, from which on few requests don't mean a slow program. */
+const MOST_REUSED = 0.25;
+
 /** What {@linkcode openPace} works with. */
 export interface PaceOptions {
   /** Rate, concurrency and spacing, as far as the user gave them. */
@@ -43,7 +47,9 @@ export interface PaceOptions {
   readonly key: string;
   /** Who is asked, if there may be several. */
   readonly server?: string;
-  /** Told of every change of the rate. */
+  /** Rows that needed no request as there was an answer. @default none */
+  readonly reused?: () => number;
+  /** Told of what becomes of the rate, and once if the program can't keep up with it. */
   readonly note: (message: string, facts: Record<string, unknown>) => void;
   /** Time. */
   readonly clock: Clock;
@@ -83,6 +89,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     const message = news.tell(change);
     if (message) note(message, { rate_from: change.from, rate_to: change.to });
   };
+  const slowness = new Slowness(controller, options.reused ?? (() => 0));
   const limiter = new Limiter({ controller, clock, onChange });
   const rows = new Budget(controller.inFlightCap + ROWS_AHEAD);
   const unsaved = new Budget(controller.inFlightCap * UNSAVED_PER_REQUEST);
@@ -93,6 +100,8 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     }
   };
   const fit = () => {
+    const slow = slowness.tell();
+    if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: controller.rate });
     rows.resize(controller.inFlightCap + ROWS_AHEAD);
     unsaved.resize(controller.inFlightCap * UNSAVED_PER_REQUEST);
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
@@ -148,7 +157,46 @@ export class RateNews {
   }
 }
 
-/** With a spacing of the user's, as fast as that; else the gentle figures for an unknown account. */
+/** Says once that the program, and not the API, is what limits the run. */
+export class Slowness {
+  readonly #controller: Pick<RateController, "programLimit" | "fallsShort">;
+  readonly #reused: () => number;
+  #requests = 0;
+  /** Answers that were reused before the program began to fall short. */
+  #reusedBefore = 0;
+  #told = false;
+
+  /** Nothing was told. @param reused Rows that needed no request so far. */
+  constructor(
+    controller: Pick<RateController, "programLimit" | "fallsShort">,
+    reused: () => number,
+  ) {
+    this.#controller = controller;
+    this.#reused = reused;
+  }
+
+  /** Call it after each request. @returns What people should know; `undefined` for nothing. */
+  tell(): { readonly message: string; readonly rate: number } | undefined {
+    if (this.#told) return;
+    this.#requests++;
+    const { programLimit: rate, fallsShort } = this.#controller;
+    if (!fallsShort) {
+      this.#requests = 0;
+      this.#reusedBefore = this.#reused();
+    }
+    if (rate === undefined) return;
+    // Rows that need no request make requests few, however fast the program is.
+    if (this.#reused() - this.#reusedBefore > this.#requests * MOST_REUSED) return;
+    this.#told = true;
+    return {
+      rate,
+      message: `the program, not the API, is the limit: ${rate.toFixed(1)} requests/s; ` +
+        "more CPU, or a bucket that is nearer, would make it faster",
+    };
+  }
+}
+
+/** With a spacing of the user's, as fast as that; else gently, as the account is unknown. */
 function firstRate(requestDelayMs: number | undefined, documentedRate: number): number {
   if (requestDelayMs !== undefined) return 1_000 / Math.max(1, requestDelayMs);
   return Math.min(1_000 / FIRST_SPACING_MS, documentedRate * FIRST_SHARE);

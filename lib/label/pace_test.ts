@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { StoreError } from "../base/errors.ts";
-import { openPace, type Pace, type PaceOptions, RateNews, ROWS_AHEAD } from "./pace.ts";
+import { FIRST_IN_FLIGHT } from "../pace/controller.ts";
+import { openPace, type Pace, type PaceOptions, RateNews, ROWS_AHEAD, Slowness } from "./pace.ts";
 
 const KEY = "rates/upstage-ocr/ocr.json";
 const AUTO = { rate: undefined, concurrency: undefined, requestDelayMs: undefined };
@@ -41,7 +42,7 @@ Deno.test("openPace() approaches an unknown account at two thirds of the documen
   const { notes, open, send } = setup();
   await using pace = await open();
   const starts = await send(pace, 100);
-  assert.deepEqual(starts.slice(0, 2), [0, 500]);
+  assert.deepEqual(starts.slice(0, 2), [0, 250], "the second one waits for the first one's proof");
   const [last, before] = [starts.at(-1)!, starts.at(-2)!];
   assert.ok(last - before < 333, "it does not climb above the documented rate");
   assert.match(notes[0], /^faster, as all goes well: \d+\.\d requests\/s$/);
@@ -76,8 +77,8 @@ Deno.test("openPace() keeps to the user's figures and learns nothing from them",
 Deno.test("openPace() keeps the room for rows and unsaved answers in step with what is in flight", async () => {
   const { open, send } = setup();
   await using pace = await open({ rate: 50 });
-  assert.equal(pace.rows.capacity, 3 + ROWS_AHEAD);
-  assert.equal(pace.unsaved.capacity, 6);
+  assert.equal(pace.rows.capacity, FIRST_IN_FLIGHT + ROWS_AHEAD);
+  assert.equal(pace.unsaved.capacity, 2 * FIRST_IN_FLIGHT);
   await send(pace, 100, 2_000);
   assert.ok(
     pace.rows.capacity >= 100 + ROWS_AHEAD,
@@ -93,7 +94,7 @@ Deno.test("openPace() does without what it can't read or write", async () => {
     if (operation === "write") throw new StoreError("denied", "403");
   };
   await using pace = await open();
-  assert.deepEqual(await send(pace, 2), [0, 500]);
+  assert.deepEqual(await send(pace, 2), [0, 250]);
 });
 
 Deno.test("openPace() takes no rate that was learnt of another server", async () => {
@@ -107,7 +108,7 @@ Deno.test("openPace() takes no rate that was learnt of another server", async ()
     "https://one.example",
   );
   await using other = await open({}, "https://two.example");
-  assert.deepEqual(await send(other, 2), [0, 500]);
+  assert.deepEqual(await send(other, 2), [0, 250]);
 });
 
 Deno.test("RateNews tells of what is far from the last news, in plain words, and not too often", () => {
@@ -124,4 +125,36 @@ Deno.test("RateNews tells of what is far from the last news, in plain words, and
   );
   assert.equal(change(140, 3.9, 3.9, 9_100), "the API asks to slow down (429): waiting 10 s");
   assert.equal(change(200, 3.9, 3.9, 100), undefined);
+});
+
+Deno.test("openPace() says once that the program is the limit, and remembers no rate that it only allowed", async () => {
+  const { store, clock, notes, open } = setup();
+  {
+    await using pace = await open();
+    await clock.run((async () => {
+      // A program that can't do more than four a second, whatever it may.
+      for (let i = 0; i < 400; i++) {
+        await clock.sleep(250);
+        (await pace.limiter.turn()).done({ kind: "clean" });
+      }
+    })());
+  }
+  const told = notes.filter((note) => note.startsWith("the program, not the API, is the limit: "));
+  assert.equal(told.length, 1, notes.join("; "));
+  assert.match(told[0], /limit: (3\.9|4\.\d) requests\/s; more CPU/);
+  const { rate, ceiling } = JSON.parse(new TextDecoder().decode(store.objects.get(KEY)));
+  assert.ok(rate <= 4.5 && ceiling === null, `${rate} is remembered`);
+});
+
+Deno.test("Slowness says nothing of few requests where rows need none", () => {
+  const controller = { programLimit: undefined as number | undefined, fallsShort: false };
+  let reused = 100;
+  const slowness = new Slowness(controller, () => reused);
+  assert.equal(slowness.tell(), undefined);
+  Object.assign(controller, { programLimit: 3, fallsShort: true });
+  reused += 50;
+  for (let i = 0; i < 100; i++) assert.equal(slowness.tell(), undefined);
+  for (let i = 0; i < 99; i++) slowness.tell();
+  assert.match(slowness.tell()?.message ?? "", /limit: 3\.0 requests\/s/);
+  assert.equal(slowness.tell(), undefined, "once");
 });

@@ -1,6 +1,6 @@
 /**
- * @module label/rebuild: all rows of a finished run anew from stored answers, without a request: this
- * is how a better parser reaches labels that were paid for long ago.
+ * @module label/rebuild: all rows of a finished run anew from stored answers, without a request:
+ * this is how a better parser reaches labels that were paid for long ago.
  */
 
 import { Budget } from "../base/budget.ts";

@@ -1,6 +1,7 @@
 /**
- * @module label/verify: reads everything that a run has written and proves it: every input row once and in
- * order, every row what its stored answer says, all counts what the rows add up to. Only reads.
+ * @module label/verify: reads everything that a run has written and proves it: every input row once
+ * and in order, every row what its stored answer says, all counts what the rows add up to. Only
+ * reads.
  */
 
 import { isDeepStrictEqual } from "node:util";
@@ -238,7 +239,9 @@ function unanswered(row: InputRow, { metadata }: OutputRow, engine: Engine): Out
   return outputRow(row, engine.name, image, obtained, 0);
 }
 
-/** What a file holds; `undefined` if it is damaged. A store that fails says nothing about the file. */
+/**
+ * What a file holds; `undefined` if it is damaged. A store that fails says nothing about the file.
+ */
 async function readable<T>(reading: Promise<T>): Promise<T | undefined> {
   return await reading.catch((error) => {
     if (error instanceof StoreError) throw error;

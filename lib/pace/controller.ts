@@ -8,26 +8,50 @@
  */
 
 import { RateSearch } from "./search.ts";
+import { Shortfall } from "./shortfall.ts";
+import { StartLog } from "./starts.ts";
 import type { LearntRate, RateChange, RequestOutcome, SearchState, Start } from "./types.ts";
 
 /** A start may come so much before its even spacing, to make up for a timer that was late; ms. */
 export const START_TOLERANCE_MS = 20;
-/** Pause after a 429 that names no time, milliseconds; doubles while nothing gets through at all. */
+/** Pause after a 429 that names no time, milliseconds; doubles while nothing gets through. */
 export const DEFAULT_PAUSE_MS = 250;
 /** Longest pause that the controller sets of its own accord, milliseconds. */
 const MAX_PAUSE_MS = 30_000;
 /** Most jitter added to a pause, milliseconds; less where requests are closer together. */
 const PAUSE_JITTER_MS = 200;
-/** Requests in flight before any latency is known, and the least there may be room for later. */
-export const FIRST_IN_FLIGHT = 3;
+/** Room for requests in flight at least while the latency isn't known yet … */
+export const FIRST_IN_FLIGHT = 32;
+/** … and later. */
+export const LEAST_IN_FLIGHT = 3;
 /** Most requests in flight unless told otherwise: their images are in memory. */
 export const MAX_IN_FLIGHT = 512;
 /** Room for requests in flight, in multiples of rate × mean latency: latencies scatter. */
 const IN_FLIGHT_HEADROOM = 2;
 /** Answers over which the mean latency is taken. */
 const LATENCY_ANSWERS = 50;
-/** Starts are remembered for so long, milliseconds: a second before one that is refused quickly. */
-const STARTS_KEPT_MS = 3_000;
+/**
+ * Time that is made up for at most, milliseconds: as much as a process with a quota of CPU stands
+ * still at a time. Servers whose windows are shorter refuse that; each such refusal halves it.
+ */
+const MAKE_UP_MS = 500;
+/** It comes back by this factor each time that the rate changes without a refusal. */
+const MAKE_UP_GROWTH = 1.2;
+/**
+ * Within any so many milliseconds no more starts than the rate says, whatever is made up for: a
+ * second, as most servers count, and what late timers may add …
+ */
+const WINDOW_MS = 1_010;
+/** … of which so much is given back, or late timers would cost more than that; milliseconds. */
+const WINDOW_SLACK_MS = 8;
+/** A refusal after less than this share of what is taken in a second is not for its sake. */
+const UNEXPLAINED = 0.8;
+/** Starts are fewer than they might be if they are less than this share of the rate … */
+const KEPT_UP = 0.9;
+/** … over so long, milliseconds. */
+const SLOW_ROUND_MS = 3_000;
+/** A start is the first after a pause if it comes so soon after it may, milliseconds. */
+const FIRST_WITHIN_MS = 1_000;
 /** Lowest and highest rate of a search, requests per second. */
 const MIN_RATE = 0.1;
 const MAX_RATE = 1_000;
@@ -60,9 +84,14 @@ export class RateController {
   #epoch = 0;
   /** When the next start is due on the even schedule. */
   #due: number;
-  #pausedUntil = 0;
-  /** Times of the latest starts. */
-  readonly #starts: number[] = [];
+  #pausedUntil: number;
+  /** When the last pause was over, for the start that came next. */
+  #resumedAt = 0;
+  readonly #log: StartLog;
+  #makeUpMs = MAKE_UP_MS;
+  /** Whether there was no room in flight for the start that comes next. */
+  #wasBlocked = false;
+  readonly #shortfall: Shortfall;
   #pauseMs = DEFAULT_PAUSE_MS;
   #fresh = true;
   #latency = 0;
@@ -79,18 +108,17 @@ export class RateController {
     }
     this.#options = options;
     const max = Math.min(MAX_RATE, minSpacingMs > 0 ? 1_000 / minSpacingMs : MAX_RATE);
-    this.#search = new RateSearch({
-      start: rate,
-      min: fixed ? rate : MIN_RATE,
-      max: fixed ? rate : max,
-      state: fixed ? undefined : believed(learnt, now),
-      now,
-    });
+    const state = fixed ? undefined : believed(learnt, now);
+    const [least, most] = fixed ? [rate, rate] : [MIN_RATE, max];
+    this.#search = new RateSearch({ start: rate, min: least, max: most, state, now });
     if (learnt?.latency_ms) {
       this.#latency = learnt.latency_ms;
-      this.#answers = 1;
+      this.#answers = LATENCY_ANSWERS;
     }
     this.#due = now;
+    this.#pausedUntil = now; // whoever used the key before may have used it up
+    this.#log = new StartLog(now);
+    this.#shortfall = new Shortfall(KEPT_UP, now);
   }
 
   /** The present rate, requests per second. */
@@ -98,39 +126,62 @@ export class RateController {
     return this.#search.rate;
   }
 
-  /** How many requests may be in flight: rate × mean latency (Little's law) with headroom, bounded. */
+  /** How many requests may be in flight: rate × mean latency (Little's law), with headroom. */
   get inFlightCap(): number {
     const littles = Math.ceil(this.rate * this.#latency / 1_000 * IN_FLIGHT_HEADROOM) + 2;
-    return Math.min(this.#options.maxInFlight ?? MAX_IN_FLIGHT, Math.max(FIRST_IN_FLIGHT, littles));
+    // The first answers are the quickest ones.
+    const least = this.#answers < LATENCY_ANSWERS ? FIRST_IN_FLIGHT : LEAST_IN_FLIGHT;
+    return Math.min(this.#options.maxInFlight ?? MAX_IN_FLIGHT, Math.max(least, littles));
   }
 
   /** Nobody may start before this time, milliseconds. */
   get nextStart(): number {
-    return Math.max(this.#due, this.#pausedUntil);
+    return Math.max(Math.min(this.#due, this.#proofAt), this.#pausedUntil, this.#windowEnd);
+  }
+
+  /** Starts per second, where for a while that is all that the program can do. */
+  get programLimit(): number | undefined {
+    return this.#shortfall.rate;
+  }
+
+  /** Whether the program starts fewer requests than it may, now. */
+  get fallsShort(): boolean {
+    return this.#shortfall.present;
   }
 
   /**
    * Takes note of a start; call it at {@linkcode nextStart} or as soon after as possible.
    *
-   * A late start does not delay the ones after it, but at most {@linkcode START_TOLERANCE_MS} are
-   * made up for: in any `t` ms there are at most `1 + (t + START_TOLERANCE_MS) / spacing` starts.
+   * A late start does not delay the ones after it: up to half a second is made up for. But in any
+   * second there are at most 1.01 × rate starts, rounded up, whatever is made up for.
    */
   started(now: number): Start {
+    const next = this.nextStart;
+    const change = this.#review(now);
     const spacing = this.#spacingMs;
-    const late = now - this.nextStart;
-    this.#due = Math.max(this.nextStart, now - START_TOLERANCE_MS) + spacing;
-    while (this.#starts[0] <= now - STARTS_KEPT_MS) this.#starts.shift();
-    this.#starts.push(now);
-    const start = {
-      at: now,
-      rate: this.rate,
-      burst: this.#burst,
-      epoch: this.#epoch,
-      paced: late <= Math.max(START_TOLERANCE_MS, spacing / 2),
-      first: this.#fresh,
-    };
+    const makeUpMs = this.#wasBlocked || this.#options.minSpacingMs
+      ? START_TOLERANCE_MS
+      : this.#makeUpMs;
+    this.#wasBlocked = false;
+    // What the window holds back stays due; what a pause holds back does not.
+    const due = Math.max(Math.min(this.#due, next), this.#pausedUntil, now - makeUpMs);
+    this.#due = due + spacing;
+    const before = this.#log.last(1) ?? -Infinity;
+    const full = this.#fillsWindow(now);
+    this.#shortfall.started(full);
+    const number = this.#log.started(now, full, now - next);
+    const first = this.#fresh && now - next < FIRST_WITHIN_MS;
+    if (first) this.#resumedAt = next;
     this.#fresh = false;
-    return start;
+    const madeUp = now - before < spacing - START_TOLERANCE_MS;
+    const [burst, epoch] = [this.#burst, this.#epoch];
+    return { at: now, number, rate: this.rate, burst, epoch, first, madeUp, full, change };
+  }
+
+  /** There is no room in flight: time that passes until there is some is not made up for. */
+  blocked(): void {
+    this.#wasBlocked = true;
+    this.#shortfall.excuse();
   }
 
   /**
@@ -140,18 +191,73 @@ export class RateController {
    */
   finished(start: Start, outcome: RequestOutcome, now: number): RateChange | undefined {
     if (outcome.kind === "throttled") return this.#throttled(start, outcome.until, now);
-    if (outcome.kind === "failed") return this.#paused(outcome.until, now);
+    if (outcome.kind === "failed") {
+      this.#shortfall.excuse();
+      if (start.epoch === this.#epoch) this.#log.failed();
+      return this.#paused(outcome.until, now);
+    }
     this.#answers++;
     this.#latency += (now - start.at - this.#latency) / Math.min(this.#answers, LATENCY_ANSWERS);
     if (start.burst === this.#burst) this.#pauseMs = DEFAULT_PAUSE_MS;
-    if (this.#options.fixed || start.epoch !== this.#epoch || !start.paced) return;
+    if (start.epoch !== this.#epoch) return;
+    this.#log.answered(start.full);
+    return this.#review(now);
+  }
+
+  /** Whether the starts at this rate show that another one is due. */
+  #review(now: number): RateChange | undefined {
     const from = this.rate;
-    const reason = this.#search.clean(now);
+    this.#shortfall.look(from, now);
+    if (this.#options.fixed) return;
+    const { starts, taken, full, spanMs } = this.#log.evidence(now);
+    // A second that was full shows it, or the mean; one more may be due this moment.
+    const mean = (starts + 1) * 1_000 >= KEPT_UP * from * spanMs;
+    const keptUp = full > 0 || mean && !this.#search.slowed;
+    let reason: string | undefined;
+    if (!keptUp) {
+      if (spanMs < SLOW_ROUND_MS) return;
+      if (taken > 0) reason = this.#search.slow(starts / spanMs * 1_000);
+      this.#log.restart(now);
+    } else if (this.#search.climbing) {
+      const [proven, last] = [this.#log.takenSecond(now), this.#log.lastSecond(now)];
+      const enough = taken > 0 && spanMs >= this.#log.graceMs;
+      if (enough) reason = this.#search.climb(proven, last);
+    } else {
+      reason = this.#search.taken(full, spanMs, now);
+    }
     if (reason === undefined || this.rate === from) return;
     this.#epoch++;
+    this.#log.restart(now);
+    if (keptUp) this.#shortfall.excuse();
+    this.#makeUpMs = Math.min(MAKE_UP_MS, this.#makeUpMs * MAKE_UP_GROWTH);
     // The start that is due next waits only as long as the new spacing asks.
     this.#due -= Math.max(0, 1_000 / from - this.#spacingMs);
     return { at: now, from, to: this.rate, reason };
+  }
+
+  /** While the rate climbs: when the starts at the present one will have shown enough. */
+  get #proofAt(): number {
+    if (this.#options.fixed || !this.#search.climbing) return Infinity;
+    return this.#log.proofAt ?? Infinity;
+  }
+
+  /** Whether, with a start now, as many requests have started in a window as the rate allows. */
+  #fillsWindow(now: number): boolean {
+    const first = this.#log.last(this.#windowSize);
+    const length = this.#windowSize * this.#spacingMs / KEPT_UP + START_TOLERANCE_MS;
+    return first !== undefined && now - first <= length;
+  }
+
+  /** Starts in a window of a second, or in the time of one if that is longer. */
+  get #windowSize(): number {
+    return Math.max(1, Math.ceil(this.rate * WINDOW_MS / 1_000));
+  }
+
+  /** The earliest time at which a window has room for one more. */
+  get #windowEnd(): number {
+    const size = this.#windowSize;
+    const first = this.#log.last(size);
+    return first === undefined ? 0 : first + size * this.#spacingMs - WINDOW_SLACK_MS;
   }
 
   /** Whether a rate was confirmed or refused, or is known from before. */
@@ -188,21 +294,29 @@ export class RateController {
     }
     this.#burst++;
     this.#epoch++;
-    const pause = until ?? now + this.#pauseMs;
+    this.#log.refused(now - start.at);
+    // After a pause the time counts from its end, not from when the refusal was seen.
+    const pause = until ?? (start.first ? this.#resumedAt : now) + this.#pauseMs;
     // Workers that share a key must not all come back in the same instant.
     const jitter = this.#options.random() * Math.min(PAUSE_JITTER_MS, this.#spacingMs);
     const from = this.rate;
+    const lastSecond = this.#log.secondBefore(start.number, start.at);
+    const achieved = this.#log.achieved(start.number, start.at);
     let reason: string;
     if (start.first) {
       // The quota is still used up, so this is no verdict on the rate: nothing else was sent at it.
       if (until === undefined) this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
-      this.#search.restart(now);
       reason = "429 at the first request after a pause";
     } else if (this.#options.fixed) {
       reason = "429, the rate is fixed";
+    } else if (this.#isOfMakingUp(start, lastSecond)) {
+      this.#makeUpMs = Math.max(START_TOLERANCE_MS, this.#makeUpMs / 2);
+      reason = "429 at a start close to the one before";
     } else {
-      reason = `429, ${this.#search.refused(start.rate, this.#startsBefore(start.at), now)}`;
+      reason = `429, ${this.#search.refused({ rate: start.rate, lastSecond, achieved, now })}`;
     }
+    this.#log.restart(now);
+    this.#shortfall.excuse();
     this.#pausedUntil = Math.max(this.#pausedUntil, pause + jitter);
     this.#fresh = true;
     const pauseMs = Math.max(0, this.#pausedUntil - now);
@@ -210,8 +324,10 @@ export class RateController {
     return { at: now, from, to: this.rate, reason: `${reason}; pausing ${seconds} s`, pauseMs };
   }
 
-  #startsBefore(time: number): number {
-    return this.#starts.filter((at) => at > time - 1_000 && at < time).length;
+  /** A second far from full is no ceiling; starts close together may be what was refused. */
+  #isOfMakingUp({ madeUp }: Start, lastSecond: number): boolean {
+    const explained = lastSecond >= this.#search.held * UNEXPLAINED;
+    return madeUp && this.#makeUpMs > START_TOLERANCE_MS && !explained;
   }
 
   get #spacingMs(): number {
@@ -219,9 +335,9 @@ export class RateController {
   }
 }
 
+/** A rate that was never refused is no limit: where the program was slow, it may be far below. */
 function believed(learnt: LearntRate | undefined, now: number): SearchState | undefined {
-  return learnt && {
-    low: learnt.rate,
-    high: now - learnt.at <= CEILING_AGE_MS ? learnt.ceiling : null,
-  };
+  if (learnt === undefined) return undefined;
+  const { rate: low, ceiling, at } = learnt;
+  return { low, high: now - at <= CEILING_AGE_MS ? ceiling : null, refused: ceiling !== null };
 }

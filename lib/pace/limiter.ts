@@ -1,6 +1,6 @@
 /**
- * @module pace/limiter: makes everybody wait for a turn: request starts in the order they were asked
- * for, evenly spaced, and no more in flight than there is room for. How fast and how many is
+ * @module pace/limiter: makes everybody wait for a turn: request starts in the order they were
+ * asked for, evenly spaced, and no more in flight than there is room for. How fast and how many is
  * decided by `pace/controller.ts`; this file owns the queue and the waiting.
  *
  * Every attempt takes a turn, a retry too.
@@ -9,6 +9,9 @@
 import type { Clock } from "../base/clock.ts";
 import type { RateController } from "./controller.ts";
 import type { RateChange, RequestOutcome } from "./types.ts";
+
+/** So many turns are given in the same millisecond. */
+export const MOST_AT_ONCE = 2;
 
 /** The right to send one request now. */
 export interface Permit {
@@ -39,6 +42,9 @@ export class Limiter {
   readonly #options: LimiterOptions;
   readonly #waiters = new Set<Waiter>();
   #inFlight = 0;
+  /** When turns were last given, and how many in that millisecond. */
+  #givenAt = -Infinity;
+  #given = 0;
   /** The one timer: until when it sleeps, and how to end it early. */
   #timer: { readonly wake: number; readonly cancel: AbortController } | undefined;
 
@@ -86,9 +92,19 @@ export class Limiter {
   #serve(): void {
     const { controller, clock } = this.#options;
     for (const waiter of this.#waiters) {
-      if (this.#inFlight >= controller.inFlightCap) return this.#stopTimer();
+      if (this.#inFlight >= controller.inFlightCap) {
+        controller.blocked();
+        return this.#stopTimer();
+      }
+      const now = clock.now();
       const next = controller.nextStart;
-      if (next > clock.now()) return this.#sleepUntil(next);
+      if (next > now) return this.#sleepUntil(next);
+      if (now > this.#givenAt) this.#given = 0;
+      // After a stall much may be due: those that have their turn are sent first, or all would
+      // stand still together at the next one, with turns that are old by then.
+      if (this.#given >= MOST_AT_ONCE) return this.#sleepUntil(now + 1);
+      this.#givenAt = now;
+      this.#given++;
       this.#waiters.delete(waiter);
       waiter.grant(this.#start());
     }
@@ -98,6 +114,7 @@ export class Limiter {
   #start(): Permit {
     const { controller, clock, onChange } = this.#options;
     const start = controller.started(clock.now());
+    if (start.change) onChange?.(start.change);
     this.#inFlight++;
     let ended = false;
     return {

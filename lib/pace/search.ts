@@ -1,14 +1,32 @@
 /**
- * @module pace/search: finds the highest request rate that a server takes, by a binary
- * search that never ends: between the best rate that was confirmed and the least that was refused,
- * and now and then a little above both (BIC, the ancestor of CUBIC, on a rate instead of a window).
+ * @module pace/search: finds the highest request rate that a server takes. From nothing it climbs
+ * until it is refused; then it is a binary search that never ends: between the best rate that was
+ * held and the least that was refused, and now and then a little above both (BIC, the ancestor of
+ * CUBIC, on a rate instead of a window).
  *
- * It counts answers and refusals only. Which of them say anything about the present rate, and how
- * long everybody pauses, is `pace/controller.ts`'s matter. The numbers at the end were chosen in
- * simulation (`docs/PERFORMANCE.md`).
+ * It is told of starts and refusals only. Which of them say anything about the present rate, and
+ * how long everybody pauses, is `pace/controller.ts`'s matter. The numbers at the end were chosen
+ * in simulation (`docs/PERFORMANCE.md`).
  */
 
+import { Company } from "./company.ts";
+import { Recovery } from "./recovery.ts";
 import type { SearchState } from "./types.ts";
+
+/** The first refusal of a burst. */
+export interface Refusal {
+  /** The rate at which the refused request was sent, requests per second. */
+  readonly rate: number;
+  /**
+   * Requests that started in the second before it: at a server that counts by the second its window
+   * is full now, so that this *is* the limit, or a little more.
+   */
+  readonly lastSecond: number;
+  /** Starts per second since the last change or refusal, the pause included. */
+  readonly achieved: number;
+  /** Time now. */
+  readonly now: number;
+}
 
 /** Options of {@linkcode RateSearch}. */
 interface RateSearchOptions {
@@ -31,33 +49,40 @@ export class RateSearch {
   #rate: number;
   #low = 0;
   #high = Infinity;
-  #step = CLIMB_STEP;
-  /** Answers at the present rate, which is in force since `#since`. */
-  #clean = 0;
-  #since: number;
+  #step = PROBE_STEP;
+  #climbing = true;
+  #slowed = false;
+  /** Whether `#low` was held for a while, and not only passed by. */
+  #proven = false;
+  /** What the starts showed at least while it was not. */
+  #passed = 0;
   /** Refusals since a rate was last confirmed. */
   #refusals = 0;
   #probing = false;
   /** Whether the present rate is one that was lost before. */
   #recovering = false;
   readonly #recovery = new Recovery();
+  readonly #company = new Company();
   #probeStep = PROBE_STEP;
   #probeWaitMs = FIRST_PROBE_MS;
   #probeAt = 0;
 
-  /** Starts where an earlier search ended, else at `start`. @param options Bounds and first rate. */
+  /** Starts where an earlier search ended, else at `start`. @param options Bounds, first rate. */
   constructor({ start, min, max, state, now }: RateSearchOptions) {
-    this.#since = now;
     this.#min = min;
     this.#max = max;
     this.#rate = this.#bounded(start);
-    if (state && state.low > 0) {
-      this.#rate = this.#low = this.#bounded(state.low);
-      // A ceiling below what was confirmed is none.
-      if (state.high !== null && state.high > this.#low) this.#high = state.high;
-      this.#probeAt = now + FIRST_PROBE_MS;
-      this.#step = PROBE_STEP; // where it was once found, fourfold steps are no longer gentle
+    if (!state || state.low <= 0) return;
+    if (!state.refused) {
+      this.#rate = Math.max(this.#rate, this.#bounded(state.low));
+      return;
     }
+    this.#rate = this.#low = this.#bounded(state.low);
+    // A ceiling below what was held is none.
+    if (state.high !== null && state.high > this.#low) this.#high = state.high;
+    this.#probeAt = now + FIRST_PROBE_MS;
+    this.#climbing = false;
+    this.#proven = true;
   }
 
   /** The present rate, requests per second. */
@@ -67,65 +92,96 @@ export class RateSearch {
 
   /** What is known. */
   get state(): SearchState {
-    return { low: this.#low, high: this.#high === Infinity ? null : this.#high };
+    const low = this.#proven ? this.#low : Math.max(this.#low, this.#passed);
+    return { low, high: this.#high === Infinity ? null : this.#high, refused: !this.#climbing };
   }
 
-  /** Forgets the answers that were counted: what comes next is another round at the same rate. */
-  restart(now: number): void {
-    this.#clean = 0;
-    this.#since = now;
+  /** The best rate that was held for a while, requests per second; 0 for none. */
+  get held(): number {
+    return this.#proven ? this.#low : 0;
+  }
+
+  /** Whether the rate was let down to what was achieved: only a full second shows more. */
+  get slowed(): boolean {
+    return this.#slowed;
+  }
+
+  /** Whether nothing was ever refused, here or before. */
+  get climbing(): boolean {
+    return this.#climbing && this.#rate < this.#max;
   }
 
   /**
-   * Takes note of an answer to a request that was sent at the present rate.
+   * Nothing was ever refused, and the starts at the present rate are taken, too.
    *
+   * @param proven Starts per second that were really made and taken.
+   * @param lastSecond Starts of the last second, taken or under way: the next step is from there.
    * @returns Why the rate rose; `undefined` if it did not.
    */
-  clean(now: number): string | undefined {
-    this.#clean++;
-    if (this.#clean < this.#needed() || now - this.#since < this.#roundMs()) return;
+  climb(proven: number, lastSecond: number): string | undefined {
+    this.#low = Math.max(this.#low, Math.min(this.#rate, proven));
+    const next = this.#rate < QUICK_CLIMB_UNTIL
+      ? this.#rate * QUICK_CLIMB
+      : Math.min(this.#rate * CLIMB, lastSecond * CLIMB_AHEAD);
+    this.#slowed = false;
+    if (next <= this.#rate) return;
+    this.#rate = this.#bounded(next);
+    return "clean, no ceiling known: climbing";
+  }
+
+  /**
+   * Takes note of starts that were made at the present rate and not refused.
+   *
+   * @param taken How many of them the server has taken.
+   * @param spanMs Since when that rate is in force, milliseconds.
+   * @returns Why the rate rose; `undefined` if it did not.
+   */
+  taken(taken: number, spanMs: number, now: number): string | undefined {
+    if (taken < this.#needed() || spanMs < this.#roundMs()) return;
     this.#refusals = 0;
+    this.#slowed = false;
     if (this.#rate > this.#low) this.#confirm(now);
     return this.#raise(now);
   }
 
   /**
-   * Takes note of the first refusal of a burst.
+   * Takes note of a time in which fewer requests started than might have: that shows nothing of the
+   * rate in force, only of the one that was achieved.
    *
-   * @param rate The rate at which the refused request was sent.
-   * @param lastSecond Requests that started in the second before it: at a server that counts by the
-   *   second its window is full now, so that this *is* the limit, or a little more.
-   * @returns Why the rate fell.
+   * @param achieved Starts per second, taken by the server.
+   * @returns Why the rate fell; `undefined` if it did not.
    */
-  refused(rate: number, lastSecond: number, now: number): string {
+  slow(achieved: number): string | undefined {
+    if (this.#high < Infinity) return;
+    this.#slowed = true;
+    this.#low = Math.max(this.#low, this.#bounded(achieved));
+    const most = this.#bounded(this.#low * SLOW_HEADROOM);
+    if (this.#rate <= most) return;
+    this.#rate = most;
+    return "no more requests start than this";
+  }
+
+  /** Takes note of the first refusal of a burst. @returns Why the rate fell. */
+  refused(refusal: Refusal): string {
+    const { rate, lastSecond, now } = refusal;
     // A request from before the try, at the rate that was held, says nothing about the try.
     if (this.#recovering && rate > this.#low) return this.#notRecovered(now);
-    this.#recovering = false;
+    this.#recovering = this.#climbing = this.#slowed = false;
     this.#refusals++;
-    const above = rate > this.#low && this.#low > 0;
-    const wasProbe = this.#probing && above && this.#refusals === 1;
-    const guess = lastSecond * UNDER_WINDOW;
-    const known = this.#high < Infinity;
-    let guessed = false;
-    this.#high = above ? Math.min(this.#high, rate) : rate;
-    let reason: string;
-    if (above && this.#refusals <= 3) {
-      if (guess > this.#low && guess < rate) {
-        this.#high = Math.min(this.#high, guess * SETTLED_RATIO);
-        this.#rate = guess;
-        guessed = !known;
-      } else {
-        this.#rate = this.#refusals === 1 && !this.#settled() ? this.#middle() : this.#low;
-      }
-      reason = wasProbe ? "probe refused" : "refused while climbing";
-    } else {
-      const from = this.#low > 0 ? Math.min(rate, this.#low) : rate;
-      if (this.#low > 0) this.#recovery.lost(this.#low, now);
-      const retreat = RETREATS[Math.min(this.#refusals, RETREATS.length) - 1];
-      const factor = Math.max(LARGEST_RETREAT, Math.min(retreat, guess / from));
-      this.#rate = this.#low = this.#bounded(from * factor);
-      reason = this.#refusals === 1 ? "refused at a rate held before" : "refused again";
+    const above = rate > this.#low;
+    if (this.#company.present || this.#refusals === 1 && !above) {
+      const tried = Math.min(rate, Math.max(this.#low, lastSecond));
+      const share = this.#company.refused(tried, now);
+      if (share !== undefined) return this.#giveWay(share);
     }
+    const wasProbe = this.#probing && above && this.#refusals === 1;
+    const known = this.#high < Infinity;
+    const fall = !this.#proven
+      ? this.#fallFromClimb(refusal)
+      : above && this.#refusals <= MOST_ABOVE
+      ? this.#fallFromAbove(refusal)
+      : this.#fallFromHeld(refusal);
+    const guessed = fall === "guess" && !known;
     // A probe that fails shows that the limit still stands; anything else that it may have moved.
     this.#probeWaitMs = wasProbe
       ? Math.min(this.#probeWaitMs * 2, this.#lastProbeMs())
@@ -138,19 +194,68 @@ export class RateSearch {
       : PROBE_STEP;
     this.#step = PROBE_STEP;
     this.#probing = false;
-    this.restart(now);
-    return reason;
+    if (wasProbe) return "probe refused";
+    return fall === "held" ? "refused at a rate held before" : "refused while climbing";
+  }
+
+  /** On the way down from the climb nothing is certain yet: a rate was passed by, not held. */
+  #fallFromClimb({ rate, lastSecond, achieved }: Refusal): "guess" | "step" {
+    const guess = lastSecond * UNDER_WINDOW;
+    const useful = guess < rate * RETREAT;
+    const next = useful ? guess : Math.min(rate * RETREAT, achieved);
+    this.#rate = this.#bounded(Math.max(rate * LARGEST_CLIMB_RETREAT, next));
+    this.#high = useful ? this.#rate * SETTLED_RATIO : rate;
+    this.#low = Math.min(this.#low, this.#rate * LARGEST_RETREAT);
+    this.#passed = useful ? this.#rate : this.#low;
+    return useful ? "guess" : "step";
+  }
+
+  /** A rate above the one that was held. */
+  #fallFromAbove({ rate, lastSecond, achieved }: Refusal): "guess" | "step" {
+    this.#high = Math.min(this.#high, rate);
+    const guess = lastSecond * UNDER_WINDOW;
+    if (guess > this.#low && guess < rate) {
+      this.#high = Math.min(this.#high, guess * SETTLED_RATIO);
+      this.#rate = guess;
+      return "guess";
+    }
+    if (this.#settled()) this.#rate = this.#low;
+    else if (this.#refusals === 1) this.#rate = this.#middle();
+    else this.#rate = Math.max(this.#low, Math.min(rate * RETREAT, achieved));
+    return "step";
+  }
+
+  /** The rate that was held: the limit has dropped, or was never that high. */
+  #fallFromHeld({ rate, lastSecond, achieved, now }: Refusal): "held" {
+    this.#high = rate > this.#low ? Math.min(this.#high, rate) : rate;
+    const from = Math.min(rate, this.#low);
+    this.#recovery.lost(this.#low, now);
+    // From one refusal to the next a server takes what its limit is.
+    const most = this.#refusals === 1 ? lastSecond : Math.min(lastSecond, achieved);
+    const factor = Math.min(RETREAT, most * UNDER_WINDOW / from);
+    this.#rate = this.#low = this.#bounded(from * Math.max(LARGEST_RETREAT, factor));
+    return "held";
+  }
+
+  #giveWay(share: number): string {
+    this.#rate = this.#low = this.#bounded(share);
+    this.#high = this.#low * SETTLED_RATIO;
+    this.#probing = false;
+    this.#step = PROBE_STEP;
+    return "refused below what was held before: others use the key, too";
   }
 
   #notRecovered(now: number): string {
     this.#recovering = false;
     this.#recovery.refused(now);
-    this.#go(this.#low, now);
+    this.#rate = this.#low;
     return "the rate before is not to be had yet";
   }
 
   #confirm(now: number): void {
     this.#low = this.#rate;
+    this.#proven = true;
+    this.#company.held(this.#rate);
     this.#probing = false;
     this.#recovery.regained(this.#rate);
     if (this.#recovering) {
@@ -167,32 +272,36 @@ export class RateSearch {
   /** What to try next, now that the present rate is confirmed. */
   #raise(now: number): string | undefined {
     if (this.#low >= this.#max) return;
+    if (this.#company.present) {
+      const grown = this.#company.grown(this.#low, now);
+      if (grown !== undefined) {
+        this.#rate = this.#low = this.#bounded(grown);
+        this.#high = this.#low * SETTLED_RATIO;
+        return "clean, in company: a little faster";
+      }
+      this.#high = Infinity;
+    }
     if (this.#high === Infinity) {
-      this.#go(this.#low * (1 + this.#step), now);
+      this.#rate = this.#bounded(this.#low * (1 + this.#step));
       this.#step = Math.min(CLIMB_STEP, this.#step * STEP_GROWTH);
       return "clean, no ceiling known: climbing";
-    }
-    if (!this.#settled()) {
-      this.#go(this.#middle(), now);
-      return "clean: halfway to the last ceiling";
     }
     const lost = this.#recovery.due(this.#low, now);
     if (lost !== undefined) {
       this.#recovering = true;
-      this.#go(lost, now);
+      this.#rate = this.#bounded(lost);
       return "clean for a while: trying the rate before";
+    }
+    if (!this.#settled()) {
+      this.#rate = this.#bounded(this.#middle());
+      return "clean: halfway to the last ceiling";
     }
     if (now < this.#probeAt) return;
     this.#probing = true;
     const step = Math.max(this.#probeStep, LEAST_PROBE_RATE / this.#low);
     this.#step = step * STEP_GROWTH;
-    this.#go(this.#low * (1 + step), now);
+    this.#rate = this.#bounded(this.#low * (1 + step));
     return "clean for a while: probing above the ceiling";
-  }
-
-  #go(rate: number, now: number): void {
-    this.#rate = this.#bounded(rate);
-    this.restart(now);
   }
 
   /**
@@ -200,7 +309,7 @@ export class RateSearch {
    * are refused only once in 1/share of them; half as many again are fair evidence.
    */
   #needed(): number {
-    if (this.#low === 0) return 1;
+    if (this.#low === 0 || this.#company.present) return 1;
     const next = this.#rate > this.#low ? this.#rate : this.#high;
     return Math.max(1, Math.min(100, Math.floor(EVIDENCE / (next / this.#low - 1))));
   }
@@ -243,71 +352,45 @@ const LEAST_PROBE_RATE = 0.1;
 const STEP_GROWTH = 8;
 /** Answers that confirm a rate, times the share by which it is above the last confirmed one. */
 const EVIDENCE = 1.5;
-/** Largest step, and the first of a search that knows no ceiling: fourfold. */
-const CLIMB_STEP = 3;
+/** Largest step where a limit has moved. */
+const CLIMB_STEP = 1.65;
+/** Step of a climb from nothing, up to this rate, and beyond it. */
+const QUICK_CLIMB = 4;
+const QUICK_CLIMB_UNTIL = 32;
+const CLIMB = 2;
+/** There the next step is at most so many times what started in the last second. */
+const CLIMB_AHEAD = 3;
 /** Least time at a rate before the next, while no ceiling is known, milliseconds. */
-const CLIMB_ROUND_MS = 500;
+const CLIMB_ROUND_MS = 800;
+/** A rate that nobody starts at is let down to what was achieved, times this. */
+const SLOW_HEADROOM = 1.25;
 /** The same once one is known: longer than the usual window of a second, milliseconds. */
-const SEARCH_ROUND_MS = 1_500;
+const SEARCH_ROUND_MS = 3_500;
 /** Wait before the first probe above a settled rate, milliseconds; each refused one doubles it. */
 export const FIRST_PROBE_MS = 15_000;
 /**
- * Wait before the first probe where the first ceiling was guessed from the last second, milliseconds:
- * a server that counts by a shorter window allows far more.
+ * Wait before the first probe where the first ceiling was guessed from the last second, ms: a
+ * server that counts by a shorter window allows far more.
  */
 const GUESS_PROBE_MS = 3_000;
 /** Step of that probe, as a share of the rate. */
-const GUESS_PROBE_STEP = 0.08;
+const GUESS_PROBE_STEP = 0.07;
 /** Longest wait between probes, milliseconds, unless {@linkcode LAST_PROBE_REQUESTS} is longer. */
 export const LAST_PROBE_MS = 75_000;
 /** Least number of requests between probes in the long run: a refused one costs one or two. */
 const LAST_PROBE_REQUESTS = 300;
 /** Where in the bracket the next rate lies, as a share of its logarithm. */
 const BRACKET_SHARE = 0.5;
-/** What is left of a rate refused once, twice, … with nothing confirmed in between. */
-const RETREATS = [0.97, 0.85, 0.7];
-/** The most that one refusal takes away at a rate held before. */
+/** What is left at most of a rate that was refused. */
+const RETREAT = 0.97;
+/** What is left of it at least. */
 const LARGEST_RETREAT = 0.5;
+/** The same on the way down from the climb. */
+const LARGEST_CLIMB_RETREAT = 0.42;
+/** So many refusals above a rate that was held leave it alone. */
+const MOST_ABOVE = 3;
 /** Where to stay under what a full window held, as starts scatter by some milliseconds. */
 const UNDER_WINDOW = 0.985;
 
-/** Wait before the first try, milliseconds; each one that is refused doubles it. */
-export const FIRST_RECOVERY_MS = 8_000;
-/** Longest wait between tries, milliseconds. */
-export const LAST_RECOVERY_MS = 900_000;
 /** A try lasts so long, milliseconds: what a bucket has saved up must be gone by then. */
 const RECOVERY_ROUND_MS = 3_000;
-/** A rate is lost if what is left of it is less than this share. */
-const LOST_SHARE = 0.6;
-
-/** The best rate that was lost. Times are milliseconds of any one clock. */
-export class Recovery {
-  #rate = 0;
-  #waitMs = FIRST_RECOVERY_MS;
-  #tryAt = 0;
-
-  /** Takes note of a rate that was held and is refused now. */
-  lost(rate: number, now: number): void {
-    // Further down on the way of one loss.
-    if (rate <= this.#rate) return;
-    this.#rate = rate;
-    this.#waitMs = FIRST_RECOVERY_MS;
-    this.#tryAt = now + this.#waitMs;
-  }
-
-  /** The rate to try now; `undefined` if there is none, or it is too early. @param held The present one. */
-  due(held: number, now: number): number | undefined {
-    return held < this.#rate * LOST_SHARE && now >= this.#tryAt ? this.#rate : undefined;
-  }
-
-  /** The try was refused. */
-  refused(now: number): void {
-    this.#waitMs = Math.min(LAST_RECOVERY_MS, this.#waitMs * 2);
-    this.#tryAt = now + this.#waitMs;
-  }
-
-  /** The rate is held again, or a higher one is: the next loss is another one. */
-  regained(rate: number): void {
-    if (rate >= this.#rate) this.#rate = 0;
-  }
-}

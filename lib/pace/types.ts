@@ -5,7 +5,7 @@
 
 /** What a controller learnt, as plain JSON. */
 export interface LearntRate {
-  /** The best confirmed rate, requests per second. */
+  /** The best rate that was really started at and taken, requests per second. */
   readonly rate: number;
   /** The least refused rate above it, requests per second; null for none. */
   readonly ceiling: number | null;
@@ -33,16 +33,22 @@ export interface RateChange {
 export interface Start {
   /** When, milliseconds. */
   readonly at: number;
+  /** Counts starts. */
+  readonly number: number;
   /** The rate in force, requests per second. */
   readonly rate: number;
   /** Counts lowerings and pauses; a refusal from before the last one is old news. */
   readonly burst: number;
   /** Counts rates; an answer at an earlier rate does not confirm this one. */
   readonly epoch: number;
-  /** Whether it was the rate that it waited for: a limit isn't tested by those who come late. */
-  readonly paced: boolean;
-  /** Whether it was the first after a pause. */
+  /** Whether it was the first after a pause, and soon after it. */
   readonly first: boolean;
+  /** Whether it came sooner after the one before than the rate says, to make up for lost time. */
+  readonly madeUp: boolean;
+  /** Whether there were as many in the last second as the rate allows. */
+  readonly full: boolean;
+  /** The change of the rate that it shows to be due, for the log. */
+  readonly change?: RateChange;
 }
 
 /**
@@ -60,4 +66,6 @@ export interface SearchState {
   readonly low: number;
   /** The least rate that was refused, requests per second; null for none. */
   readonly high: number | null;
+  /** Whether any rate ever was, even if it isn't known any more which. */
+  readonly refused: boolean;
 }

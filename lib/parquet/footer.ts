@@ -1,10 +1,13 @@
 /**
- * @module parquet/footer: fetches the footer of a Parquet file, still encoded, from the object's end,
- * and owns the error that stands for damage. What the bytes say is `parquet/decode.ts`'s matter.
+ * @module parquet/footer: fetches the footer of a Parquet file, still encoded, from the object's
+ * end, and owns the error that stands for damage. What the bytes say is `parquet/decode.ts`'s
+ * matter.
  */
 import type { RandomAccess } from "./source.ts";
 
-/** Bytes are not what they should be. The message names no object: the caller knows it and adds it. */
+/**
+ * Bytes are not what they should be. The message names no object: the caller knows it and adds it.
+ */
 export class ParquetError extends Error {
   /** The name of the class. */
   override readonly name = "ParquetError";

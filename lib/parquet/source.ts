@@ -23,8 +23,8 @@ export interface RandomAccess {
 }
 
 /**
- * What one request fetches at least, in bytes. At S3's usual 20 ms to the first byte and 50–100 MB/s
- * a request of this size spends about as long waiting as transferring.
+ * What one request fetches at least, in bytes. At S3's usual 20 ms to the first byte and 50–100
+ * MB/s a request of this size spends about as long waiting as transferring.
  */
 export const WINDOW = 1 << 20;
 

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
-import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
+import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import type { PreparedRow } from "../dataset/input_write.ts";
 import type { Engine } from "../engine/engine.ts";
 import { DECODABLE } from "../image/decode.ts";
@@ -279,8 +279,15 @@ function targetOf(found: Found, { bytes, header }: Looked, work: Examination): s
   if (source.kind === "bytes") {
     return copiedKey(work.dataset, hashed(sha256(bytes!), header.extension));
   }
-  if (isSafeKey(path) && !path.includes("://")) return copiedKey(work.dataset, path);
+  if (isUsableName(path)) return copiedKey(work.dataset, path);
   return copiedKey(work.dataset, hashed(sha256(found.address), header.extension));
+}
+
+/** Whether a path can be part of a key, and of a file's name, everywhere. */
+function isUsableName(path: string): boolean {
+  const bytes = (text: string) => new TextEncoder().encode(text).length;
+  return isSafeKey(path) && !path.includes("://") && bytes(path) <= 800 &&
+    path.split("/").every((part) => bytes(part) <= 200);
 }
 
 function copyOfUrl(url: string, { filename }: Found, { dataset }: Examination): string {
@@ -300,9 +307,14 @@ async function putNew(
   contentType: string,
 ): Promise<void> {
   try {
-    await store.write(key, bytes, { onlyIf: "absent", contentType, signal });
-  } catch (error) {
-    if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+    // Looked at first, as old servers ignore the condition without a word.
+    if (await store.stat(key, { signal }) === undefined) {
+      try {
+        return void await store.write(key, bytes, { onlyIf: "absent", contentType, signal });
+      } catch (error) {
+        if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+      }
+    }
     const there = await store.read(key, { signal, etag: false });
     if (there.bytes.length === bytes.length && sha256(there.bytes) === sha256(bytes)) return;
     if (!replace) {
@@ -313,6 +325,10 @@ async function putNew(
       );
     }
     await store.write(key, bytes, { contentType, signal });
+  } catch (error) {
+    // A store that can't be written to is no trouble of this image.
+    if (error instanceof StoreError && !signal.aborted) throw endedByStore(error);
+    throw error;
   }
 }
 

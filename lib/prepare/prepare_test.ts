@@ -14,7 +14,7 @@ import { withFile } from "../../dev/testing/parquet_readers.ts";
 import { duckdb, quote, type Row } from "../../dev/testing/duckdb.ts";
 import { settingsOf } from "../../dev/testing/settings.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { RunError } from "../base/errors.ts";
+import { RunError, StoreError } from "../base/errors.ts";
 import { openInput } from "../dataset/input.ts";
 import { readHeader } from "../image/header.ts";
 import { decodePng } from "../image/png.ts";
@@ -274,11 +274,40 @@ Deno.test("prepare() brings what lies elsewhere into the store, and never over s
 
   bench.store.objects.delete(INPUT);
   bench.store.put("images/demo/a.png", "something else");
+  const write = bench.store.write.bind(bench.store);
+  bench.store.write = (key, bytes) => write(key, bytes); // an old server: conditions mean nothing
   const [exit, message] = await bench.refusal({ images: "s3://other/x", copy: true });
   assert.equal(exit, "conflict");
   assert.match(message, /images\/demo\/a\.png is there already.*--replace$/);
   await bench.prepare({ images: "s3://other/x", copy: true, replace: true });
   assert.deepEqual(bench.store.objects.get("images/demo/a.png"), image);
+});
+
+Deno.test("prepare() takes an input as a table, and ends where the store can't be written to", async () => {
+  const bench = new Bench();
+  bench.store.put("in/a.jpg", jpegHeader(9, 8));
+  bench.store.put("data/processed/old.csv", "id,image_path\n7,in/a.jpg\n");
+  await bench.prepare({ from: "data/processed/old.csv" });
+  assert.deepEqual((await bench.rows("id, width, image_path"))[0], {
+    id: "7",
+    width: "9",
+    image_path: "in/a.jpg",
+  });
+  bench.other.put("x/a.jpg", jpegHeader(9, 8));
+  bench.other.put(`x/${"ü".repeat(300)}.jpg`, jpegHeader(9, 7));
+  await bench.prepare({ images: "s3://other/x", copy: true, replace: true });
+  const keys = [...bench.store.objects.keys()].filter((key) => key.startsWith("images/"));
+  assert.deepEqual(keys.length, 2);
+  assert.ok(keys.every((key) => key.length < 120), "a name that no disk takes is not kept");
+  bench.store.objects.delete(INPUT);
+  bench.store.objects.delete("images/demo/a.jpg");
+  bench.store.before = (operation, key) => {
+    if (operation === "write" && key.startsWith("images/")) {
+      throw new StoreError("denied", `Cannot write s3://own/${key}: 403 AccessDenied`);
+    }
+  };
+  const refusal = await bench.refusal({ images: "s3://other/x", copy: true, replace: true });
+  assert.deepEqual(refusal, ["store", "Cannot write s3://own/images/demo/a.jpg: 403 AccessDenied"]);
 });
 
 Deno.test("prepare() takes rows of a table in their order, each id once, from everywhere", async () => {

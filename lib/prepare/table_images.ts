@@ -18,7 +18,7 @@ import { findParts } from "./table.ts";
 export interface TableOptions {
   /** The table. */
   readonly table: Place;
-  /** Where relative paths start; where the table lies, if nobody said. */
+  /** Where relative paths start; if nobody said, where the table lies (or what an input goes by). */
   readonly base: Place | undefined;
   /** Columns that the user named. */
   readonly named: { readonly image?: string; readonly id?: string };
@@ -44,7 +44,9 @@ export async function* tableImages(options: TableOptions): AsyncGenerator<Item> 
     const columns = findColumns(url, part.columns, named);
     const wanted = new Set(Object.values(columns).filter((name) => name !== undefined));
     const name = info.key.slice(info.key.lastIndexOf("/") + 1).replace(/(\.\w+)?\.\w+$/, "");
-    const base = options.base ?? beside({ ...table, key: info.key });
+    // What an input calls `image_path` starts at the store.
+    const inputLike = table.own && columns.image === "image_path";
+    const base = options.base ?? beside({ ...table, key: inputLike ? "" : info.key });
     for await (const { values, at, index } of part.rows(wanted)) {
       signal.throwIfAborted();
       const where = `${url}, ${at}`;

@@ -1,8 +1,8 @@
 /**
  * @module store/caller_errors: keeps errors of the caller's own code apart from those of a store.
  *
- * `admit` and the iterator of `writeParts` are called in the middle of an operation whose errors are
- * translated; theirs must come out as they went in.
+ * `admit` and the iterator of `writeParts` are called in the middle of an operation whose errors
+ * are translated; theirs must come out as they went in.
  */
 
 /** Wraps what the caller's own code threw, on its way through a store. */

@@ -1,6 +1,6 @@
 /**
- * @module store/leased: a store that asks before every write whether it may still be made: what a process
- * that lost its lease must not write any more.
+ * @module store/leased: a store that asks before every write whether it may still be made: what a
+ * process that lost its lease must not write any more.
  */
 
 import type { Store } from "./store.ts";

@@ -193,9 +193,9 @@ class S3Bucket implements Store {
   }
 
   /**
-   * Reads with the condition that was asked for, as far as the server can compare versions: a gateway
-   * may give a weak mark, another one with every kind of answer, or none. Where it refuses a version
-   * that it shows to be there, it is asked before and after instead.
+   * Reads with the condition that was asked for, as far as the server can compare versions: a
+   * gateway may give a weak mark, another one with every kind of answer, or none. Where it refuses
+   * a version that it shows to be there, it is asked before and after instead.
    */
   async #readVersion(key: string, url: string, options: ReadOptions): Promise<StoredObject> {
     const { signal, ifMatch } = options;

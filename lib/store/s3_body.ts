@@ -1,6 +1,7 @@
 /**
- * @module store/s3_body: the body of an S3 object on its way, from the SDK's client or from `fetch`,
- * and how it is taken in whole: cut off when it stalls, is cancelled or has the wrong length.
+ * @module store/s3_body: the body of an S3 object on its way, from the SDK's client or from
+ * `fetch`, and how it is taken in whole: cut off when it stalls, is cancelled or has the wrong
+ * length.
  */
 import type { Readable } from "node:stream";
 
@@ -85,8 +86,8 @@ export function nodeBody(body: Readable): S3Body {
 }
 
 /**
- * A body of known length from `fetch`, read straight into its place: through chunks of their own the
- * garbage of each image would be twice its size.
+ * A body of known length from `fetch`, read straight into its place: through chunks of their own
+ * the garbage of each image would be twice its size.
  *
  * @param stop Breaks the connection off.
  * @param ended Called once, when the connection is free or gone.

@@ -1,9 +1,9 @@
 /**
  * @module store/s3_client: the AWS SDK's client as this program needs it.
  *
- * The only file that imports the SDK: configuration, time limits, transient-fault retries, and which
- * requests go past its middleware (`store/s3_direct.ts`). What is sent through it is `store/s3.ts`
- * and its parts; what its errors mean is `store/s3_error.ts`.
+ * The only file that imports the SDK: configuration, time limits, transient-fault retries, and
+ * which requests go past its middleware (`store/s3_direct.ts`). What is sent through it is
+ * `store/s3.ts` and its parts; what its errors mean is `store/s3_error.ts`.
  */
 import {
   GetObjectCommand,
@@ -164,8 +164,8 @@ const MAX_SOCKETS = 64;
 /** Longest wait for a connection, milliseconds. */
 const CONNECT_MS = 5_000;
 /**
- * Longest wait for an answer, the upload of a 5 MiB part included, milliseconds: below 44 KB/s a part
- * does not arrive in time.
+ * Longest wait for an answer, the upload of a 5 MiB part included, milliseconds: below 44 KB/s a
+ * part does not arrive in time.
  */
 const ANSWER_MS = 120_000;
 /** The same for what goes past the SDK, milliseconds. */

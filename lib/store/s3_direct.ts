@@ -2,10 +2,11 @@
  * @module store/s3_direct: sends the operations that every page takes (GetObject, HeadObject, one
  * PutObject) by `fetch`, past the SDK, whose middleware and HTTP client take five times the CPU.
  *
- * It decides nothing. Where a bucket lies and how it is addressed is read off a request that the SDK
- * has made; credentials and the server's clock are the SDK's. Whatever is no plain success (or a
- * missing object) is handed back, to be taken by the SDK for the outcome of its own first attempt: so
- * retries, redirects, wrong clocks and errors have one policy, whichever way a request went.
+ * It decides nothing. Where a bucket lies and how it is addressed is read off a request that the
+ * SDK has made; credentials and the server's clock are the SDK's. Whatever is no plain success (or
+ * a missing object) is handed back, to be taken by the SDK for the outcome of its own first
+ * attempt: so retries, redirects, wrong clocks and errors have one policy, whichever way a request
+ * went.
  */
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
@@ -86,8 +87,9 @@ export interface DirectOptions {
   /** How much later it is for the server, milliseconds. */
   readonly clockOffset: () => number;
   /**
-   * Longest wait for an answer's headers, milliseconds, besides the time that a slow line takes for what
-   * is sent. Short, as `fetch` has no limit for connecting: the SDK, which has one, goes on from there.
+   * Longest wait for an answer's headers, milliseconds, besides the time that a slow line takes for
+   * what is sent. Short, as `fetch` has no limit for connecting: the SDK, which has one, goes on
+   * from there.
    */
   readonly answerMs: number;
   /** Connections at most. */
@@ -121,8 +123,8 @@ interface DirectRequest {
 }
 
 /**
- * So many requests may get no answer before the first that does; after that the bucket is left to the
- * SDK: its client may trust a certificate, or find a way through a proxy, that `fetch` doesn't.
+ * So many requests may get no answer before the first that does; after that the bucket is left to
+ * the SDK: its client may trust a certificate, or find a way through a proxy, that `fetch` doesn't.
  */
 const VAIN_REQUESTS = 3;
 /** Longest error in words that is read, bytes. */
@@ -149,8 +151,9 @@ export class DirectS3 {
   }
 
   /**
-   * Looks at a request for an object that the SDK is about to send, to learn where the bucket lies. One
-   * that is signed or addressed in a way that is not understood here leaves the bucket to the SDK.
+   * Looks at a request for an object that the SDK is about to send, to learn where the bucket lies.
+   * One that is signed or addressed in a way that is not understood here leaves the bucket to the
+   * SDK.
    */
   learn(bucket: string, key: string, request: SdkRequest): void {
     if (this.#unfit.has(bucket)) return;
@@ -211,7 +214,8 @@ export class DirectS3 {
   }
 
   /**
-   * Sends a PutObject. It may arrive twice, as `fetch` repeats it on a connection that had gone stale.
+   * Sends a PutObject. It may arrive twice, as `fetch` repeats it on a connection that had gone
+   * stale.
    *
    * @param summed Whether it carries a CRC-32.
    * @throws The signal's reason when it aborts

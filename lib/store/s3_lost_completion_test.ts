@@ -6,8 +6,8 @@ import { openS3 } from "./s3.ts";
 const SIZE = 11;
 
 /**
- * Uploads 11 bytes in parts of 5 where the upload is gone when it is to be completed, as somebody has
- * aborted it: what lies there is not what was sent.
+ * Uploads 11 bytes in parts of 5 where the upload is gone when it is to be completed, as somebody
+ * has aborted it: what lies there is not what was sent.
  *
  * @param before Length of the object that lay there before.
  * @param meanwhile Length of the one that somebody has put there since.

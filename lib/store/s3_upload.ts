@@ -47,7 +47,9 @@ export function partLength(number: number, partSize: number): number {
   return number <= EQUAL_PARTS ? partSize : partSize * GROWTH;
 }
 
-/** Regroups byte strings of any length into parts of {@linkcode partLength}; the last is shorter. */
+/**
+ * Regroups byte strings of any length into parts of {@linkcode partLength}; the last is shorter.
+ */
 export async function* regroup(
   parts: AsyncIterable<Uint8Array<ArrayBuffer>>,
   partSize: number,

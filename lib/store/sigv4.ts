@@ -1,6 +1,6 @@
 /**
- * @module store/sigv4: signs S3 requests (AWS Signature Version 4) with a signing key that is derived
- * once a day. Pure: the time is handed in, nothing is sent.
+ * @module store/sigv4: signs S3 requests (AWS Signature Version 4) with a signing key that is
+ * derived once a day. Pure: the time is handed in, nothing is sent.
  *
  * https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
  */
@@ -56,7 +56,11 @@ export class SigV4 {
     this.#service = service;
   }
 
-  /** A time as `x-amz-date` takes it: `20261126T173000Z`. @param now Milliseconds since the epoch. */
+  /**
+   * A time as `x-amz-date` takes it: `20261126T173000Z`.
+   *
+   * @param now Milliseconds since the epoch.
+   */
   stamp(now: number): string {
     const second = Math.floor(now / 1_000);
     if (this.#time?.second !== second) {

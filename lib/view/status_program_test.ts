@@ -28,20 +28,20 @@ async function status(bench: Bench) {
   return { ...JSON.parse(stdout), code, requests };
 }
 
-/** Makes the lease and the heartbeat older, by every clock. */
-function age({ s3 }: Bench, ms: number): void {
+/**
+ * Makes lease and heartbeat as old as that.
+ *
+ * @param age By the store's clock, milliseconds.
+ * @param stamp By the clock of whoever wrote them: negative where that is ahead.
+ */
+function setAge({ s3 }: Bench, age: number, stamp: number): void {
   const objects = s3.objects.get(BUCKET)!;
-  for (const key of [LEASE, HEARTBEAT]) {
-    const object = objects.get(key);
-    if (!object) continue;
+  const written = new Date(Date.now() - stamp).toISOString();
+  for (const [key, name] of [[LEASE, "renewed_at"], [HEARTBEAT, "at"]]) {
+    const object = objects.get(key)!;
     const document = JSON.parse(new TextDecoder().decode(object.bytes));
-    for (const name of ["renewed_at", "at"]) {
-      if (name in document) {
-        document[name] = new Date(Date.parse(document[name]) - ms).toISOString();
-      }
-    }
-    const bytes = new TextEncoder().encode(JSON.stringify(document));
-    const modified = new Date(object.modified.getTime() - ms);
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...document, [name]: written }));
+    const modified = new Date(Date.now() - age);
     objects.set(key, { ...object, bytes, modified, etag: crypto.randomUUID() });
   }
 }
@@ -65,7 +65,7 @@ Deno.test("status and list follow a data set from another machine: none, running
     if (method === "PUT" && key === HEARTBEAT && saved) beaten.resolve();
     return undefined;
   };
-  const program = startProgram([...ARGS, "--max-pages", "100", "--lease-seconds", "60"], {
+  const program = startProgram([...ARGS, "--max-pages", "100", "--lease-seconds", "6"], {
     env: bench.env,
   });
   await beaten.promise;
@@ -86,7 +86,16 @@ Deno.test("status and list follow a data set from another machine: none, running
 
   program.kill("SIGKILL");
   await program.ended;
-  age(bench, HOUR);
+  // By the store it is a moment old, though its own clock was five hours behind: that may live.
+  setAge(bench, 0, 5 * HOUR);
+  const behind = await status(bench);
+  assert.deepEqual([behind.code, behind.state], [10, "running"], behind.reason);
+  assert.match(behind.notes.join(), /the clock of the run is [45] h \d\d min behind/);
+  // By the store it is long dead, though its clock was ahead: it is watched, and doesn't change.
+  setAge(bench, HOUR, -5 * HOUR);
+  const ahead = await status(bench);
+  assert.deepEqual([ahead.code, ahead.state], [11, "stalled"], ahead.reason);
+  setAge(bench, HOUR, HOUR);
   const killed = await look(bench, "status", "--dataset-name", "demo");
   assert.equal(killed.code, 11, killed.stdout);
   assert.match(killed.stdout, /^demo: stalled: no sign of life for 1 h 0\d min: the process was/);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { FIRST_RECOVERY_MS, LAST_RECOVERY_MS, Recovery } from "./search.ts";
+import { FIRST_RECOVERY_MS, LAST_RECOVERY_MS, Recovery, WAIT_GROWTH } from "./recovery.ts";
 
-Deno.test("Recovery offers a lost rate after a while, then at waits that double", () => {
+Deno.test("Recovery offers a lost rate after a while, then at longer and longer waits", () => {
   const recovery = new Recovery();
   assert.equal(recovery.due(4, 1e9), undefined, "nothing was lost");
   recovery.lost(10, 0);
@@ -10,7 +10,7 @@ Deno.test("Recovery offers a lost rate after a while, then at waits that double"
   assert.equal(recovery.due(4, FIRST_RECOVERY_MS), 10);
   assert.equal(recovery.due(9, FIRST_RECOVERY_MS), undefined, "hardly anything is lost");
   let now = FIRST_RECOVERY_MS;
-  for (let wait = FIRST_RECOVERY_MS * 2; wait < LAST_RECOVERY_MS; wait *= 2) {
+  for (let wait = FIRST_RECOVERY_MS * WAIT_GROWTH; wait < LAST_RECOVERY_MS; wait *= WAIT_GROWTH) {
     recovery.refused(now);
     assert.equal(recovery.due(4, now + wait - 1), undefined);
     assert.equal(recovery.due(4, now += wait), 10);
