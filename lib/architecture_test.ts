@@ -7,6 +7,7 @@ const ROOMS = [
   "label",
   "view",
   "evaluate",
+  "export",
   "prepare",
   "state",
   "pace",
@@ -23,9 +24,13 @@ const STRANGERS: readonly (readonly [string, string])[] = [
   ["label", "view"],
   ["label", "evaluate"],
   ["view", "evaluate"],
+  ["label", "export"],
+  ["view", "export"],
+  ["export", "prepare"],
   ["label", "prepare"],
   ["view", "prepare"],
   ["evaluate", "prepare"],
+  ["evaluate", "export"],
   ["pace", "engine"],
 ];
 /** What `main.ts` may use. */

@@ -20,6 +20,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   gallery: () => import("./gallery.ts"),
   evaluate: () => import("./evaluate.ts"),
   compare: () => import("./compare.ts"),
+  export: () => import("./export.ts"),
+  "probe-frame": () => import("./probe_frame.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";

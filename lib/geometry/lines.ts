@@ -1,7 +1,7 @@
 /**
- * @module geometry/lines: words grouped into lines of text by where they lie: along one baseline, of
- * about one height, a blank apart. Works for text of any direction, as each word's points begin at
- * the top left of its text.
+ * @module geometry/lines: words grouped into lines of text by where they lie: along one baseline,
+ * of about one height, a blank apart. Works for text of any direction, as each word's points begin
+ * at the top left of its text.
  */
 
 import type { Points } from "./polygon.ts";
@@ -14,7 +14,9 @@ const MAX_OVERLAP = 0.8;
 const MIN_SHARED = 0.5;
 /** How much taller one may be. */
 const MAX_RATIO = 2.2;
-/** A word of fewer heights is too short for its own direction to be believed beside a longer one. */
+/**
+ * A word of fewer heights is too short for its own direction to be believed beside a longer one.
+ */
 const SHORT = 1.5;
 /** The cosine of the angle by which the directions of two long words may differ: 15 degrees. */
 const SAME_DIRECTION = Math.cos(Math.PI / 12);
@@ -81,8 +83,8 @@ interface Link {
 }
 
 /**
- * The rectangle around the words of a line, turned as they run: four points from the text's top left.
- * A line of one word has that word's own points.
+ * The rectangle around the words of a line, turned as they run: four points from the text's top
+ * left. A line of one word has that word's own points.
  */
 export function lineQuad(words: readonly Points[]): number[][] {
   if (words.length === 1) return words[0].map(([x, y]) => [x, y]);

@@ -1,6 +1,6 @@
 /**
- * @module geometry/polygon: areas, hulls and overlaps of the small polygons that words lie in. Points
- * are `[x, y]` in pixels, y grows downward; whole numbers lie between pixels.
+ * @module geometry/polygon: areas, hulls and overlaps of the small polygons that words lie in.
+ * Points are `[x, y]` in pixels, y grows downward; whole numbers lie between pixels.
  */
 
 /** A polygon as rows hold it; of each point the first two numbers count. */
@@ -23,7 +23,10 @@ export function signedArea(points: Points): number {
   return doubled / 2;
 }
 
-/** The area in square pixels. Of a polygon that crosses itself it means little: see {@linkcode isConvex}. */
+/**
+ * The area in square pixels. Of a polygon that crosses itself it means little: see {@linkcode
+ * isConvex}.
+ */
 export function area(points: Points): number {
   return Math.abs(signedArea(points));
 }
@@ -43,8 +46,8 @@ export function boxPoints([x1, y1, x2, y2]: Box): number[][] {
 }
 
 /**
- * Whether a polygon goes round once and always turns to the same side; neither a polygon that crosses
- * itself nor one without area does. Points on a straight side are fine.
+ * Whether a polygon goes round once and always turns to the same side; neither a polygon that
+ * crosses itself nor one without area does. Points on a straight side are fine.
  */
 export function isConvex(points: Points): boolean {
   const n = points.length;

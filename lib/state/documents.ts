@@ -834,3 +834,42 @@ export const comparisonDocument = z.object({
 });
 /** How the labels of two data sets differ. */
 export type ComparisonDocument = z.infer<typeof comparisonDocument>;
+
+const counts = z.record(z.string(), count);
+const part = z.object({ pages: count, entries: count });
+
+/** `export.json`: that an export is complete, and what became of every page and word. */
+export const exportDocument = z.object({
+  format: z.literal("pseudolabel-export/1"),
+  /** Of everything that decides on a byte of the export. */
+  fingerprint: z.string(),
+  made_by: z.string(),
+  dataset: z.string(),
+  /** The output that was exported. */
+  labels: z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count }),
+  /** Name of the format. */
+  exported_as: z.string(),
+  /** As they were given, by name. */
+  options: z.record(z.string(), z.string()),
+  /** `in` = `out` + all of `dropped`. */
+  pages: z.object({ in: count, out: count, dropped: counts }),
+  /** `in` = `out` + all of `ignored` + all of `dropped`. */
+  words: z.object({ in: count, out: count, ignored: counts, dropped: counts }),
+  /** Words or lines that were written, ignored ones as well. */
+  entries: count,
+  /** Words that are written otherwise than they were read, by what was done. */
+  changed: counts,
+  /** Pictures by what was done with them. */
+  images: counts,
+  splits: z.object({ train: part, val: part, test: part }),
+  /** What the user should know: sentences. */
+  notes: z.array(z.string()),
+});
+/** What an export holds. */
+export type ExportDocument = z.infer<typeof exportDocument>;
+
+/** `export-begun.json`: that an export is under way, or was interrupted. */
+export const exportBegun = z.object({
+  format: z.literal("pseudolabel-export-begun/1"),
+  fingerprint: z.string(),
+});

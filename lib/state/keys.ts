@@ -136,6 +136,11 @@ export function checkedKey(dataset: string, idHash: string): string {
   return `${checkedPrefix(dataset)}${idHash}.json`;
 }
 
+/** Below it lies an export, unless another place is named. */
+export function exportPrefix(dataset: string, format: string): string {
+  return `exports/${dataset}/${format}/`;
+}
+
 /** Below these lie what was paid for and what was learnt, of all data sets together. */
 const SHARED = ["responses/", "rates/", "claims/"];
 /** What a data set keeps below `{prefix}{dataset}/`, see {@linkcode CheckpointKeys}. */
@@ -160,8 +165,14 @@ export function sharedBy(key: string): string | undefined {
 export function reservedFor(key: string, prefix: string, dataset: string): string | undefined {
   const shared = sharedBy(key);
   if (shared) return shared;
-  for (const own of [reportKey(dataset, ""), reviewsKey(dataset).replace(/[^/]*$/, "")]) {
-    if (key.startsWith(own)) return `below ${own}, where reports and reviews of the data set lie`;
+  const folders = [
+    reportKey(dataset, ""),
+    reviewsKey(dataset).replace(/[^/]*$/, ""),
+    exportPrefix(dataset, "").slice(0, -1),
+  ];
+  for (const own of folders) {
+    if (!key.startsWith(own)) continue;
+    return `below ${own}, where reports, reviews and exports of the data set lie`;
   }
   if (!key.startsWith(prefix)) return undefined;
   const [name, ...rest] = key.slice(prefix.length).split("/");

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { swapsSides, toStored } from "../image/upright.ts";
-import { differsInShape, frameOf, place } from "./gallery_frame.ts";
+import { differsInShape, frameOf } from "../image/frame.ts";
+import { place } from "./gallery_frame.ts";
 
 const STORED = { width: 400, height: 300 };
 

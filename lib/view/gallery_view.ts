@@ -4,17 +4,11 @@
  */
 
 import type { ScannedRow } from "../dataset/output_scan.ts";
+import { differsInShape, type Frame, frameOf, type Size } from "../image/frame.ts";
 import { swapsSides } from "../image/upright.ts";
 import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { type CheckedView, editsOf } from "./gallery_check.ts";
-import {
-  differsInShape,
-  type Frame,
-  frameOf,
-  place,
-  type Placed,
-  type Size,
-} from "./gallery_frame.ts";
+import { place, type Placed } from "./gallery_frame.ts";
 import type { Picture } from "./gallery_images.ts";
 import { doubtOf } from "./report_doubts.ts";
 import { measurePage } from "./report_measures.ts";

@@ -1,0 +1,344 @@
+/**
+ * @module export/export: writes a data set's labels as a trainer reads them. Pages are prepared
+ * several at a time and written in order; the mark that everything is there, `export.json`, comes
+ * last.
+ */
+
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { RunError } from "../base/errors.ts";
+import { mapOrdered } from "../base/ordered.ts";
+import { type ImageSource, parseImagePath } from "../dataset/image_location.ts";
+import type { ScannedRow } from "../dataset/output_scan.ts";
+import type { RowStatus } from "../dataset/row.ts";
+import { differsInShape, type Frame } from "../image/frame.ts";
+import type { ReviewMark } from "../state/documents.ts";
+import { type Books, checkBooks, count, newBooks } from "./books.ts";
+import { cutCrops } from "./crops.ts";
+import type { FileSink } from "./files.ts";
+import type { Format } from "./format.ts";
+import { toFrame } from "./frame.ts";
+import { PageNames } from "./names.ts";
+import type { ExportPage } from "./page.ts";
+import { type Picture, type PictureHead, type PictureLost, Pictures } from "./pictures.ts";
+import { splitOf, type SplitOptions } from "./split.ts";
+import { type ReadWord, sortWords, type WordOptions } from "./words.ts";
+
+/** Pages that are being prepared at once. */
+const AHEAD = 8;
+/** Formats that no reader of images knows. */
+const UNREADABLE = ["image/heic"];
+
+/** Where pictures come from: copied, the same file under a second name, named where they lie. */
+export type ImageMode = "copy" | "link" | "paths";
+
+/** What is exported, and how. */
+export interface ExportOptions extends Omit<WordOptions, "format"> {
+  /** What it is written as. */
+  readonly format: Format;
+  /** What the data set is called. */
+  readonly dataset: string;
+  /** Rows that ended so. */
+  readonly status: readonly RowStatus[];
+  /** Rows that belong to these parts of the data set by what they say; all where absent. */
+  readonly splits?: readonly string[];
+  /** What pages are for. */
+  readonly split: SplitOptions;
+  /** Least confidence of a page, 0 to 1; with it a page without one is left out. */
+  readonly minPageConfidence?: number;
+  /** Which pages count by what reviewers say; all where absent. */
+  readonly marks?: "exclude-wrong" | "only-reviewed";
+  /** Where the pictures of pages are. */
+  readonly images: ImageMode;
+  /** Whether the sizes that the engine gave are believed, so that no picture is read. */
+  readonly unread: boolean;
+  /** In which frame the engine reads pictures whose shape doesn't tell. */
+  readonly frame?: Exclude<Frame, "unknown">;
+  /** The same as a probe has shown it, for rows of the model that was probed. */
+  readonly probed?: { readonly frame: Frame; readonly modelVersion: string | null };
+  /** What pictures of words are written as. */
+  readonly cropType: "png" | "jpg";
+  /** Whether crops are turned where the format's trainer turns them. */
+  readonly turn: boolean;
+}
+
+/** What an export works with. */
+export interface ExportJob {
+  /** What is exported, and how. */
+  readonly options: ExportOptions;
+  /** All rows, in order. */
+  readonly rows: AsyncIterable<ScannedRow>;
+  /** How many there are. */
+  readonly total: number;
+  /** Marks of reviewers, by id. */
+  readonly marks: ReadonlyMap<string, ReviewMark>;
+  /** Where pictures lie. */
+  readonly source: ImageSource;
+  /** Where the files go; ended or given up here. */
+  readonly files: FileSink;
+  /** Files that an interrupted export of the same has left, which need not be written again. */
+  readonly present: (name: string) => boolean;
+  /** Bytes of pictures in memory at once. */
+  readonly memory: number;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** Told of each row that is through. */
+  readonly onProgress: (rows: number, total: number) => void;
+}
+
+/** What an export came to. */
+export interface Exported {
+  /** What became of everything. */
+  readonly books: Books;
+  /** What the user should know: sentences. */
+  readonly notes: readonly string[];
+}
+
+/** A row on its way into the export. */
+interface Prepared {
+  readonly page?: ExportPage;
+  /** Why it is not in it. */
+  readonly lost?: string;
+  /** Words that the row has. */
+  readonly words: number;
+  readonly sorted?: ReturnType<typeof sortWords>;
+  /** What was done with the picture. */
+  readonly image?: string;
+}
+
+/**
+ * Writes all files but `export.json`.
+ *
+ * @throws {RunError} `unsound` if the books don't add up
+ * @throws {StoreError} if a store fails
+ */
+export async function exportLabels(job: ExportJob): Promise<Exported> {
+  const { options, files, total, signal } = job;
+  const { format, dataset } = options;
+  const pictures = new Pictures(job.source, job.memory, signal);
+  const names = new PageNames();
+  const writer = format.open({ dataset, files });
+  const books = newBooks();
+  let written = 0;
+  async function* named() {
+    for await (const row of job.rows) yield { row, name: names.next(row.id, row.index) };
+  }
+  try {
+    for await (
+      const prepared of mapOrdered(
+        named(),
+        AHEAD,
+        ({ row, name }) => prepare(row, name, job, pictures),
+      )
+    ) {
+      signal.throwIfAborted();
+      book(books, prepared);
+      if (prepared.page) written += await writer.page(prepared.page);
+      job.onProgress(books.pages.in, total);
+    }
+    const notes = [...await writer.finish()];
+    await files.finish();
+    checkBooks(books, total, written);
+    if (books.pages.dropped.frame_unknown) {
+      notes.push(
+        "Pages were left out as it is not known how the engine reads pictures that are turned by " +
+          "half, mirrored or square (frame_unknown): probe-frame finds it out with one page, " +
+          "--frame upright or stored says it.",
+      );
+    }
+    return { books, notes };
+  } catch (error) {
+    await files.abort(error);
+    throw error;
+  }
+}
+
+function book(books: Books, { page, lost, words, sorted, image }: Prepared): void {
+  books.pages.in++;
+  books.words.in += words;
+  if (image !== undefined) count(books.images, image);
+  if (!page || !sorted) {
+    count(books.pages.dropped, lost ?? "unknown");
+    return count(books.words.dropped, `page_${lost}`, words);
+  }
+  const { entries, ignored, dropped, changed, kept } = sorted;
+  books.pages.out++;
+  books.words.out += kept;
+  books.entries += entries.length;
+  books.splits[page.split].pages++;
+  books.splits[page.split].entries += entries.length;
+  for (const [what, n] of Object.entries(ignored)) count(books.words.ignored, what, n);
+  for (const [what, n] of Object.entries(dropped)) count(books.words.dropped, what, n);
+  for (const [what, n] of Object.entries(changed)) count(books.changed, what, n);
+}
+
+async function prepare(
+  row: ScannedRow,
+  name: string,
+  job: ExportJob,
+  pictures: Pictures,
+): Promise<Prepared> {
+  const { options } = job;
+  const words = row.texts.length;
+  const lost = refused(row, job);
+  if (lost !== undefined) return { lost, words };
+  const { format } = options;
+  const whole = options.images !== "paths" || format.pictures === "crops";
+  const picture = options.unread
+    ? believed(row)
+    : await (whole ? pictures.read(row.imagePath) : pictures.head(row.imagePath));
+  if ("lost" in picture) return { lost: picture.lost, words, image: "failed" };
+  using _held = isWhole(picture) ? picture : undefined;
+  const changed = imageChanged(row, picture);
+  if (changed) return { lost: "image_changed", words, image: "failed" };
+  const placed = toFrame(row.polygons, seenBy(row), picture.header, knownFrame(row, options));
+  if (!placed) return { lost: "frame_unknown", words };
+  const { width, height, polygons } = placed;
+  const read = row.texts.map((text, at): ReadWord => ({
+    text,
+    confidence: row.confidences[at] ?? null,
+    points: polygons[at] ?? [],
+  }));
+  const sorted = sortWords(read, width, height, options);
+  const none = sorted.entries.length === 0;
+  const { pageLost = none && !format.emptyPages ? "no_words_left" : undefined } = sorted;
+  if (pageLost !== undefined) return { lost: pageLost, words };
+  const split = splitOf(row.id, row.split, options.split);
+  const page = {
+    ...{ index: row.index, id: row.id, name, split, width, height },
+    model: row.metadata.model_version,
+    confidence: row.metadata.page_confidence,
+    entries: sorted.entries,
+    image: pathOf(row.imagePath, job.source),
+    readAt: row.metadata.processed_at.toISOString(),
+  };
+  if (!isWhole(picture)) {
+    // Lines of labels have no way to say such a path.
+    if (/[\t\r\n]/.test(page.image)) return { lost: "image_path", words, image: "failed" };
+    // A reader that doesn't turn pictures would see the boxes somewhere else.
+    return picture.header.orientation > 1
+      ? { lost: "image_turned", words, image: "failed" }
+      : { page, sorted, words, image: options.unread ? undefined : "named" };
+  }
+  const place = { page, format, picture };
+  if (format.pictures === "crops") {
+    const crops = await cutCrops(place, options, job, pictures);
+    return "lost" in crops
+      ? { lost: crops.lost, words, image: "failed" }
+      : { page: { ...page, crops: crops.names }, sorted, words, image: "cut" };
+  }
+  const copied = await copy(place, job, pictures);
+  return "lost" in copied
+    ? { lost: copied.lost, words, image: "failed" }
+    : { page: { ...page, ...copied.file }, sorted, words, image: copied.how };
+}
+
+/** Why a row is left out whatever its words are. */
+function refused(row: ScannedRow, { options, marks }: ExportJob): string | undefined {
+  const { status, splits, minPageConfidence, format } = options;
+  if (row.status === "failed") return "failed";
+  if (!status.includes(row.status)) return `status_${row.status}`;
+  if (splits && !splits.includes(row.split ?? "")) return "other_split";
+  const mark = marks.get(row.id);
+  if (options.marks === "exclude-wrong" && mark?.verdict === "wrong") return "marked_wrong";
+  if (options.marks === "only-reviewed" && (!mark || mark.verdict === "wrong")) {
+    return mark ? "marked_wrong" : "not_reviewed";
+  }
+  if (minPageConfidence !== undefined) {
+    const sure = row.metadata.page_confidence;
+    if (sure === null) return "no_page_confidence";
+    if (sure < minPageConfidence) return "low_page_confidence";
+  }
+  return row.texts.length === 0 && !format.emptyPages ? "no_words" : undefined;
+}
+
+/** What is said or was probed of the model that answered for a row. */
+function knownFrame(
+  { metadata }: ScannedRow,
+  { frame, probed }: ExportOptions,
+): Exclude<Frame, "unknown"> | undefined {
+  if (frame || !probed || probed.frame === "unknown") return frame;
+  return probed.modelVersion === metadata.model_version ? probed.frame : undefined;
+}
+
+/** The page as the engine reports it. */
+function seenBy({ metadata: { api_width: width, api_height: height } }: ScannedRow) {
+  return width && height ? { width, height } : undefined;
+}
+
+/** A picture nobody has looked at. */
+function believed(row: ScannedRow): PictureHead | PictureLost {
+  const { width, height } = seenBy(row) ?? row;
+  if (!width || !height) return { lost: "size_unknown" };
+  const header = { type: "", extension: "", width, height, orientation: 1, pages: 1 as const };
+  return { header };
+}
+
+function isWhole(picture: PictureHead | Picture): picture is Picture {
+  return "bytes" in picture;
+}
+
+/** Whether the picture is another one than the engine has read. */
+function imageChanged(row: ScannedRow, picture: PictureHead | Picture): boolean {
+  const { image_sha256: known } = row.metadata;
+  if (isWhole(picture) && known) {
+    return createHash("sha256").update(picture.bytes).digest("hex") !== known;
+  }
+  const seen = seenBy(row);
+  const { width, height } = picture.header;
+  return seen !== undefined && differsInShape(seen, { width, height }) &&
+    differsInShape(seen, { width: height, height: width });
+}
+
+async function copy(
+  { page, format, picture }: {
+    readonly page: ExportPage;
+    readonly format: Format;
+    readonly picture: Picture;
+  },
+  { files, present, options: { images } }: ExportJob,
+  pictures: Pictures,
+): Promise<Copied | PictureLost> {
+  const { address, header: { type, extension, orientation } } = picture;
+  if (UNREADABLE.includes(type)) return { lost: "image_type" };
+  const put = async (bytes: Uint8Array<ArrayBuffer>, extension: string, how: string) => {
+    const image = format.imageFile(page.split, `${page.name}.${extension}`);
+    const sha256 = createHash("sha256").update(bytes).digest("hex");
+    if (format.embeds) return { file: { image, sha256, picture: bytes }, how: `${how}_inside` };
+    const there = present(image);
+    if (there) return { file: { image, sha256 }, how: `${how}_before` };
+    const from = how === "copied" && images === "link" ? address : undefined;
+    if (from !== undefined && await files.link?.(image, from)) {
+      return { file: { image, sha256 }, how: "linked" };
+    }
+    await files.write(image, bytes);
+    return { file: { image, sha256 }, how };
+  };
+  if (orientation === 1) return await put(picture.bytes, extension, "copied");
+  const as = type === "image/jpeg" ? "jpg" : "png";
+  return await pictures.decoded(
+    picture,
+    async (pixels) => await put(await pictures.encode(pixels, as), as, "turned"),
+  );
+}
+
+interface Copied {
+  readonly file: Pick<ExportPage, "image" | "sha256" | "picture">;
+  /** What was done. */
+  readonly how: string;
+}
+
+/** Where a picture lies, as a path or an address that can be used from anywhere. */
+function pathOf(imagePath: string, { local }: ImageSource): string {
+  const location = parseImagePath(imagePath);
+  if (!location || location.bucket !== null || !local) return imagePath;
+  return local.url.startsWith("file://")
+    ? join(fileURLToPath(local.url), location.key)
+    : `${local.url}/${location.key}`;
+}
+
+/** That a command line asks for what can't be. */
+export function usage(message: string): RunError {
+  return new RunError("usage", `${message}. Try export --help.`);
+}
