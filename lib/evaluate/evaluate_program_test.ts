@@ -51,6 +51,10 @@ Deno.test("evaluate and compare leave their documents, and say where no threshol
     assert.deepEqual(document.pages.truth_only, { count: 1, examples: ["README"] });
     assert.match(new TextDecoder().decode(await read("evaluation.html")), /^<!doctype html>/);
 
+    const report = await runProgram(["report", "--dataset-name", "demo"], { env });
+    assert.equal(report.code, 0, report.stderr);
+    assert.match(new TextDecoder().decode(await read("report.html")), /<h2>Against a truth<\/h2>/);
+
     // Tighter than so few words can show: the older filter must not be left to be used.
     const none = await runProgram([...line, "--target-error", "0.002", "--json"], { env });
     assert.equal(none.code, 9, none.stderr);
