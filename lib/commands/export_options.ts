@@ -30,8 +30,8 @@ export const FLAGS = {
   images: {
     flag: "images",
     value: "HOW",
-    help: "copy pictures into the export (the default), link them where both are folders of this " +
-      "machine, or write their paths where they lie",
+    help: "copy: pictures go into the export (the default); link: they get a second name there, " +
+      "where both are folders of this machine; paths: they are named where they lie",
   },
   granularity: {
     flag: "granularity",
