@@ -23,8 +23,8 @@ const LANCZOS = [
 ];
 
 /**
- * Regularised incomplete beta function I_x(a, b), by its continued fraction (Lentz), as in Numerical
- * Recipes 6.4. It is P(Bin(n, x) ≥ k) for a = k, b = n − k + 1.
+ * Regularised incomplete beta function I_x(a, b), by its continued fraction (Lentz), as in
+ * Numerical Recipes 6.4. It is P(Bin(n, x) ≥ k) for a = k, b = n − k + 1.
  *
  * @param a Greater than 0.
  * @param b Greater than 0.
@@ -76,7 +76,9 @@ export function upperBound(errors: number, n: number, risk: number): number {
   return high;
 }
 
-/** How many words without a single error it takes to have a bound of `target`; 149 for 2 % at 95 %. */
+/**
+ * How many words without a single error it takes to have a bound of `target`; 149 for 2 % at 95 %.
+ */
 export function leastSample(target: number, risk: number): number {
   return Math.ceil(Math.log(risk) / Math.log1p(-target) - 1e-9);
 }

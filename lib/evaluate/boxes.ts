@@ -1,6 +1,6 @@
 /**
- * @module evaluate/boxes: boxes of text as they are compared: convex, with an area, in one frame. What
- * was no such box is made one or left out, and counted.
+ * @module evaluate/boxes: boxes of text as they are compared: convex, with an area, in one frame.
+ * What was no such box is made one or left out, and counted.
  */
 
 import { area, boundingBox, convexHull, isConvex, type Points } from "../geometry/polygon.ts";

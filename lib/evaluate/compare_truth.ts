@@ -1,6 +1,6 @@
 /**
- * @module evaluate/compare_truth: which of two sets of labels is better, by a truth, on the pages that
- * all three have.
+ * @module evaluate/compare_truth: which of two sets of labels is better, by a truth, on the pages
+ * that all three have.
  */
 
 import type { ComparisonDocument } from "../state/documents.ts";
@@ -89,8 +89,8 @@ async function scorePages(
 }
 
 /**
- * The difference of the end-to-end hmeans, with an interval of 1.96 standard errors: both are ratios
- * of sums over pages, so their difference varies as the sum of each page's share in it does.
+ * The difference of the end-to-end hmeans, with an interval of 1.96 standard errors: both are
+ * ratios of sums over pages, so their difference varies as the sum of each page's share in it does.
  */
 function differenceOf(
   pages: readonly (readonly [ScoreSum, ScoreSum])[],

@@ -1,6 +1,6 @@
 /**
- * @module evaluate/evaluate: how good labels are, by a truth: pairs the pages, judges each, and adds
- * up. What it asks of labels and truth are two small interfaces, so it needs no store.
+ * @module evaluate/evaluate: how good labels are, by a truth: pairs the pages, judges each, and
+ * adds up. What it asks of labels and truth are two small interfaces, so it needs no store.
  */
 
 import type { EvaluationDocument, ThresholdFound } from "../state/documents.ts";

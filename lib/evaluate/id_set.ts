@@ -1,7 +1,7 @@
 /**
- * @module evaluate/id_set: which ids there are, in 8 bytes each: by 53-bit hashes. An id that is not
- * there may seem to be, once in a billion sets of a thousand million pairs; so nothing may depend on
- * it but speed and memory.
+ * @module evaluate/id_set: which ids there are, in 8 bytes each: by 53-bit hashes. Among a million
+ * ids one that is not there seems to be with a probability of 1e-10: nothing may depend on it but
+ * speed and memory.
  */
 
 /** A set of ids. */

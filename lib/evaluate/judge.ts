@@ -1,6 +1,6 @@
 /**
- * @module evaluate/judge: one page of labels against its truth: what was found, what was read right,
- * and which words are wrong. Pure.
+ * @module evaluate/judge: one page of labels against its truth: what was found, what was read
+ * right, and which words are wrong. Pure.
  */
 
 import { textHeight } from "../geometry/lines.ts";

@@ -1,7 +1,7 @@
 /**
- * @module evaluate/match: which detection found which box of the truth, by the rules of the ICDAR 2015
- * evaluation (iou.py of Liao et al., DB, which PaddleOCR uses too): greedily in the order of the
- * files, one to one.
+ * @module evaluate/match: which detection found which box of the truth, by the rules of the ICDAR
+ * 2015 evaluation (iou.py of Liao et al., DB, which PaddleOCR uses too): greedily in the order of
+ * the files, one to one.
  */
 
 import { area, intersectionArea, iou, type Points } from "../geometry/polygon.ts";

@@ -6,7 +6,9 @@ import { matchBoxes } from "./match.ts";
 
 type Points = number[][];
 
-/** A page of tilted boxes near each other, some of them don't-care, and what was detected of them. */
+/**
+ * A page of tilted boxes near each other, some of them don't-care, and what was detected of them.
+ */
 function drawPage(random: () => number): { truths: TruthBox[]; detections: { points: Points }[] } {
   const quad = (): Points => {
     const [x, y, w, h] = [random() * 300, random() * 200, 5 + random() * 70, 8 + random() * 24];
@@ -42,8 +44,8 @@ function round(value: number): number {
 
 /**
  * By page the truths and the detections that are not don't-care, and pairs: what PaddleOCR's
- * `ppocr/metrics/eval_det_iou.py` (3374ad76, after DB's evaluator of ICDAR 2015) has for these pages,
- * with shapely 2.1.
+ * `ppocr/metrics/eval_det_iou.py` (3374ad76, after DB's evaluator of ICDAR 2015) has for these
+ * pages, with shapely 2.1.
  */
 const REFERENCE = "1/2/1 3/4/3 5/6/3 9/6/5 8/9/3 1/1/0 7/9/4 8/9/6 1/2/0 2/3/1 5/3/3 4/4/3 7/7/6 " +
   "11/11/6 3/7/2 1/0/0 3/4/3 2/2/1 10/9/8 4/3/3 7/7/4 5/4/3 1/1/0 2/3/2 8/8/6 9/8/8 " +

@@ -89,7 +89,9 @@ export function boxesOf(page: TruthPage, granularity: Granularity): readonly Raw
 export type Factors = readonly [x: number, y: number];
 type Sides = readonly [width: number, height: number];
 
-/** By how much points must be multiplied to be pixels of the picture; `undefined` for two pictures. */
+/**
+ * By how much points must be multiplied to be pixels of the picture; `undefined` for two pictures.
+ */
 export function placeTogether(
   { width, height, metadata }: ScannedRow,
   { size }: Pick<TruthPage, "size">,

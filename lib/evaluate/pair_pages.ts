@@ -1,7 +1,8 @@
 /**
- * @module evaluate/pair_pages: which page of the labels is which of the truth: by id where both know
- * it, else by the picture's name without folder and extension, and by the folders where that is not
- * enough. What could be two is neither. Memory grows with the truth, not with the labels. Pure.
+ * @module evaluate/pair_pages: which page of the labels is which of the truth: by id where both
+ * know it, else by the picture's name without folder and extension, and by the folders where that
+ * is not enough. What could be two is neither. Memory grows with the truth, not with the labels.
+ * Pure.
  */
 
 import type { NamedRow } from "../dataset/output_scan.ts";

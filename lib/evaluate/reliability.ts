@@ -1,6 +1,6 @@
 /**
- * @module evaluate/reliability: whether confidences mean what they say: of words with a confidence of
- * 0.9 nine of ten should be right. Pure.
+ * @module evaluate/reliability: whether confidences mean what they say: of words with a confidence
+ * of 0.9 nine of ten should be right. Pure.
  */
 
 import type { Reliability } from "../state/documents.ts";

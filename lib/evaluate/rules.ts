@@ -1,6 +1,6 @@
 /**
- * @module evaluate/rules: what a truth's boxes hold and whether case counts, as the user says it or as
- * the truth's own texts show it.
+ * @module evaluate/rules: what a truth's boxes hold and whether case counts, as the user says it or
+ * as the truth's own texts show it.
  */
 
 import { RunError } from "../base/errors.ts";
@@ -64,7 +64,7 @@ export function nothingInCommon(
     : `it has ${some(truthOnly.examples)}, the labels have ${some(labelsOnly.examples)}`;
   return new RunError(
     "input",
-    `${truth.url}: no page of this truth is one of the labels, by picture names without extension: ` +
-      why,
+    `${truth.url}: no page of this truth is one of the labels, by picture names without ` +
+      `extension: ${why}`,
   );
 }

@@ -1,6 +1,6 @@
 /**
- * @module evaluate/scores: sums over judged pages, and the figures that come of them. What nothing was
- * counted for is null, never 0 or 1.
+ * @module evaluate/scores: sums over judged pages, and the figures that come of them. What nothing
+ * was counted for is null, never 0 or 1.
  */
 
 import type { Scores, TextScores } from "../state/documents.ts";

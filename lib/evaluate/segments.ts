@@ -59,8 +59,8 @@ export function groupWords(truths: readonly TruthBox[], words: readonly LabelWor
 }
 
 /**
- * Words line by line along the piece's first side, which runs as its text does: from the top left to
- * the top right.
+ * Words line by line along the piece's first side, which runs as its text does: from the top left
+ * to the top right.
  */
 function inReadingOrder(
   of: readonly number[],
@@ -91,8 +91,8 @@ function inReadingOrder(
 }
 
 /**
- * Whether each word is right by its part of the piece's text: all its characters stand there, side by
- * side, and none that the truth has beside them without a blank is missing. Blanks within words
+ * Whether each word is right by its part of the piece's text: all its characters stand there, side
+ * by side, and none that the truth has beside them without a blank is missing. Blanks within words
  * don't count, as writers of truths and engines set them differently.
  *
  * @param texts The words' texts in the order of reading, folded like the truth.

@@ -1,6 +1,7 @@
 /**
- * @module evaluate/text: when two texts are the same, how far apart they are, and in which script one
- * is written. Lengths and distances are counted in code points after NFC, never in UTF-16 units.
+ * @module evaluate/text: when two texts are the same, how far apart they are, and in which script
+ * one is written. Lengths and distances are counted in code points after NFC, never in UTF-16
+ * units.
  */
 
 /** Whether upper and lower case make a difference. */
@@ -56,13 +57,15 @@ export function lengthOf(text: string): number {
 
 /** Larger tables are not aligned: pieces of text of a thousand characters are none. */
 const MAX_ALIGNED = 1 << 20;
-/** What a character costs that is missing, too many or another one; and each row of missing ones. */
+/**
+ * What a character costs that is missing, too many or another one; and each row of missing ones.
+ */
 const EDIT = 4_096;
 const OPENING = 1;
 
 /**
- * For each code point of `text` the one of `truth` that it stands for, −1 where it is wrong: with the
- * least number of edits, and of all ways to have that, the one with the fewest gaps (Gotoh's
+ * For each code point of `text` the one of `truth` that it stands for, −1 where it is wrong: with
+ * the least number of edits, and of all ways to have that, the one with the fewest gaps (Gotoh's
  * algorithm), and of these one whose gaps begin with a word, so that words stay whole. Of texts of
  * thousands of characters nothing is aligned.
  *

@@ -1,6 +1,6 @@
 /**
- * @module evaluate/threshold: the lowest confidence from which on words are wrong at most so often, as
- * far as a sample of judged words can tell. Pure.
+ * @module evaluate/threshold: the lowest confidence from which on words are wrong at most so often,
+ * as far as a sample of judged words can tell. Pure.
  *
  * Levels are tested one after the other, from a strict one to laxer ones, until the first that does
  * not pass; the one before it is the answer. In such a fixed sequence no correction for the number
@@ -11,7 +11,9 @@
 
 import { leastSample, upperBound } from "./binomial.ts";
 
-/** Words of known confidence that were right or wrong; column by column, as there may be millions. */
+/**
+ * Words of known confidence that were right or wrong; column by column, as there may be millions.
+ */
 export interface JudgedWords {
   /** 0 to 1. */
   readonly confidence: ArrayLike<number>;
@@ -61,8 +63,9 @@ export const GRID: readonly number[] = [
 ];
 
 /**
- * Finds the lowest level of {@linkcode GRID} that keeps the share of wrong words at or below `target`.
- * Of all samples of pages like these, in at most `risk` the answer is a level that does not.
+ * Finds the lowest level of {@linkcode GRID} that keeps the share of wrong words at or below
+ * `target`. Of all samples of pages like these, in at most `risk` the answer is a level that does
+ * not.
  *
  * @param target 0 to 1, exclusive.
  * @param risk 1 − confidence; 0 to 1, exclusive.
@@ -136,8 +139,8 @@ class Clusters {
   }
 
   /**
-   * Variance of the share of errors, taken page by page (as a ratio estimator), over what it would be
-   * if words were independent: by so much fewer words are there in effect. At least 1.
+   * Variance of the share of errors, taken page by page (as a ratio estimator), over what it would
+   * be if words were independent: by so much fewer words are there in effect. At least 1.
    */
   get designEffect(): number {
     const share = this.wrong / this.words;

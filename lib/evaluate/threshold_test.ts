@@ -9,8 +9,8 @@ interface Words extends JudgedWords {
 }
 
 /**
- * Pages as engines make them: most words are sure, the less sure the more often wrong; and a share of
- * the pages is bad throughout, so that errors come together.
+ * Pages as engines make them: most words are sure, the less sure the more often wrong; and a share
+ * of the pages is bad throughout, so that errors come together.
  */
 function draw(random: () => number, pages: number, each: number, bad: number): Words {
   const words: Words = { confidence: [], wrong: [], page: [] };
@@ -28,7 +28,9 @@ function draw(random: () => number, pages: number, each: number, bad: number): W
   return words;
 }
 
-/** What share of the words at or above each level is wrong, in a set so large that it is the truth. */
+/**
+ * What share of the words at or above each level is wrong, in a set so large that it is the truth.
+ */
 function trueErrors(random: () => number, bad: number): Map<number, number> {
   const { confidence, wrong } = draw(random, 6_000, 50, bad);
   const order = confidence.map((_, i) => i).sort((a, b) => confidence[b] - confidence[a]);

@@ -1,6 +1,6 @@
 /**
- * @module evaluate/truth: what a truth is to the evaluation: pages by name, each read when it is its
- * turn. Where one comes from is the matter of `evaluate/truth_*.ts`.
+ * @module evaluate/truth: what a truth is to the evaluation: pages by name, each read when it is
+ * its turn. Where one comes from is the matter of `evaluate/truth_*.ts`.
  */
 
 import { RunError } from "../base/errors.ts";

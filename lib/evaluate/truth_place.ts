@@ -39,12 +39,13 @@ const MAX_FILE_BYTES = 128 << 20;
 const BY_EXTENSION = [["csv", "sroie"], ["txt", "icdar"], ["json", "funsd"]] as const;
 
 /**
- * Opens a truth in a file or a folder: `./truth` and `/truth` are on this machine, `s3://bucket/truth`
- * in that bucket, anything else in the store.
+ * Opens a truth in a file or a folder: `./truth` and `/truth` are on this machine,
+ * `s3://bucket/truth` in that bucket, anything else in the store.
  *
  * @param words As the user wrote them.
  * @param format Undefined to find it out.
- * @throws {RunError} `usage` if the words mean no place, `input` if nothing of a known format is there
+ * @throws {RunError} `usage` if the words mean no place, `input` if nothing of a known format is
+ *   there
  * @throws {StoreError} when the store fails
  */
 export async function openTruth(

@@ -1,6 +1,6 @@
 /**
- * @module evaluate/truth_quads: lines of numbers and a text, as the ICDAR challenges and SROIE write
- * them: `x1,y1,x2,y2,x3,y3,x4,y4,text`. Pure.
+ * @module evaluate/truth_quads: lines of numbers and a text, as the ICDAR challenges and SROIE
+ * write them: `x1,y1,x2,y2,x3,y3,x4,y4,text`. Pure.
  */
 
 import { escaped } from "../base/text.ts";
@@ -17,8 +17,8 @@ const RECTANGLE = new RegExp(
 const LANGUAGE = /^(Arabic|Latin|Chinese|Japanese|Korean|Bangla|Hindi|Symbols|Mixed|None),(.*)$/s;
 
 /**
- * Reads the boxes of a page. A byte-order mark, CRLF and empty lines are fine; commas in texts need no
- * quotes.
+ * Reads the boxes of a page. A byte-order mark, CRLF and empty lines are fine; commas in texts need
+ * no quotes.
  *
  * @param name Of the file, for messages.
  * @throws {RunError} `input` naming the line that is none of these

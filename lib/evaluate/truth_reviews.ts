@@ -1,6 +1,6 @@
 /**
- * @module evaluate/truth_reviews: pages that somebody has checked in the gallery, as a truth. They are
- * few enough to be held, as people made them.
+ * @module evaluate/truth_reviews: pages that somebody has checked in the gallery, as a truth. They
+ * are few enough to be held, as people made them.
  */
 
 import { checkedPages } from "../state/checked_pages.ts";

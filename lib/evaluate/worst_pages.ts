@@ -1,5 +1,6 @@
 /**
- * @module evaluate/worst_pages: the pages with most errors, and what these are, for people to look at.
+ * @module evaluate/worst_pages: the pages with most errors, and what these are, for people to look
+ * at.
  */
 
 import type { ScannedRow } from "../dataset/output_scan.ts";

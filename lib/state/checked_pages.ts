@@ -1,6 +1,6 @@
 /**
- * @module state/checked_pages: pages that somebody has checked in the gallery, an object each, so that
- * thousands of them and several people at once are no trouble.
+ * @module state/checked_pages: pages that somebody has checked in the gallery, an object each, so
+ * that thousands of them and several people at once are no trouble.
  */
 
 import { createHash } from "node:crypto";
@@ -23,7 +23,9 @@ export async function findChecked(
   return await readChecked(store, keyOf(dataset, id));
 }
 
-/** Writes a checked page; whoever is last is believed. @throws {StoreError} if it can't be stored */
+/**
+ * Writes a checked page; whoever is last is believed. @throws {StoreError} if it can't be stored
+ */
 export async function writeChecked(store: Store, page: CheckedPage): Promise<void> {
   await writeDocument(store, keyOf(page.dataset, page.id), page);
 }
@@ -33,7 +35,10 @@ export async function removeChecked(store: Store, dataset: string, id: string): 
   await store.remove(keyOf(dataset, id));
 }
 
-/** All checked pages of a data set, one after the other. @throws {StoreError} as {@linkcode findChecked} */
+/**
+ * All checked pages of a data set, one after the other. @throws {StoreError} as {@linkcode
+ * findChecked}
+ */
 export async function* checkedPages(
   store: Store,
   dataset: string,

@@ -1,7 +1,7 @@
 /**
  * @module state/documents: every JSON document that the program keeps in storage: one schema each,
- * which checks what is read back, and the type that follows from it. `docs/DATA_CATALOG.md` explains
- * them to people, `state/keys.ts` names them.
+ * which checks what is read back, and the type that follows from it. `docs/DATA_CATALOG.md`
+ * explains them to people, `state/keys.ts` names them.
  *
  * A number beyond 2^53 or a negative count is damage, not a value.
  */
@@ -103,7 +103,9 @@ export const spent = z.object({
 /** What rows have cost. */
 export type Spent = z.infer<typeof spent>;
 
-/** What a checkpoint says of itself, in its Parquet footer under {@linkcode CHECKPOINT_FOOTER_KEY}. */
+/**
+ * What a checkpoint says of itself, in its Parquet footer under {@linkcode CHECKPOINT_FOOTER_KEY}.
+ */
 export const checkpointFooter = z.object({
   /** The run it belongs to. */
   run_id: z.string(),
@@ -397,7 +399,9 @@ const reportPage = z.object({
 /** A page that a report names. */
 export type ReportPage = z.infer<typeof reportPage>;
 
-/** What a data set's labels look like, in figures; for programs what `report.html` is for people. */
+/**
+ * What a data set's labels look like, in figures; for programs what `report.html` is for people.
+ */
 export const reportDocument = z.object({
   format: z.literal("pseudolabel-report/1"),
   dataset: z.string(),
@@ -701,7 +705,9 @@ export const evaluationDocument = z.object({
     url: z.string(),
     format: z.string(),
     pages: count,
-    /** Pages that were picked because they looked bad: figures are worse than those of all pages. */
+    /**
+     * Pages that were picked because they looked bad: figures are worse than those of all pages.
+     */
     picked_as_doubtful: count,
     granularity: z.enum(["word", "segment"]),
     case: z.enum(["exact", "ignore"]),
@@ -750,8 +756,8 @@ export const filterDocument = z.object({
   /** The run whose labels were looked at. */
   run_id: z.string(),
   /**
-   * Words of this confidence or more are to be kept; those below it, and those without any, are not.
-   * Null where no threshold could be certified: then nothing may be exported by this file.
+   * Words of this confidence or more are to be kept; those below it, and those without any, are
+   * not. Null where no threshold could be certified: then nothing may be exported by this file.
    */
   min_confidence: z.number().min(0).max(1).nullable(),
   /** How it was found. */

@@ -1,6 +1,6 @@
 /**
- * @module view/evaluation: keeps an evaluation in the store, for programs and for people, and finds it
- * again.
+ * @module view/evaluation: keeps an evaluation in the store, for programs and for people, and finds
+ * it again.
  */
 
 import { readDocument, writeDocument } from "../state/document.ts";
@@ -38,8 +38,8 @@ export async function writeEvaluation(
 }
 
 /**
- * The latest evaluation of a run's labels; `undefined` if there is none, or it can't be read: a report
- * is none the worse for it.
+ * The latest evaluation of a run's labels; `undefined` if there is none, or it can't be read: a
+ * report is none the worse for it.
  */
 export async function findEvaluation(
   store: Store,

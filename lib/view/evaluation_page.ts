@@ -1,6 +1,6 @@
 /**
- * @module view/evaluation_page: an evaluation as a page, and as a part of the report: figures, whether
- * confidences mean what they say, and the worst pages with their errors drawn. Pure.
+ * @module view/evaluation_page: an evaluation as a page, and as a part of the report: figures,
+ * whether confidences mean what they say, and the worst pages with their errors drawn. Pure.
  */
 
 import { grouped } from "../base/figures.ts";
@@ -223,7 +223,8 @@ li.spurious::marker,.key.spurious{color:var(--accent)}
 
 const PAGE_STYLE = `
 main{max-width:60rem;margin:0 auto;padding:1rem}
-h1{font-size:1.5rem;margin:.2rem 0;overflow-wrap:anywhere}h2{font-size:1.15rem;margin:1.8rem 0 .5rem}
+h1{font-size:1.5rem;margin:.2rem 0;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin:1.8rem 0 .5rem}
 p{max-width:75ch;overflow-wrap:anywhere}.warn{color:var(--warn)}
 .wide{overflow-x:auto;margin-bottom:1rem}
 table{border-collapse:collapse;width:100%}

@@ -1,6 +1,6 @@
 /**
- * @module view/gallery_check: a page that somebody checks in the gallery: what was put right, as the
- * browser sends it, becomes all that is written on the page, and the other way round. Pure.
+ * @module view/gallery_check: a page that somebody checks in the gallery: what was put right, as
+ * the browser sends it, becomes all that is written on the page, and the other way round. Pure.
  */
 
 import { type Schema, z } from "../base/json.ts";

@@ -75,7 +75,9 @@ function client(): void {
     return withEdits(body);
   }
 
-  /** Puts what was put right into a page; words that were added stand behind those that were read. */
+  /**
+   * Puts what was put right into a page; words that were added stand behind those that were read.
+   */
   function withEdits(found: any) {
     if (found.read) return found;
     found.read = [...found.texts];
