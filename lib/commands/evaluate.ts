@@ -21,7 +21,7 @@ const FLAGS = {
   confidence: {
     flag: "confidence",
     value: "SHARE",
-    help: "how sure that must be (default 0.95): with 0.95, it fails for one truth in twenty",
+    help: "how sure that must be (default 0.95): 0.95 fails for one truth in twenty at most",
   },
 } as const satisfies Record<string, FlagSpec>;
 
@@ -30,9 +30,9 @@ export const command: Command = {
   name: "evaluate",
   summary: "hold the labels against a truth: recall, precision, errors, confidences, a threshold",
   description: "Compares the pages that both have, found by the pictures' names, and writes " +
-    "reports/{dataset}/evaluation.json and evaluation.html; with --target-error also filter.json, " +
-    "which export --filter takes. Asks nothing, pays nothing, needs no API key. Ends with 9 where " +
-    "no threshold can be certified. docs/EVALUATION.md says how figures are made.",
+    "reports/{dataset}/evaluation.json and evaluation.html; with --target-error also " +
+    "filter.json, which export --filter takes. Asks nothing, pays nothing, needs no API key. Ends " +
+    "with 9 where no threshold can be certified. docs/EVALUATION.md says how figures are made.",
   options: [
     OPTIONS.datasetName,
     OPTIONS.store,
