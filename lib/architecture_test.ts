@@ -6,6 +6,7 @@ const ROOMS = [
   "cli",
   "label",
   "view",
+  "evaluate",
   "export",
   "prepare",
   "state",
@@ -21,11 +22,15 @@ const ROOMS = [
 /** Rooms that do not know each other although they stand side by side. */
 const STRANGERS: readonly (readonly [string, string])[] = [
   ["label", "view"],
+  ["label", "evaluate"],
+  ["view", "evaluate"],
   ["label", "export"],
   ["view", "export"],
   ["export", "prepare"],
   ["label", "prepare"],
   ["view", "prepare"],
+  ["evaluate", "prepare"],
+  ["evaluate", "export"],
   ["pace", "engine"],
 ];
 /** What `main.ts` may use. */

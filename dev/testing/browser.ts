@@ -174,7 +174,11 @@ async function openTab(connection: Connection, sessionId: string): Promise<Tab> 
     if (method === "Log.entryAdded" && ["error", "warning"].includes(params.entry.level)) {
       complaints.push(params.entry.text);
     }
-    if (method === "Page.javascriptDialogOpening") complaints.push(`dialog: ${params.message}`);
+    if (method === "Page.javascriptDialogOpening") {
+      // Whoever leaves a page means it; any other dialog is one too many.
+      if (params.type !== "beforeunload") complaints.push(`dialog: ${params.message}`);
+      send("Page.handleJavaScriptDialog", { accept: true }).catch(() => {});
+    }
   });
   await Promise.all(["Page", "Runtime", "Log"].map((domain) => send(`${domain}.enable`)));
   const evaluate = async (expression: string) => {

@@ -41,7 +41,11 @@ export const EXITS = {
       "checkpoints or output belong to something else, or another run is working on the data set",
   },
   limit: { code: 8, meaning: "--max-pages or --max-cost is reached; raise it and run again" },
-  unsound: { code: 9, meaning: "verify found something wrong, or rebuild misses an answer" },
+  unsound: {
+    code: 9,
+    meaning:
+      "verify found something wrong, rebuild misses an answer, or evaluate can certify no threshold",
+  },
   running: { code: 10, meaning: "status: a run is at work" },
   stalled: {
     code: 11,

@@ -18,6 +18,8 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   list: () => import("./list.ts"),
   report: () => import("./report.ts"),
   gallery: () => import("./gallery.ts"),
+  evaluate: () => import("./evaluate.ts"),
+  compare: () => import("./compare.ts"),
   export: () => import("./export.ts"),
   "probe-frame": () => import("./probe_frame.ts"),
 };

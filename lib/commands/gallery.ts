@@ -66,8 +66,9 @@ export const command: Command = {
   description:
     "Serves a page on this machine alone and prints its link; it ends with Ctrl-C. Boxes are " +
     "coloured by confidence, words and boxes lead to each other, the key m marks a page as " +
-    "wrong: marks lie in reviews/{dataset}/marks.json. With --out it writes a page that can be " +
-    "passed on. Asks nothing, pays nothing, needs no API key.",
+    "wrong: marks lie in reviews/{dataset}/marks.json. e, x and a put words right, c keeps the " +
+    "page as a truth for evaluate. With --out it writes a page that can be passed on. Asks " +
+    "nothing, pays nothing, needs no API key.",
   options: [
     OPTIONS.datasetName,
     OPTIONS.store,

@@ -26,8 +26,14 @@ export const command: Command = {
   ],
   async run(values, context) {
     const settings = readSettings(values);
-    const [{ makeReport, writeReport }, { openServices }, { watchRows }] = await Promise.all([
+    const [
+      { makeReport, writeReport },
+      { findEvaluation },
+      { openServices },
+      { watchRows },
+    ] = await Promise.all([
       import("../view/report.ts"),
+      import("../view/evaluation.ts"),
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
     ]);
@@ -48,7 +54,8 @@ export const command: Command = {
       signal: context.stop,
       onProgress: watch.progress,
     });
-    context.print(`${await writeReport(store, report)}\n`);
+    const evaluation = await findEvaluation(store, report.dataset, report.run.run_id);
+    context.print(`${await writeReport(store, report, evaluation)}\n`);
     return "ok";
   },
 };

@@ -31,17 +31,23 @@ const COLUMNS = [
   "texts",
   "metadata",
 ] as const;
+/** What a page is found by. */
+const NAME_COLUMNS: readonly string[] = ["id", "image_path"];
 
-/** One page of the output. */
-export interface ScannedRow {
+/** What a page of the output is found by. */
+export interface NamedRow {
   /** Position in the output, from 0. */
   readonly index: number;
   /** Its id. */
   readonly id: string;
-  /** What its input row says it is for, as in `train`. */
-  readonly split: string | null;
   /** Where its image lies. */
   readonly imagePath: string;
+}
+
+/** One page of the output. */
+export interface ScannedRow extends NamedRow {
+  /** As the input says it; null where it doesn't. */
+  readonly split: string | null;
   /** From the input, or from the answer where the input has none; pixels, null where unknown. */
   readonly width: number | null;
   /** Likewise. */
@@ -71,6 +77,8 @@ export interface OutputFile {
    * @throws {StoreError} what the source throws
    */
   scan(ranges?: Iterable<RowRange>): AsyncGenerator<ScannedRow>;
+  /** All rows without what is on them, which takes little reading; throws as {@linkcode scan}. */
+  names(): AsyncGenerator<NamedRow>;
 }
 
 /**
@@ -94,53 +102,68 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
       .map((column) => [column.element.name, pruned(column)]),
   );
   const pairs = metadata.key_value_metadata ?? [];
+  const file = { source, metadata, tree, without: WITHOUT };
+  async function* batches(columns: ReadonlyMap<string, SchemaTree>, ranges: Iterable<RowRange>) {
+    try {
+      checkGroups(source.name, metadata, columns);
+      yield* readBatches(file, columns, ranges, BATCH);
+    } catch (cause) {
+      // The reader takes every file for an input; its first line says what is wrong with this one.
+      if (!(cause instanceof RunError)) throw cause;
+      throw new Error(cause.message.split("\n")[0], { cause });
+    }
+  }
   return {
     rows,
     keyValues: Object.fromEntries(pairs.map(({ key, value }) => [key, value ?? ""])),
     async *scan(ranges = [[0, rows]]) {
-      const file = { source, metadata, tree, without: WITHOUT };
-      try {
-        checkGroups(source.name, metadata, columns);
-        for await (const batch of readBatches(file, columns, ranges, BATCH)) {
-          const column = (name: string) => batch.values.get(name) ?? [];
-          const [ids, splits, paths, texts] = ["id", "split", "image_path", "texts"].map(column);
-          const [widths, heights, polygons] = ["width", "height", "polygons"].map(column);
-          const rest = column("metadata") as RowMetadata[];
-          for (let at = 0; at < batch.count; at++) {
-            const { status, word_confidences, ...facts } = rest[at];
-            yield {
-              index: batch.start + at,
-              id: ids[at] as string ?? "",
-              split: splits[at] as string ?? null,
-              imagePath: paths[at] as string ?? "",
-              width: whole(widths[at]),
-              height: whole(heights[at]),
-              polygons: polygons[at] as Polygon[] ?? [],
-              texts: texts[at] as string[] ?? [],
-              confidences: word_confidences ?? [],
-              status,
-              metadata: {
-                ...facts,
-                word_confidences: [],
-                attempts: whole(facts.attempts) ?? 0,
-                image_bytes: whole(facts.image_bytes),
-                api_width: whole(facts.api_width),
-                api_height: whole(facts.api_height),
-                billed_pages: whole(facts.billed_pages),
-                error_code: facts.error_code ?? null,
-                error_message: facts.error_message ?? null,
-                model_version: facts.model_version ?? null,
-                page_confidence: facts.page_confidence ?? null,
-                image_sha256: facts.image_sha256 ?? null,
-                response_key: facts.response_key ?? null,
-              },
-            };
-          }
+      for await (const batch of batches(columns, ranges)) {
+        const column = (name: string) => batch.values.get(name) ?? [];
+        const [ids, splits, paths, texts] = ["id", "split", "image_path", "texts"].map(column);
+        const [widths, heights, polygons] = ["width", "height", "polygons"].map(column);
+        const rest = column("metadata") as RowMetadata[];
+        for (let at = 0; at < batch.count; at++) {
+          const { status, word_confidences, ...facts } = rest[at];
+          yield {
+            index: batch.start + at,
+            id: ids[at] as string ?? "",
+            split: splits[at] as string ?? null,
+            imagePath: paths[at] as string ?? "",
+            width: whole(widths[at]),
+            height: whole(heights[at]),
+            polygons: polygons[at] as Polygon[] ?? [],
+            texts: texts[at] as string[] ?? [],
+            confidences: word_confidences ?? [],
+            status,
+            metadata: {
+              ...facts,
+              word_confidences: [],
+              attempts: whole(facts.attempts) ?? 0,
+              image_bytes: whole(facts.image_bytes),
+              api_width: whole(facts.api_width),
+              api_height: whole(facts.api_height),
+              billed_pages: whole(facts.billed_pages),
+              error_code: facts.error_code ?? null,
+              error_message: facts.error_message ?? null,
+              model_version: facts.model_version ?? null,
+              page_confidence: facts.page_confidence ?? null,
+              image_sha256: facts.image_sha256 ?? null,
+              response_key: facts.response_key ?? null,
+            },
+          };
         }
-      } catch (cause) {
-        // The reader takes every file for an input; its first line says what is wrong with this one.
-        if (!(cause instanceof RunError)) throw cause;
-        throw new Error(cause.message.split("\n")[0], { cause });
+      }
+    },
+    async *names() {
+      const named = new Map([...columns].filter(([name]) => NAME_COLUMNS.includes(name)));
+      for await (const { start, count, values } of batches(named, [[0, rows]])) {
+        for (let at = 0; at < count; at++) {
+          yield {
+            index: start + at,
+            id: values.get("id")?.[at] as string ?? "",
+            imagePath: values.get("image_path")?.[at] as string ?? "",
+          };
+        }
       }
     },
   };

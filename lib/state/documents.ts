@@ -1,7 +1,7 @@
 /**
  * @module state/documents: every JSON document that the program keeps in storage: one schema each,
- * which checks what is read back, and the type that follows from it. `docs/DATA_CATALOG.md` explains
- * them to people, `state/keys.ts` names them.
+ * which checks what is read back, and the type that follows from it. `docs/DATA_CATALOG.md`
+ * explains them to people, `state/keys.ts` names them.
  *
  * A number beyond 2^53 or a negative count is damage, not a value.
  */
@@ -110,7 +110,9 @@ export const spent = z.object({
 /** What rows have cost. */
 export type Spent = z.infer<typeof spent>;
 
-/** What a checkpoint says of itself, in its Parquet footer under {@linkcode CHECKPOINT_FOOTER_KEY}. */
+/**
+ * What a checkpoint says of itself, in its Parquet footer under {@linkcode CHECKPOINT_FOOTER_KEY}.
+ */
 export const checkpointFooter = z.object({
   /** The run it belongs to. */
   run_id: z.string(),
@@ -430,7 +432,9 @@ const reportPage = z.object({
 /** A page that a report names. */
 export type ReportPage = z.infer<typeof reportPage>;
 
-/** What a data set's labels look like, in figures; for programs what `report.html` is for people. */
+/**
+ * What a data set's labels look like, in figures; for programs what `report.html` is for people.
+ */
 export const reportDocument = z.object({
   format: z.literal("pseudolabel-report/1"),
   dataset: z.string(),
@@ -557,6 +561,318 @@ export const reviews = z.object({
 });
 /** What reviewers say of a data set's pages. */
 export type ReviewsDocument = z.infer<typeof reviews>;
+
+/** A page that somebody has checked in the gallery: what is written on it. */
+export const checkedPage = z.object({
+  format: z.literal("pseudolabel-checked-page/1"),
+  dataset: z.string(),
+  /** `id` of the row. */
+  id: z.string(),
+  image_path: z.string(),
+  /** Of the image that was looked at, lower-case hex; null where it was never read. */
+  image_sha256: z.string().nullable(),
+  /** Of the page that the points are pixels of; null where that isn't known. */
+  width: z.number().positive().nullable(),
+  height: z.number().positive().nullable(),
+  /** All words, those that were put right and those that were missing among them. */
+  words: z.array(z.object({
+    polygon: z.array(z.array(z.number())),
+    text: z.string(),
+    /** Its position among the row's words; null for one that was missing. */
+    word: count.nullable(),
+  })),
+  /** How many of them were changed, added, and taken away. */
+  changed: count,
+  added: count,
+  removed: count,
+  /** How the page came to be looked at: as a doubtful one, by chance, or by name. */
+  picked: z.enum(["worst", "sample", "named"]),
+  by: z.string(),
+  at: timestamp,
+});
+/** A page that somebody has checked. */
+export type CheckedPage = z.infer<typeof checkedPage>;
+
+/** Shares are 0 to 1, and null where nothing was counted. */
+const share = finite.nullable();
+const unpaired = z.object({ count, examples: z.array(z.string()) });
+
+const recognition = z.object({
+  /** Boxes of the truth that were found and whose text is known. */
+  pairs: count,
+  equal: count,
+  accuracy: share,
+  /** Mean of 1 − distance / greater length. */
+  one_minus_ned: share,
+  /** Sum of distances by sum of the truths' lengths. */
+  cer: finite.nullable(),
+});
+
+const scores = z.object({
+  pages: count,
+  /** ICDAR 2015: IoU above 0.5, one to one, don't-care aside. */
+  detection: z.object({
+    truths: count,
+    detections: count,
+    matched: count,
+    precision: share,
+    recall: share,
+    hmean: share,
+  }),
+  /** Found, and the text is equal. */
+  end_to_end: z.object({
+    matched: count,
+    precision: share,
+    recall: share,
+    hmean: share,
+    /** As below, with 0 for everything missed or spurious. */
+    one_minus_ned: share,
+    /** As below, with all characters of what was missed or spurious; may exceed 1. */
+    cer: finite.nullable(),
+  }),
+  /** How well that was read which was found. */
+  recognition,
+});
+/** How good labels are. */
+export type Scores = z.infer<typeof scores>;
+
+const textScores = z.object({
+  truths: count,
+  recall: share,
+  end_to_end_recall: share,
+  recognition,
+});
+/** How good labels are on some boxes of the truth. */
+export type TextScores = z.infer<typeof textScores>;
+
+const reliability = z.object({
+  /** Judged words with a confidence. */
+  words: count,
+  without_confidence: count,
+  /** Expected calibration error. */
+  ece: share,
+  /** Bins of about equally many words, by growing confidence. */
+  bins: z.array(z.object({
+    /** Least and greatest confidence. */
+    from: finite,
+    to: finite,
+    words: count,
+    /** Mean. */
+    confidence: finite,
+    right: count,
+    accuracy: finite,
+    /** Wilson's interval of the accuracy at 95 %. */
+    low: finite,
+    high: finite,
+  })),
+});
+/** Whether confidences mean what they say. */
+export type Reliability = z.infer<typeof reliability>;
+
+const level = z.object({
+  min_confidence: finite,
+  /** Judged words that are accepted, and how many of them are wrong. */
+  words: count,
+  wrong: count,
+  /** Share of errors that is not exceeded, at the confidence asked for. */
+  upper_bound: finite,
+});
+const threshold = z.object({
+  target_error: finite,
+  /** Of the statement, 0 to 1. */
+  confidence: finite,
+  /** The lowest level that keeps the target; null where none could be certified. */
+  level: level.nullable(),
+  /** The first that does not. */
+  failed: level.nullable(),
+  /** Why there is none. */
+  why: z.enum(["few_words", "few_pages", "errors"]).nullable(),
+  /** So many words of a page count as one. */
+  design_effect: finite,
+  words: count,
+  pages: count,
+  /** Words without a single error that it takes at least. */
+  least_words: count,
+});
+/** A threshold that was looked for. */
+export type ThresholdFound = z.infer<typeof threshold>;
+
+const corner = z.array(z.number());
+/** A page that a truth shows to be bad. */
+const worstPage = z.object({
+  row: count,
+  id: z.string(),
+  truths: count,
+  detections: count,
+  matched: count,
+  equal: count,
+  /** The first errors, in the order of the truth. */
+  errors: z.array(z.object({
+    kind: z.enum(["missed", "misread", "spurious"]),
+    /** Pixels of the picture. */
+    polygon: z.array(corner),
+    /** What was read, and what is there, as they were compared. */
+    read: z.string().nullable(),
+    truth: z.string().nullable(),
+  })),
+});
+
+/** How good a data set's labels are, by a truth; `docs/EVALUATION.md` explains it. */
+export const evaluationDocument = z.object({
+  format: z.literal("pseudolabel-evaluation/1"),
+  dataset: z.string(),
+  made_at: timestamp,
+  made_by: z.string(),
+  labels: z.object({
+    run_id: z.string(),
+    engine: z.string(),
+    model: z.string(),
+    /** Null where the run is unfinished. */
+    finished_at: timestamp.nullable(),
+    rows: count,
+    /** Concave or crossing boxes, taken as their hulls, and ones without area, left out. */
+    hulled: count,
+    dropped: count,
+  }),
+  truth: z.object({
+    url: z.string(),
+    format: z.string(),
+    pages: count,
+    /**
+     * Pages that were picked because they looked bad: figures are worse than those of all pages.
+     */
+    picked_as_doubtful: count,
+    granularity: z.enum(["word", "segment"]),
+    case: z.enum(["exact", "ignore"]),
+    /** Don't-care boxes on compared pages. */
+    ignored: count,
+    /** As for labels. */
+    hulled: count,
+    dropped: count,
+  }),
+  pages: z.object({
+    compared: count,
+    /** In both, but their row failed: they are not in any figure. */
+    failed: count,
+    /** In both, but labels and truth are of pictures of other shapes: likewise. */
+    other_shape: unpaired,
+    truth_only: unpaired,
+    labels_only: unpaired,
+    ambiguous: unpaired,
+  }),
+  overall: scores,
+  by: z.object({
+    split: z.record(z.string(), scores),
+    engine: z.record(z.string(), scores),
+    /** Of the truth's text, pixels. */
+    height: z.record(z.string(), textScores),
+    /** That most letters of the truth's text are of. */
+    script: z.record(z.string(), textScores),
+    /** Judged words by the engine's confidence. */
+    confidence: z.record(z.string(), z.object({ words: count, right: count, accuracy: share })),
+  }),
+  reliability,
+  /** Null where it wasn't asked for. */
+  threshold: threshold.nullable(),
+  /** Pages with most errors. */
+  worst: z.array(worstPage),
+});
+/** How good a data set's labels are, by a truth. */
+export type EvaluationDocument = z.infer<typeof evaluationDocument>;
+
+/** Which labels are good enough, as `evaluate --target-error` found out and `export` takes it. */
+export const filterDocument = z.object({
+  format: z.literal("pseudolabel-filter/1"),
+  dataset: z.string(),
+  made_at: timestamp,
+  made_by: z.string(),
+  /** The run whose labels were looked at. */
+  run_id: z.string(),
+  /**
+   * Words of this confidence or more are to be kept; those below it, and those without any, are
+   * not. Null where no threshold could be certified: then nothing may be exported by this file.
+   */
+  min_confidence: z.number().min(0).max(1).nullable(),
+  /** How it was found. */
+  threshold,
+  truth: z.string(),
+});
+/** Which labels are good enough. */
+export type FilterDocument = z.infer<typeof filterDocument>;
+
+const side = z.object({
+  dataset: z.string(),
+  engine: z.string(),
+  model: z.string(),
+  rows: count,
+  /** Pages in both, by how they ended on this side. */
+  ok: count,
+  empty: count,
+  failed: count,
+  /** Words on these pages, and the mean of their confidences. */
+  words: count,
+  confidence: share,
+});
+
+/** How the labels of two data sets differ on the pages that both have. */
+export const comparisonDocument = z.object({
+  format: z.literal("pseudolabel-comparison/1"),
+  made_at: timestamp,
+  made_by: z.string(),
+  a: side,
+  b: side,
+  pages: z.object({
+    both: count,
+    a_only: unpaired,
+    b_only: unpaired,
+    /** Read on both sides: what follows is of these. */
+    compared: count,
+    /** Their pictures have other shapes, so that boxes can't be compared. */
+    other_shape: count,
+    /** All words in the same places with the same texts. */
+    identical: count,
+  }),
+  /** Words of compared pages. */
+  words: z.object({
+    a: count,
+    b: count,
+    /** In the same place: IoU above 0.5, one to one. */
+    matched: count,
+    /** And with the same text. */
+    equal: count,
+    /** 2 × equal / (a + b). */
+    agreement: share,
+    /** Mean likeness of matched words. */
+    one_minus_ned: share,
+  }),
+  /** Where they differ most. */
+  different: z.array(z.object({
+    id: z.string(),
+    a_row: count,
+    b_row: count,
+    a_words: count,
+    b_words: count,
+    equal: count,
+    /** Words of the same place that were read differently, the first of them. */
+    readings: z.array(z.object({ a: z.string(), b: z.string() })),
+  })),
+  /** Where a truth was given: both on the pages that all three have. */
+  truth: z.object({
+    url: z.string(),
+    format: z.string(),
+    granularity: z.enum(["word", "segment"]),
+    case: z.enum(["exact", "ignore"]),
+    /** Pages that all three have; one that failed counts as one without words. */
+    pages: count,
+    a: scores,
+    b: scores,
+    /** B's end-to-end hmean minus A's with its 95 % interval, by pages; null for fewer than ten. */
+    difference: z.object({ hmean: finite, low: finite, high: finite }).nullable(),
+    better: z.enum(["a", "b", "undecided"]),
+  }).nullable(),
+});
+/** How the labels of two data sets differ. */
+export type ComparisonDocument = z.infer<typeof comparisonDocument>;
 
 const counts = z.record(z.string(), count);
 const part = z.object({ pages: count, entries: count });

@@ -78,6 +78,21 @@ export function reportKey(dataset: string, name: string): string {
   return `${REPORTS}${dataset}/${name}`;
 }
 
+/** Key of what a truth says of the labels. */
+export function evaluationKey(dataset: string): string {
+  return reportKey(dataset, "evaluation.json");
+}
+
+/** Key of which labels are good enough, for `export --filter`. */
+export function filterKey(dataset: string): string {
+  return reportKey(dataset, "filter.json");
+}
+
+/** Key of how two data sets' labels differ. @param other Name of the other one. */
+export function comparisonKey(dataset: string, other: string): string {
+  return reportKey(dataset, `compare_${other}.json`);
+}
+
 /** Key of what reviewers have marked in a data set. */
 export function reviewsKey(dataset: string): string {
   return `${REVIEWS}${dataset}/marks.json`;
@@ -109,6 +124,16 @@ const REVIEWS = "reviews/";
 export function isOwnKey(key: string, checkpointPrefix: string): boolean {
   const own = [...SHARED, CONVERTED, REPORTS, REVIEWS, "data/processed/", checkpointPrefix];
   return own.some((prefix) => prefix !== "" && key.startsWith(prefix));
+}
+
+/** Below it lie the pages of a data set that somebody has checked. */
+export function checkedPrefix(dataset: string): string {
+  return `reviews/${dataset}/pages/`;
+}
+
+/** Key of a checked page. @param idHash SHA-256 of the row's id, lower-case hex. */
+export function checkedKey(dataset: string, idHash: string): string {
+  return `${checkedPrefix(dataset)}${idHash}.json`;
 }
 
 /** Below it lies an export, unless another place is named. */

@@ -7,12 +7,14 @@
 import type { Clock } from "../base/clock.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
-import type { ReviewMark } from "../state/documents.ts";
+import { findChecked, removeChecked, writeChecked } from "../state/checked_pages.ts";
+import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { reportKey } from "../state/keys.ts";
 import type { Reviews } from "../state/reviews.ts";
 import { findObject, type Store } from "../store/store.ts";
 import { type Picture, Pictures } from "./gallery_images.ts";
 import type { Picked, PickedPage, Selection } from "./gallery_pick.ts";
+import { checkedContent, type CheckedView, editsOf, type PageEdits } from "./gallery_check.ts";
 import { type PageView, pageView } from "./gallery_view.ts";
 import type { Labels } from "./labels.ts";
 import { shortId } from "./report_measures.ts";
@@ -96,8 +98,12 @@ export class Gallery {
   async page(index: number): Promise<PageView | undefined> {
     const row = await this.#find(index);
     if (!row) return undefined;
-    const picture = await this.#pictures.get(row.imagePath);
-    return pageView(row, picture, this.#options.reviews.marks.get(row.id));
+    const { store, dataset, reviews } = this.#options;
+    const [picture, checked] = await Promise.all([
+      this.#pictures.get(row.imagePath),
+      findChecked(store, dataset, row.id),
+    ]);
+    return pageView(row, picture, reviews.marks.get(row.id), checked);
   }
 
   /** The picture of a page; `undefined` where there is no such row. */
@@ -129,6 +135,32 @@ export class Gallery {
       : undefined;
     await reviews.set(row.id, mark);
     return mark ?? null;
+  }
+
+  /**
+   * Keeps what is written on a page as a truth, or takes that away.
+   *
+   * @param edits What was put right; null to take it away.
+   * @returns The page as it is kept; null for none; `undefined` where there is no such row.
+   * @throws {StoreError} if it can't be stored
+   */
+  async check(index: number, edits: PageEdits | null): Promise<CheckedView | null | undefined> {
+    const { store, dataset, reviewer, clock, picked, selection } = this.#options;
+    const row = await this.#find(index);
+    if (!row) return undefined;
+    if (edits === null) {
+      await removeChecked(store, dataset, row.id);
+      return null;
+    }
+    const [by, at] = [reviewer, new Date(clock.now()).toISOString()];
+    const byList = selection.id === undefined && picked.pages.some((page) => page.row === index);
+    const page: CheckedPage = {
+      ...{ format: "pseudolabel-checked-page/1", dataset, by, at },
+      ...checkedContent(row, edits),
+      picked: byList ? selection.order : "named",
+    };
+    await writeChecked(store, page);
+    return { by, at, edits: editsOf(row, page) ?? edits };
   }
 
   /** The report of the data set, as it lies in the store; `undefined` if there is none. */

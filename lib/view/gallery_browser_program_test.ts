@@ -207,6 +207,94 @@ Deno.test({
       assert.deepEqual(await marks(), []);
     });
 
+    await t.step(
+      "e, x and a put words right, c keeps them as a truth that evaluate takes",
+      async () => {
+        // How words differ from what was read, whatever the pointer lights up.
+        const state = `[...document.querySelectorAll("#wordlist li")]
+        .sort((a, b) => a.dataset.i - b.dataset.i).map((item) => {
+          const kind = ["edited", "removed"].filter((name) => item.classList.contains(name));
+          return [item.querySelector("bdi").textContent, ...kind].join(":");
+        }).join()`;
+        const line = text("#checkline span");
+        await tab.evaluate(`document.querySelector("#below").value = 100;
+        document.querySelector("#below").dispatchEvent(new Event("input"))`);
+        await tab.goto(`${link}#row=0`);
+        await tab.until(`${here("plain")} && ${drawn}`);
+        await tab.click("#wordlist li[data-i='1']");
+        await tab.press("e");
+        await tab.evaluate("document.querySelector('#wordtext').select()");
+        await tab.type("<b>총액");
+        await tab.press("Enter");
+        await tab.click("#wordlist li[data-i='0']");
+        await tab.press("x");
+        await tab.press("a");
+        await tab.evaluate(`(() => {
+        const sheet = document.querySelector("#sheet");
+        const { left, top, width, height } = sheet.getBoundingClientRect();
+        const send = (to, type, x, y) => to.dispatchEvent(new PointerEvent(type, { bubbles: true,
+          button: 0, clientX: left + x * width, clientY: top + y * height }));
+        send(sheet, "pointerdown", 0.75, 0.25);
+        send(window, "pointermove", 0.5, 0.5);
+        send(window, "pointerup", 0.5, 0.5);
+      })()`);
+        await tab.type("missed");
+        await tab.press("Enter");
+        const wanted = "first:removed,<b>총액:edited,missed:edited";
+        await tab.until(`${state} === ${JSON.stringify(wanted)}`);
+        const counts = "1 put right, 1 taken away, 1 added";
+        assert.equal(
+          await tab.evaluate(line),
+          `Not kept yet: ${counts}. c keeps the page as checked.`,
+        );
+        // Paging on and back loses nothing.
+        await tab.press("ArrowRight");
+        await tab.until(here("turned"));
+        await tab.press("ArrowLeft");
+        await tab.until(here("plain"));
+        await tab.press("c");
+        await tab.until(`${line} === "Checked by kim: ${counts}"`);
+        const kept = async () => {
+          const found: { key: string }[] = [];
+          for await (const each of store.list("reviews/demo/pages/")) found.push(each);
+          return await Promise.all(
+            found.map(async ({ key }) =>
+              JSON.parse(new TextDecoder().decode((await store.read(key)).bytes))
+            ),
+          );
+        };
+        const [page] = await kept();
+        assert.deepEqual([page.id, page.by, page.picked, page.width, page.height], [
+          ...["plain", "kim", "sample", 400, 600],
+        ]);
+        assert.deepEqual(
+          page.words.map((word: { text: string }) => word.text),
+          ["<b>총액", "missed"],
+        );
+        const [[x, y], , [right, bottom]] = page.words[1].polygon;
+        for (const [is, should] of [[x, 200], [y, 150], [right, 300], [bottom, 300]]) {
+          assert.ok(Math.abs(is - should) <= 2, `${page.words[1].polygon}`);
+        }
+        await tab.goto(`${link}#row=1`);
+        await tab.until(here("turned"));
+        await tab.goto(`${link}#row=0`);
+        await tab.until(
+          `${here("plain")} && ${state} === ${JSON.stringify(wanted)}`,
+        );
+        await assertHarmless(tab);
+        const held = await runProgram(["evaluate", ...args, "--truth", "reviews", "--json"]);
+        assert.equal(held.code, 0, held.stderr);
+        const { overall: { detection, end_to_end }, truth } = JSON.parse(held.stdout);
+        assert.deepEqual([truth.format, truth.pages, truth.picked_as_doubtful], ["reviews", 1, 0]);
+        // Of two words one was found, and read wrongly; another one is where nothing is.
+        assert.deepEqual([detection.truths, detection.detections, detection.matched], [2, 2, 1]);
+        assert.equal(end_to_end.matched, 0);
+        await tab.click("#uncheck");
+        await tab.until(`${state} === "first,합계"`);
+        assert.deepEqual(await kept(), []);
+      },
+    );
+
     await t.step("the report leads into the gallery, and runs no script", async () => {
       await tab.goto(link.replace("gallery.html", "report.html"));
       assert.match(await tab.evaluate(text("h1")), /demo/);

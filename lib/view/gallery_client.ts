@@ -34,6 +34,10 @@ function client(): void {
   let ahead: { row: number; page: Promise<any> } | null = null;
   let items: any[] = [];
   let shapes: any[] = [];
+  /** Pages with changes that are not kept yet, by row: paging on must not lose them. */
+  const drafts = new Map<number, any>();
+  /** A box that is being drawn, or whose text is asked for. */
+  let drawn: any = null;
 
   const make = (name: string, props: any = {}, ...children: any[]) => {
     const element = document.createElement(name);
@@ -58,8 +62,9 @@ function client(): void {
     if (!served) {
       const found = embedded.pages.find((each: any) => each.row === row);
       if (!found) throw new Error("this page is not in this file");
-      return found;
+      return withEdits(found);
     }
+    if (drafts.has(row)) return drafts.get(row);
     const kept = ahead?.row === row ? ahead.page : null;
     ahead = null;
     const found = await kept?.catch(() => null);
@@ -67,7 +72,35 @@ function client(): void {
     const response = await window.fetch(`page/${row}.json`);
     const body = await response.json().catch(() => ({}));
     if (!response.ok) throw new Error(body.problem ?? `the gallery answers ${response.status}`);
-    return body;
+    return withEdits(body);
+  }
+
+  /**
+   * Puts what was put right into a page; words that were added stand behind those that were read.
+   */
+  function withEdits(found: any) {
+    if (found.read) return found;
+    found.read = [...found.texts];
+    found.removed = new Set();
+    if (!found.checked) return found;
+    const { texts, removed, added } = found.checked.edits;
+    for (const [i, text] of texts) found.texts[i] = text;
+    for (const i of removed) found.removed.add(i);
+    for (const { box, text } of added) addWord(found, box, text);
+    return found;
+  }
+
+  function addWord(to: any, [x1, y1, x2, y2]: number[], text: string) {
+    to.texts.push(text);
+    to.confidences.push(null);
+    to.placed.boxes.push([x1, y1, x2, y1, x2, y2, x1, y2]);
+    return to.texts.length - 1;
+  }
+
+  /** How a word differs from what was read. */
+  function change(i: number): string {
+    if (page.removed.has(i)) return "removed";
+    return page.texts[i] === page.read[i] ? "" : "edited";
   }
 
   async function go(row: number, index = list.pages.findIndex((each: any) => each.row === row)) {
@@ -121,6 +154,8 @@ function client(): void {
     }
     $("sheet").hidden = !page || !page.picture && page.texts.length === 0;
     $("mark").disabled = !page || !served;
+    $("check").disabled = !page || !served || page.status === "failed";
+    $("checkline").hidden = true;
     if (typeof zoom === "number") zoom = "page";
     if (!page) return;
     document.title = `${page.id} – ${list.dataset}`;
@@ -152,6 +187,7 @@ function client(): void {
     else img.removeAttribute("src");
     $("sheet").classList.toggle("blank", !page.picture);
     showMark();
+    showCheck();
     fit();
     $("stage").scrollTo(0, 0);
   }
@@ -166,7 +202,7 @@ function client(): void {
       const pairs: string[] = [];
       for (let n = 0; n + 1 < points.length; n += 2) pairs.push(`${points[n]},${points[n + 1]}`);
       shape.setAttribute("points", pairs.join(" "));
-      shape.setAttribute("class", band(page.confidences[i]));
+      shape.setAttribute("class", `${band(page.confidences[i])} ${change(i)}`);
       shape.dataset.i = i;
       drawn.append(shape);
       return shape;
@@ -186,7 +222,7 @@ function client(): void {
       const confidence = page.confidences[i];
       const item = make(
         "li",
-        {},
+        { class: change(i) },
         make("span", { class: `conf ${band(confidence)}` }, figure(confidence)),
         make("bdi", {}, page.texts[i]),
       );
@@ -340,6 +376,156 @@ function client(): void {
     }
   }
 
+  function showCheck(problem = "") {
+    const { checked, dirty, texts, read, removed } = page;
+    const words = texts.map((_: string, i: number) => change(i));
+    const count = (n: number, what: string) => n > 0 ? [`${n} ${what}`] : [];
+    const counts = [
+      ...count(
+        words.filter((kind: string, i: number) => kind === "edited" && i < read.length).length,
+        "put right",
+      ),
+      ...count([...removed].filter((i: any) => i < read.length).length, "taken away"),
+      ...count(
+        words.filter((kind: string, i: number) => kind === "edited" && i >= read.length).length,
+        "added",
+      ),
+    ].join(", ") || "nothing to put right";
+    const line = $("checkline");
+    line.hidden = !checked && !dirty && !problem;
+    line.className = problem ? "bad" : dirty ? "open" : "";
+    line.firstElementChild.textContent = problem ||
+      (dirty
+        ? `Not kept yet: ${counts}. c keeps the page as checked.`
+        : checked
+        ? `Checked by ${checked.by}: ${counts}`
+        : "");
+    $("uncheck").hidden = !checked && !dirty;
+    $("check").classList.toggle("on", Boolean(checked) && !dirty);
+    $("check").textContent = checked && !dirty ? "Checked" : "Check";
+    if (at >= 0) $("pagelist").children[at]?.classList.toggle("checked", Boolean(checked));
+  }
+
+  function changed() {
+    page.dirty = true;
+    drafts.set(page.row, page);
+    const kept = selected;
+    drawWords();
+    draw(placed);
+    if (kept >= 0) select(kept, "box");
+    showCheck();
+  }
+
+  const canEdit = () => served && page && page.status !== "failed";
+
+  /** Asks what is written in a box: that of a word, or one that was just drawn. */
+  function openWord(i: number) {
+    if (!canEdit() || i < 0 && !drawn) return;
+    $("wordtext").value = i < 0 ? "" : page.texts[i];
+    $("wordtext").dataset.i = i;
+    $("noword").hidden = i < 0;
+    $("worddialog").showModal();
+    $("wordtext").select();
+  }
+
+  function keepWord(text: string) {
+    let i = Number($("wordtext").dataset.i);
+    if (i < 0 && text && drawn) {
+      i = addWord(page, drawn.box, text);
+      selected = i;
+    } else if (i >= 0 && text) {
+      page.texts[i] = text;
+      page.removed.delete(i);
+    } else if (i >= 0) page.removed.add(i);
+    $("worddialog").close();
+    $("stage").focus();
+    changed();
+  }
+
+  function removeWord() {
+    if (!canEdit() || selected < 0) return;
+    if (!page.removed.delete(selected)) page.removed.add(selected);
+    changed();
+  }
+
+  function beginBox() {
+    if (!canEdit()) return;
+    if (!page.addable || placed !== page.placed) {
+      return say([...page.notes, "Words can't be added to a picture that EXIF turns."], false);
+    }
+    document.body.classList.toggle("adding");
+  }
+
+  function pointOf(event: any): number[] {
+    const sheet = $("sheet").getBoundingClientRect();
+    const part = (value: number) => Math.min(1, Math.max(0, value));
+    return [
+      Math.round(placed.width * part((event.clientX - sheet.left) / sheet.width) * 10) / 10,
+      Math.round(placed.height * part((event.clientY - sheet.top) / sheet.height) * 10) / 10,
+    ];
+  }
+
+  function drawBox(event: any) {
+    const [x, y] = pointOf(event);
+    const { from, shape } = drawn;
+    const box = [
+      Math.min(from[0], x),
+      Math.min(from[1], y),
+      Math.max(from[0], x),
+      Math.max(from[1], y),
+    ];
+    drawn.box = box;
+    const [x1, y1, x2, y2] = box;
+    shape.setAttribute("points", `${x1},${y1} ${x2},${y1} ${x2},${y2} ${x1},${y2}`);
+  }
+
+  function endBox() {
+    document.body.classList.remove("adding");
+    const [x1, y1, x2, y2] = drawn.box ?? [0, 0, 0, 0];
+    if (x2 - x1 >= 2 && y2 - y1 >= 2) return openWord(-1);
+    forgetBox();
+  }
+
+  function forgetBox() {
+    drawn?.shape.remove();
+    drawn = null;
+  }
+
+  async function sendCheck(keep: boolean) {
+    if (!canEdit()) return;
+    const of = page;
+    const { texts, read, removed, placed: { boxes } } = of;
+    const own = read.map((_: string, i: number) => i);
+    const added = texts.map((_: string, i: number) => i).slice(read.length);
+    const edits = {
+      texts: own.filter((i: number) => !removed.has(i) && texts[i] !== read[i])
+        .map((i: number) => [i, texts[i]]),
+      removed: own.filter((i: number) => removed.has(i)),
+      added: added.filter((i: number) => !removed.has(i)).map((i: number) => ({
+        box: [boxes[i][0], boxes[i][1], boxes[i][4], boxes[i][5]],
+        text: texts[i],
+      })),
+    };
+    try {
+      const response = await window.fetch(`checked/${of.row}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ edits: keep ? edits : null }),
+      });
+      const body = await response.json().catch(() => ({}));
+      if (!response.ok) throw new Error(body.problem ?? `the gallery answers ${response.status}`);
+      of.checked = body.checked;
+      of.dirty = false;
+      drafts.delete(of.row);
+      ahead = null;
+      if (!keep && page === of) return await go(of.row, at); // as it was read
+      if (page === of) showCheck();
+    } catch (error: any) {
+      const why = error instanceof TypeError ? "the gallery has ended" : error.message;
+      if (page === of) showCheck(`Not kept: ${why}.`);
+    }
+  }
+
   function turn(by: number) {
     const index = at < 0 ? 0 : at + by;
     const next = list.pages[index];
@@ -437,6 +623,18 @@ function client(): void {
       sendMark(true);
     };
     $("unmark").onclick = () => sendMark(false);
+    $("check").onclick = () => sendCheck(true);
+    $("uncheck").onclick = () => sendCheck(false);
+    $("wordform").onsubmit = (event: any) => {
+      event.preventDefault();
+      keepWord($("wordtext").value.trim());
+    };
+    $("noword").onclick = () => keepWord("");
+    $("worddialog").onclose = forgetBox;
+    $("wordlist").ondblclick = (event: any) => openWord(indexOf(event));
+    window.addEventListener("beforeunload", (event: any) => {
+      if (drafts.size > 0) event.preventDefault();
+    });
     for (const button of document.querySelectorAll("[data-close]")) {
       button.onclick = () => button.closest("dialog").close();
     }
@@ -453,12 +651,22 @@ function client(): void {
     $("boxes").onpointerleave = () => light(-1);
     const stage = $("stage");
     let drag: any = null;
+    $("sheet").onpointerdown = (event: any) => {
+      if (!document.body.classList.contains("adding") || event.button !== 0) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const shape = document.createElementNS(SVG, "polygon");
+      shape.setAttribute("class", "drawn");
+      $("boxes").append(shape);
+      drawn = { from: pointOf(event), box: null, shape, drawing: true };
+    };
     stage.onpointerdown = (event: any) => {
       if (event.pointerType === "mouse" && event.button === 0) {
         drag = { x: event.clientX, y: event.clientY, moved: false };
       }
     };
     window.addEventListener("pointermove", (event: any) => {
+      if (drawn?.drawing) return drawBox(event);
       if (!drag) return;
       const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
       if (!drag.moved && Math.hypot(dx, dy) < 5) return;
@@ -469,6 +677,10 @@ function client(): void {
       drag.y = event.clientY;
     });
     window.addEventListener("pointerup", () => {
+      if (drawn?.drawing) {
+        drawn.drawing = false;
+        return endBox();
+      }
       stage.classList.remove("drag");
       // The click that follows belongs to the drag.
       if (drag?.moved) window.setTimeout(() => drag = null, 0);
@@ -509,6 +721,12 @@ function client(): void {
     n: () => page && step(1, true),
     p: () => page && step(-1, true),
     m: openMark,
+    c: () => page && sendCheck(true),
+    e: () => selected >= 0 && openWord(selected),
+    Enter: () => selected >= 0 && openWord(selected),
+    x: removeWord,
+    Delete: removeWord,
+    a: beginBox,
     b: () => document.body.classList.toggle("plain"),
     s: () => $("sort").click(),
     "+": () => zoomBy(1.4),
@@ -532,7 +750,7 @@ function client(): void {
     "?": () => $("helpdialog").showModal(),
     Escape: () => {
       document.activeElement?.blur?.();
-      document.body.classList.remove("pages");
+      document.body.classList.remove("pages", "adding");
       select(-1, "keys");
     },
   };
@@ -556,7 +774,7 @@ function client(): void {
     }
     marks = new Map((list.marks ?? []).map((row: number) => [row, true]));
     $("dataset").textContent = list.dataset;
-    if (!served) $("mark").hidden = true;
+    if (!served) $("mark").hidden = $("check").hidden = true;
     $("reportlink").hidden = !list.report;
     if (list.below !== null && list.below !== undefined) nudge(Math.round(list.below * 100) - 100);
     listPages();

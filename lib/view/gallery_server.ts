@@ -6,16 +6,21 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
-import { parseJsonAs, z } from "../base/json.ts";
+import { parseAs, parseJsonAs, z } from "../base/json.ts";
 import { StoreError } from "../base/errors.ts";
+import { pageEdits } from "./gallery_check.ts";
 import { servedGallery } from "./gallery_shell.ts";
 import type { Gallery } from "./gallery.ts";
 import { policyOf, wholePage } from "./html.ts";
 
 /** A mark as the browser sends it. */
 const markRequest = z.object({ wrong: z.boolean(), note: z.string().max(4_000) });
+/** What was put right on a page as the browser sends it; null to take it back. */
+const checkRequest = z.object({ edits: z.unknown() });
 /** Bodies are at most so long, bytes. */
 const MAX_BODY = 16_384;
+/** Those of a page that was checked. */
+const MAX_EDITS = 1 << 20;
 
 /** Headers of every answer. */
 const HEADERS: Readonly<Record<string, string>> = {
@@ -56,7 +61,11 @@ export function galleryHandler(
     if (refused) return refused;
     const path = new URL(request.url).pathname.slice(token.length + 2);
     try {
-      if (request.method === "POST") return await mark(gallery, path, request);
+      if (request.method === "POST") {
+        return path.startsWith("checked/")
+          ? await check(gallery, path, request)
+          : await mark(gallery, path, request);
+      }
       if (path === "" || path === "gallery.html") return answer(200, page, HTML, policy);
       if (path === "list.json") {
         const report = await gallery.report().catch(() => undefined);
@@ -108,7 +117,7 @@ function refusal(request: Request, hosts: readonly string[], token: string): Res
 async function mark(gallery: Gallery, path: string, request: Request): Promise<Response> {
   const [, row] = /^marks\/(\d{1,15})$/.exec(path) ?? [];
   if (row === undefined) return json(404, { problem: "there is nothing of that name" });
-  const body = await boundedBody(request);
+  const body = await boundedBody(request, MAX_BODY);
   if (body === undefined) return json(413, { problem: "the note is too long" });
   const parsed = parseJsonAs(markRequest, body);
   if (parsed.problem !== undefined) return json(400, { problem: parsed.problem });
@@ -117,12 +126,35 @@ async function mark(gallery: Gallery, path: string, request: Request): Promise<R
   return json(200, { mark: made });
 }
 
-/** The body; `undefined` where it is too long. */
-async function boundedBody(request: Request): Promise<Uint8Array | undefined> {
-  let bytes = new Uint8Array();
+async function check(gallery: Gallery, path: string, request: Request): Promise<Response> {
+  const [, row] = /^checked\/(\d{1,15})$/.exec(path) ?? [];
+  if (row === undefined) return json(404, { problem: "there is nothing of that name" });
+  const body = await boundedBody(request, MAX_EDITS);
+  if (body === undefined) return json(413, { problem: "there are too many changes" });
+  const parsed = parseJsonAs(checkRequest, body);
+  const edits = parsed.value?.edits === null
+    ? { value: null }
+    : parseAs(pageEdits, parsed.value?.edits);
+  if (edits.value === undefined) return json(400, { problem: edits.problem });
+  const checked = await gallery.check(Number(row), edits.value);
+  if (checked === undefined) return json(404, { problem: "there is no such row" });
+  return json(200, { checked });
+}
+
+/** The body; `undefined` where it is longer than `most` bytes. */
+async function boundedBody(request: Request, most: number): Promise<Uint8Array | undefined> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
   for await (const part of request.body ?? []) {
-    if (bytes.length + part.length > MAX_BODY) return undefined;
-    bytes = Uint8Array.from([...bytes, ...part]);
+    length += part.length;
+    if (length > most) return undefined;
+    parts.push(part);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
   }
   return bytes;
 }

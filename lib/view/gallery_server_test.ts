@@ -219,6 +219,41 @@ Deno.test("marks are taken from the gallery's own page alone", async () => {
   assert.equal((await (await ask(`/${TOKEN}/page/0.json`)).json()).mark, null);
 });
 
+Deno.test("a page that is checked is kept as a truth, shown again, and taken back", async () => {
+  const { ask, store } = await openGallery();
+  const headers = { origin: `http://${HOST}`, "content-type": "application/json" };
+  const post = (edits: unknown, path = "checked/0", change: Record<string, string> = {}) =>
+    ask(`/${TOKEN}/${path}`, {
+      method: "POST",
+      headers: { ...headers, ...change },
+      body: JSON.stringify({ edits }),
+    });
+  const edits = {
+    texts: [[0, `not ${HOSTILE}`]],
+    removed: [],
+    added: [{ box: [1, 2, 30, 9], text: "b" }],
+  };
+  const kept = () => [...store.objects.keys()].filter((key) => key.startsWith("reviews/"));
+  assert.equal((await post(edits, "checked/0", { origin: "http://evil.example" })).status, 403);
+  assert.equal((await post(edits, "checked/9")).status, 404);
+  assert.equal((await post(edits, "checked/../0")).status, 404);
+  for (const bad of [undefined, {}, { ...edits, texts: [["0", "x"]] }, "x"]) {
+    assert.equal((await post(bad)).status, 400, JSON.stringify(bad));
+  }
+  assert.equal((await post({ ...edits, texts: [[0, "x".repeat(2 << 20)]] })).status, 413);
+  assert.deepEqual(kept(), []);
+
+  const made = await post(edits);
+  assert.equal(made.status, 200);
+  const { checked } = await made.json();
+  assert.deepEqual([checked.by, checked.edits], ["tester", edits]);
+  assert.match(kept().join(), /^reviews\/demo\/pages\/[0-9a-f]{64}\.json$/);
+  assert.deepEqual((await (await ask(`/${TOKEN}/page/0.json`)).json()).checked, checked);
+  assert.deepEqual(await (await post(null)).json(), { checked: null });
+  assert.deepEqual(kept(), []);
+  assert.equal((await (await ask(`/${TOKEN}/page/0.json`)).json()).checked, null);
+});
+
 Deno.test("what fails is said in words, without a trace of the program", async () => {
   const { own, fault } = await openGallery();
   fault.error = new StoreError("unavailable", "s3://memory is gone");

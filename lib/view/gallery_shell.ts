@@ -35,6 +35,11 @@ const KEYS_HELP: readonly (readonly [keys: string, meaning: string])[] = [
   ["n p", "next, previous doubtful word (below 0.80)"],
   ["[ ]", "show only words below a lower, higher confidence"],
   ["m", "mark the page as wrong, with a note"],
+  [
+    "e x a",
+    "put the selected word right, take it away, add one that is missing by drawing its box",
+  ],
+  ["c", "the page is checked: what is written on it becomes a truth"],
   ["+ − 0 w", "larger, smaller, whole page, full width; Ctrl and the wheel, too"],
   ["b", "boxes on and off"],
   ["s", "words by confidence, or in reading order"],
@@ -62,11 +67,14 @@ const BODY = `
     ${button("zoomin", "+", "Larger (+)")}
     ${button("fit", "Fit", "Whole page or full width (0, w)")}
     ${button("toggle", "Boxes", "Boxes on and off (b)")}
+    ${button("check", "Check", "The page is checked: keep it as a truth (c)")}
     ${button("mark", "Mark wrong", "Mark the page as wrong (m)")}
     ${button("helpbutton", "?", "Keys")}
   </div>
 </header>
 <p id="marked" hidden></p>
+<p id="checkline" role="status" hidden><span></span>
+  <button type="button" id="uncheck">Take it back</button></p>
 <main>
   <nav id="pages" aria-label="Pages">
     <p><b id="dataset">{{dataset}}</b> <a id="reportlink" href="report.html" hidden>report</a><br>
@@ -104,6 +112,13 @@ const BODY = `
   <p id="markproblem" role="alert"></p>
   <p class="buttons"><button id="save">Mark wrong</button>
     <button type="button" id="unmark">Take the mark away</button>
+    <button type="button" data-close>Cancel</button></p>
+</form></dialog>
+<dialog id="worddialog" aria-label="Put a word right"><form id="wordform">
+  <label for="wordtext">What is written there</label>
+  <input id="wordtext" maxlength="1000" autocomplete="off" spellcheck="false">
+  <p class="buttons"><button>Keep</button>
+    <button type="button" id="noword">Nothing is written there</button>
     <button type="button" data-close>Cancel</button></p>
 </form></dialog>
 <dialog id="helpdialog" aria-label="Keys"><h2>Keys</h2><dl>${
@@ -201,7 +216,17 @@ dialog{border:1px solid var(--line);border-radius:10px;background:var(--bg);colo
 max-width:min(34rem,calc(100vw - 2rem));padding:1rem 1.2rem}
 dialog::backdrop{background:#0007}
 dialog p{margin:.3rem 0}dialog h2{margin:0 0 .5rem;font-size:1.1rem}
-#note{width:100%;font:inherit;padding:.45rem .6rem;margin-top:.3rem;border-radius:6px;
+#checkline{margin:0;padding:.25rem .8rem;color:var(--good);border-bottom:1px solid var(--line);
+overflow-wrap:anywhere}#checkline.bad{color:var(--bad)}#checkline.open{color:var(--warn)}
+#checkline button{min-height:0;padding:0 .5rem;margin-left:.5rem}
+#pagelist .checked .id::after{content:" ✓";color:var(--good)}
+#check.on{background:var(--good);border-color:var(--good);color:var(--bg)}
+#wordlist .removed bdi{text-decoration:line-through;color:var(--soft)}
+#wordlist .edited bdi{font-weight:600;color:var(--good)}
+#boxes .removed{stroke-dasharray:3 3;stroke:var(--soft);fill:none}
+#boxes .edited,#boxes .drawn{stroke:#1d7a46;stroke-width:2.5px}
+.adding #sheet,.adding #boxes polygon{cursor:crosshair}
+#note,#wordtext{width:100%;font:inherit;padding:.45rem .6rem;margin-top:.3rem;border-radius:6px;
 border:1px solid var(--soft);background:var(--bg);color:var(--fg)}
 #markproblem{color:var(--bad);min-height:1.4em;overflow-wrap:anywhere}
 .buttons{display:flex;gap:.5rem;flex-wrap:wrap}

@@ -6,7 +6,8 @@
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import { differsInShape, type Frame, frameOf, type Size } from "../image/frame.ts";
 import { swapsSides } from "../image/upright.ts";
-import type { ReviewMark } from "../state/documents.ts";
+import type { CheckedPage, ReviewMark } from "../state/documents.ts";
+import { type CheckedView, editsOf } from "./gallery_check.ts";
 import { place, type Placed } from "./gallery_frame.ts";
 import type { Picture } from "./gallery_images.ts";
 import { doubtOf } from "./report_doubts.ts";
@@ -53,10 +54,24 @@ export interface PageView {
   readonly notes: readonly string[];
   /** What a reviewer has said. */
   readonly mark: ReviewMark | null;
+  /** What somebody has put right. */
+  readonly checked: CheckedView | null;
+  /** Whether words can be added: the boxes lie on the picture as the API's pixels do. */
+  readonly addable: boolean;
 }
 
-/** Makes a page for the browser. @param mark What reviewers have said of it. */
-export function pageView(row: ScannedRow, picture: Picture, mark?: ReviewMark): PageView {
+/**
+ * Makes a page for the browser.
+ *
+ * @param mark What reviewers have said of it.
+ * @param checked What somebody has put right.
+ */
+export function pageView(
+  row: ScannedRow,
+  picture: Picture,
+  mark?: ReviewMark,
+  checked?: CheckedPage,
+): PageView {
   const { metadata, texts, polygons, confidences } = row;
   const { stored, orientation } = picture;
   const seen = sizeOf(metadata.api_width, metadata.api_height);
@@ -76,6 +91,15 @@ export function pageView(row: ScannedRow, picture: Picture, mark?: ReviewMark): 
     notes.push(
       `the API saw ${seen.width} × ${seen.height} pixels, the picture has ${shown.width} × ` +
         `${shown.height}: it is shown in the API's shape`,
+    );
+  }
+  const edits = checked && editsOf(row, checked);
+  if (checked && !edits) {
+    notes.push(
+      `this page was checked by ${
+        cut(checked.by)
+      } when it had other labels: that stays the truth ` +
+        "until it is checked again",
     );
   }
   const usual = { coverage: 0, span: 0 };
@@ -98,6 +122,8 @@ export function pageView(row: ScannedRow, picture: Picture, mark?: ReviewMark): 
     picture: picture.bytes !== undefined,
     notes,
     mark: mark ?? null,
+    checked: checked && edits ? { by: cut(checked.by), at: checked.at, edits } : null,
+    addable: frame === "upright",
   };
 }
 

@@ -5,7 +5,13 @@
 
 import { RunError } from "../base/errors.ts";
 import type { Settings } from "../base/settings.ts";
-import { openOutput, type OutputFile, type ScannedRow } from "../dataset/output_scan.ts";
+import {
+  type NamedRow,
+  openOutput,
+  type OutputFile,
+  type ScannedRow,
+} from "../dataset/output_scan.ts";
+import type { RowRange } from "../parquet/rows.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
@@ -25,8 +31,14 @@ export interface Labels {
   readonly spent: Spent;
   /** Null where batches are missing. */
   readonly finishedAt: string | null;
-  /** All of them, in order; `index` is the position in the output. */
-  rows(): AsyncGenerator<ScannedRow>;
+  /**
+   * Rows in order; `index` is the position in the output.
+   *
+   * @param ranges Sorted; what is not there is left out. @default all of them
+   */
+  rows(ranges?: readonly RowRange[]): AsyncGenerator<ScannedRow>;
+  /** All of them in order, without what is on them. */
+  names(): AsyncGenerator<NamedRow>;
   /** One of them; `undefined` where there is none of that position. */
   row(index: number): Promise<ScannedRow | undefined>;
 }
@@ -62,7 +74,8 @@ export async function openLabels(
     const file = await openOutput(source);
     return {
       ...{ manifest, counts, spent, finishedAt },
-      rows: () => file.scan(),
+      rows: (ranges) => file.scan(ranges),
+      names: () => file.names(),
       row: (index) => rowOf(file, index),
     };
   }
@@ -78,16 +91,30 @@ export async function openLabels(
   footers.sort((a, b) => a.batch - b.batch);
   const finished = new Set(footers.map(({ batch }) => batch));
   const open = async (batch: number) => await openOutput(await checkpoints.source(batch));
-  const placed = (batch: number, row: ScannedRow) => (
+  const placed = <Row extends NamedRow>(batch: number, row: Row): Row => (
     { ...row, index: checkpoints.rowsOf(batch)[0] + row.index }
   );
+  /** What of some ranges lies in a batch, by its own positions. */
+  const within = (batch: number, ranges: readonly RowRange[]) => {
+    const [first, end] = checkpoints.rowsOf(batch);
+    return ranges.map(([from, to]): RowRange => [Math.max(from, first), Math.min(to, end)])
+      .filter(([from, to]) => from < to)
+      .map(([from, to]): RowRange => [from - first, to - first]);
+  };
   return {
     manifest,
     ...totalOf(footers),
     finishedAt: null,
-    async *rows() {
+    async *rows(ranges) {
       for (const batch of finished) {
-        for await (const row of (await open(batch)).scan()) yield placed(batch, row);
+        const wanted = ranges && within(batch, ranges);
+        if (wanted?.length === 0) continue;
+        for await (const row of (await open(batch)).scan(wanted)) yield placed(batch, row);
+      }
+    },
+    async *names() {
+      for (const batch of finished) {
+        for await (const row of (await open(batch)).names()) yield placed(batch, row);
       }
     },
     async row(index) {

@@ -10,6 +10,7 @@ import { findEngine } from "../engine/engines.ts";
 import { readDocument, writeDocument } from "../state/document.ts";
 import {
   type Binned,
+  type EvaluationDocument,
   heartbeat as heartbeatSchema,
   type HeartbeatDocument,
   type ReportDocument,
@@ -160,10 +161,18 @@ async function readHeartbeat(
   return found?.value?.run_id === runId ? found.value : undefined;
 }
 
-/** Writes the report beside the data set's other reports: for people, and for programs. */
-export async function writeReport(store: Store, report: ReportDocument): Promise<string> {
+/**
+ * Writes the report beside the data set's other reports: for people, and for programs.
+ *
+ * @param evaluation Of the same labels; none yet, where they were made just now.
+ */
+export async function writeReport(
+  store: Store,
+  report: ReportDocument,
+  evaluation?: EvaluationDocument,
+): Promise<string> {
   const key = reportKey(report.dataset, "report.html");
-  const bytes = new TextEncoder().encode(reportPage(report));
+  const bytes = new TextEncoder().encode(reportPage(report, evaluation));
   await store.write(key, bytes, { contentType: "text/html; charset=utf-8" });
   await writeDocument(store, reportKey(report.dataset, "report.json"), report);
   return `${store.url}/${key}`;

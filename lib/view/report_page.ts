@@ -5,7 +5,8 @@
 
 import { oneLine } from "../base/text.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
-import type { Binned, ReportDocument, ReportPage } from "../state/documents.ts";
+import type { Binned, EvaluationDocument, ReportDocument, ReportPage } from "../state/documents.ts";
+import { EVALUATION_STYLE, evaluationSections } from "./evaluation_page.ts";
 import { BASE_STYLE, foreign, html, wholePage } from "./html.ts";
 import {
   type Bar,
@@ -22,13 +23,14 @@ import { LOW_CONFIDENCE } from "./report_measures.ts";
 const SHOWN_ID = 48;
 const SHOWN_MESSAGE = 180;
 
-/** The page. */
-export function reportPage(report: ReportDocument): string {
+/** The page. @param evaluation Of the same run's labels, where a truth was looked at. */
+export function reportPage(report: ReportDocument, evaluation?: EvaluationDocument): string {
   const body = [
     header(report),
     tiles(report),
     outcomes(report),
     doubtful(report),
+    ...evaluation ? [evaluationSections(evaluation)] : [],
     charts(report),
     time(report),
     tables(report),
@@ -36,7 +38,7 @@ export function reportPage(report: ReportDocument): string {
   ].join("\n");
   return wholePage({
     title: `${report.dataset}: report`,
-    style: BASE_STYLE + CHART_STYLE + STYLE,
+    style: BASE_STYLE + CHART_STYLE + STYLE + (evaluation ? EVALUATION_STYLE : ""),
     body: `<main>\n${body}\n</main>`,
   });
 }

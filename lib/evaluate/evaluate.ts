@@ -1,0 +1,179 @@
+/**
+ * @module evaluate/evaluate: how good labels are, by a truth: pairs the pages, judges each, and
+ * adds up. What it asks of labels and truth are two small interfaces, so it needs no store.
+ */
+
+import type { EvaluationDocument, ThresholdFound } from "../state/documents.ts";
+import { type JudgedPage, judgePage } from "./judge.ts";
+import { commonPages, type LabelSource, type Repairs } from "./pages.ts";
+import { pairPages } from "./pair_pages.ts";
+import { reliability } from "./reliability.ts";
+import { nothingInCommon, type RuleWishes, settleRules } from "./rules.ts";
+import { HEIGHT_RANGES, heightRange, ScoreSum, TextSum } from "./scores.ts";
+import { scriptOf } from "./text.ts";
+import { findThreshold } from "./threshold.ts";
+import { WordSample } from "./word_sample.ts";
+import { WorstPages } from "./worst_pages.ts";
+
+/** What {@linkcode evaluateLabels} works with. */
+export interface EvaluateOptions extends RuleWishes {
+  /** What is evaluated. */
+  readonly labels: LabelSource;
+  /** What they were made with, by name. */
+  readonly engine: string;
+  /** A threshold is looked for if it is given; shares 0 to 1, exclusive. */
+  readonly target?: { readonly error: number; readonly confidence: number };
+  /** Its reason is thrown once it aborts. */
+  readonly signal: AbortSignal;
+  /** Told from time to time how many pages of how many are through. */
+  readonly onProgress?: (pages: number, total: number) => void;
+}
+
+/** The figures of an evaluation, without what they are of. */
+export type Evaluation =
+  & Pick<
+    EvaluationDocument,
+    "pages" | "overall" | "by" | "reliability" | "threshold" | "worst"
+  >
+  & {
+    readonly labels: Pick<EvaluationDocument["labels"], "hulled" | "dropped">;
+    readonly truth: EvaluationDocument["truth"];
+  };
+
+/** Splits and engines that are told apart. */
+const GROUPS = 50;
+const CONFIDENCES = [0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
+/** Pages between two reports of progress. */
+const PROGRESS_PAGES = 20;
+
+/**
+ * Evaluates labels.
+ *
+ * @throws {RunError} `input` if no page of the truth is one of the labels, or a file can't be read
+ * @throws {StoreError} when the store fails
+ */
+export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluation> {
+  const { labels, truth, target, signal, onProgress } = options;
+  const pairing = await pairPages(truth.names, labels.names());
+  if (pairing.pairs.length === 0) throw nothingInCommon(pairing, truth);
+  const { granularity, caseRule } = await settleRules(options, pairing.pairs);
+  const repairs: Repairs = {
+    truth: { hulled: 0, dropped: 0 },
+    labels: { hulled: 0, dropped: 0 },
+  };
+  const sums = new Sums(options.engine);
+  const otherShape: string[] = [];
+  let [compared, failed, other, ignored] = [0, 0, 0, 0];
+  for await (const page of commonPages(labels, truth, pairing.pairs, granularity, repairs)) {
+    signal.throwIfAborted();
+    if ("skipped" in page) {
+      if (page.skipped === "failed") failed++;
+      else if (++other <= 10) otherShape.push(page.row.imagePath);
+      continue;
+    }
+    compared++;
+    ignored += page.truths.filter(({ ignore }) => ignore).length;
+    const judged = judgePage(page.truths, page.words, granularity, caseRule);
+    sums.add(page.row, page.words, judged);
+    if (compared % PROGRESS_PAGES === 0) onProgress?.(compared, pairing.pairs.length);
+  }
+  const sample = sums.words;
+  return {
+    labels: repairs.labels,
+    truth: {
+      ...{ url: truth.url, format: truth.format, pages: truth.names.length },
+      picked_as_doubtful: truth.pickedAsDoubtful ?? 0,
+      ...{ granularity, case: caseRule, ignored, ...repairs.truth },
+    },
+    pages: {
+      ...{ compared, failed, other_shape: { count: other, examples: otherShape } },
+      truth_only: { ...pairing.truthOnly, examples: [...pairing.truthOnly.examples] },
+      labels_only: { ...pairing.labelsOnly, examples: [...pairing.labelsOnly.examples] },
+      ambiguous: { ...pairing.ambiguous, examples: [...pairing.ambiguous.examples] },
+    },
+    overall: sums.overall.scores,
+    by: sums.groups,
+    reliability: reliability(sample, sums.withoutConfidence),
+    threshold: target ? lookFor(sample, target.error, target.confidence) : null,
+    worst: sums.worst.pages,
+  };
+}
+
+function lookFor(sample: WordSample, error: number, confidence: number): ThresholdFound {
+  const found = findThreshold(sample, error, 1 - confidence);
+  return { target_error: error, confidence, ...found };
+}
+
+/** Everything that is added up. */
+class Sums {
+  readonly overall = new ScoreSum();
+  readonly words = new WordSample();
+  readonly worst = new WorstPages();
+  withoutConfidence = 0;
+  readonly #engine: string;
+  readonly #split = new Map<string, ScoreSum>();
+  readonly #engines = new Map<string, ScoreSum>();
+  readonly #heights = new Map<string, TextSum>(HEIGHT_RANGES.map((name) => [name, new TextSum()]));
+  readonly #scripts = new Map<string, TextSum>();
+  readonly #confidences = CONFIDENCES.slice(1).map(() => ({ words: 0, right: 0 }));
+
+  constructor(engine: string) {
+    this.#engine = engine;
+  }
+
+  add(
+    row: Parameters<WorstPages["add"]>[0],
+    words: readonly { readonly confidence: number | null }[],
+    judged: JudgedPage,
+  ): void {
+    this.overall.add(judged);
+    sumOf(this.#split, row.split ?? "none", () => new ScoreSum(), GROUPS).add(judged);
+    const engine = `${this.#engine}/${row.metadata.model_version ?? "unknown"}`;
+    sumOf(this.#engines, engine, () => new ScoreSum(), GROUPS).add(judged);
+    for (const truth of judged.truths) {
+      sumOf(this.#heights, heightRange(truth.height), () => new TextSum()).add(truth);
+      if (truth.text === null) continue;
+      sumOf(this.#scripts, scriptOf(truth.text), () => new TextSum()).add(truth);
+    }
+    judged.wrong.forEach((wrong, i) => {
+      const { confidence } = words[i];
+      if (wrong === null) return;
+      if (confidence === null) {
+        this.withoutConfidence++;
+        return;
+      }
+      this.words.add(confidence, wrong, row.index);
+      const bucket = Math.max(1, CONFIDENCES.findIndex((edge) => confidence < edge));
+      const counts = this.#confidences[confidence >= 1 ? this.#confidences.length - 1 : bucket - 1];
+      counts.words++;
+      if (!wrong) counts.right++;
+    });
+    this.worst.add(row, judged);
+  }
+
+  get groups(): EvaluationDocument["by"] {
+    const named = this.#confidences.map(({ words, right }, i) => {
+      const accuracy = words > 0 ? right / words : null;
+      return [`${CONFIDENCES[i]}-${CONFIDENCES[i + 1]}`, { words, right, accuracy }] as const;
+    });
+    return {
+      split: scoresOf(this.#split),
+      engine: scoresOf(this.#engines),
+      height: scoresOf(this.#heights),
+      script: scoresOf(new Map([...this.#scripts].sort(([a], [b]) => a < b ? -1 : 1))),
+      confidence: Object.fromEntries(named),
+    };
+  }
+}
+
+/** The sum of that name; beyond `most` names, that of all others. */
+function sumOf<T>(sums: Map<string, T>, name: string, make: () => T, most = Infinity): T {
+  const own = sums.has(name) || sums.size < most ? name.slice(0, 200) : "others";
+  let sum = sums.get(own);
+  if (!sum) sums.set(own, sum = make());
+  return sum;
+}
+
+function scoresOf<S>(sums: ReadonlyMap<string, { readonly scores: S }>): Record<string, S> {
+  return Object.fromEntries(Array.from(sums, ([name, { scores }]) => [name, scores]));
+}
