@@ -125,6 +125,7 @@ export const command: Command = {
     }).finally(() => watch[Symbol.dispose]());
     const document = marker.exportReport(identity, exported);
     if (place) await marker.endExport(place, document);
+    await place?.tidy?.();
     report(document, place, context, booksTable);
     return "ok";
   },
@@ -146,7 +147,7 @@ async function openPlace(
   { out, options }: Asked,
   dataset: string,
   { store, images }: Services,
-): Promise<ExportPlace> {
+): Promise<ExportPlace & { readonly tidy?: () => Promise<void> }> {
   if (out === "store") {
     const { exportPrefix } = await import("../state/keys.ts");
     return { store, prefix: exportPrefix(dataset, options.format.name) };
@@ -158,8 +159,8 @@ async function openPlace(
         `--out must be a folder, s3://bucket/prefix, - or store: it is ${shown(out)}`,
       );
     }
-    const { openFolder } = await import("../store/folder.ts");
-    return { store: openFolder(out), prefix: "" };
+    const { openFolder, tidyFolder } = await import("../store/folder.ts");
+    return { store: openFolder(out), prefix: "", tidy: () => tidyFolder(out) };
   }
   const { isSafeKey } = await import("../store/store.ts");
   const prefix = (s3[2] ?? "").replace(/\/$/, "");

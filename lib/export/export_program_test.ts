@@ -73,6 +73,15 @@ Deno.test("export - prints a format of one file, and its books beside it", async
   assert.equal(csv.stdout.match(/,true,/g)?.length, 3);
 });
 
+Deno.test("export leaves nothing but the export in a folder", async () => {
+  await using bench = await openLabelled(1);
+  const out = `${bench.root}/out`;
+  const { code, stderr } = await bench.run("--format", "csv", "--out", out);
+  assert.equal(code, 0, stderr);
+  const left = Array.from(Deno.readDirSync(out), ({ name }) => name).sort();
+  assert.deepEqual(left, ["export.json", "images", "labels.csv"]);
+});
+
 Deno.test("export refuses what can't be, on one line and with what to do", async () => {
   await using bench = await openLabelled(1);
   const cases: [args: string, code: number, said: RegExp][] = [

@@ -1,8 +1,8 @@
 /**
  * @module store/folder: a local folder as object storage, for trying out and for tests.
  *
- * Keeps the whole contract of `store/store.ts`, conditional writes between processes included: a file is
- * written aside, flushed, and then renamed or linked into place.
+ * Keeps the whole contract of `store/store.ts`, conditional writes between processes included: a
+ * file is written aside, flushed, and then renamed or linked into place.
  */
 import { StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { eachFromCaller, FromCaller, fromCaller } from "./caller_errors.ts";
@@ -19,9 +19,9 @@ import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 
 /**
- * Opens a folder. It need not exist: it is made by the first write, and is empty until then. Version
- * marks are SHA-256 hashes of the content. Unlike in a bucket, no key may be the folder of another:
- * beside `a/b` there is no `a`, and writing it is `StoreError("unsupported")`.
+ * Opens a folder. It need not exist: it is made by the first write, and is empty until then.
+ * Version marks are SHA-256 hashes of the content. Unlike in a bucket, no key may be the folder of
+ * another: beside `a/b` there is no `a`, and writing it is `StoreError("unsupported")`.
  *
  * @param path Absolute, or relative to the working directory
  */
@@ -31,6 +31,23 @@ export function openFolder(path: string): Store {
   } catch (error) {
     throw toFolderError(error, "open", path);
   }
+}
+
+/**
+ * Removes what a folder store keeps for itself, as far as nobody is writing: for folders that are
+ * given away. What can't be removed stays, which harms nothing.
+ *
+ * @param path As for {@linkcode openFolder}.
+ */
+export async function tidyFolder(path: string): Promise<void> {
+  const own = `${resolve(path)}/${TEMPORARY}`;
+  try {
+    using _lock = await lock(resolve(path));
+    await Deno.remove(`${own}/${LOCK}`);
+  } catch {
+    return; // a folder that can only be read, or a system that keeps open files
+  }
+  await Deno.remove(own).catch(() => {}); // not empty: somebody writes, or was killed doing so
 }
 
 class FolderStore implements Store {
@@ -151,7 +168,7 @@ class FolderStore implements Store {
 
   remove(key: string, options: { signal?: AbortSignal } = {}): Promise<void> {
     return this.#run("remove", key, options.signal, async (path) => {
-      using _lock = await this.#lock();
+      using _lock = await lock(this.#root);
       await Deno.remove(path);
     }).catch((error) => {
       if (!(error instanceof StoreError && error.kind === "not_found")) throw error;
@@ -195,12 +212,12 @@ class FolderStore implements Store {
   ): Promise<ObjectInfo> {
     const { signal, onlyIf } = options;
     return this.#run("write", key, signal, async (path, url) => {
-      await Deno.mkdir(`${this.#root}/${TEMPORARY}`, { recursive: true });
       const aside = `${this.#root}/${TEMPORARY}/${crypto.randomUUID()}`;
+      const file = await openInside(this.#root, aside, { createNew: true, write: true });
       try {
-        const { size, etag } = await fill(aside, parts, signal);
+        const { size, etag } = await fill(file, parts, signal);
         await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-        using _lock = await this.#lock();
+        using _lock = await lock(this.#root);
         if (onlyIf === "absent") {
           // Unlike rename, link fails where the name is taken.
           await Deno.link(aside, path).catch((error) => {
@@ -218,19 +235,6 @@ class FolderStore implements Store {
         await Deno.remove(aside).catch(() => {});
       }
     });
-  }
-
-  /** Held from a condition's check until its effect; the system frees it if the process dies. */
-  async #lock(): Promise<Disposable> {
-    await Deno.mkdir(`${this.#root}/${TEMPORARY}`, { recursive: true });
-    const file = await Deno.open(`${this.#root}/${TEMPORARY}/lock`, { create: true, write: true });
-    try {
-      await file.lock(true);
-    } catch (error) {
-      file.close();
-      throw error;
-    }
-    return file;
   }
 
   async #run<T>(
@@ -256,13 +260,13 @@ class FolderStore implements Store {
   }
 }
 
-/** Writes the parts to a new file and flushes it to the disk. */
+/** Writes the parts to a file, flushes it to the disk and closes it. */
 async function fill(
-  path: string,
+  opened: Deno.FsFile,
   parts: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<{ size: number; etag: string }> {
-  using file = await Deno.open(path, { createNew: true, write: true });
+  using file = opened;
   const hash = createHash("sha256");
   let size = 0;
   for await (const part of eachFromCaller(parts)) {
@@ -278,6 +282,42 @@ async function fill(
 
 /** Folder below the root that holds files not yet in place; no key may lie in it. */
 const TEMPORARY = ".tmp";
+/** The file in there that stands for the whole folder. */
+const LOCK = "lock";
+
+/** Held from a condition's check until its effect; the system frees it if the process dies. */
+async function lock(root: string): Promise<Disposable> {
+  const path = `${root}/${TEMPORARY}/${LOCK}`;
+  for (;;) {
+    const file = await openInside(root, path, { create: true, write: true });
+    try {
+      await file.lock(true);
+      // Whoever tidied up meanwhile has removed the file that was waited for.
+      const now = await Deno.stat(path).catch(() => undefined);
+      if (now && now.ino === (await file.stat()).ino) return file;
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+    file.close();
+  }
+}
+
+/** Opens a file in {@linkcode TEMPORARY}, also where somebody else is tidying that up. */
+async function openInside(
+  root: string,
+  path: string,
+  options: Deno.OpenOptions,
+): Promise<Deno.FsFile> {
+  for (let tries = 1;; tries++) {
+    await Deno.mkdir(`${root}/${TEMPORARY}`, { recursive: true });
+    try {
+      return await Deno.open(path, options);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound) || tries === 100) throw error;
+    }
+  }
+}
 
 /**
  * The path below a root that belongs to a key; `undefined` where the key may not be one: empty, with

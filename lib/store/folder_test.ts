@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import { rejectsWith, storeConformance } from "../../dev/testing/store_conformance.ts";
 import type { Store } from "./store.ts";
-import { openFolder } from "./folder.ts";
+import { openFolder, tidyFolder } from "./folder.ts";
 
 const text = (s: string) => new TextEncoder().encode(s);
+
+/** What is in a folder, objects or not. */
+function names(path: string): string[] {
+  return Array.from(Deno.readDirSync(path), ({ name }) => name).sort();
+}
 
 /** A store on a folder of its own, which is removed afterwards. */
 async function open(): Promise<{ store: Store; path: string } & AsyncDisposable> {
@@ -119,6 +124,28 @@ Deno.test("no temporary file stays behind, whatever a write ends with", async ()
   assert.ok(caught instanceof Deno.errors.NotFound, String(caught));
   const left = (await Array.fromAsync(Deno.readDir(`${it.path}/.tmp`))).map((entry) => entry.name);
   assert.deepEqual(left, ["lock"]);
+});
+
+Deno.test("tidyFolder() leaves nothing but objects, and takes no lock from whoever writes", async () => {
+  await using it = await open();
+  await tidyFolder(it.path);
+  assert.deepEqual(await names(it.path), []);
+  await it.store.write("a/b", text("x"));
+  await tidyFolder(it.path);
+  assert.deepEqual(await names(it.path), ["a"]);
+  // Of writers that each expect that nobody has been there, exactly one is right.
+  const others = await Promise.all(Array.from({ length: 40 }, async (_, i) => {
+    if (i % 4 === 0) return await tidyFolder(it.path).then(() => 0);
+    const write = it.store.write("one", text(`${i}`), { onlyIf: "absent" });
+    return await write.then(() => 1, (error) => (assert.equal(error.kind, "precondition"), 0));
+  }));
+  assert.equal(others.filter((n) => n === 1).length, 1);
+  await tidyFolder(it.path);
+  assert.deepEqual(await names(it.path), ["a", "one"]);
+  await Deno.mkdir(`${it.path}/.tmp`);
+  await Deno.writeTextFile(`${it.path}/.tmp/of-a-killed-process`, "");
+  await tidyFolder(it.path);
+  assert.deepEqual(await names(`${it.path}/.tmp`), ["of-a-killed-process"]);
 });
 
 Deno.test("openFolder() tells an object's age by the clock that its files are dated by", async () => {
