@@ -23,7 +23,7 @@ export interface Exit {
 export const EXITS = {
   ok: {
     code: 0,
-    meaning: "the output is written, at most --max-failure-rate of the rows failed",
+    meaning: "done; of a run: the output is written, at most --max-failure-rate of the rows failed",
   },
   internal: { code: 1, meaning: "a defect of the program" },
   usage: { code: 2, meaning: "the command line or the environment is wrong" },
@@ -38,13 +38,13 @@ export const EXITS = {
   conflict: {
     code: 7,
     meaning:
-      "checkpoints or output belong to something else, or another run is working on the data set",
+      "checkpoints, output or place are another's or missing, or another run works on the data set",
   },
   limit: { code: 8, meaning: "--max-pages or --max-cost is reached; raise it and run again" },
   unsound: {
     code: 9,
     meaning:
-      "verify found something wrong, rebuild misses an answer, or evaluate can certify no threshold",
+      "verify or export found something wrong, rebuild misses an answer, evaluate certifies nothing",
   },
   running: { code: 10, meaning: "status: a run is at work" },
   stalled: {

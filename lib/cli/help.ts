@@ -9,8 +9,8 @@ import { ENVIRONMENT_ONLY, type FlagSpec, GENERAL, OPTIONS, type OptionSpec } fr
 
 /** Lines end here at the latest. */
 const COLUMNS = 100;
-const PRECEDENCE = "Every option can be given in the environment instead; a flag wins over the " +
-  "environment, the environment over the default.";
+const PRECEDENCE = "What has a variable (env: …) can be given in the environment instead; a flag " +
+  "wins over the environment, the environment over the default.";
 
 /**
  * The text of `--help` without a command: the commands, and the options of the standard one, as
@@ -36,12 +36,13 @@ export function generalHelp(commands: readonly Command[], standard: string): str
 export function commandHelp(command: Command, standard: string): string {
   const { name, summary, description, options, flags = [] } = command;
   const named = options.includes(OPTIONS.datasetName) ? " --dataset-name NAME" : "";
-  const reuse = `The other options of ${standard} may stand there too, so that its command line ` +
-    "serves as it is; they change nothing.";
+  const goesByAll = Object.values(OPTIONS).every((option) => options.includes(option));
+  const reuse = `Other options of ${standard} that have a variable may stand there too, so that ` +
+    "its command line serves as it is; they change nothing.";
   return text([
     `${name}: ${summary}`,
     `Usage: pseudolabel ${name}${named} [options]`,
-    name === standard ? description : `${description} ${reuse}`,
+    goesByAll ? description : `${description} ${reuse}`,
     PRECEDENCE,
     ["Options:", [...options, ...flags, ...Object.values(GENERAL)].map(entry)],
   ]);

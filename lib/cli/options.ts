@@ -56,7 +56,7 @@ export const OPTIONS = {
     flag: "dataset-name",
     env: "DATASET_NAME",
     value: "NAME",
-    help: "data set to label (required)",
+    help: "the data set (required)",
   },
   store: {
     flag: "store",
@@ -84,7 +84,7 @@ export const OPTIONS = {
     env: "OUTPUT_S3_KEY",
     value: "KEY",
     default: defaultOutputKey("{dataset}"),
-    help: "Parquet object to write",
+    help: "Parquet object that the labels are written to, and read from later",
   },
   checkpointPrefix: {
     flag: "checkpoint-prefix",

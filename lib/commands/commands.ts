@@ -10,10 +10,8 @@ import { shown } from "../base/text.ts";
 /** The commands, in the order of `--help`, each loaded when it is asked for. */
 export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command: Command }>>> = {
   prepare: () => import("./prepare.ts"),
-  run: () => import("./run.ts"),
-  verify: () => import("./verify.ts"),
-  rebuild: () => import("./rebuild.ts"),
   plan: () => import("./plan.ts"),
+  run: () => import("./run.ts"),
   status: () => import("./status.ts"),
   list: () => import("./list.ts"),
   report: () => import("./report.ts"),
@@ -22,13 +20,15 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   compare: () => import("./compare.ts"),
   export: () => import("./export.ts"),
   "probe-frame": () => import("./probe_frame.ts"),
+  verify: () => import("./verify.ts"),
+  rebuild: () => import("./rebuild.ts"),
 };
 /** The command of a command line that names none. */
 const STANDARD = "run";
 
 /**
- * Does what the arguments ask for. Every command also takes the options of the standard one, so that
- * the command line of a run serves to verify it.
+ * Does what the arguments ask for. Every command also takes the options of the standard one, so
+ * that the command line of a run serves to verify it.
  *
  * @throws {RunError} `usage` for a command line that means nothing; whatever the command throws
  */

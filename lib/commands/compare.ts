@@ -16,7 +16,8 @@ import { readTruthWishes, TRUTH_FLAGS } from "./truth.ts";
 const WITH: FlagSpec = {
   flag: "with",
   value: "NAME",
-  help: "the other data set, in the same store, made of the same input by another engine or model",
+  help: "the other data set, in the same store, made of the same input by another engine or " +
+    "model (required)",
 };
 
 /** Writes what it finds to `reports/{dataset}/`; changes no labels. */

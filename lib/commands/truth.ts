@@ -20,7 +20,7 @@ export const TRUTH_FLAGS = {
     value: "PLACE",
     help:
       "a file or a folder: ./truth, s3://bucket/truth, or a key in the store; or reviews, for " +
-      "the pages that were checked in the gallery",
+      "the pages that were checked in the gallery (evaluate requires it)",
   },
   truthFormat: {
     flag: "truth-format",
