@@ -216,13 +216,20 @@ async function readCharsetFile(path: string) {
 
 const share = z.number().min(0).max(1);
 const filterFile = z.object({
-  min_confidence: share.optional(),
+  min_confidence: share.nullish(),
   min_page_confidence: share.optional(),
 }).refine((filter) => Object.values(filter).some((value) => value !== undefined));
 
 async function readFilterFile(path: string) {
   const { value } = parseJsonAs(filterFile, await readFile("--filter", path));
-  if (value) return value;
+  // As evaluate writes it where it ended with 9: no word is good enough by it.
+  if (value?.min_confidence === null) {
+    throw usageError(
+      `--filter ${quoted(path)} certifies no threshold: evaluate with more checked pages or a ` +
+        "larger --target-error first, or give --min-confidence yourself",
+    );
+  }
+  if (value) return { ...value, min_confidence: value.min_confidence ?? undefined };
   throw usageError(
     `--filter ${quoted(path)} is no JSON with min_confidence or min_page_confidence from 0 to 1`,
   );

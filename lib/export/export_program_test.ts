@@ -84,10 +84,13 @@ Deno.test("export leaves nothing but the export in a folder", async () => {
 
 Deno.test("export refuses what can't be, on one line and with what to do", async () => {
   await using bench = await openLabelled(1);
+  const none = `${bench.root}/none.json`;
+  await Deno.writeTextFile(none, '{"min_confidence": null}');
   const cases: [args: string, code: number, said: RegExp][] = [
     ["", 2, /--format is required: paddleocr-det, /],
     ["--format coco --out -", 2, /--out - takes formats of one file \(csv, jsonl\)/],
     ["--format coco --charset nowhere.txt", 2, /--charset can't be read/],
+    [`--format coco --filter ${none}`, 2, /none\.json' certifies no threshold: evaluate with more/],
     ["--format coco --output-s3-key data/none.parquet", 7, /label the data set to its end first/],
   ];
   for (const [args, code, said] of cases) {
