@@ -1,6 +1,6 @@
 /**
- * @module main: arguments, environment, signals, terminal and exit code, which no other file touches.
- * What to do with them is up to `commands/commands.ts`.
+ * @module main: arguments, environment, signals, terminal and exit code, which no other file
+ * touches. What to do with them is up to `commands/commands.ts`.
  */
 
 import { EXIT, explain, RunError } from "./lib/base/errors.ts";
@@ -16,7 +16,9 @@ import {
   stopReason,
 } from "./lib/cli/stopping.ts";
 
-/** A pipe that takes nothing just now, as its reader is slow, is waited for so long; milliseconds. */
+/**
+ * A pipe that takes nothing just now, as its reader is slow, is waited for so long; milliseconds.
+ */
 const BUSY_MS = 1_000;
 
 /** The whole program but its exit, whose code it returns; `build` is what an executable tells. */
@@ -57,7 +59,9 @@ function print(text: string): void {
   printError(`pseudolabel: cannot write to standard output: ${printable(problem.message)}\n`);
 }
 
-/** Whoever reads this may go away, or their disk be full: no reason to end what is being paid for. */
+/**
+ * Whoever reads this may go away, or their disk be full: no reason to end what is being paid for.
+ */
 function printError(text: string): void {
   writeAll(Deno.stderr, text);
 }
@@ -120,7 +124,9 @@ function columns(): number {
   }
 }
 
-/** What asks a program to stop: on Windows Ctrl-C and Ctrl-Break, as nothing sends SIGTERM there. */
+/**
+ * What asks a program to stop: on Windows Ctrl-C and Ctrl-Break, as nothing sends SIGTERM there.
+ */
 export function stopSignals(os: typeof Deno.build.os): readonly Deno.Signal[] {
   return os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT"];
 }

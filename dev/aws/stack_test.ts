@@ -194,7 +194,12 @@ Deno.test("the job may do what the program does, and hardly more", async () => {
   assert.deepEqual(list.map(({ condition }) => condition), [undefined]);
   assert.ok(allows(job, "secretsmanager:GetSecretValue", SECRET));
   assert.ok(allows(job, "s3:AbortMultipartUpload", `arn:aws:s3:::${BUCKET}/data/x`));
+  // What other commands write, where somebody runs them as a job.
+  for (const key of ["exports/demo/coco/export.json", "reports/demo/evaluation.json"]) {
+    assert.ok(allows(job, "s3:PutObject", `arn:aws:s3:::${BUCKET}/${key}`), key);
+  }
   const never: [action: string, resource: string][] = [
+    ["s3:PutObject", `arn:aws:s3:::${BUCKET}/reviews/demo/marks.json`],
     ["s3:PutObject", `arn:aws:s3:::${BUCKET}/images/1.png`],
     ["s3:DeleteObject", `arn:aws:s3:::${BUCKET}/responses/upstage-ocr/ocr/ab/abc.json.gz`],
     ["s3:DeleteObject", `arn:aws:s3:::${BUCKET}/data/processed/demo.parquet`],

@@ -1,6 +1,6 @@
 /**
- * @module build/codecs: makes the modules of `lib/image/` that hold a codec, from the packages in the
- * lock: WASM that is part of the code is there in a bundle and in an executable, and needs no
+ * @module build/codecs: makes the modules of `lib/image/` that hold a codec, from the packages in
+ * the lock: WASM that is part of the code is there in a bundle and in an executable, and needs no
  * permission to be read. `deno task --config dev/deno.json codecs` writes them anew.
  */
 

@@ -1,7 +1,7 @@
 /**
- * @module build/licences: `deno task licences`: which licence each package is under, those that end up in
- * the program apart from those that only development needs, and whether it is one that is allowed.
- * With `--notices FILE` it writes the licence texts that must go with the program.
+ * @module build/licences: `deno task licences`: which licence each package is under, those that end
+ * up in the program apart from those that only development needs, and whether it is one that is
+ * allowed. With `--notices FILE` it writes the licence texts that must go with the program.
  */
 
 import { parseArgs } from "node:util";

@@ -1,6 +1,6 @@
 /**
- * @module testing/wrapped_store: a store whose operations pass through a test, which may count them,
- * hold them up or let them fail.
+ * @module testing/wrapped_store: a store whose operations pass through a test, which may count
+ * them, hold them up or let them fail.
  */
 
 import type { ListOptions, ReadOptions, Store, WriteOptions } from "../../lib/store/store.ts";

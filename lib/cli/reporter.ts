@@ -1,6 +1,6 @@
 /**
- * @module cli/reporter: what a watching person or log sees while a run goes on: a bar on a terminal,
- * one JSON line per event elsewhere. Reads the tally; changes nothing.
+ * @module cli/reporter: what a watching person or log sees while a run goes on: a bar on a
+ * terminal, one JSON line per event elsewhere. Reads the tally; changes nothing.
  */
 
 import type { Clock } from "../base/clock.ts";

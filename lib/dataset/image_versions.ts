@@ -1,7 +1,7 @@
 /**
- * @module dataset/image_versions: which versions of images lie in the store just now, by listing their
- * folders: a request for a thousand images, where looking at each would take one for each. Images
- * themselves are never read.
+ * @module dataset/image_versions: which versions of images lie in the store just now, by listing
+ * their folders: a request for a thousand images, where looking at each would take one for each.
+ * Images themselves are never read.
  */
 
 import { StoreError } from "../base/errors.ts";

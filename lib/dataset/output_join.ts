@@ -59,8 +59,8 @@ export async function* joinParquet(
 }
 
 /**
- * The row groups of a source's footer as thrift structs (field 1 columns, 3 number of rows), and the
- * position before which their bytes have to end.
+ * The row groups of a source's footer as thrift structs (field 1 columns, 3 number of rows), and
+ * the position before which their bytes have to end.
  */
 async function rowGroups(source: RandomAccess): Promise<{ groups: RawStruct[]; limit: number }> {
   try {

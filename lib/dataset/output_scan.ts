@@ -1,6 +1,7 @@
 /**
- * @module dataset/output_scan: walks through a file of ours for what people look at: only the columns
- * that say something about a page, as they come from the decoder, a few rows in memory at a time.
+ * @module dataset/output_scan: walks through a file of ours for what people look at: only the
+ * columns that say something about a page, as they come from the decoder, a few rows in memory at a
+ * time.
  */
 
 import { RunError } from "../base/errors.ts";

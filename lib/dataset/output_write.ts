@@ -32,7 +32,9 @@ export interface EncodeOptions {
  * encode, half of what a request's start may be late without a loss of rate (`pace/limiter.ts`).
  */
 const GROUP_WORDS = 6_000;
-/** Characters in a row group at most, unless a single row has more: metadata may be of any length. */
+/**
+ * Characters in a row group at most, unless a single row has more: metadata may be of any length.
+ */
 const GROUP_TEXT = 4 << 20;
 /** Encoding these takes time; the other columns are scalars. */
 const SLOW_COLUMNS: ReadonlySet<string> = new Set(["polygons", "texts", "metadata"]);

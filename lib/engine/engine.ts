@@ -63,8 +63,8 @@ export type Outcome =
   /** A whole answer; `text` is JSON as it came, `body` the same parsed. */
   | { readonly kind: "answered"; readonly text: string; readonly body: unknown }
   /**
-   * Trying this page again may help, not before `until` (ms since the epoch) if there is one. `code`
-   * is what a row fails with that gets nothing else, where that is not `api_unavailable`.
+   * Trying this page again may help, not before `until` (ms since the epoch) if there is one.
+   * `code` is what a row fails with that gets nothing else, where that is not `api_unavailable`.
    */
   | {
     readonly kind: "retryable";
@@ -72,7 +72,9 @@ export type Outcome =
     readonly message: string;
     readonly code?: FailureCode;
   }
-  /** Too fast: nobody should ask before `until` (ms since the epoch), where the API names a time. */
+  /**
+   * Too fast: nobody should ask before `until` (ms since the epoch), where the API names a time.
+   */
   | { readonly kind: "throttled"; readonly until: number | undefined; readonly message: string }
   /** This page will never work; others may. */
   | { readonly kind: "rejected"; readonly message: string }
@@ -151,7 +153,9 @@ export interface Engine {
   readonly mediaTypes: ReadonlySet<string>;
   /** The largest file it takes, bytes. */
   readonly maxBytes: number;
-  /** Whom a connection with these variables asks, as in {@linkcode Connection.server}. Reads no key. */
+  /**
+   * Whom a connection with these variables asks, as in {@linkcode Connection.server}. Reads no key.
+   */
   serverOf(env: Environment): string | undefined;
   /**
    * Gets ready to send. A heavy client (an SDK) is loaded here and not before.

@@ -22,7 +22,9 @@ const { jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx } = MEDIA_TYPES;
 const KEY = "UPSTAGE_API_KEY";
 const ADDRESS = "UPSTAGE_BASE_URL";
 const DEFAULT_ADDRESS = "https://api.upstage.ai/v1";
-/** The server gives a page up after 3 minutes; a client that is faster to give up pays for nothing. */
+/**
+ * The server gives a page up after 3 minutes; a client that is faster to give up pays for nothing.
+ */
 const TIMEOUT_MS = 210_000;
 /** They hold Unix times, not durations. */
 const RETRY_HEADERS = [
@@ -134,8 +136,8 @@ function judge({ status, headers, text }: HttpReply, now: number): Verdict {
 }
 
 /**
- * Some gateways and proxies report an error under status 200. That is no answer: it is not kept, and
- * may be asked for again.
+ * Some gateways and proxies report an error under status 200. That is no answer: it is not kept,
+ * and may be asked for again.
  */
 function answerOrError(verdict: Outcome & { kind: "answered" | "retryable" }): Verdict {
   if (verdict.kind !== "answered") return verdict;
@@ -163,9 +165,9 @@ const confidence = z.number().min(-ROUNDING).max(1 + ROUNDING)
 const coordinate = z.number().default(0);
 
 /**
- * An answer as far as it is used; unknown fields are let through, and what has one obvious meaning is
- * taken for that ({@linkcode driftOf} tells). The bill is none of it: one that is no bill spoils no
- * words ({@linkcode billedPages}).
+ * An answer as far as it is used; unknown fields are let through, and what has one obvious meaning
+ * is taken for that ({@linkcode driftOf} tells). The bill is none of it: one that is no bill spoils
+ * no words ({@linkcode billedPages}).
  */
 const answerBody = z.object({
   modelVersion: z.string().nullish(),
@@ -251,7 +253,9 @@ function driftOf(body: RawAnswer): string[] {
   return [...drift];
 }
 
-/** Reads an answer of any form that can be understood, and says what was wrong or unusual about it. */
+/**
+ * Reads an answer of any form that can be understood, and says what was wrong or unusual about it.
+ */
 export function parseAny(body: unknown): Parsed<Answer> {
   const parsed = parseAs(answerBody, body);
   if (parsed.problem !== undefined) return parsed;
@@ -275,10 +279,11 @@ export function parseAny(body: unknown): Parsed<Answer> {
 }
 
 /**
- * Reads an answer that is to the letter as documented, as almost all are, in one go: a tenth of what
- * {@linkcode parseAny} takes, and the same result.
+ * Reads an answer that is to the letter as documented, as almost all are, in one go: a tenth of
+ * what {@linkcode parseAny} takes, and the same result.
  *
- * @returns `undefined` where anything is missing, unknown, out of range or unusual in any other way.
+ * @returns `undefined` where anything is missing, unknown, out of range or unusual in any other
+ *   way.
  */
 export function plainAnswer(body: unknown): Answer | undefined {
   if (!hasOnly("answer", body)) return undefined;

@@ -1,8 +1,8 @@
 /**
- * @module label/growth: a data set whose input has changed. Rows that were made of an earlier input,
- * and whose images are as they were, are taken over: no image is read for them, and nothing is asked
- * for. Everything else is made as ever (`label/label_row.ts`), so an image that is looked at again in
- * vain costs a read, never a page.
+ * @module label/growth: a data set whose input has changed. Rows that were made of an earlier
+ * input, and whose images are as they were, are taken over: no image is read for them, and nothing
+ * is asked for. Everything else is made as ever (`label/label_row.ts`), so an image that is looked
+ * at again in vain costs a read, never a page.
  */
 
 import type { InputRow, OutputRow } from "../dataset/row.ts";
@@ -90,7 +90,11 @@ export class Growth implements AsyncDisposable {
     }));
   }
 
-  /** What a row was. For one row after another, in order. @throws {StoreError} if the store fails */
+  /**
+   * What a row was. For one row after another, in order.
+   *
+   * @throws {StoreError} if the store fails
+   */
   async earlier({ index, id, image_path }: InputRow): Promise<EarlierRow | undefined> {
     const at = this.#from[index];
     if (at < 0) return undefined;

@@ -1,6 +1,6 @@
 /**
- * @module label/images: reads the image of a row. What is wrong with an image is a failure of its row;
- * what is wrong with the store ends the run.
+ * @module label/images: reads the image of a row. What is wrong with an image is a failure of its
+ * row; what is wrong with the store ends the run.
  */
 
 import { Buffer } from "node:buffer";
@@ -23,7 +23,9 @@ export interface LoadedImage {
   readonly sha256: string | null;
   /** Length in bytes, where it is known. */
   readonly size: number | null;
-  /** Version of the object that was read; absent where none was, null where the store names none. */
+  /**
+   * Version of the object that was read; absent where none was, null where the store names none.
+   */
   readonly etag?: string | null;
   /** Gives the memory back at once; the bytes are gone then. */
   readonly release: () => void;
@@ -118,7 +120,9 @@ export class ImageLoader {
   }
 }
 
-/** Longest image that is hashed at once, bytes: a millisecond; on a thread of its own it costs more. */
+/**
+ * Longest image that is hashed at once, bytes: a millisecond; on a thread of its own it costs more.
+ */
 const HASHED_AT_ONCE = 1 << 20;
 
 /** SHA-256 in hexadecimal digits. */

@@ -263,7 +263,10 @@ export interface PatientJob extends Job {
   readonly bare: Store;
 }
 
-/** The job with stores that wait out an outage, up to `--max-outage-minutes` or the grace of a signal. */
+/**
+ * The job with stores that wait out an outage, up to `--max-outage-minutes` or the grace of a
+ * signal.
+ */
 export function waitForStores(job: Job): PatientJob {
   const { settings: { maxOutageMs }, store: bare, images, clock, random, giveUp, tally } = job;
   const patience = new Patience({
@@ -327,7 +330,11 @@ export interface Held extends AsyncDisposable {
   readonly halt: Halt;
   /** Whether the store has conditional writes, as far as the lease has shown. */
   readonly conditional: boolean;
-  /** Call it before what only the holder of the lease may do. @throws {RunError} if it isn't held */
+  /**
+   * Call it before what only the holder of the lease may do.
+   *
+   * @throws {RunError} if it isn't held
+   */
   readonly check: () => void;
 }
 

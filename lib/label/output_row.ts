@@ -21,8 +21,8 @@ export interface LabeledRow {
   /** For whom its answer was paid; null where none is stored. */
   readonly paidBy: PaidBy | null;
   /**
-   * Version of the image that was read for it, null where the store names none; absent where none was
-   * read: then what was kept of it before still holds.
+   * Version of the image that was read for it, null where the store names none; absent where none
+   * was read: then what was kept of it before still holds.
    */
   readonly imageEtag?: string | null;
 }

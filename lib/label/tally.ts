@@ -1,6 +1,6 @@
 /**
- * @module label/tally: what this process has done so far, as plain counters. Reporters read it; only the
- * code that does a thing counts it.
+ * @module label/tally: what this process has done so far, as plain counters. Reporters read it;
+ * only the code that does a thing counts it.
  */
 
 import { noRows } from "../state/row_counts.ts";

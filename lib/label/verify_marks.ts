@@ -1,7 +1,7 @@
 /**
- * @module label/verify_marks: holds what a checkpoint keeps of the images of its rows against the rows
- * and its own books: a later input takes rows over by it. Which version of an image was read can't be
- * proven.
+ * @module label/verify_marks: holds what a checkpoint keeps of the images of its rows against the
+ * rows and its own books: a later input takes rows over by it. Which version of an image was read
+ * can't be proven.
  */
 
 import type { OutputRow } from "../dataset/row.ts";

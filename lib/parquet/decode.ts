@@ -45,7 +45,9 @@ type Tree = ReturnType<typeof parquetSchema>;
 type Decoder = Parameters<typeof convert>[1];
 type Decoded = ReturnType<typeof convert>;
 
-/** A thrift struct as it lies in a footer: `field_1`, `field_2`, …, nothing renamed or converted. */
+/**
+ * A thrift struct as it lies in a footer: `field_1`, `field_2`, …, nothing renamed or converted.
+ */
 // deno-lint-ignore no-explicit-any -- thrift is untyped; `dataset/output_join.ts` names what it touches
 export type RawStruct = Record<`field_${number}`, any>;
 
@@ -171,7 +173,9 @@ export class Leaf {
       (this.#exact !== undefined || isText || options.utf8);
   }
 
-  /** Decodes `count` values in one of the encodings other than a dictionary's, not yet converted. */
+  /**
+   * Decodes `count` values in one of the encodings other than a dictionary's, not yet converted.
+   */
   decode(reader: ByteReader, encoding: string, count: number): Values {
     const { type, type_length } = this.#decoder.element;
     if (encoding === "PLAIN") return readPlain(reader, type!, count, type_length);

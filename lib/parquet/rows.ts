@@ -1,6 +1,6 @@
 /**
- * @module parquet/rows: reads ranges of rows of some columns, batch by batch, by walking through all
- * their leaves side by side. Which columns, and what their values mean, is the caller's affair.
+ * @module parquet/rows: reads ranges of rows of some columns, batch by batch, by walking through
+ * all their leaves side by side. Which columns, and what their values mean, is the caller's affair.
  */
 import { RunError } from "../base/errors.ts";
 import { assemble } from "./decode.ts";
@@ -41,9 +41,9 @@ export interface RowBatch {
 const LEAF_BYTES = 2 << 20;
 
 /**
- * Reads the rows of `ranges` in order, in batches of at most `size`, fewer where they are heavy, that
- * never span two ranges or row groups. A row group that no range touches costs nothing. `ranges` are
- * sorted.
+ * Reads the rows of `ranges` in order, in batches of at most `size`, fewer where they are heavy,
+ * that never span two ranges or row groups. A row group that no range touches costs nothing.
+ * `ranges` are sorted.
  *
  * @param columns Columns at the top of the schema, by name.
  * @throws {RunError} `input` if a column is damaged or nested in a way that can't be read

@@ -18,7 +18,9 @@ import { findParts } from "./table.ts";
 export interface TableOptions {
   /** The table. */
   readonly table: Place;
-  /** Where relative paths start; if nobody said, where the table lies (or what an input goes by). */
+  /**
+   * Where relative paths start; if nobody said, where the table lies (or what an input goes by).
+   */
   readonly base: Place | undefined;
   /** Columns that the user named. */
   readonly named: { readonly image?: string; readonly id?: string };

@@ -1,6 +1,6 @@
 /**
- * @module state/changed_input: what becomes of the rows of an input that has changed, by what earlier
- * ones have left in checkpoints and by a listing of the images. Only reads.
+ * @module state/changed_input: what becomes of the rows of an input that has changed, by what
+ * earlier ones have left in checkpoints and by a listing of the images. Only reads.
  */
 
 import { RunError } from "../base/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * @module state/checkpoints: the finished batches of a run. A batch is done when its object exists and
- * holds up to a look at its footer; nothing else says so.
+ * @module state/checkpoints: the finished batches of a run. A batch is done when its object exists
+ * and holds up to a look at its footer; nothing else says so.
  */
 
 import { StoreError, type StoreErrorKind } from "../base/errors.ts";
@@ -55,7 +55,11 @@ export class CheckpointUpload {
     this.#writer.closed.catch(() => {});
   }
 
-  /** Adds bytes; resolves when there is room for more. @throws {StoreError} what the store throws */
+  /**
+   * Adds bytes; resolves when there is room for more.
+   *
+   * @throws {StoreError} what the store throws
+   */
   async write(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     // A store that gives up stops taking pieces; why, only its own promise says.
     await Promise.race([this.#writer.write(bytes), this.#written]).catch(async (error) => {
@@ -64,7 +68,11 @@ export class CheckpointUpload {
     });
   }
 
-  /** Adds the last bytes; resolves when the object is there. @throws {StoreError} as the store does */
+  /**
+   * Adds the last bytes; resolves when the object is there.
+   *
+   * @throws {StoreError} as the store does
+   */
   async end(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     await this.write(bytes);
     await Promise.all([this.#writer.close().catch(() => {}), this.#written]);
@@ -271,9 +279,9 @@ export class Checkpoints {
   }
 
   /**
-   * Writes batch `index` whole, or the rest of it, and looks whether it is there: a store that loses
-   * what it takes must not be paid for further. The last one is looked at when it is joined, which
-   * is next.
+   * Writes batch `index` whole, or the rest of it, and looks whether it is there: a store that
+   * loses what it takes must not be paid for further. The last one is looked at when it is joined,
+   * which is next.
    *
    * @param rows All its rows in input order.
    * @param counts How many they are of each kind.
@@ -324,7 +332,11 @@ export class Checkpoints {
     for (let index = 0; index < this.batches; index++) yield await this.source(index);
   }
 
-  /** Batch `index`, which must be done, as a file. @throws {StoreError} `not_found` if it is gone */
+  /**
+   * Batch `index`, which must be done, as a file.
+   *
+   * @throws {StoreError} `not_found` if it is gone
+   */
   async source(index: number): Promise<RandomAccess> {
     const key = this.#keys.batch(index, this.generation);
     const url = `${this.#store.url}/${key}`;

@@ -1,7 +1,8 @@
 /**
  * @module state/earlier_rows: the rows that earlier generations of a data set's input have left in
- * their checkpoints, and which of their images are unchanged. About 100 bytes a row, which are found
- * by hashes; the rows themselves are read when they are taken over (`state/rows_in_order.ts`).
+ * their checkpoints, and which of their images are unchanged. About 100 bytes a row, which are
+ * found by hashes; the rows themselves are read when they are taken over
+ * (`state/rows_in_order.ts`).
  */
 
 import { Buffer } from "node:buffer";
@@ -81,8 +82,8 @@ export class EarlierRows {
   }
 
   /**
-   * Reads which rows there are. A batch that is damaged, or of a run that is none of the data set's,
-   * is as if it were not there.
+   * Reads which rows there are. A batch that is damaged, or of a run that is none of the data
+   * set's, is as if it were not there.
    *
    * @param objects The batches, the latest first: of two rows with one key the first counts.
    * @param manifest The run that takes them over.

@@ -1,6 +1,6 @@
 /**
- * @module state/keys: the names of all objects the program reads and writes, and what makes a name safe.
- * `docs/DATA_CATALOG.md` lists them for people.
+ * @module state/keys: the names of all objects the program reads and writes, and what makes a name
+ * safe. `docs/DATA_CATALOG.md` lists them for people.
  */
 
 /** Data set, engine and model names become parts of keys: plain characters, no leading dot. */
@@ -16,7 +16,9 @@ export function defaultInputKey(dataset: string): string {
 /** What the default output of a data set ends with, before `.parquet`. */
 const OUTPUT_ENDING = "_pseudo_labels";
 
-/** The data set whose default output is the default input of this one; `undefined` for most names. */
+/**
+ * The data set whose default output is the default input of this one; `undefined` for most names.
+ */
 export function outputNamedLike(dataset: string): string | undefined {
   return dataset.endsWith(OUTPUT_ENDING) && dataset.slice(0, -OUTPUT_ENDING.length) || undefined;
 }
@@ -148,8 +150,8 @@ const STATE =
   /^((manifest|result|lease|ledger|spending|heartbeat)\.json$|(gen\d+\/)?batch_\d{6,}\.parquet$|set_aside\/)/;
 
 /**
- * What of all data sets an object of that name, or a prefix, is or would be among; `undefined` if of
- * none. A data set's state there would be taken for an answer.
+ * What of all data sets an object of that name, or a prefix, is or would be among; `undefined` if
+ * of none. A data set's state there would be taken for an answer.
  */
 export function sharedBy(key: string): string | undefined {
   const shared = SHARED.find((name) => `${key}/`.startsWith(name));

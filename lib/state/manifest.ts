@@ -83,8 +83,8 @@ export interface Settled {
 
 /**
  * Takes up the run that lies below `keys.root` if it is the same as `wanted`; one whose input has
- * changed since goes on as its next generation; else a new one starts. This is the first write of a run, so a prefix that can't be written fails before anything
- * is paid.
+ * changed since goes on as its next generation; else a new one starts. This is the first write of a
+ * run, so a prefix that can't be written fails before anything is paid.
  *
  * With `fresh`, earlier checkpoints are removed first and the manifest is replaced last, so a crash
  * in between leaves the earlier run merely with less done. A further attempt of the very Batch job

@@ -1,7 +1,7 @@
 /**
- * @module state/rows_in_order: takes single rows out of checkpoints, in about the order in which they
- * lie there, so that each checkpoint is decoded once. What is held are a few checkpoints being read,
- * and rows that were passed and are still wanted, within a budget of bytes.
+ * @module state/rows_in_order: takes single rows out of checkpoints, in about the order in which
+ * they lie there, so that each checkpoint is decoded once. What is held are a few checkpoints being
+ * read, and rows that were passed and are still wanted, within a budget of bytes.
  */
 
 import { StoreError } from "../base/errors.ts";

@@ -91,7 +91,9 @@ class FolderStore implements Store {
     });
   }
 
-  /** How long ago that was by the clock that files get their times from, another machine's maybe. */
+  /**
+   * How long ago that was by the clock that files get their times from, another machine's maybe.
+   */
   async #ageOf(mtime: Date | null): Promise<number | undefined> {
     const probe = `${this.#root}/${TEMPORARY}/${crypto.randomUUID()}`;
     try {
@@ -320,8 +322,8 @@ async function openInside(
 }
 
 /**
- * The path below a root that belongs to a key; `undefined` where the key may not be one: empty, with
- * an empty, `.` or `..` segment, with a NUL, or inside {@linkcode TEMPORARY}.
+ * The path below a root that belongs to a key; `undefined` where the key may not be one: empty,
+ * with an empty, `.` or `..` segment, with a NUL, or inside {@linkcode TEMPORARY}.
  */
 function keyPath(root: string, key: string): string | undefined {
   const segments = key.split("/");

@@ -1,8 +1,8 @@
 /**
  * @module store/patient: waits out an outage of the store. An operation that fails for good while
- * nothing else gets an answer either means that the store is down: everybody waits then, one of them
- * asks now and then, and all go on once there is an answer, whatever it is. An object that fails
- * while the store answers for others is that object's trouble.
+ * nothing else gets an answer either means that the store is down: everybody waits then, one of
+ * them asks now and then, and all go on once there is an answer, whatever it is. An object that
+ * fails while the store answers for others is that object's trouble.
  *
  * One {@linkcode Patience} is shared by all that use the stores of a run, and counts each store by
  * its URL. It waits only for a store that has answered before: a wrong address is said at once.
@@ -21,8 +21,8 @@ const FIRST_LOOK_MS = 1_000;
 /** Longest wait between two looks, milliseconds. */
 const LAST_LOOK_MS = 10_000;
 /**
- * An object that could not be read so often, each time with all its retries, while the store answered
- * for others, is not worth holding up its row any longer.
+ * An object that could not be read so often, each time with all its retries, while the store
+ * answered for others, is not worth holding up its row any longer.
  */
 const VAIN_READS = 3;
 /** "Answered for others" means so many answers for one other operation that failed meanwhile. */
@@ -99,8 +99,8 @@ export class Patience {
    * The same store, whose operations wait while it is down, and are tried again. An upload in parts
    * is not tried again, as its parts are gone; it only waits before it begins.
    *
-   * Where an outage lasts too long, or the waiting was given up, each operation is tried once more and
-   * may end as `unavailable`; an object that can't be read while others can ends as `refused`.
+   * Where an outage lasts too long, or the waiting was given up, each operation is tried once more
+   * and may end as `unavailable`; an object that can't be read while others can ends as `refused`.
    */
   wrap(store: Store): Store {
     const health = this.#healthOf(store);
@@ -125,9 +125,9 @@ export class Patience {
         run(options?.signal, () => store.writeParts(key, parts, options), "once"),
       remove: (key, options) => run(options?.signal, () => store.remove(key, options)),
       async *list(prefix, options) {
-        // From the start after a failure; what was given before is left out. That is known by the last
-        // key alone, as stores list by the bytes of keys: a set of a million would be too long. One
-        // that doesn't can't be taken up again.
+        // From the start after a failure; what was given before is left out. That is known by the
+        // last key alone, as stores list by the bytes of keys: a set of a million would be too
+        // long. One that doesn't can't be taken up again.
         let [last, begin, ordered] = ["", "", true];
         let listing: AsyncIterator<ObjectInfo> | undefined;
         for (;;) {

@@ -21,13 +21,13 @@ export interface ObjectInfo {
 /** An object with its bytes, or the range of them that was asked for. */
 export interface StoredObject extends ObjectInfo {
   /**
-   * The bytes, which belong to the caller; for a ranged read those of the range, while `size` is that
-   * of the whole object.
+   * The bytes, which belong to the caller; for a ranged read those of the range, while `size` is
+   * that of the whole object.
    */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /**
-   * How long ago it was written, by the store's own clock, to about a second, in milliseconds; where
-   * it was asked for, and the store says so.
+   * How long ago it was written, by the store's own clock, to about a second, in milliseconds;
+   * where it was asked for, and the store says so.
    */
   readonly ageMs?: number;
 }
@@ -52,9 +52,9 @@ export interface ReadOptions {
   /** A longer object is `StoreError("too_large")`, raised before its body is transferred. */
   readonly maxBytes?: number;
   /**
-   * Called once with the object's length in bytes, or with the most it may be where the store doesn't
-   * tell, before the body is transferred (a retried read does not call it again); the body waits.
-   * This is how a memory budget holds back images.
+   * Called once with the object's length in bytes, or with the most it may be where the store
+   * doesn't tell, before the body is transferred (a retried read does not call it again); the body
+   * waits. This is how a memory budget holds back images.
    */
   readonly admit?: (size: number) => Promise<void>;
 }
@@ -89,8 +89,9 @@ export interface ListOptions {
   /** Cancels the operation; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
   /**
-   * Lists no deeper than the next `/` behind the prefix: what lies below one is a single entry, whose
-   * key ends with the slash, of size 0 and without an etag. A folder may list an empty one, too.
+   * Lists no deeper than the next `/` behind the prefix: what lies below one is a single entry,
+   * whose key ends with the slash, of size 0 and without an etag. A folder may list an empty one,
+   * too.
    * @default false
    */
   readonly shallow?: boolean;
