@@ -17,7 +17,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { ProxyVariables } from "../base/proxy.ts";
 import { BrokenBody, nodeBody, type S3Body } from "./s3_body.ts";
 import type { S3Credentials } from "./sigv4.ts";
-import { type DirectAnswer, DirectS3, ForSdk, type SdkRequest } from "./s3_direct.ts";
+import { type DirectAnswer, DirectS3, ForSdk, saysWrong, type SdkRequest } from "./s3_direct.ts";
 
 /** What an operation may be given. */
 export interface S3Call {
@@ -163,8 +163,6 @@ function ownRetries(maxAttempts: number): RetryStrategy {
 export const STALL_MS = 30_000;
 /** Longest answer in words, such as a page of a listing, bytes. */
 const MAX_WORDS = 32 << 20;
-/** How a body begins that says, in spite of its status, that something went wrong. */
-const NO_ANSWER = /^\s*(<\?xml[^>]*>\s*)?<(Error|!doctype html|html)[\s>]/i;
 /** Connections of each way at most. */
 const MAX_SOCKETS = 64;
 /** Longest wait for a connection, milliseconds. */
@@ -399,7 +397,7 @@ function takeWords(s3: S3, stallMs: number): void {
     });
     if (bytes === undefined) throw broken(`the answer has more than ${MAX_WORDS} bytes`);
     // A listing that is an error in truth would pass for an empty one.
-    if (response.statusCode === 200 && NO_ANSWER.test(new TextDecoder().decode(bytes))) {
+    if (response.statusCode === 200 && saysWrong(bytes)) {
       response.statusCode = 503;
     }
     response.body = Readable.from(bytes.length > 0 ? [bytes] : []);

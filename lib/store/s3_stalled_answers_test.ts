@@ -2,6 +2,9 @@ import assert from "node:assert/strict";
 import { startS3Double } from "../../dev/doubles/s3/server.ts";
 import { openS3 } from "./s3.ts";
 
+/** What a server may say of an answer that has no body. */
+const LONG = { "content-length": `${9e15}` };
+
 /** A bucket with two objects, whose way past the SDK is known. */
 async function openBucket() {
   const stack = new AsyncDisposableStack();
@@ -46,4 +49,31 @@ Deno.test("a listing that is an error with status 200 is no empty one", async ()
     const listed = await Array.fromAsync(it.store.list(""), ({ key }) => key);
     assert.deepEqual([listed, asked], [["x", "y"], 2]);
   }
+});
+
+Deno.test("a write whose answer is an error with status 200 is made again", async () => {
+  await using it = await openBucket();
+  for (const chunked of [false, true]) {
+    let asked = 0;
+    it.s3.reply = ({ method }, response) => {
+      if (method !== "PUT" || asked++ > 0) return response;
+      const words = "<Error><Code>InternalError</Code></Error>";
+      return new Response(chunked ? new Blob([words]).stream() : words);
+    };
+    await it.store.write("z", new Uint8Array(10));
+    assert.equal(asked, 2);
+  }
+});
+
+Deno.test("writes whose answers promise more than there is room for take no connection along", async () => {
+  await using it = await openBucket();
+  const more = 70; // than there are connections
+  let asked = 0;
+  it.s3.reply = ({ method }, response) =>
+    method === "PUT" && asked++ < more
+      ? new Response(new ReadableStream(), { headers: LONG })
+      : response;
+  const writes = Array.from({ length: more }, (_, n) => it.store.write(`${n}`, new Uint8Array(1)));
+  await Promise.all(writes);
+  await it.store.write("z", new Uint8Array(10));
 });
