@@ -62,7 +62,8 @@ export async function* readRows(source: RandomAccess): AsyncGenerator<OutputRow>
   const all = [0, Number(metadata.num_rows)] as const;
   try {
     checkGroups(source.name, metadata, columns);
-    for await (const batch of readBatches({ source, metadata, tree }, columns, [all], BATCH)) {
+    const file = { source, metadata, tree, quick: true };
+    for await (const batch of readBatches(file, columns, [all], BATCH)) {
       for (let at = 0; at < batch.count; at++) {
         yield toRow(Object.fromEntries(Array.from(batch.values, ([name, of]) => [name, of[at]])));
       }

@@ -102,7 +102,7 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
       .map((column) => [column.element.name, pruned(column)]),
   );
   const pairs = metadata.key_value_metadata ?? [];
-  const file = { source, metadata, tree, without: WITHOUT };
+  const file = { source, metadata, tree, without: WITHOUT, quick: true };
   async function* batches(columns: ReadonlyMap<string, SchemaTree>, ranges: Iterable<RowRange>) {
     try {
       checkGroups(source.name, metadata, columns);

@@ -64,6 +64,11 @@ export class ColumnCursor {
     if (!inside) throw this.#damaged("lies outside the file");
   }
 
+  /** Whether its rows are as they are meant, with nothing to put together. */
+  get whole(): boolean {
+    return this.#leaf.whole;
+  }
+
   /** Passes over the next `count` rows. */
   skip(count: number): void {
     const decoded = Math.min(count, this.#ready);

@@ -122,6 +122,8 @@ export interface DecodeOptions {
   readonly fatal: boolean;
   /** Whether values that a number or a Date would cut become text (`parquet/exact.ts`). */
   readonly exact: boolean;
+  /** Whether a column of optional lists of optional values is nested at once. @default false */
+  readonly quick?: boolean;
 }
 
 /** One leaf column of a schema, with what it takes to decode its values. */
@@ -134,6 +136,8 @@ export class Leaf {
   readonly maxRepetition: number;
   /** Whether the column lies at the top of the schema and is no list: one value or null per row. */
   readonly flat: boolean;
+  /** Whether its rows leave {@linkcode assemble} as they are meant, with nothing to put together. */
+  readonly whole: boolean;
   /** Whether converted values are copies, so that the page's bytes can go once they are taken. */
   readonly copies: boolean;
   readonly #path: Tree[];
@@ -154,6 +158,7 @@ export class Leaf {
     this.maxDefinition = getMaxDefinitionLevel(this.#path);
     this.maxRepetition = getMaxRepetitionLevel(this.#path);
     this.flat = path.length === 1 && this.maxRepetition === 0;
+    this.whole = options.quick === true && isListOfLists(this.#path);
     this.#decoder = {
       element,
       schemaPath: this.#path,
@@ -202,10 +207,58 @@ export class Leaf {
    * first repetition level is not 0.
    */
   assemble(rows: unknown[], definition: Uint8Array, repetition: Uint8Array, values: Values): void {
+    if (this.whole) {
+      nest(rows, definition, repetition, values, this.maxRepetition);
+      return;
+    }
     // The library only indexes the levels, whatever its types say.
     const levels = [definition, repetition] as unknown as [number[], number[]];
     const made = assembleLists(rows, ...levels, values as Decoded, this.#path);
     if (made !== rows) { for (const row of made) rows.push(row); }
+  }
+}
+
+/** Whether below the root there is nothing but optional lists of three levels around a value. */
+function isListOfLists([, ...path]: readonly Tree[]): boolean {
+  if (path.length < 3 || path.length % 2 === 0) return false;
+  return path.every(({ element: { repetition_type: repetition, converted_type: type } }, at) =>
+    at % 2 === 1
+      ? repetition === "REPEATED"
+      : repetition === "OPTIONAL" && (at === path.length - 1 || type === "LIST")
+  );
+}
+
+/**
+ * Nests the values of optional lists of optional values by their levels, and appends the rows. The
+ * library makes twice as many lists, and takes half of them away again.
+ *
+ * @param depth Lists around a value.
+ */
+function nest(
+  rows: unknown[],
+  definition: Uint8Array,
+  repetition: Uint8Array,
+  values: Values,
+  depth: number,
+): void {
+  /** The list that is being filled, by its depth; the rows are the outermost. */
+  const open: unknown[][] = [rows];
+  for (let k = 1; k <= repetition[0]; k++) open.push(open[k - 1].at(-1) as unknown[]);
+  let value = 0;
+  for (let at = 0; at < definition.length; at++) {
+    const level = definition[at];
+    let k = repetition[at] + 1;
+    for (; k <= depth; k++) {
+      if (level < 2 * k - 1) {
+        open[k - 1].push(null);
+        break;
+      }
+      const list: unknown[] = [];
+      open[k - 1].push(list);
+      open[k] = list;
+      if (level === 2 * k - 1) break;
+    }
+    if (k > depth) open[depth].push(level === 2 * depth ? null : values[value++]);
   }
 }
 

@@ -23,6 +23,8 @@ export interface OpenFile {
   readonly exact?: ReadonlySet<string>;
   /** Leaves of the columns that are not read, by {@linkcode joinPath}. @default none */
   readonly without?: ReadonlySet<string>;
+  /** Whether lists are nested at once, which is quicker; for files of ours. @default false */
+  readonly quick?: boolean;
   /** Flat columns whose bytes are no text where nothing says so. @default none */
   readonly binary?: ReadonlySet<string>;
 }
@@ -72,7 +74,7 @@ export async function* readBatches(
         const leaves = await takeAll(cursors, count);
         at = from + count;
         const join = ([name, column]: [string, SchemaTree]) =>
-          [name, assembled(file.source, column, leaves)] as const;
+          [name, assembled(file.source, column, leaves, cursors)] as const;
         yield { start: from, count, values: new Map(Array.from(columns, join)) };
       }
       if (end > groupEnd) break;
@@ -84,7 +86,7 @@ export async function* readBatches(
 
 /** One cursor for each leaf of the columns, by path. */
 function openCursors(
-  { source, tree, exact, binary, without }: OpenFile,
+  { source, tree, exact, binary, without, quick }: OpenFile,
   group: RowGroup,
   columns: ReadonlyMap<string, SchemaTree>,
 ): Map<string, ColumnCursor> {
@@ -99,6 +101,7 @@ function openCursors(
       utf8: chunk.path_in_schema.length === 1 && !binary?.has(column),
       fatal: column !== "metadata",
       exact: exact?.has(column) ?? false,
+      quick,
     };
     cursors.set(joinPath(chunk.path_in_schema), new ColumnCursor(source, tree, chunk, options));
   }
@@ -137,11 +140,13 @@ function assembled(
   source: RandomAccess,
   column: SchemaTree,
   leaves: ReadonlyMap<string, unknown[]>,
+  cursors: ReadonlyMap<string, ColumnCursor>,
 ): unknown[] {
   const name = column.element.name;
   const own = joinPath([name]);
   if (column.children.length === 0) return leaves.get(own) ?? [];
   const below = Array.from(leaves).filter(([path]) => path.startsWith(`${own}.`));
+  if (below.length === 1 && cursors.get(below[0][0])?.whole) return below[0][1];
   try {
     return assemble(column, new Map(below));
   } catch (cause) {

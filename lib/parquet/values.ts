@@ -76,10 +76,12 @@ function sized(leaf: Leaf, reader: ByteReader, next: () => number): ValueStream 
       for (let each = 0; each < count; each++) read();
     },
     take(count) {
-      return leaf.convert(Array.from({ length: count }, () => {
+      const values = new Array<Uint8Array>(count);
+      for (let n = 0; n < count; n++) {
         const { start, length } = read();
-        return new Uint8Array(buffer, start, length);
-      }));
+        values[n] = new Uint8Array(buffer, start, length);
+      }
+      return leaf.convert(values);
     },
   };
 }
@@ -110,12 +112,18 @@ function lookedUp(leaf: Leaf, dictionary: Values, indexes: Uint32Array): ValueSt
       at += count;
     },
     take(count) {
-      return Array.from(indexes.subarray(at, at += count), (index) => {
-        if (index < dictionary.length) return dictionary[index];
-        throw new ParquetError(
-          `it refers to entry ${index} of a dictionary of ${dictionary.length}`,
-        );
-      });
+      const end = Math.min(at + count, indexes.length);
+      const values = new Array<unknown>(end - at);
+      for (let n = 0; at < end; n++, at++) {
+        const index = indexes[at];
+        if (index >= dictionary.length) {
+          throw new ParquetError(
+            `it refers to entry ${index} of a dictionary of ${dictionary.length}`,
+          );
+        }
+        values[n] = dictionary[index];
+      }
+      return values;
     },
     ...(leaf.type === "BYTE_ARRAY"
       ? { lengths: () => oneByOne((n) => lengthOf(dictionary[indexes[at + n]])) }
