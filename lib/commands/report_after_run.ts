@@ -24,13 +24,14 @@ export async function reportAfterRun(
   const timer = setTimeout(() => late.abort(TOO_LONG), ms);
   try {
     using watch = watchRows("report: reading labels", context, systemClock);
-    const report = await makeReport({
-      ...run,
-      clock: systemClock,
-      signal: AbortSignal.any([context.stop, late.signal]),
-      onProgress: watch.progress,
+    const signal = AbortSignal.any([context.stop, late.signal]);
+    const made = makeReport({ ...run, clock: systemClock, signal, onProgress: watch.progress })
+      .then((report) => writeReport(run.store, report, undefined, signal));
+    // A store that doesn't answer may not listen to the signal at once.
+    const cut = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
-    context.print(`report: ${await writeReport(run.store, report)}\n`);
+    context.print(`report: ${await Promise.race([made, cut])}\n`);
   } catch (error) {
     // Nothing is finished yet, so there is nothing to report.
     if (context.stop.aborted || error instanceof RunError && error.exit === "conflict") return;

@@ -8,7 +8,7 @@ import { Budget } from "../base/budget.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, PaidBy } from "../state/documents.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
-import { markOf, type RowMark } from "../state/image_marks.ts";
+import { markOf, payerOf as payerOfMark, type RowMark } from "../state/image_marks.ts";
 import type { EarlierRow } from "./growth.ts";
 import type { LabeledRow } from "./output_row.ts";
 import { addRow, takeOutRow } from "../state/ledger.ts";
@@ -112,7 +112,12 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
   const { manifest, make, payerOf, tally, watcher } = options;
   const { batch, kept } = work;
   const { row, previous, mark, earlier } = work.take();
-  if (kept) return batch.put(row.index, previous!, mark);
+  if (kept) {
+    // A row without a mark would pass for one that failed, beside others that have theirs.
+    const nobody = payerOfMark(manifest.dataset, row.id, null);
+    const itsMark = mark ?? markOf(manifest.dataset, previous!, nobody, null);
+    return batch.put(row.index, previous!, itsMark);
+  }
   const counted = batch.countedBefore ? previous : undefined;
   // Before the row is made: that may put another answer in the place of the stored one.
   const payer = counted && isPaid(counted) ? await payerOf(counted) : null;

@@ -9,6 +9,7 @@ import { ImageFolders, listImages, lookUpImages } from "../dataset/image_version
 import type { Input } from "../dataset/input.ts";
 import type { Store } from "../store/store.ts";
 import type { Checkpoints } from "./checkpoints.ts";
+import type { Manifest } from "./documents.ts";
 import { EarlierRows } from "./earlier_rows.ts";
 
 /** What becomes of the rows of the input. */
@@ -95,8 +96,7 @@ export async function compareInputs(options: CompareOptions): Promise<Compared> 
   }
   if (counts.rows === input.rows) {
     counts.removed = rows.count - wanted.reduce((sum, is) => sum + is, 0);
-    const before = checkpoints.manifest.inputs?.at(-1)?.rows ?? 0;
-    const allKnown = before > 0 && rows.count >= before; // else more rows may be shared
+    const allKnown = isOneKnown(checkpoints.manifest, rows); // else more rows may be shared
     if (allKnown && counts.added === counts.rows) throw anotherDataset(options);
   }
   const see = (path: string, size: number, etag: string) => rows.see(path, size, etag);
@@ -138,6 +138,18 @@ export function describeGrowth(counts: GrowthCounts): string {
     ...are(removed, "was removed", "were removed"),
   ];
   return `the input has changed: ${parts.join(", ")}`;
+}
+
+/**
+ * Whether all rows of one of the earlier inputs are there: not of the latest one alone, as that may
+ * be another mistaken one, of which no row was made.
+ */
+function isOneKnown({ inputs = [] }: Manifest, { footers }: EarlierRows): boolean {
+  const made = new Map<string, number>();
+  for (const { footer: { run_id, counts } } of footers) {
+    made.set(run_id, (made.get(run_id) ?? 0) + counts.rows);
+  }
+  return inputs.some(({ run_id, rows }) => rows > 0 && (made.get(run_id) ?? 0) >= rows);
 }
 
 /** A mistaken input must not be paid for. */

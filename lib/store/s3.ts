@@ -14,7 +14,13 @@ import type {
   StoredObject,
   WriteOptions,
 } from "./store.ts";
-import { createS3, DEFAULT_MAX_ATTEMPTS, type S3Api, type S3Options } from "./s3_client.ts";
+import {
+  createS3,
+  DEFAULT_MAX_ATTEMPTS,
+  type S3Api,
+  type S3Options,
+  STALL_MS,
+} from "./s3_client.ts";
 import { httpStatus, type S3Action, toStoreError } from "./s3_error.ts";
 import { readObject, sizeByReading, versionMark } from "./s3_read.ts";
 import { uploadParts } from "./s3_upload.ts";
@@ -205,7 +211,7 @@ class S3Bucket implements Store {
       key,
       url,
       maxAttempts: this.#options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
-      stallMs: this.#options.stallMs ?? 30_000,
+      stallMs: this.#options.stallMs ?? STALL_MS,
       holdMs: this.#options.holdMs ?? 1_000,
     };
     if (!ifMatch) {

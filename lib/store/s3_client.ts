@@ -12,12 +12,12 @@ import {
   S3,
   type S3ClientConfig,
 } from "@aws-sdk/client-s3";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { backoffMs } from "../base/backoff.ts";
 import type { ProxyVariables } from "../base/proxy.ts";
-import { nodeBody, type S3Body } from "./s3_body.ts";
+import { BrokenBody, nodeBody, type S3Body } from "./s3_body.ts";
 import type { S3Credentials } from "./sigv4.ts";
-import { type DirectAnswer, DirectS3, ForSdk, type SdkRequest } from "./s3_direct.ts";
+import { type DirectAnswer, DirectS3, ForSdk, saysWrong, type SdkRequest } from "./s3_direct.ts";
 
 /** What an operation may be given. */
 export interface S3Call {
@@ -97,7 +97,7 @@ export interface S3Options {
   readonly maxAttempts?: number;
   /** Length in bytes of the parts of large uploads; S3 wants at least 5 MiB. @default 5 MiB */
   readonly partSize?: number;
-  /** Longest silence in the middle of a body in milliseconds. @default 30,000 */
+  /** Longest silence in the middle of any body in milliseconds. @default {@linkcode STALL_MS} */
   readonly stallMs?: number;
   /**
    * How long a read holds its connection open while `admit` waits, in milliseconds; after that it
@@ -159,6 +159,10 @@ function ownRetries(maxAttempts: number): RetryStrategy {
   };
 }
 
+/** Longest silence in the middle of a body where the options name none, milliseconds. */
+export const STALL_MS = 30_000;
+/** Longest answer in words, such as a page of a listing, bytes. */
+const MAX_WORDS = 32 << 20;
 /** Connections of each way at most. */
 const MAX_SOCKETS = 64;
 /** Longest wait for a connection, milliseconds. */
@@ -202,12 +206,13 @@ export function createS3(options: S3Options): S3Api {
       // The images may lie in buckets of another region than the output.
       : { followRegionRedirects: true }),
   };
-  if (!custom || options.region !== undefined) return withShortCut(new S3(config));
+  const { stallMs = STALL_MS } = options;
+  if (!custom || options.region !== undefined) return withShortCut(new S3(config), stallMs);
   // Other servers ignore the region, but signing needs one: a client made only to ask the SDK's
   // own chain for it, since that chain cannot be given a last resort.
   const chain = new S3(config);
   const region = () => chain.config.region().catch(() => "us-east-1");
-  return withShortCut(new S3({ ...config, region }));
+  return withShortCut(new S3({ ...config, region }), stallMs);
 }
 
 /** Errors that say that credentials have run out, whatever was known of their end. */
@@ -246,7 +251,8 @@ type Sender = (
 ) => (args: { request: unknown }) => Promise<unknown>;
 
 /** The first request of a bucket goes through the SDK and shows the others how. */
-function withShortCut(s3: S3): S3Api {
+function withShortCut(s3: S3, stallMs: number): S3Api {
+  takeWords(s3, stallMs);
   keepDates(s3);
   renewing(s3);
   const { config } = s3;
@@ -371,4 +377,30 @@ function keepDates(s3: S3): void {
     if (result.output) Object.assign(result.output, { ServerDate: httpDate(headers?.date) });
     return result;
   }, { step: "deserialize", priority: "high", name: "keepDate" });
+}
+
+/**
+ * Takes what a server says in words before the SDK reads it, which would wait for its end for ever:
+ * silence in the middle is a fault of the network, and tried again like one. Objects are taken by
+ * whoever reads them.
+ */
+function takeWords(s3: S3, stallMs: number): void {
+  s3.middlewareStack.add((next, { commandName }) => async (args) => {
+    const result = await next(args);
+    const response = result.response as { statusCode: number; body?: unknown };
+    const isObject = commandName === "GetObjectCommand" && response.statusCode < 300;
+    if (isObject || !(response.body instanceof Readable)) return result;
+    const options = { given: undefined, most: MAX_WORDS, signal: undefined, stallMs };
+    const broken = (message: string) => Object.assign(new Error(message), { code: "ECONNRESET" });
+    const bytes = await nodeBody(response.body).takeWhole(options).catch((error) => {
+      throw error instanceof BrokenBody ? broken(`the answer: ${error.message}`) : error;
+    });
+    if (bytes === undefined) throw broken(`the answer has more than ${MAX_WORDS} bytes`);
+    // A listing that is an error in truth would pass for an empty one.
+    if (response.statusCode === 200 && saysWrong(bytes)) {
+      response.statusCode = 503;
+    }
+    response.body = Readable.from(bytes.length > 0 ? [bytes] : []);
+    return result;
+  }, { step: "deserialize", priority: "low", name: "takeWords" });
 }

@@ -230,12 +230,24 @@ export class DirectS3 {
   ): Promise<DirectAnswer | ForSdk> {
     if (summed) headers["x-amz-checksum-crc32"] = crc32Base64(body);
     const sent = await this.#send({ method: "PUT", bucket, key, headers, body }, signal);
-    if (!(sent instanceof ForSdk)) {
-      // To its end, so that the connection can be used again.
-      const options = { given: sent.length || 0, ...PUT_ANSWER, signal };
-      await sent.body.takeWhole(options).catch(() => {});
-    }
-    return sent;
+    if (sent instanceof ForSdk) return sent;
+    // To its end, so that the connection can be used again.
+    const { body: words, headers: said, length } = sent;
+    const given = Number.isNaN(length) ? 0 : length;
+    if (given > MAX_ERROR_BYTES) return this.#unread(bucket, words);
+    const options = { given, most: 0, stallMs: PUT_ANSWER_STALL_MS, signal };
+    // One that breaks off has said by its status that the object is there.
+    const bytes = await words.takeWhole(options).catch(() => undefined);
+    if (bytes === undefined && Number.isNaN(length)) return this.#unread(bucket, words);
+    if (!bytes || !saysWrong(bytes)) return sent;
+    return ForSdk.answer(new Response(null, { status: 503, headers: said }), bytes);
+  }
+
+  /** A success whose words can't be read here: the SDK asks again, and from now on. */
+  #unread(bucket: string, words: S3Body): ForSdk {
+    words.drop();
+    this.#leave(bucket);
+    return ForSdk.nothing(Object.assign(new Error("unexpected words"), { code: "ECONNRESET" }));
   }
 
   /** From now on only the SDK asks for what lies in it. */
@@ -307,10 +319,16 @@ export class DirectS3 {
   }
 }
 
-/** How the answer to a PutObject is read, which has nothing to say. */
-const PUT_ANSWER = { most: 0, stallMs: 30_000 } as const;
+/** Longest silence in the answer to a PutObject, which has nothing to say, milliseconds. */
+const PUT_ANSWER_STALL_MS = 30_000;
 /** What the slowest line that is put up with carries, bytes a millisecond. */
 const SLOW_BYTES_PER_MS = 44;
+
+/** Whether the words of an answer say, in spite of its status, that something went wrong. */
+export function saysWrong(words: Uint8Array): boolean {
+  return /^\s*(<\?xml[^>]*>\s*)?<(Error|!doctype html|html)[\s>]/i
+    .test(new TextDecoder().decode(words));
+}
 
 /** CRC-32 as S3's headers have it: big-endian, in Base64. */
 export function crc32Base64(bytes: Uint8Array): string {

@@ -165,16 +165,18 @@ async function readHeartbeat(
  * Writes the report beside the data set's other reports: for people, and for programs.
  *
  * @param evaluation Of the same labels; none yet, where they were made just now.
+ * @param signal Cancels it.
  */
 export async function writeReport(
   store: Store,
   report: ReportDocument,
   evaluation?: EvaluationDocument,
+  signal?: AbortSignal,
 ): Promise<string> {
   const key = reportKey(report.dataset, "report.html");
   const bytes = new TextEncoder().encode(reportPage(report, evaluation));
-  await store.write(key, bytes, { contentType: "text/html; charset=utf-8" });
-  await writeDocument(store, reportKey(report.dataset, "report.json"), report);
+  await store.write(key, bytes, { contentType: "text/html; charset=utf-8", signal });
+  await writeDocument(store, reportKey(report.dataset, "report.json"), report, { signal });
   return `${store.url}/${key}`;
 }
 

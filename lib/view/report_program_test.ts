@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { BUCKET, openBench, rows } from "../../dev/doubles/stage.ts";
-import { runProgram } from "../../dev/testing/program.ts";
+import { ARGS, BUCKET, openBench, rows } from "../../dev/doubles/stage.ts";
+import { runProgram, startProgram } from "../../dev/testing/program.ts";
 
 const PAGE = "reports/demo/report.html";
 const DOCUMENT = "reports/demo/report.json";
@@ -47,6 +47,31 @@ Deno.test("a report that can't be written changes nothing of the run but a line"
   const later = await bench.run(["report"]);
   assert.equal(later.code, 0, later.stderr);
   assert.equal((await document(bench)).rows.done, 3);
+});
+
+Deno.test("a run that is done and is stopped while its report hangs ends at once, with 0", async () => {
+  for (const method of ["PUT", "GET"]) {
+    await using bench = await openBench(rows(3));
+    const hangs = Promise.withResolvers<void>();
+    const never = Promise.withResolvers<void>();
+    let done = false;
+    bench.s3.fault = (request) => {
+      const { key } = request;
+      const reports = done && request.method === method && /^reports|_pseudo_labels/.test(key);
+      done ||= request.method === "PUT" && key === "checkpoints/demo/lease.json" &&
+        bench.s3.objects.get(BUCKET)!.has("checkpoints/demo/heartbeat.json");
+      if (!reports) return undefined;
+      hangs.resolve();
+      return { delayUntil: never.promise };
+    };
+    const program = startProgram(ARGS, { env: bench.env });
+    await hangs.promise;
+    program.kill("SIGTERM");
+    const { code, stderr, stdout } = await program.ended;
+    never.resolve();
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stdout, /^report:/m);
+  }
 });
 
 Deno.test("a run that ends at its limit reports the batches that are finished", async () => {
