@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { incompleteBeta, leastSample, upperBound, wilson } from "./binomial.ts";
 
-/** P(Bin(n, p) ≤ k), summed term by term. */
+/** P(Bin(n, p) ≤ k), summed term by term; by logarithms, as the first terms may be 1e-320. */
 function atMost(k: number, n: number, p: number): number {
-  let [term, sum] = [(1 - p) ** n, 0];
+  let [term, sum] = [n * Math.log1p(-p), 0];
   for (let i = 0; i <= k; i++) {
-    sum += term;
-    term *= (n - i) / (i + 1) * p / (1 - p);
+    sum += Math.exp(term);
+    term += Math.log((n - i) / (i + 1)) + Math.log(p / (1 - p));
   }
   return sum;
 }
