@@ -52,6 +52,8 @@ export class EarlierRows {
   readonly #objects: readonly ObjectInfo[];
   readonly #kinds: Uint8Array;
   readonly #keys: Float64Array;
+  /** Another hash of the same: among millions two keys may be equal by chance, both never. */
+  readonly #checks: Uint32Array;
   readonly #images: Float64Array;
   readonly #seen: Uint8Array;
   readonly #sha256: Uint8Array;
@@ -72,6 +74,7 @@ export class EarlierRows {
     this.batchSize = batchSize;
     this.#kinds = new Uint8Array(most);
     this.#keys = new Float64Array(most).fill(NaN);
+    this.#checks = new Uint32Array(most);
     this.#images = new Float64Array(most).fill(NaN);
     this.#seen = new Uint8Array(most);
     this.#sha256 = new Uint8Array(SHA_BYTES * most);
@@ -134,6 +137,7 @@ export class EarlierRows {
     let row = 0;
     for await (const { id, image_path } of readKeys(source)) {
       this.#keys[at] = keyOf(id, image_path);
+      this.#checks[at] = checkOf(id, image_path);
       const mark = marks?.[row++];
       this.#kinds[at] = mark ? KIND.marked : marks ? KIND.failed : KIND.unmarked;
       if (mark) this.#keep(at, image_path, mark);
@@ -174,7 +178,8 @@ export class EarlierRows {
 
   /** The position of a row; -1 if there was none of that id and image. */
   find(id: string, path: string): number {
-    return this.#byKey.find(keyOf(id, path));
+    const at = this.#byKey.find(keyOf(id, path));
+    return at >= 0 && this.#checks[at] === checkOf(id, path) ? at : -1;
   }
 
   /** Whether the row failed. */
@@ -231,6 +236,16 @@ export const GONE: ReadonlySet<StoreError["kind"]> = new Set(["not_found", "prec
 
 function keyOf(id: string, path: string): number {
   return hash53(`${id}\0${path}`);
+}
+
+/** 32 bits that have nothing to do with {@linkcode keyOf} (FNV-1a, the other way round). */
+function checkOf(id: string, path: string): number {
+  const text = `${path}\0${id}`;
+  let hash = 0x811c9dc5;
+  for (let at = text.length - 1; at >= 0; at--) {
+    hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  }
+  return hash >>> 0;
 }
 
 function versionOf(path: string, size: number, etag: string): number {
