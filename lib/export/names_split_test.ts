@@ -7,6 +7,19 @@ import { splitOf } from "./split.ts";
 const anyUnits = (maxLength: number) =>
   fc.array(fc.nat({ max: 0xffff }), { maxLength }).map((units) => String.fromCharCode(...units));
 
+Deno.test("PageNames leaves out an image's ending, and tells pages apart that differ by it alone", () => {
+  const names = new PageNames();
+  const ids = ["a.jpg", "a.png", "b.JPEG", ".png", "c.pdf", "a"];
+  assert.deepEqual(ids.map((id, at) => names.next(id, at)), [
+    "a",
+    "a-1",
+    "b",
+    "png-3",
+    "c.pdf",
+    "a-5",
+  ]);
+});
+
 Deno.test("PageNames keeps plain ids, and gives every page a name of its own on any file system", () => {
   const names = new PageNames();
   const ids = [
@@ -24,7 +37,7 @@ Deno.test("PageNames keeps plain ids, and gives every page a name of its own on 
   ];
   assert.deepEqual(ids.map((id, at) => names.next(id, at)), [
     ...["receipt_01", "a_b-1", "a_b-2", "A", "a-4", "page-5", "page-6", "page-7", "page-8"],
-    ...["receipt_01.jpg", "x_y_z-10"],
+    ...["receipt_01-9", "x_y_z-10"],
   ]);
 });
 
