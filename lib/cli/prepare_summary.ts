@@ -3,6 +3,7 @@
  * out and why.
  */
 
+import { grouped } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
 import type { PreparedDocument } from "../state/documents.ts";
 
@@ -13,31 +14,31 @@ const EXAMPLES = 2;
 export function renderPrepared(document: PreparedDocument, report: string): string {
   const { found, taken, skipped, input } = document;
   const rows: [string, string][] = [
-    ["found", number(found)],
-    ["rows", number(taken)],
+    ["found", grouped(found)],
+    ["rows", grouped(taken)],
     ...counted("  reused, as nothing changed", document.reused),
     ...counted("  brought into the store", document.copied),
     ...counted("  converted", document.converted),
     ...Object.entries(document.media_types).map(([type, count]) =>
-      [`  ${escaped(type)}`, number(count)] as [string, string]
+      [`  ${escaped(type)}`, grouped(count)] as [string, string]
     ),
     ...turned(document.orientations),
     ...Object.entries(document.splits).map(([split, count]) =>
-      [`  split ${escaped(split, 60)}`, number(count)] as [string, string]
+      [`  split ${escaped(split, 60)}`, grouped(count)] as [string, string]
     ),
-    ["left out", number(found - taken)],
+    ["left out", grouped(found - taken)],
   ];
   const width = Math.max(...rows.map(([name]) => name.length)) + 2;
   const lines = rows.map(([name, value]) => name.padEnd(width) + value);
   for (const [reason, { count, meaning, examples }] of Object.entries(skipped)) {
-    lines.push(`  ${number(count)} × ${reason}: ${meaning}`);
+    lines.push(`  ${grouped(count)} × ${reason}: ${meaning}`);
     for (const { address, detail } of examples.slice(0, EXAMPLES)) {
       lines.push(`      ${escaped(address)}${detail ? `: ${escaped(detail)}` : ""}`);
     }
   }
   for (const [why, count] of Object.entries(document.not_converted)) {
     lines.push(
-      `${number(count)} could not be converted and are taken as they are: ${escaped(why)}`,
+      `${grouped(count)} could not be converted and are taken as they are: ${escaped(why)}`,
     );
   }
   lines.push(
@@ -48,7 +49,7 @@ export function renderPrepared(document: PreparedDocument, report: string): stri
 }
 
 function counted(name: string, count: number): [string, string][] {
-  return count > 0 ? [[name, number(count)]] : [];
+  return count > 0 ? [[name, grouped(count)]] : [];
 }
 
 /** Rows whose picture is not upright as it is stored. */
@@ -56,8 +57,4 @@ function turned(orientations: Readonly<Record<string, number>>): [string, string
   const upright = orientations["1"] ?? 0;
   const all = Object.values(orientations).reduce((sum, count) => sum + count, 0);
   return counted("  with an EXIF rotation", all - upright);
-}
-
-function number(count: number): string {
-  return count.toLocaleString("en-US");
 }

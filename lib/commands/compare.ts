@@ -11,7 +11,7 @@ import { FLAGS as SHARED, type FlagSpec, OPTIONS } from "../cli/options.ts";
 import { readSettings } from "../cli/settings.ts";
 import type { ComparisonDocument } from "../state/documents.ts";
 import { comparisonKey, defaultOutputKey, isSafeName } from "../state/keys.ts";
-import { readTruthWishes, TRUTH_FLAGS } from "./truth.ts";
+import { openWishedTruth, readTruthWishes, TRUTH_FLAGS } from "./truth.ts";
 
 const WITH: FlagSpec = {
   flag: "with",
@@ -44,18 +44,14 @@ export const command: Command = {
       throw usageError(`--with must be the name of another data set: it is ${shown(other)}`);
     }
     const [
-      { openTruth },
-      { openReviewedTruth },
       { compareLabels },
       { compareOnTruth },
       { openLabels },
       { renderComparison },
       { writeDocument },
-      { openServices },
+      { openUnasking },
       { watchRows },
     ] = await Promise.all([
-      import("../evaluate/truth_place.ts"),
-      import("../evaluate/truth_reviews.ts"),
       import("../evaluate/compare.ts"),
       import("../evaluate/compare_truth.ts"),
       import("../view/labels.ts"),
@@ -64,10 +60,8 @@ export const command: Command = {
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
     ]);
-    const { standalone, stop: signal, print, printError, terminal } = context;
-    await using services = await openServices(settings, values.env, {
-      ...{ asks: false, standalone, note: () => {}, clock: systemClock },
-    });
+    const { stop: signal, print, printError, terminal } = context;
+    await using services = await openUnasking(settings, values.env, context);
     if (other === undefined) throw usageError("--with is required: it names the other data set");
     if (services.greeting) printError(`${services.greeting}\n`);
     const { store, images } = services;
@@ -78,9 +72,7 @@ export const command: Command = {
     const { place, format, granularity, caseRule } = wishes;
     const truth = place === undefined
       ? undefined
-      : place === "reviews"
-      ? await openReviewedTruth(store, dataset, signal)
-      : await openTruth(place, format, { store, images, signal });
+      : await openWishedTruth(place, format, dataset, { store, images, signal });
     using watch = watchRows("comparing pages", context, systemClock);
     const total = Math.min(a.counts.rows, b.counts.rows);
     const found = await compareLabels(a, b, signal, (pages) => watch.progress(pages, total));

@@ -10,7 +10,7 @@ import { type OptionValues, usageError } from "../cli/option_values.ts";
 import { FLAGS as SHARED, type FlagSpec, OPTIONS } from "../cli/options.ts";
 import { readSettings } from "../cli/settings.ts";
 import type { EvaluationDocument, FilterDocument } from "../state/documents.ts";
-import { readTruthWishes, TRUTH_FLAGS } from "./truth.ts";
+import { openWishedTruth, readTruthWishes, TRUTH_FLAGS } from "./truth.ts";
 
 const FLAGS = {
   targetError: {
@@ -46,17 +46,13 @@ export const command: Command = {
     const wishes = readTruthWishes(values);
     const target = readTarget(values);
     const [
-      { openTruth },
-      { openReviewedTruth },
       { evaluateLabels },
       { openLabels },
       { renderEvaluation },
       { writeEvaluation },
-      { openServices },
+      { openUnasking },
       { watchRows },
     ] = await Promise.all([
-      import("../evaluate/truth_place.ts"),
-      import("../evaluate/truth_reviews.ts"),
       import("../evaluate/evaluate.ts"),
       import("../view/labels.ts"),
       import("../view/evaluation_text.ts"),
@@ -64,19 +60,15 @@ export const command: Command = {
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
     ]);
-    const { standalone, stop: signal, print, printError, terminal } = context;
-    await using services = await openServices(settings, values.env, {
-      ...{ asks: false, standalone, note: () => {}, clock: systemClock },
-    });
+    const { stop: signal, print, printError, terminal } = context;
+    await using services = await openUnasking(settings, values.env, context);
     const { place, format, granularity, caseRule } = wishes;
     if (place === undefined) throw usageError("--truth is required: it names what to compare with");
     if (services.greeting) printError(`${services.greeting}\n`);
     const { store, images } = services;
     const { datasetName: dataset } = settings;
     const labels = await openLabels(store, settings, signal);
-    const truth = place === "reviews"
-      ? await openReviewedTruth(store, dataset, signal)
-      : await openTruth(place, format, { store, images, signal });
+    const truth = await openWishedTruth(place, format, dataset, { store, images, signal });
     using watch = watchRows("comparing pages", context, systemClock);
     const { manifest } = labels;
     const found = await evaluateLabels({

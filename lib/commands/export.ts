@@ -39,18 +39,13 @@ export const command: Command = {
   flags: Object.values(FLAGS),
   async run(values: OptionValues, context: Context): Promise<ExitName> {
     const settings = readSettings(values);
-    const [{ openServices }, { openOutput }, { openSource }, { watchRows }] = await Promise.all([
+    const [{ openUnasking }, { openOutput }, { openSource }, { watchRows }] = await Promise.all([
       import("./services.ts"),
       import("../dataset/output_scan.ts"),
       import("../parquet/source.ts"),
       import("../cli/watch_rows.ts"),
     ]);
-    await using services = await openServices(settings, values.env, {
-      asks: false,
-      standalone: context.standalone,
-      note: () => {},
-      clock: systemClock,
-    });
+    await using services = await openUnasking(settings, values.env, context);
     const asked = readExportOptions(values, settings.datasetName);
     const [charset, filter] = [
       asked.charsetFile === undefined ? undefined : await readCharsetFile(asked.charsetFile),

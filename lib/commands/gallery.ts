@@ -85,7 +85,7 @@ export const command: Command = {
     const port = numberOf(values, FLAGS.port, 0, 65_535) ?? 0;
     const reviewer = values.given(FLAGS.reviewer)?.[0] ?? context.hostname();
     if (reviewer.length > 100) throw usageError("--reviewer must be of 100 characters at most");
-    const [{ openLabels }, { pickPages }, { Gallery }, { Reviews }, { openServices }, watch] =
+    const [{ openLabels }, { pickPages }, { Gallery }, { Reviews }, { openUnasking }, watch] =
       await Promise.all([
         import("../view/labels.ts"),
         import("../view/gallery_pick.ts"),
@@ -94,12 +94,7 @@ export const command: Command = {
         import("./services.ts"),
         import("../cli/watch_rows.ts"),
       ]);
-    await using services = await openServices(settings, values.env, {
-      asks: false,
-      standalone: context.standalone,
-      note: () => {},
-      clock: systemClock,
-    });
+    await using services = await openUnasking(settings, values.env, context);
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const { store, images } = services;
     const labels = await openLabels(store, settings, context.stop);

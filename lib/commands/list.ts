@@ -21,16 +21,13 @@ export const command: Command = {
 
   async run(values, context) {
     const settings = readSettings(values, "every data set");
-    const [{ listDatasets, renderList }, { openServices }] = await Promise.all([
+    const [{ listDatasets, renderList }, { openUnasking }] = await Promise.all([
       import("../view/list.ts"),
       import("./services.ts"),
     ]);
-    const { stop, standalone, terminal, print } = context;
+    const { stop, terminal, print } = context;
     const clock = systemClock;
-    await using services = await openServices(settings, values.env, {
-      ...{ asks: false, standalone, clock },
-      note: () => {},
-    });
+    await using services = await openUnasking(settings, values.env, context);
     const list = await listDatasets({
       settings: { ...settings, pricePerPage: services.pricePerPage ?? settings.pricePerPage },
       ...{ store: services.store, clock, stop },

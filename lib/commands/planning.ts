@@ -15,7 +15,7 @@ import { findEngine } from "../engine/engines.ts";
 import { type Depth, findOutset, type PlanOptions } from "../view/outset.ts";
 import { planDataset } from "../view/plan.ts";
 import { renderPlan, renderPlanBrief } from "../view/plan_text.ts";
-import { openServices, type Services } from "./services.ts";
+import { openUnasking, type Services } from "./services.ts";
 
 /** A run that would cost more asks first, US dollars. */
 export const ASKS_ABOVE = 5;
@@ -28,7 +28,7 @@ export async function printPlan(
   values: OptionValues,
   context: Context,
 ): Promise<ExitName> {
-  await using services = await open(settings, values, context);
+  await using services = await openUnasking(settings, values.env, context);
   const json = values.onCommandLine(FLAGS.json);
   if (services.greeting) context.printError(`${services.greeting}\n`);
   const depth = values.onCommandLine(FLAGS.read) ? "reads" : "looks";
@@ -54,7 +54,7 @@ export async function confirmRun(
 ): Promise<boolean> {
   const { ask, printError, terminal, stop } = context;
   if (!ask || !terminal || values.onCommandLine(FLAGS.yes)) return true;
-  await using services = await open(settings, values, context);
+  await using services = await openUnasking(settings, values.env, context);
   const progress = new Progress(context);
   const options = optionsOf(settings, values, services, context, "lists", progress);
   const price = options.settings.pricePerPage;
@@ -69,17 +69,6 @@ export async function confirmRun(
   const answer = await ask(`Begin, for about ${dollars(now)}? [y/N] `);
   stop.throwIfAborted();
   return /^\s*(y|yes)\s*$/i.test(answer ?? "");
-}
-
-async function open(
-  settings: Settings,
-  { env }: OptionValues,
-  { standalone }: Context,
-): Promise<Services> {
-  return await openServices(settings, env, {
-    ...{ asks: false, standalone, clock: systemClock },
-    note: () => {},
-  });
 }
 
 function optionsOf(

@@ -3,6 +3,7 @@
  * images.
  */
 
+import { grouped } from "../base/figures.ts";
 import { systemClock } from "../base/clock.ts";
 import { EXIT, explain } from "../base/errors.ts";
 import { printable } from "../base/text.ts";
@@ -84,11 +85,8 @@ export const command: Command = {
     const settings = readSettings(values);
     const wishes = await readWishes(values);
     const clock = systemClock;
-    const { openServices } = await import("./services.ts");
-    const { standalone } = context;
-    await using services = await openServices(settings, values.env, {
-      ...{ asks: false, standalone, note: () => {}, clock },
-    });
+    const { openUnasking } = await import("./services.ts");
+    await using services = await openUnasking(settings, values.env, context);
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const [{ prepare }, { PrepareTally }, { openProgress }, { renderPrepared }, { preparedKey }] =
       await Promise.all([
@@ -104,11 +102,11 @@ export const command: Command = {
     using progress = openProgress({
       ...{ terminal: context.terminal, write: context.printError, clock },
       words: () => [
-        `${tally.found.toLocaleString("en-US")} images looked at`,
+        `${grouped(tally.found)} images looked at`,
         `${Math.round(perSecond())}/s`,
-        ...tally.skipped > 0 ? [`${tally.skipped.toLocaleString("en-US")} left out`] : [],
-        ...tally.copied > 0 ? [`${tally.copied.toLocaleString("en-US")} copied`] : [],
-        ...tally.converted > 0 ? [`${tally.converted.toLocaleString("en-US")} converted`] : [],
+        ...tally.skipped > 0 ? [`${grouped(tally.skipped)} left out`] : [],
+        ...tally.copied > 0 ? [`${grouped(tally.copied)} copied`] : [],
+        ...tally.converted > 0 ? [`${grouped(tally.converted)} converted`] : [],
       ],
       facts: () => {
         const { found, taken, skipped, reused, copied, converted } = tally;

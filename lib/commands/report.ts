@@ -29,7 +29,7 @@ export const command: Command = {
     const [
       { makeReport, writeReport },
       { findEvaluation },
-      { openServices },
+      { openUnasking },
       { watchRows },
     ] = await Promise.all([
       import("../view/report.ts"),
@@ -37,12 +37,7 @@ export const command: Command = {
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
     ]);
-    await using services = await openServices(settings, values.env, {
-      asks: false,
-      standalone: context.standalone,
-      note: () => {},
-      clock: systemClock,
-    });
+    await using services = await openUnasking(settings, values.env, context);
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const { store } = services;
     const pricePerPage = services.pricePerPage ?? settings.pricePerPage;

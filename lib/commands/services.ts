@@ -6,7 +6,7 @@
 
 import type { Connection, ConnectOptions } from "../engine/engine.ts";
 import { findEngine, holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
-import type { Clock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
@@ -63,6 +63,22 @@ export async function openServices(
   const named = settings.s3Bucket !== undefined || settings.folder !== undefined;
   const local = !needs.standalone && !named && givenKey(settings, env) === undefined;
   return await (local ? openLocal : openNamed)(settings, env, needs);
+}
+
+/**
+ * The same for a command that asks the API nothing, and so needs no key.
+ *
+ * @throws as {@linkcode openServices}
+ */
+export async function openUnasking(
+  settings: Settings,
+  env: Environment,
+  { standalone }: Pick<Needs, "standalone">,
+): Promise<Services> {
+  return await openServices(settings, env, {
+    ...{ asks: false, standalone, clock: systemClock },
+    note: () => {},
+  });
 }
 
 async function openLocal(settings: Settings, env: Environment, needs: Needs): Promise<Services> {

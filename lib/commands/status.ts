@@ -51,17 +51,14 @@ export const command: Command = {
 
   async run(values, context) {
     const settings = readSettings(values);
-    const [{ readStatus }, { renderStatus }, { openServices }] = await Promise.all([
+    const [{ readStatus }, { renderStatus }, { openUnasking }] = await Promise.all([
       import("../view/status.ts"),
       import("../view/status_text.ts"),
       import("./services.ts"),
     ]);
-    const { stop, standalone, terminal, print, printError } = context;
+    const { stop, terminal, print, printError } = context;
     const clock = systemClock;
-    await using services = await openServices(settings, values.env, {
-      ...{ asks: false, standalone, clock },
-      note: () => {},
-    });
+    await using services = await openUnasking(settings, values.env, context);
     const local = services.pricePerPage;
     const options = {
       settings: { ...settings, pricePerPage: local ?? settings.pricePerPage },

@@ -7,7 +7,8 @@ import { type OptionValues, usageError } from "../cli/option_values.ts";
 import type { FlagSpec } from "../cli/options.ts";
 import type { Granularity } from "../evaluate/judge.ts";
 import type { CaseRule } from "../evaluate/text.ts";
-import { TRUTH_FORMATS, type TruthFormat } from "../evaluate/truth.ts";
+import { type Truth, TRUTH_FORMATS, type TruthFormat } from "../evaluate/truth.ts";
+import type { TruthPlaces } from "../evaluate/truth_place.ts";
 
 const GRANULARITIES = ["word", "segment"] as const satisfies readonly Granularity[];
 const CASES = ["exact", "ignore"] as const satisfies readonly CaseRule[];
@@ -63,6 +64,26 @@ export function readTruthWishes(values: OptionValues): TruthWishes {
     granularity: oneOf(values, TRUTH_FLAGS.granularity, GRANULARITIES),
     caseRule: oneOf(values, TRUTH_FLAGS.case, CASES),
   };
+}
+
+/**
+ * Opens the truth that was named.
+ *
+ * @param dataset Whose checked pages `reviews` means.
+ * @throws as `openTruth()` and `openReviewedTruth()` do
+ */
+export async function openWishedTruth(
+  place: string,
+  format: TruthWishes["format"],
+  dataset: string,
+  places: TruthPlaces,
+): Promise<Truth> {
+  if (place !== "reviews") {
+    const { openTruth } = await import("../evaluate/truth_place.ts");
+    return await openTruth(place, format, places);
+  }
+  const { openReviewedTruth } = await import("../evaluate/truth_reviews.ts");
+  return await openReviewedTruth(places.store, dataset, places.signal);
 }
 
 function oneOf<T extends string>(

@@ -3,7 +3,6 @@
  * to `label/verify.ts`.
  */
 
-import { systemClock } from "../base/clock.ts";
 import { jsonLine } from "../base/text.ts";
 import type { Command } from "../cli/command.ts";
 import { OPTIONS } from "../cli/options.ts";
@@ -27,13 +26,8 @@ export const command: Command = {
   async run(values, context) {
     const settings = readSettings(values);
     const { verify } = await import("../label/verify.ts");
-    const { openServices } = await import("./services.ts");
-    await using services = await openServices(settings, values.env, {
-      asks: false,
-      standalone: context.standalone,
-      note: () => {},
-      clock: systemClock,
-    });
+    const { openUnasking } = await import("./services.ts");
+    await using services = await openUnasking(settings, values.env, context);
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const line = (facts: unknown) => context.print(jsonLine(facts) + "\n");
     const verified = await verify(

@@ -4,6 +4,7 @@
  */
 
 import { RunError } from "../base/errors.ts";
+import { grouped } from "../base/figures.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import { ImageFolders, listImages, lookUpImages } from "../dataset/image_versions.ts";
 import type { Input } from "../dataset/input.ts";
@@ -122,11 +123,10 @@ export async function compareInputs(options: CompareOptions): Promise<Compared> 
 /** One line on what becomes of the rows. */
 export function describeGrowth(counts: GrowthCounts): string {
   const { rows, unchanged, changed, unmarked, failed, added, removed } = counts;
-  const figure = (n: number) => n.toLocaleString("en-US");
   const are = (n: number, one: string, many: string) =>
-    n === 0 ? [] : [`${figure(n)} ${n === 1 ? one : many}`];
+    n === 0 ? [] : [`${grouped(n)} ${n === 1 ? one : many}`];
   const parts = [
-    `${figure(unchanged)} of ${figure(rows)} rows are taken over`,
+    `${grouped(unchanged)} of ${grouped(rows)} rows are taken over`,
     ...are(added, "is new", "are new"),
     ...are(
       changed,
