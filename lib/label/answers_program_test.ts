@@ -243,3 +243,16 @@ Deno.test("a key that the server echoes inside a good answer reaches no object",
   }
   for (const row of await output(bench)) assert.equal(row.texts.at(-1), "[key]");
 });
+
+Deno.test("of answers that can't be read few are paid, however fast the API may be asked", async () => {
+  const arrived = Promise.withResolvers<void>();
+  await using bench = await openBench(rows(60), async ({ index }) => {
+    if (index === 7) arrived.resolve();
+    await arrived.promise; // as many as may are on their way before the first is answered
+    const body = '{"pages":[{"width":10,"height":10,"words":"none"}],"numBilledPages":1}';
+    return { kind: "http", status: 200, headers: { "content-type": "application/json" }, body };
+  });
+  const ended = await bench.run(["--request-delay-ms", "auto", "--concurrency", "auto"]);
+  assert.equal(ended.code, 5, ended.stderr);
+  assert.ok(bench.api.requests <= 16, `${bench.api.requests} pages were paid`);
+});

@@ -120,10 +120,12 @@ export async function openLabeling(
     note,
   });
   const key = rateKey(engine.name, model);
+  let readableGuard: ReadableGuard | undefined = undefined as ReadableGuard | undefined;
   const pace = await openPace({
     ...{ settings, engine, store, key, note, clock, random },
     server: connection.server,
     reused: () => tally.reused,
+    proven: () => readableGuard?.satisfied ?? false,
   });
   tally.rate = pace.rate;
   const down = (since: number | undefined) => {
@@ -161,6 +163,15 @@ export async function openLabeling(
   });
   const remarks = new Remarks(note);
   const { retryFailed } = settings;
+  readableGuard = new ReadableGuard({
+    noGuard,
+    known: readable,
+    async readsKnownPage() {
+      const sent = await askKnownPage(labeling);
+      if (sent?.kind !== "answered") return undefined;
+      return engine.parse(sent.body).problem === undefined;
+    },
+  });
   const labeling: Labeling = {
     ...{ engine, model, tally, clock, random, maxRetries, answers, health, known },
     ...{ claims, remarks, askedInVain: new Set<string>() },
@@ -172,15 +183,7 @@ export async function openLabeling(
       sample: options.sampleImages,
       images: options.images,
     }),
-    readableGuard: new ReadableGuard({
-      noGuard,
-      known: readable,
-      async readsKnownPage() {
-        const sent = await askKnownPage(labeling);
-        if (sent?.kind !== "answered") return undefined;
-        return engine.parse(sent.body).problem === undefined;
-      },
-    }),
+    readableGuard,
     payer: { dataset, run_id },
     underWay: new Map(),
     connection: {

@@ -18,6 +18,8 @@ import type { Store } from "../store/store.ts";
 export const ROWS_AHEAD = 16;
 /** Paid answers that may wait to be stored, per request that may be in flight. */
 const UNSAVED_PER_REQUEST = 2;
+/** Pages that may be asked for before any answer could be read: none may, and all would be paid. */
+const UNPROVEN = 8;
 /** An unknown account is approached at this share of the engine's documented rate. */
 const FIRST_SHARE = 2 / 3;
 /** No request is closer to the one before at first, milliseconds. */
@@ -49,6 +51,8 @@ export interface PaceOptions {
   readonly server?: string;
   /** Rows that needed no request as there was an answer. @default none */
   readonly reused?: () => number;
+  /** Whether answers can be read, as far as known. @default they can */
+  readonly proven?: () => boolean;
   /** Told of what becomes of the rate, and once if the program can't keep up with it. */
   readonly note: (message: string, facts: Record<string, unknown>) => void;
   /** Time. */
@@ -92,7 +96,12 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const slowness = new Slowness(controller, options.reused ?? (() => 0));
   const limiter = new Limiter({ controller, clock, onChange });
   const rows = new Budget(controller.inFlightCap + ROWS_AHEAD);
-  const unsaved = new Budget(controller.inFlightCap * UNSAVED_PER_REQUEST);
+  const proven = options.proven ?? (() => true);
+  const unsavedRoom = () =>
+    proven()
+      ? controller.inFlightCap * UNSAVED_PER_REQUEST
+      : Math.min(UNPROVEN, controller.inFlightCap * UNSAVED_PER_REQUEST);
+  const unsaved = new Budget(unsavedRoom());
   let stored = clock.now();
   const save = async () => {
     if (auto && controller.hasLearnt) {
@@ -103,7 +112,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     const slow = slowness.tell();
     if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: controller.rate });
     rows.resize(controller.inFlightCap + ROWS_AHEAD);
-    unsaved.resize(controller.inFlightCap * UNSAVED_PER_REQUEST);
+    unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice

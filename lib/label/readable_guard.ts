@@ -49,6 +49,11 @@ export class ReadableGuard {
     this.#known = options.known;
   }
 
+  /** Whether an answer could be read, or the user doesn't mind; until then each may be in vain. */
+  get satisfied(): boolean {
+    return this.#known || this.#options.noGuard;
+  }
+
   /**
    * Takes note of an answer that is stored.
    *
