@@ -199,7 +199,8 @@ async function openTab(connection: Connection, sessionId: string): Promise<Tab> 
     },
     async until(expression) {
       // In the page, frame by frame: what it waits for is what is drawn.
-      const ok = await evaluate(`new Promise((resolve) => {
+      const look = () =>
+        evaluate(`new Promise((resolve) => {
         const end = performance.now() + 10_000;
         (function look() {
           let ok = false;
@@ -207,7 +208,14 @@ async function openTab(connection: Connection, sessionId: string): Promise<Tab> 
           if (ok || performance.now() > end) resolve(ok);
           else setTimeout(look, 10);
         })();
-      })`);
+      })`).catch((error) => {
+          // A page that is left takes its look along: the next one is looked at.
+          if (/navigated/.test(String(error))) return undefined;
+          throw error;
+        });
+      const end = performance.now() + 10_000;
+      let ok = await look();
+      while (ok === undefined && performance.now() < end) ok = await look();
       if (!ok) throw new Error(`it never came to be: ${expression}`);
     },
     async press(key) {
