@@ -12,6 +12,7 @@ import type { Connection, Engine, ImageFile, Outcome } from "../engine/engine.ts
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
 import type { Limiter, Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
+import type { Claim } from "../state/claims.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import type { KnownPage } from "./known_page.ts";
 import type { Tally } from "./tally.ts";
@@ -23,8 +24,9 @@ export type Answered = Outcome & { readonly kind: "answered" } & {
 };
 
 /**
- * What asking for a page came to: `answered`, which the engine may or may not be able to read, or
- * `failure`. Dispose it once the answer is stored: that makes room for another one to be paid.
+ * What asking for a page came to: `answered`, which the engine may or may not be able to read,
+ * `failure`, or neither, where another run has stored its answer meanwhile. Dispose it once the
+ * answer is stored: that makes room for another one to be paid.
  */
 export interface Asked extends Disposable {
   /** The answer. */
@@ -53,6 +55,8 @@ export interface AskOptions {
   readonly health: Health;
   /** A page that is known to work, to tell them by. @default none is known */
   readonly known?: KnownPage;
+  /** Leave to ask for the page; while it is in doubt nothing is sent. @default nobody else asks */
+  readonly claim?: Pick<Claim, "held" | "confirm">;
   /** Retries of one page after its first attempt, at least 0. */
   readonly maxRetries: number;
   /** Counts requests, pages, retries. */
@@ -80,11 +84,12 @@ export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
  * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
  */
 export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
-  const { engine, health, known, maxRetries, tally, clock, random, halt } = options;
+  const { engine, health, known, claim, maxRetries, tally, clock, random, halt } = options;
   let attempts = 0;
   health.enter();
   try {
     for (let tries = 0;;) {
+      if (claim && !await claim.confirm()) return { attempts, [Symbol.dispose]: () => {} };
       const sent = await attempt(image, options, attempts === 0);
       if (!sent) continue;
       attempts++;
@@ -199,7 +204,7 @@ async function sendInTurn(
   fresh: boolean,
   control = false,
 ): Promise<Sent | undefined> {
-  const { engine, model, connection, spending, health, known } = options;
+  const { engine, model, connection, spending, health, known, claim } = options;
   const { tally, clock, halt, giveUp } = options;
   let [pass, permit, pages]: [Pass?, Permit?, number?] = [];
   try {
@@ -214,6 +219,10 @@ async function sendInTurn(
     await spending.take();
     pages = 0;
     halt.signal.throwIfAborted();
+    if (claim?.held === false && !asksKnown) {
+      health.cancel(pass); // to find out who else has asked since may take long: not in the turn
+      return undefined;
+    }
     tally.requests++;
     health.begin(pass);
     const sentAt = clock.now();

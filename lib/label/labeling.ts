@@ -159,6 +159,7 @@ export async function openLabeling(
     holder: options.newRunId,
     leaseMs: settings.leaseMs,
     conditional: options.conditional,
+    check: options.check,
     stop: options.halt.signal,
   });
   const remarks = new Remarks(note);

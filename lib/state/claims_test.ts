@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
 import { CLAIM_MS, Claims } from "./claims.ts";
 import { acquireLease, type Lease } from "./lease.ts";
@@ -10,6 +11,30 @@ const SHA = "ab".repeat(32);
 const CLAIM = claimKey("engine", "model", SHA);
 const LEASE_MS = 30_000;
 
+/** The clock of one machine: it may be wrong, and the machine may stand still. */
+class MachineClock implements Clock {
+  #standing: PromiseWithResolvers<void> | undefined;
+
+  /** @param offsetMs By how much it is wrong. */
+  constructor(private readonly time: Clock, private readonly offsetMs: number) {}
+
+  now = (): number => this.time.now() + this.offsetMs;
+
+  sleep = async (ms: number, signal?: AbortSignal): Promise<void> => {
+    await this.time.sleep(ms, signal);
+    while (this.#standing) await this.#standing.promise;
+  };
+
+  stop(): void {
+    this.#standing = Promise.withResolvers();
+  }
+
+  goOn(): void {
+    this.#standing?.resolve();
+    this.#standing = undefined;
+  }
+}
+
 /** Runs in one store, each with its lease and its claims. */
 class World {
   readonly clock = new VirtualClock();
@@ -17,22 +42,28 @@ class World {
   readonly notes: string[] = [];
 
   /** A run of a data set. */
-  async run(dataset: string, holder = dataset, conditional = true) {
-    const { store, clock } = this;
+  async run(
+    dataset: string,
+    holder = dataset,
+    { conditional = true, leaseMs = LEASE_MS, offsetMs = 0 } = {},
+  ) {
+    const { store } = this;
+    const clock = new MachineClock(this.clock, offsetMs);
     const keys = new CheckpointKeys("checkpoints/", dataset);
     const note = (message: string) => this.notes.push(`${holder}: ${message}`);
     const stop = new AbortController();
-    const lease: Lease = await clock.run(acquireLease({
+    const lease: Lease = await this.clock.run(acquireLease({
       ...{ store, key: keys.lease, owner: holder, holder, clock, note, stop: stop.signal },
-      ttlMs: LEASE_MS,
+      ttlMs: leaseMs,
     }));
     const claims = new Claims({
       ...{ store, keys, engine: "engine", model: "model", owner: holder, holder, clock, note },
-      leaseMs: LEASE_MS,
+      leaseMs,
       conditional,
+      check: () => lease.check(),
       stop: stop.signal,
     });
-    return { lease, claims, stop };
+    return { lease, claims, stop, clock };
   }
 
   answered = false;
@@ -207,7 +238,10 @@ Deno.test("Claims end when the other run does, and waiting for one ends with the
 
 Deno.test("Claims are done without where the store has no conditional writes, or forbids them", async () => {
   const without = new World();
-  const [a, b] = [await without.run("a", "a", false), await without.run("b", "b", false)];
+  const [a, b] = [
+    await without.run("a", "a", { conditional: false }),
+    await without.run("b", "b", { conditional: false }),
+  ];
   await without.clock.run(Promise.all([a, b].map(({ claims }) => without.ask(claims, 1_000))));
   assert.ok(!without.store.writes.some((key) => key.startsWith("claims/")));
   await without.clock.run(end(a, b));
@@ -223,4 +257,155 @@ Deno.test("Claims are done without where the store has no conditional writes, or
   }
   assert.match(denied.notes.join("\n"), /403.*may be paid twice/);
   await denied.clock.run(end(...runs));
+});
+
+Deno.test("A claim that ran out while its machine stood still holds no more: the answer is looked for", async () => {
+  const world = new World();
+  const [a, b] = [
+    await world.run("a", "a", { leaseMs: 300_000 }),
+    await world.run("b", "b", { leaseMs: 300_000 }),
+  ];
+  const claim = await world.clock.run(a.claims.take(SHA, world.look));
+  await world.pass(1_000);
+  assert.equal(claim.held, true);
+  a.clock.stop();
+  assert.equal(await world.clock.run(world.ask(b.claims, 1_000)), "asked");
+  a.clock.goOn();
+  assert.equal(claim.held, false);
+  assert.equal(await world.clock.run(claim.confirm()), false);
+
+  // Where nobody took it over, it is renewed and nothing else.
+  world.answered = false;
+  let looks = 0;
+  const look = () => Promise.resolve(++looks === 0);
+  const again = await world.clock.run(a.claims.take("cd".repeat(32), look));
+  a.clock.stop();
+  await world.pass(2 * CLAIM_MS);
+  a.clock.goOn();
+  assert.deepEqual([again.held, looks], [false, 1]);
+  assert.equal(await world.clock.run(again.confirm()), true);
+  assert.deepEqual([again.held, looks], [true, 1]);
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("A run that stood still while it was alone looks who has come before it asks", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const claim = await world.clock.run(a.claims.take(SHA, world.look));
+  await world.pass(8_000);
+  assert.equal(claim.held, true);
+  a.clock.stop(); // for less than its lease lasts
+  const b = await world.run("b");
+  assert.equal(await world.clock.run(world.ask(b.claims, 1_000)), "asked");
+  a.clock.goOn();
+  assert.equal(claim.held, false);
+  assert.equal(await world.clock.run(claim.confirm()), false);
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("A claim that was made when another run came holds once its answer was looked for", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  let looks = 0;
+  const look = () => Promise.resolve(++looks > 0 && world.answered);
+  const claim = await world.clock.run(a.claims.take(SHA, look));
+  const b = await world.run("b");
+  await world.clock.run(b.claims.take("cd".repeat(32), world.look));
+  assert.deepEqual([world.claim()?.holder, claim.held, looks], ["a", false, 0]);
+  assert.equal(await world.clock.run(claim.confirm()), true);
+  assert.equal(await world.clock.run(claim.confirm()), true);
+  assert.deepEqual([claim.held, looks], [true, 1]);
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("Claims hold whatever the machines' clocks say", async () => {
+  const HOUR = 3_600_000;
+  for (const [first, second] of [[0, HOUR], [HOUR, 0], [-HOUR, HOUR]]) {
+    for (const ages of [true, false]) {
+      // Where the store tells no ages, clocks are taken to differ by ten minutes at most.
+      const [mine, yours] = ages ? [first, second] : [first / 8, second / 8];
+      if (!ages && yours - mine > HOUR / 8) continue;
+      const world = new World();
+      if (ages) world.store.clock = world.clock.now;
+      const a = await world.run("a", "a", { offsetMs: mine });
+      const asking = world.ask(a.claims, 100_000); // alone at first
+      await world.pass(1_000);
+      const b = await world.run("b", "b", { offsetMs: yours });
+      const asked = await world.clock.run(Promise.all([asking, world.ask(b.claims, 1_000)]));
+      assert.deepEqual(asked, ["asked", "found"], `${first} and ${second} ms`);
+      world.answered = false;
+      const both = [world.ask(b.claims, 100_000), world.ask(a.claims, 1_000)];
+      assert.deepEqual(await world.clock.run(Promise.all(both)), ["asked", "found"]);
+      await world.clock.run(end(a, b));
+    }
+  }
+});
+
+Deno.test("A process that has lost its lease removes no claim of the one that has it now", async () => {
+  const world = new World();
+  const b = await world.run("b");
+  const first = await world.run("a", "first");
+  const claim = await world.clock.run(first.claims.take(SHA, world.look));
+  first.clock.stop();
+  await world.pass(5_000);
+  const second = await world.run("a", "second"); // waits for the lease to run out
+  const taken = await world.clock.run(second.claims.take(SHA, world.look));
+  assert.equal(world.claim()?.holder, "second");
+  first.clock.goOn();
+  claim[Symbol.dispose]();
+  await world.pass(1_000);
+  assert.deepEqual([world.claim()?.holder, taken.held], ["second", true]);
+  await world.clock.run(end(first, second, b));
+  assert.equal(world.claim(), undefined);
+});
+
+Deno.test("A run that comes waits by the leases of those that are there, not by its own", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const first = world.ask(a.claims, 100_000);
+  await world.pass(1_000);
+  const b = await world.run("b", "b", { leaseMs: 1_000 });
+  assert.deepEqual(await world.clock.run(Promise.all([first, world.ask(b.claims, 1_000)])), [
+    "asked",
+    "found",
+  ]);
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("A word is found although the store failed at the first look at who has come", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const claim = await world.clock.run(a.claims.take(SHA, world.look));
+  const b = await world.run("b");
+  const asking = world.ask(b.claims, 1_000);
+  await world.pass(1_000);
+  let failures = 0;
+  world.store.before = (operation) => {
+    if (operation !== "list" || failures > 0) return;
+    failures++;
+    throw new StoreError("refused", "list failed");
+  };
+  await world.pass(12_000);
+  assert.deepEqual([failures, claim.held], [1, false]);
+  assert.equal(await world.clock.run(asking), "asked"); // by then nobody has claimed it
+  await world.pass(10_000);
+  assert.equal(world.notes.filter((note) => /^a: b .* has come/.test(note)).length, 1);
+  assert.equal(await world.clock.run(claim.confirm()), false);
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("A claim whose renewal arrived while its reply got lost is renewed from there", async () => {
+  const world = new World();
+  const [a, b] = [await world.run("a"), await world.run("b")];
+  const claim = await world.clock.run(a.claims.take(SHA, world.look));
+  world.store.put(CLAIM, JSON.stringify({ ...world.claim(), renewed_at: "2026-11-26T00:00:00Z" }));
+  await world.pass(2 * CLAIM_MS);
+  assert.equal(claim.held, true);
+  const waiting = world.ask(b.claims, 1_000);
+  await world.pass(2 * CLAIM_MS);
+  assert.equal(world.claim()?.holder, "a");
+  world.answered = true;
+  claim[Symbol.dispose]();
+  assert.equal(await world.clock.run(waiting), "found");
+  await world.clock.run(end(a, b));
 });
