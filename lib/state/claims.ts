@@ -6,8 +6,8 @@
  * Claims are made only while another run is at work, so a run that is alone pays nothing for them:
  * it looks once who else holds a lease (a listing of the data sets, and a look at the lease of
  * each), and now and then whether somebody has come since (one small object). Whoever comes later
- * finds the lease of the first, leaves word, and gives it time to find that and to claim what it is
- * asking for.
+ * finds the lease of the first, leaves word, and begins when the first has claimed what it is asking
+ * for and put its name to the word, or had time to.
  *
  * Between the look for an answer and a request, or two requests for one page, minutes may pass: a
  * turn, an outage, a pause of the API, a machine that stands still. So right before each request it
@@ -47,6 +47,10 @@ const DOUBT_MS = CLAIM_MS * 0.75;
 const LOOK_MS = 10_000;
 /** Whoever comes gives the others so long to find its word, milliseconds, or as long as a lease. */
 const WORD_MS = 15_000;
+/** So often it gives that time anew to those that seem to stand still. */
+const PATIENCE = 4;
+/** A store that takes so long to answer may have kept others from finding a word, milliseconds. */
+const SLOW_MS = 2_000;
 /** After this share of that time without a look, a run looks before it asks for anything. */
 const LOOKED = 0.8;
 /** While others are at work it looks so often whether they still are, milliseconds. */
@@ -127,6 +131,16 @@ interface Held {
   doubts: number;
 }
 
+/** Another run that is at work. */
+interface Other {
+  /** In words. */
+  readonly name: string;
+  /** Its lease: key, version and length in milliseconds. */
+  readonly lease: string;
+  readonly etag: string;
+  readonly leaseMs: number;
+}
+
 /** The claims of one process. */
 export class Claims implements AsyncDisposable {
   readonly #options: ClaimsOptions;
@@ -145,7 +159,8 @@ export class Claims implements AsyncDisposable {
   /** Since the last look at the leases of others began. */
   #grouped: Stopwatch;
   #opened: Stopwatch;
-  #met: string | undefined;
+  /** A word that was left before that. */
+  #oldWord: string | undefined;
   #off = false;
 
   /** Nothing is looked at before the first image is to be asked for. */
@@ -225,29 +240,56 @@ export class Claims implements AsyncDisposable {
   }
 
   async #open(): Promise<void> {
-    const { clock, store, note, stop, engine, model } = this.#options;
+    const { clock, store, note, engine, model } = this.#options;
     this.#opened = this.#looked = this.#grouped = new Stopwatch(clock);
     if (!this.#active) return;
     const others = await this.#others();
     if (others.length > 0 && !this.#off) {
       // The other may be asking without a claim until it has found this.
       await this.#tolerate(() => writeDocument(store, meetingKey(engine, model), this.#meeting()));
+      if (!this.#active) return;
       const wait = Math.max(...others.map(({ leaseMs }) => wordMs(leaseMs)));
       note(
         `${others[0].name} is at work in this store, too: waiting ${
           Math.ceil(wait / 1_000)
-        } s until it knows of this run, so that images of both are paid once`,
+        } s at most until it knows of this run, so that images of both are paid once`,
       );
       this.#together = true;
-      await clock.sleep(wait, stop);
+      await this.#tolerate(() => this.#waitUntilKnown(others, wait));
     }
     this.#watching = this.#watch();
   }
 
+  /**
+   * Waits until all others know that they are not alone, or have had the time to find out. Who may
+   * have stood still meanwhile, as its lease did, or may not have reached the store, gets it anew.
+   */
+  async #waitUntilKnown(others: readonly Other[], waitMs: number): Promise<void> {
+    const { clock, stop } = this.#options;
+    for (let round = 0; round < PATIENCE && this.#active; round++) {
+      const waited = new Stopwatch(clock);
+      let [pause, longest]: [number, number] = [...POLL_MS];
+      let slow = false;
+      while (!slow && waited.atLeast < waitMs) {
+        await clock.sleep(Math.min(pause, waitMs - waited.atLeast), stop);
+        pause = Math.min(longest, pause * 1.5);
+        const asked = new Stopwatch(clock);
+        const knowing = new Set((await this.#readWord())?.known_by);
+        if (others.every(({ lease }) => knowing.has(lease))) return;
+        slow = asked.atMost > SLOW_MS;
+      }
+      const then = new Map(others.map(({ lease, etag }) => [lease, etag]));
+      others = await this.#others();
+      const isStill = ({ lease, etag, leaseMs }: Other) =>
+        then.get(lease) === etag && leaseMs / 3 < waitMs;
+      if (!slow && !others.some(isStill)) return;
+    }
+  }
+
   #meeting(): MeetingDocument {
-    const { holder, owner, clock } = this.#options;
+    const { holder, owner, clock, keys } = this.#options;
     const at = new Date(clock.now()).toISOString();
-    return { format: "pseudolabel-meeting/1", holder, owner, at };
+    return { format: "pseudolabel-meeting/1", holder, owner, at, known_by: [keys.lease] };
   }
 
   /** Looks now and then who else is there, and renews claims that last. Never rejects. */
@@ -270,25 +312,42 @@ export class Claims implements AsyncDisposable {
   async #lookAround(): Promise<void> {
     await (this.#looking ??= (async () => {
       const since = new Stopwatch(this.#options.clock);
-      const word = this.#together ? undefined : await this.#word();
-      if (this.#together ? this.#grouped.atMost > REGROUP_MS : word !== undefined) {
-        await this.#regroup();
-        this.#met = word ?? this.#met; // only now: a look that failed is made again
-      }
+      const isDue = this.#together && this.#grouped.atMost > REGROUP_MS;
+      await this.#readWord(() => this.#together ? Promise.resolve() : this.#regroup());
+      if (isDue) await this.#regroup();
       this.#looked = since;
     })().finally(() => this.#looking = undefined));
   }
 
-  /** Version of the word that somebody has left since the last look, or may have. */
-  async #word(): Promise<string | undefined> {
-    const { store, engine, model, holder } = this.#options;
+  /**
+   * Reads the last word that was left, and puts the own name to it where that is news; where that
+   * fails it is news at the next look, too.
+   *
+   * @param heed What is to be done before.
+   */
+  async #readWord(heed?: () => Promise<void>): Promise<MeetingDocument | undefined> {
+    const { store, engine, model, holder, keys } = this.#options;
     const key = meetingKey(engine, model);
     const found = await readDocument(store, key, meetingDocument);
-    if (!found?.value || found.etag === this.#met || found.value.holder === holder) {
-      return undefined;
+    if (!found?.value) return undefined;
+    const { value, etag } = found;
+    const { known_by = [], at: renewed_at } = value;
+    const isNews = value.holder !== holder && !known_by.includes(keys.lease);
+    if (!isNews || etag === this.#oldWord) return value;
+    if (await this.#isLongOver(key, { ttl_ms: this.#opened.atMost, renewed_at }, etag)) {
+      this.#oldWord = etag; // from before this process looked who is there
+      return value;
     }
-    const word = { ttl_ms: this.#opened.atMost, renewed_at: found.value.at };
-    return await this.#isLongOver(key, word, found.etag) ? undefined : found.etag;
+    await heed?.();
+    const known = { ...value, known_by: [...known_by, keys.lease] };
+    try {
+      await writeDocument(store, key, known, { onlyIf: { etag } });
+      return known;
+    } catch (error) {
+      // Somebody has been faster, and the next look finds what that was.
+      if (error instanceof StoreError && error.kind === "precondition") return value;
+      throw error;
+    }
   }
 
   /** Looks who else is there, and makes known what is being asked for if anybody is. */
@@ -306,10 +365,10 @@ export class Claims implements AsyncDisposable {
     });
   }
 
-  /** Who else holds a lease of a data set, in words, and how long that lasts. */
-  async #others(): Promise<{ readonly name: string; readonly leaseMs: number }[]> {
+  /** Who else holds a lease of a data set. */
+  async #others(): Promise<Other[]> {
     const { store, keys, engine, model, clock } = this.#options;
-    const others: { name: string; leaseMs: number }[] = [];
+    const others: Other[] = [];
     const look = async ({ key }: { key: string }) => {
       const other = new CheckpointKeys(keys.prefix, key.slice(keys.prefix.length, -1));
       if (!key.endsWith("/") || other.root === keys.root) return;
@@ -324,7 +383,8 @@ export class Claims implements AsyncDisposable {
       // What another model has answered is no answer here.
       const run = (await readDocument(store, other.manifest, manifest))?.value;
       if (run && (run.engine !== engine || run.model !== model)) return;
-      others.push({ name: `${owner} (${store.url}/${other.lease})`, leaseMs: ttl_ms });
+      const name = `${owner} (${store.url}/${other.lease})`;
+      others.push({ name, lease: other.lease, etag: found.etag, leaseMs: ttl_ms });
     };
     const lookIfAllowed = (folder: { key: string }) =>
       look(folder).catch((error) => {

@@ -81,7 +81,12 @@ Deno.test("a run that is alone makes no claim, and looks once who else is there"
 });
 
 Deno.test("a store that forbids claims is said to forbid them, and its runs go on without", async () => {
-  await using bench = await openTwins(8);
+  // No answer before both are at work, as above.
+  const leases = () => keysBelow(bench, "checkpoints/").filter((key) => /lease/.test(key));
+  await using bench: Bench = await openTwins(8, async (document) => {
+    while (leases().length < 2) await systemClock.sleep(5);
+    return await readSlowly(document);
+  });
   bench.s3.fault = ({ method, key }) =>
     key.startsWith("claims/") && method !== "GET"
       ? { status: 403, code: "AccessDenied" }

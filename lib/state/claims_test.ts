@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
+import { type Around, WrappedStore } from "../../dev/testing/wrapped_store.ts";
 import type { Clock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
 import { CLAIM_MS, Claims } from "./claims.ts";
@@ -35,6 +36,17 @@ class MachineClock implements Clock {
   }
 }
 
+/** What is special about a run. */
+interface RunOptions {
+  readonly conditional?: boolean;
+  readonly leaseMs?: number;
+  readonly offsetMs?: number;
+  /** What its operations on the store pass through. */
+  readonly around?: Around;
+}
+
+const PASS: Around = (_operation, _key, work) => work();
+
 /** Runs in one store, each with its lease and its claims. */
 class World {
   readonly clock = new VirtualClock();
@@ -45,9 +57,9 @@ class World {
   async run(
     dataset: string,
     holder = dataset,
-    { conditional = true, leaseMs = LEASE_MS, offsetMs = 0 } = {},
+    { conditional = true, leaseMs = LEASE_MS, offsetMs = 0, around = PASS }: RunOptions = {},
   ) {
-    const { store } = this;
+    const store = new WrappedStore(this.store, around);
     const clock = new MachineClock(this.clock, offsetMs);
     const keys = new CheckpointKeys("checkpoints/", dataset);
     const note = (message: string) => this.notes.push(`${holder}: ${message}`);
@@ -344,10 +356,10 @@ Deno.test("Claims hold whatever the machines' clocks say", async () => {
 Deno.test("A process that has lost its lease removes no claim of the one that has it now", async () => {
   const world = new World();
   const b = await world.run("b");
-  const first = await world.run("a", "first");
+  const first = await world.run("a", "first", { leaseMs: 5_000 });
   const claim = await world.clock.run(first.claims.take(SHA, world.look));
+  await world.pass(1_000);
   first.clock.stop();
-  await world.pass(5_000);
   const second = await world.run("a", "second"); // waits for the lease to run out
   const taken = await world.clock.run(second.claims.take(SHA, world.look));
   assert.equal(world.claim()?.holder, "second");
@@ -407,5 +419,102 @@ Deno.test("A claim whose renewal arrived while its reply got lost is renewed fro
   world.answered = true;
   claim[Symbol.dispose]();
   assert.equal(await world.clock.run(waiting), "found");
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("A run that comes begins as soon as all others know of it, two that come at once at once", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const first = world.ask(a.claims, 60_000);
+  await world.pass(5_500); // its next look is at 10 s
+  const begin = world.clock.now();
+  const [b, c] = [await world.run("b"), await world.run("c")];
+  const others = ["cd", "ef"].map((sha, n) =>
+    [b, c][n].claims.take(sha.repeat(32), () => Promise.resolve(false))
+  );
+  await world.clock.run(Promise.all(others));
+  const waited = world.clock.now() - begin;
+  assert.ok(waited >= 4_000 && waited < 10_000, `${waited} ms`);
+  assert.equal(world.claim()?.holder, "a"); // by then
+  await world.clock.run(end(a, b, c));
+  await world.clock.run(first);
+
+  const alone = new World();
+  const both = [await alone.run("a"), await alone.run("b")];
+  const start = alone.clock.now();
+  await alone.clock.run(Promise.all(both.map(({ claims }) => alone.ask(claims, 1_000))));
+  assert.ok(alone.clock.now() - start < 5_000, `${alone.clock.now() - start} ms`);
+  await alone.clock.run(end(...both));
+});
+
+Deno.test("A run that comes begins all the same where the other never says that it knows", async () => {
+  const world = new World();
+  const a = await world.run("a"); // has nothing to ask for
+  const b = await world.run("b");
+  const begin = world.clock.now();
+  assert.equal(await world.clock.run(world.ask(b.claims, 1_000)), "asked");
+  const waited = world.clock.now() - begin;
+  assert.ok(waited >= 15_000 && waited < 17_000, `${waited} ms`);
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("A run that comes waits for one that stands still as long as its lease, and for a store that does", async () => {
+  for (const stands of ["machine", "store"]) {
+    const world = new World();
+    let late = 0;
+    // The store keeps its word from the first for longer than from the second.
+    const slow = (extraMs: number): Around => async (_operation, key, work) => {
+      const wait = late - world.clock.now();
+      if (wait > 0 && key.startsWith("claims/")) await world.clock.sleep(wait + extraMs);
+      return await work();
+    };
+    const a = await world.run("a", "a", { around: slow(5_000) });
+    const first = world.ask(a.claims, 60_000);
+    await world.pass(1_000);
+    if (stands === "machine") a.clock.stop();
+    const b = await world.run("b", "b", { around: slow(0) });
+    const second = world.ask(b.claims, 1_000);
+    await world.pass(1_000);
+    if (stands === "store") late = world.clock.now() + 14_000;
+    await world.pass(22_000);
+    a.clock.goOn();
+    const asked = await world.clock.run(Promise.all([first, second]));
+    assert.deepEqual(asked, ["asked", "found"], stands);
+    await world.clock.run(end(a, b));
+  }
+});
+
+Deno.test("A word from before a run began costs it two small reads", async () => {
+  const world = new World();
+  world.store.clock = world.clock.now;
+  const at = new Date(world.clock.now()).toISOString();
+  const word = { format: "pseudolabel-meeting/1", holder: "gone", owner: "gone", at };
+  world.store.put(meetingKey("engine", "model"), JSON.stringify(word));
+  await world.pass(3_600_000);
+  const a = await world.run("a");
+  const requests: string[] = [];
+  world.store.before = (operation, key) => {
+    if (!key.endsWith("lease.json")) requests.push(`${operation} ${key}`);
+  };
+  await world.clock.run(a.claims.take(SHA, world.look));
+  await world.pass(45_000);
+  const read = `read ${meetingKey("engine", "model")}`;
+  assert.deepEqual(requests, ["list checkpoints/", ...Array.from({ length: 5 }, () => read)]);
+  await world.clock.run(end(a));
+});
+
+Deno.test("A claim that was lost and made again holds once the answer was looked for again", async () => {
+  const world = new World();
+  const [a, b] = [await world.run("a"), await world.run("b")];
+  const claim = await world.clock.run(a.claims.take(SHA, world.look));
+  world.store.put(CLAIM, JSON.stringify({ ...world.claim(), holder: "b" }));
+  await world.pass(CLAIM_MS / 2);
+  assert.equal(claim.held, false);
+  world.store.objects.delete(CLAIM);
+  world.answered = true;
+  await world.pass(2 * CLAIM_MS); // others are looked for again, and what has no claim is claimed
+  assert.deepEqual([world.claim()?.holder, claim.held], ["a", false]);
+  assert.equal(await world.clock.run(claim.confirm()), false);
+  claim[Symbol.dispose]();
   await world.clock.run(end(a, b));
 });
