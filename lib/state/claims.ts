@@ -90,7 +90,9 @@ export interface ClaimsOptions {
   readonly leaseMs: number;
   /** Whether the store has conditional writes, so that a claim is one's own. */
   readonly conditional: boolean;
-  /** @throws Unless the run's lease is held: whoever has it takes over what this process claimed */
+  /**
+   * Throws unless the run's lease is held: whoever else has it takes over what this process claimed.
+   */
   readonly check: () => void;
   /** Time. */
   readonly clock: Clock;
