@@ -523,7 +523,8 @@ export class Claims implements AsyncDisposable {
     }
     // An earlier renewal may have arrived, its reply not.
     const found = await readDocument(store, claimKey(engine, model, held.sha256), claimDocument);
-    const isOwn = found?.value?.holder === holder;
+    // Where nothing has changed the store can't replace: it is claimed as if anew.
+    const isOwn = found?.value?.holder === holder && found.etag !== written.etag;
     if (held.written === written) {
       held.written = isOwn ? { etag: found!.etag, since: written.since } : undefined;
     }

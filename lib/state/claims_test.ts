@@ -518,3 +518,22 @@ Deno.test("A claim that was lost and made again holds once the answer was looked
   claim[Symbol.dispose]();
   await world.clock.run(end(a, b));
 });
+
+Deno.test("Claims end nowhere in a circle where the store refuses to replace, whatever the condition", async () => {
+  const world = new World();
+  let requests = 0;
+  const around: Around = async (operation, key, work) => {
+    if (!key.startsWith("claims/")) return await work();
+    if (++requests > 1_000) throw new Error("in a circle");
+    const isThere = operation === "write" && world.store.objects.has(key);
+    if (isThere) throw new StoreError("precondition", "412");
+    return await work();
+  };
+  const [a, b] = [await world.run("a", "a", { around }), await world.run("b", "b", { around })];
+  const claim = await world.clock.run(a.claims.take(SHA, world.look));
+  await world.pass(2 * CLAIM_MS);
+  assert.equal(await world.clock.run(claim.confirm()), true);
+  assert.equal(claim.held, true);
+  claim[Symbol.dispose]();
+  await world.clock.run(end(a, b));
+});
