@@ -12,6 +12,7 @@ import { AnswerStore } from "../state/answer_store.ts";
 import type { Claim } from "../state/claims.ts";
 import { ask, type AskOptions } from "./ask.ts";
 import { type Labeling, obtain } from "./label_row.ts";
+import { Lanes } from "./lanes.ts";
 import { Tally } from "./tally.ts";
 
 const RETRYABLE: Outcome = { kind: "retryable", message: "HTTP 503" };
@@ -43,31 +44,37 @@ class Bench {
     const { clock, tally, unsaved, open } = this;
     this.options = {
       ...{ engine: upstageOcr, model: "ocr", tally, clock, unsaved, maxRetries: 3 },
-      connection: {
-        send: async (image) => {
-          this.sent.push(image.sha256);
-          return await reply(image, this.sent.length - 1);
+      lanes: new Lanes([{
+        name: "the key",
+        rate: () => 1,
+        connection: {
+          send: async (image) => {
+            this.sent.push(image.sha256);
+            return await reply(image, this.sent.length - 1);
+          },
         },
-      },
-      limiter: {
-        turn: async (signal) => {
-          const done = await this.#turns.acquire(1, signal);
-          open.turns++;
-          let over = false;
-          return {
-            done() {
-              if (!over) open.turns--;
-              over = true;
-              done();
-            },
-          };
+        limiter: {
+          turn: async (signal) => {
+            const done = await this.#turns.acquire(1, signal);
+            open.turns++;
+            let over = false;
+            return {
+              done() {
+                if (!over) open.turns--;
+                over = true;
+                done();
+              },
+            };
+          },
         },
-      },
+        health: new Health({
+          ...{ model: "ocr", advice: "", maxOutageMs: 600_000, clock, note: () => {} },
+        }),
+      }]),
       spending: {
         take: () => Promise.resolve(void open.pages++),
         settle: () => void open.pages--,
       },
-      health: new Health({ model: "ocr", advice: "", maxOutageMs: 600_000, clock, note: () => {} }),
       random: () => 0.5,
       halt: new AbortController(),
       giveUp: new AbortController().signal,
@@ -116,7 +123,7 @@ Deno.test("an outage of the API is probed by another page where the one that was
   const { clock, options } = bench;
   const failing = ["a", "b", "c"].map((name) => ask(image(name), options));
   await clock.run(clock.sleep(100));
-  assert.equal(options.health.outage, true);
+  assert.equal(options.lanes.open[0].health.outage, true);
   let doubts = 0;
   const claim = {
     get held() {
