@@ -14,6 +14,7 @@ import type { Engine, ImageFile, Outcome } from "../engine/engine.ts";
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
 import type { Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
+import type { Claim } from "../state/claims.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import type { KnownPage } from "./known_page.ts";
 import type { Lane, Lanes, LaneSet } from "./lanes.ts";
@@ -26,8 +27,9 @@ export type Answered = Outcome & { readonly kind: "answered" } & {
 };
 
 /**
- * What asking for a page came to: `answered`, which the engine may or may not be able to read, or
- * `failure`. Dispose it once the answer is stored: that makes room for another one to be paid.
+ * What asking for a page came to: `answered`, which the engine may or may not be able to read,
+ * `failure`, or neither, where another run has stored its answer meanwhile. Dispose it once the
+ * answer is stored: that makes room for another one to be paid.
  */
 export interface Asked extends Disposable {
   /** The answer. */
@@ -58,6 +60,8 @@ export interface AskOptions {
   readonly spending: Pick<SpendingLimit, "take" | "settle">;
   /** A page that is known to work, to tell them by. @default none is known */
   readonly known?: KnownPage;
+  /** Leave to ask for the page; while it is in doubt nothing is sent. @default nobody else asks */
+  readonly claim?: Pick<Claim, "held" | "confirm">;
   /** Retries of one page after its first attempt, at least 0. */
   readonly maxRetries: number;
   /** Counts requests, pages, retries. */
@@ -87,7 +91,7 @@ export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
  * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
  */
 export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
-  const { engine, lanes, known, maxRetries, tally, clock, random, halt } = options;
+  const { engine, lanes, known, claim, maxRetries, tally, clock, random, halt } = options;
   let attempts = 0;
   /** Lanes that have refused it, and by which request. */
   const refusing = new Map<Lane, number>();
@@ -102,6 +106,7 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         const failure = { code: "api_unavailable", message: unavailable } as const;
         return { failure, attempts, [Symbol.dispose]: () => {} };
       }
+      if (claim && !await claim.confirm()) return { attempts, [Symbol.dispose]: () => {} };
       const sent = await attempt(image, options, attempts === 0, tried);
       if (!sent) continue;
       const { health } = sent.lane;
@@ -253,7 +258,7 @@ async function sendInTurn(
   avoid: LaneSet,
   controlled?: Lane,
 ): Promise<Sent | undefined> {
-  const { engine, model, lanes, spending, known } = options;
+  const { engine, model, lanes, spending, known, claim } = options;
   const { tally, clock, halt, giveUp } = options;
   const control = controlled !== undefined;
   let [turn, pages]: [Turn?, number?] = [];
@@ -274,6 +279,10 @@ async function sendInTurn(
     pages = 0;
     halt.signal.throwIfAborted();
     options.check?.();
+    if (claim?.held === false && !asksKnown) {
+      health.cancel(pass); // to find out who else has asked since may take long: not in the turn
+      return undefined;
+    }
     tally.requests++;
     health.begin(pass);
     const sentAt = clock.now();

@@ -144,6 +144,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     holder: run.newRunId,
     leaseMs: settings.leaseMs,
     conditional: run.conditional,
+    check: run.check,
     stop: halt.signal,
   });
   readableGuard = new ReadableGuard({

@@ -185,13 +185,14 @@ async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): P
   const { claims, clock } = labeling;
   let looked = await lookUp(image, labeling);
   if (looked.obtained) return looked.obtained;
-  using _claim = await claims.take(image.sha256, async () => {
+  using claim = await claims.take(image.sha256, async () => {
     looked = await lookUp(image, labeling);
     return looked.obtained !== undefined;
   });
   if (looked.obtained) return looked.obtained;
-  using asked = await ask(image, labeling);
+  using asked = await ask(image, { ...labeling, claim });
   const { answered, failure, attempts } = asked;
+  if (looked.obtained) return looked.obtained;
   if (!answered) return failed(failure!, attempts, clock);
   return await keep(answered, attempts, image, rowId, labeling, looked.instead);
 }

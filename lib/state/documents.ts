@@ -367,6 +367,8 @@ export const meetingDocument = z.object({
   /** The process, for people. */
   owner: z.string(),
   at: timestamp,
+  /** Leases of the runs that know that they are not alone; its own is the first. */
+  known_by: z.array(z.string()).optional(),
 });
 /** That a process has found another one at work in the store. */
 export type MeetingDocument = z.infer<typeof meetingDocument>;
