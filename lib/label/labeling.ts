@@ -10,7 +10,7 @@ import type { OutputRow } from "../dataset/row.ts";
 import type { Connection, Engine } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
 import { askKnownPage } from "./ask.ts";
-import { ImageGuard } from "./image_guard.ts";
+import { GONE_CODES, ImageGuard } from "./image_guard.ts";
 import { ImageLoader } from "./images.ts";
 import { type ImageSource } from "../dataset/image_location.ts";
 import { type CheckpointKeys, rateKey } from "../state/keys.ts";
@@ -138,7 +138,7 @@ export async function openLabeling(
   );
   const readable = answered.length > 0;
   const imagesRead = done.some(({ footer: { counts: { rows, failures } } }) =>
-    rows > (failures.image_not_found ?? 0) + (failures.image_denied ?? 0)
+    rows > GONE_CODES.values().reduce((sum, code) => sum + (failures[code] ?? 0), 0)
   );
   const answers = new AnswerStore(store, engine.name, model);
   const everAnswered = () => answers.any(options.halt.signal);
@@ -183,8 +183,12 @@ export async function openLabeling(
   const { retryFailed } = settings;
   readableGuard = new ReadableGuard({
     noGuard,
-    known: readable,
+    known: answered.some(({ footer: { counts } }) => counts.ok > 0),
+    underWay: () => tally.inFlight + tally.unsaved,
+    ...{ clock, signal: options.halt.signal },
     async readsKnownPage() {
+      await known.find(options.halt.signal);
+      if (known.blank) return undefined;
       const sent = await askKnownPage(labeling);
       if (sent?.kind !== "answered") return undefined;
       return engine.parse(sent.body, (await known.find(options.halt.signal))?.picture).problem ===
