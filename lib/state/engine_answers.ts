@@ -1,0 +1,89 @@
+/**
+ * @module state/engine_answers: what an engine has read on an image, by its stored answer: whoever
+ * paid for it, for whatever data set. Nothing is asked for.
+ */
+
+import type { AnswerPage, Engine } from "../engine/engine.ts";
+import { findEngine } from "../engine/engines.ts";
+import type { Store } from "../store/store.ts";
+import { AnswerStore } from "./answer_store.ts";
+import { findFrame, type KnownFrame } from "./known_frame.ts";
+import { ANSWERS } from "./keys.ts";
+
+/** An engine and what it was asked for. */
+export interface EngineModel {
+  /** Name of the engine. */
+  readonly engine: string;
+  /** The model, as it was asked for. */
+  readonly model: string;
+}
+
+/** A page as an engine has read it, or why there is none. */
+export type ReadPage =
+  | { readonly page: AnswerPage; readonly modelVersion: string | null; readonly lost?: undefined }
+  | { readonly page?: undefined; readonly lost: "no_answer" | "unreadable" };
+
+/** Longer answers are no answers for one page, bytes, packed and unpacked. */
+const MAX_BYTES = 16 << 20;
+
+/** Answers of one engine and model. */
+export class EngineAnswers implements EngineModel {
+  /** Name of the engine. */
+  readonly engine: string;
+  /** The model, as it was asked for. */
+  readonly model: string;
+  readonly #store: Store;
+  readonly #answers: AnswerStore;
+  readonly #parse: Engine["parse"];
+
+  /** Reads nothing yet. @throws {RangeError} if there is no such engine */
+  constructor(store: Store, { engine, model }: EngineModel) {
+    const known = findEngine(engine);
+    if (!known) throw new RangeError(`Cannot read answers as there is no engine ${engine}`);
+    [this.engine, this.model, this.#store] = [engine, model, store];
+    this.#answers = new AnswerStore(store, engine, model, MAX_BYTES);
+    this.#parse = (body) => known.parse(body);
+  }
+
+  /** Key of the answer for an image, whether it exists or not. */
+  key(sha256: string): string {
+    return this.#answers.key(sha256);
+  }
+
+  /** Whether any answer is stored. */
+  async any(signal: AbortSignal): Promise<boolean> {
+    return await this.#answers.any(signal);
+  }
+
+  /** What was read on an image. @throws {StoreError} if the store fails */
+  async read(sha256: string, signal: AbortSignal): Promise<ReadPage> {
+    const found = await this.#answers.find(sha256, signal);
+    if (!found) return { lost: "no_answer" };
+    const answer = found.value && this.#parse(found.value.body).value;
+    // A row describes one image, as in `label/output_row.ts`.
+    if (answer?.pages.length !== 1) return { lost: "unreadable" };
+    return { page: answer.pages[0], modelVersion: answer.modelVersion };
+  }
+
+  /** What a probe has shown of the model. @throws {StoreError} if the store fails */
+  async frame(signal: AbortSignal): Promise<KnownFrame | undefined> {
+    return await findFrame(this.#store, this.engine, this.model, signal);
+  }
+}
+
+/** Engines and models of which answers are stored; none where the store doesn't say. */
+export async function storedEngines(store: Store, signal: AbortSignal): Promise<EngineModel[]> {
+  const below = async (prefix: string) => {
+    const names: string[] = [];
+    for await (const { key } of store.list(prefix, { signal, shallow: true, etag: false })) {
+      if (key.endsWith("/")) names.push(key.slice(prefix.length, -1));
+    }
+    return names.sort();
+  };
+  const found: EngineModel[] = [];
+  for (const engine of await below(ANSWERS)) {
+    if (!findEngine(engine)) continue;
+    for (const model of await below(`${ANSWERS}${engine}/`)) found.push({ engine, model });
+  }
+  return found;
+}
