@@ -38,8 +38,11 @@ export interface PairWishes {
   readonly other?: string;
 }
 
-interface WishedEngine {
+/** An engine as it is named. */
+export interface WishedEngine {
+  /** Name of the engine. */
   readonly engine: string;
+  /** The model; absent where none was named. */
   readonly model?: string;
 }
 
