@@ -79,7 +79,7 @@ export const command: Command = {
     const places = { store, checkpointPrefix, signal };
     const pair = await settlePair(wishes, origin, dataset, places);
     await agreement.checkAgreementPlace(store, outputKey, signal);
-    const [a, b] = pair.map((each) => new EngineAnswers(store, each));
+    const [a, b] = await Promise.all(pair.map((each) => EngineAnswers.open(store, each)));
     const toLabel = (each: EngineModel) => labelCommand(each, origin, dataset, store, values);
     for (const answers of [a, b]) {
       if (await answers.any(signal)) continue;

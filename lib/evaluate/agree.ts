@@ -9,12 +9,12 @@ import type { AgreementRow } from "../dataset/agreement_rows.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import { differsInShape, type Size } from "../image/frame.ts";
-import type { EngineAnswers, ReadPage } from "../state/engine_answers.ts";
+import type { EngineAnswers, PageRead } from "../state/engine_answers.ts";
 import type { KnownFrame } from "../state/known_frame.ts";
 import { agreeOnWords } from "./agree_words.ts";
 import type { AgreementSum, LookedAt } from "./agreement_sum.ts";
 import { convexPoints, scaled } from "./boxes.ts";
-import { seenAlike } from "./frames.ts";
+import { seenAlike, showsAlike } from "./frames.ts";
 
 /** Answers that are read at once. */
 const AHEAD = 24;
@@ -82,9 +82,11 @@ async function look(row: ScannedRow, job: AgreeJob, frames: Frames): Promise<Loo
   if (!found) return { row, own, state: "too_dense" };
   const proven = found.agreement >= PROVEN || words.own.length === 0 || words.other.length === 0 ||
     areAlike(frames, own, row, read);
-  if (!proven && !await seenAlike(row.imagePath, seen, job.images, job.signal)) {
-    return { row, own, state: "frame_unknown" };
-  }
+  const alike = proven ||
+    (read.picture
+      ? showsAlike(seen, read.picture)
+      : await seenAlike(row.imagePath, seen, job.images, job.signal));
+  if (!alike) return { row, own, state: "frame_unknown" };
   return { row, own, state: "compared", found, words };
 }
 
@@ -93,7 +95,7 @@ function areAlike(
   frames: Frames,
   own: "a" | "b",
   { metadata }: ScannedRow,
-  { modelVersion }: ReadPage & { readonly modelVersion?: string | null },
+  { modelVersion }: PageRead,
 ): boolean {
   const [mine, other] = own === "a" ? [frames.a, frames.b] : [frames.b, frames.a];
   return mine !== undefined && other !== undefined && mine.frame !== "unknown" &&
@@ -104,7 +106,7 @@ function areAlike(
 function wordsOf(
   row: ScannedRow,
   seen: Size,
-  page: NonNullable<ReadPage["page"]>,
+  page: PageRead["page"],
 ): NonNullable<LookedAt["words"]> {
   const repairs = { hulled: 0, dropped: 0 };
   const [x, y] = [seen.width / page.width, seen.height / page.height];

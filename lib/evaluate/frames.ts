@@ -7,7 +7,8 @@
 
 import { StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
-import { differsInShape, frameOf, type Size } from "../image/frame.ts";
+import type { Picture } from "../engine/engine.ts";
+import { differsInShape, type Size } from "../image/frame.ts";
 import { readHeader } from "../image/header.ts";
 import { swapsSides } from "../image/upright.ts";
 
@@ -21,8 +22,24 @@ const GONE: readonly StoreErrorKind[] = [
 ];
 
 /**
- * Whether two engines that saw a page of the same shape have seen it the same way round, by the
- * header of the picture: false where that can't be told.
+ * Whether two engines that saw a page of the same shape have seen it the same way round: false
+ * where the picture doesn't tell.
+ *
+ * @param seen The page as they saw it.
+ * @param picture As its header describes it.
+ */
+export function showsAlike(seen: Size, picture: Picture): boolean {
+  const { width, height, orientation } = picture;
+  const turned = { width: height, height: width };
+  // Of another picture.
+  if (differsInShape(seen, picture) && differsInShape(seen, turned)) return false;
+  if (orientation <= 1 || orientation > 8) return true;
+  // Of a quarter turn the shape tells who turns, and here both have the same.
+  return swapsSides(orientation) && differsInShape(picture, turned);
+}
+
+/**
+ * The same by what lies at the picture's place.
  *
  * @param seen The page as they saw it.
  * @throws {StoreError} if a store fails, not just this object
@@ -40,13 +57,7 @@ export async function seenAlike(
     const { header } = await readHeader(async (start, end) =>
       (await store.read(key, { range: { start, end }, signal })).bytes
     );
-    if (!header) return false;
-    const turned = { width: header.height, height: header.width };
-    // Another picture lies there by now.
-    if (differsInShape(seen, header) && differsInShape(seen, turned)) return false;
-    if (header.orientation <= 1 || header.orientation > 8) return true;
-    return swapsSides(header.orientation) &&
-      frameOf(seen, header, header.orientation) !== "unknown" && differsInShape(header, turned);
+    return header !== undefined && showsAlike(seen, header);
   } catch (error) {
     if (error instanceof StoreError && GONE.includes(error.kind)) return false;
     throw error;

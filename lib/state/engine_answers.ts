@@ -3,7 +3,7 @@
  * paid for it, for whatever data set. Nothing is asked for.
  */
 
-import type { AnswerPage, Engine } from "../engine/engine.ts";
+import type { AnswerPage, Engine, Picture } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import type { Store } from "../store/store.ts";
 import { AnswerStore } from "./answer_store.ts";
@@ -18,10 +18,23 @@ export interface EngineModel {
   readonly model: string;
 }
 
+/** A page as an engine has read it. */
+export interface PageRead {
+  /** Its words. */
+  readonly page: AnswerPage;
+  /** The model that really answered; null where it didn't say. */
+  readonly modelVersion: string | null;
+  /** The image's header, where it is kept with the answer. */
+  readonly picture?: Picture;
+  /** There is one. */
+  readonly lost?: undefined;
+}
+
 /** A page as an engine has read it, or why there is none. */
-export type ReadPage =
-  | { readonly page: AnswerPage; readonly modelVersion: string | null; readonly lost?: undefined }
-  | { readonly page?: undefined; readonly lost: "no_answer" | "unreadable" };
+export type ReadPage = PageRead | {
+  readonly page?: undefined;
+  readonly lost: "no_answer" | "unreadable";
+};
 
 /** Longer answers are no answers for one page, bytes, packed and unpacked. */
 const MAX_BYTES = 16 << 20;
@@ -34,15 +47,20 @@ export class EngineAnswers implements EngineModel {
   readonly model: string;
   readonly #store: Store;
   readonly #answers: AnswerStore;
-  readonly #parse: Engine["parse"];
+  readonly #engine: Pick<Engine, "parse">;
 
-  /** Reads nothing yet. @throws {RangeError} if there is no such engine */
-  constructor(store: Store, { engine, model }: EngineModel) {
-    const known = findEngine(engine);
-    if (!known) throw new RangeError(`Cannot read answers as there is no engine ${engine}`);
-    [this.engine, this.model, this.#store] = [engine, model, store];
+  /** Reads nothing yet. */
+  constructor(store: Store, { engine, model }: EngineModel, reader: Pick<Engine, "parse">) {
+    [this.engine, this.model] = [engine, model];
+    [this.#store, this.#engine] = [store, reader];
     this.#answers = new AnswerStore(store, engine, model, MAX_BYTES);
-    this.#parse = (body) => known.parse(body);
+  }
+
+  /** Loads the engine; reads no answer yet. @throws {RangeError} if there is no such engine */
+  static async open(store: Store, name: EngineModel): Promise<EngineAnswers> {
+    const engine = await findEngine(name.engine)?.load();
+    if (!engine) throw new RangeError(`Cannot read answers as there is no engine ${name.engine}`);
+    return new EngineAnswers(store, name, engine);
   }
 
   /** Key of the answer for an image, whether it exists or not. */
@@ -59,10 +77,12 @@ export class EngineAnswers implements EngineModel {
   async read(sha256: string, signal: AbortSignal): Promise<ReadPage> {
     const found = await this.#answers.find(sha256, signal);
     if (!found) return { lost: "no_answer" };
-    const answer = found.value && this.#parse(found.value.body).value;
+    const { value: stored } = found;
+    const answer = stored && this.#engine.parse(stored.body, stored.picture).value;
     // A row describes one image, as in `label/output_row.ts`.
     if (answer?.pages.length !== 1) return { lost: "unreadable" };
-    return { page: answer.pages[0], modelVersion: answer.modelVersion };
+    const { pages: [page], modelVersion } = answer;
+    return { page, modelVersion, ...stored?.picture && { picture: stored.picture } };
   }
 
   /** What a probe has shown of the model. @throws {StoreError} if the store fails */
