@@ -123,10 +123,13 @@ Deno.test("a comparison that breaks off leaves what was there", async () => {
   const { store, write } = await bench();
   await write();
   const before = (await store.read(KEY)).bytes;
-  async function* broken(): AsyncGenerator<AgreementRow> {
-    await Promise.resolve();
+  const row: AgreementRow = {
+    ...{ id: "one", sha256: null, state: "failed", agreement: null, onlyOther: null },
+    ...{ words: [], others: [] },
+  };
+  async function* broken() {
+    yield await Promise.resolve(row);
     throw new Error("the store is down");
-    yield undefined!;
   }
   const output = { key: OUTPUT, etag: "x", bytes: 1, rows: 1 };
   const footer = { format: "pseudolabel-agreement-rows/1", dataset: "demo", a: A, b: B } as const;

@@ -180,9 +180,7 @@ function client(): void {
       `${page.texts.length.toLocaleString("en")} word${page.texts.length === 1 ? "" : "s"}`,
       page.attempts > 1 ? `${page.attempts} requests` : "",
       page.agreement ? `agreement ${figure(page.agreement.page)}` : "",
-      page.agreement?.onlyOther
-        ? `${page.agreement.onlyOther} words only the other engine has`
-        : "",
+      page.agreement?.onlyOther ? `the other engine has ${page.agreement.onlyOther} more` : "",
     ];
     $("facts").textContent = facts.filter(Boolean).join(" · ");
     const reasons = list.pages[at]?.reasons?.length ? list.pages[at].reasons : page.reasons;
