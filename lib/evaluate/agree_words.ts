@@ -5,7 +5,7 @@
  * words means nothing. Pure.
  */
 
-import { area, boundingBox, intersectionArea, type Points } from "../geometry/polygon.ts";
+import { area, boundingBox, type Box, intersectionArea, type Points } from "../geometry/polygon.ts";
 import { BoxIndex } from "./boxes.ts";
 import { IOU } from "./match.ts";
 import { inReadingOrder } from "./segments.ts";
@@ -52,8 +52,8 @@ interface Placed {
   readonly at: number;
   readonly points: Points;
   readonly area: number;
-  /** What tells words apart in which nothing else does. */
-  readonly key: string;
+  readonly box: Box;
+  readonly text: string;
 }
 
 /** Two words that overlap. */
@@ -115,12 +115,16 @@ export function likeness(a: string, b: string): number {
 }
 
 function placed(at: number, points: Points, text: string): Placed {
-  return { at, points, area: area(points), key: `${boundingBox(points)} ${points} ${text}` };
+  return { at, points, area: area(points), box: boundingBox(points), text };
 }
 
 /** A total order in which positions mean nothing; equal ones are the same word twice. */
 function comparePlaced(one: Placed, other: Placed): number {
-  return one.area - other.area || (one.key < other.key ? -1 : one.key > other.key ? 1 : 0);
+  if (one.area !== other.area) return one.area - other.area;
+  for (let i = 0; i < 4; i++) if (one.box[i] !== other.box[i]) return one.box[i] - other.box[i];
+  if (one.text !== other.text) return one.text < other.text ? -1 : 1;
+  const [a, b] = [String(one.points), String(other.points)];
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function overlaps(all: readonly (Placed | undefined)[], firstOfB: number): Pair[] | undefined {
