@@ -20,7 +20,8 @@ export const AGREEMENT_STATES = {
   no_answer: "there is no stored answer of the other engine for its image",
   unreadable: "the stored answer of the other engine can't be read, or has several pages",
   other_shape: "the two engines saw pages of different shape: one of them turned the picture",
-  frame_unknown: "EXIF turns the picture, and it is not known which engine does",
+  frame_unknown: "its words lie apart, and its picture, turned by EXIF or out of reach, does not " +
+    "show that both engines saw it the same way round",
   too_dense: "its boxes overlap so much that words can't be told apart",
 } as const;
 

@@ -12,8 +12,9 @@ import { differsInShape, type Size } from "../image/frame.ts";
 import { readHeader } from "../image/header.ts";
 import { swapsSides } from "../image/upright.ts";
 
-/** What a store says of one object, whatever becomes of others. */
+/** Pictures that can't be had: labels are looked at where no pictures are, too. */
 const GONE: readonly StoreErrorKind[] = [
+  "credentials",
   "not_found",
   "no_bucket",
   "denied",

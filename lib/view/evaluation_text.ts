@@ -113,8 +113,8 @@ function rankingFields(ranking: EvaluationDocument["ranking"]): Field[] {
 
 type Ranking = NonNullable<EvaluationDocument["ranking"]>["confidence"];
 
-/** Coverages that people are shown. */
-const SHOWN_COVERAGES: readonly number[] = [0.5, 0.8, 0.9];
+/** Shares of the surest words of which people are shown how many are wrong. */
+export const SHOWN_COVERAGES: readonly number[] = [0.5, 0.8, 0.9];
 
 function figure(value: number | null): string {
   return value === null ? "-" : value.toFixed(3);
