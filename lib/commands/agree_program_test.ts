@@ -161,7 +161,7 @@ Deno.test("agree holds two models against each other, and export, gallery and ev
   const { ranking } = parseJsonAs(evaluationDocument, await json("reports/demo/evaluation.json"))
     .value!;
   assert.deepEqual([ranking!.words, ranking!.wrong], [words, misread]);
-  assert.ok(ranking!.confidence.auroc! < 1);
+  assert.ok(ranking!.confidence!.auroc! < 1);
 
   // Nothing of all that has asked the API.
   assert.equal(bench.api.requests, asked);

@@ -9,7 +9,7 @@ import type { Answer } from "../engine/engine.ts";
 import { probePicture } from "../engine/frame_probe.ts";
 import { EngineAnswers, storedEngines } from "../state/engine_answers.ts";
 import { answerKey } from "../state/keys.ts";
-import { agreeOnRows } from "./agree.ts";
+import { type AgreeJob, agreeOnRows } from "./agree.ts";
 import { AgreementSum } from "./agreement_sum.ts";
 
 const OWN = { engine: "upstage-ocr", model: "ocr" };
@@ -75,6 +75,7 @@ interface Case {
 async function agree(
   cases: readonly Case[],
   in_: MemoryStore = store(),
+  job: Partial<AgreeJob> = {},
 ): Promise<{ rows: AgreementRow[]; sum: AgreementSum; store: MemoryStore }> {
   cases.forEach(({ other, by = OWN, size = SIZE }, i) => {
     const of = by === OWN ? OTHER : OWN;
@@ -95,6 +96,7 @@ async function agree(
     ...{ rows: rows(), sum, signal, images: { local: in_ }, onProgress: () => {} },
     a: new EngineAnswers(in_, OWN, READER),
     b: new EngineAnswers(in_, OTHER, READER),
+    ...job,
   }));
   return { rows: found, sum, store: in_ };
 }
@@ -207,6 +209,7 @@ Deno.test("agreeOnRows() compares no page of which it can't be told that both sa
   in_.put("images/5.jpg", "no picture");
   in_.put("images/7.jpg", jpegHeader(500, 100, { orientation: 1 }));
   in_.put("images/8.jpg", jpegHeader(500, 500, { orientation: 6 }));
+  in_.put("images/11.jpg", "%PDF-1.7 of one page");
   const cases: Case[] = Array.from({ length: 8 }, () => ({
     page: { words: WORDS },
     other: ELSEWHERE,
@@ -216,6 +219,7 @@ Deno.test("agreeOnRows() compares no page of which it can't be told that both sa
   // Words in the same places prove the frame, whatever the picture says.
   cases.push({ page: { words: WORDS, imagePath: "images/1.jpg" }, other: MISREAD });
   cases.push({ page: { words: WORDS }, other: WORDS, size: [1_400, 1_000] });
+  cases.push({ page: { words: WORDS }, other: ELSEWHERE });
   const states = (await agree(cases, in_)).rows.map(({ state }) => state);
   assert.deepEqual(states, [
     "compared", // not turned at all
@@ -229,6 +233,7 @@ Deno.test("agreeOnRows() compares no page of which it can't be told that both sa
     "frame_unknown", // a square
     "compared",
     "other_shape",
+    "compared", // a document, which EXIF can't turn
   ]);
 });
 
@@ -275,6 +280,15 @@ Deno.test("agreeOnRows() ends when a store fails or somebody stops it", async ()
     if (operation === "read" && key.includes("/other/00/")) throw new Error("the store is down");
   };
   await assert.rejects(agree([{ page: { words: WORDS }, other: WORDS }], in_), /store is down/);
+  const stop = new AbortController();
+  let rows = 0;
+  const cases = Array.from({ length: 100 }, () => ({ page: { words: WORDS }, other: WORDS }));
+  const onProgress = (n: number) => {
+    rows = n;
+    if (n === 3) stop.abort(new Error("stopped"));
+  };
+  await assert.rejects(agree(cases, store(), { signal: stop.signal, onProgress }), /stopped/);
+  assert.equal(rows, 3);
 });
 
 Deno.test("storedEngines() names engines and models that have answered", async () => {

@@ -96,8 +96,8 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     },
     overall: sums.overall.scores,
     by: sums.groups,
-    reliability: reliability(sample, sums.withoutConfidence),
-    ranking: rankings(sample, sums.withoutConfidence, options.agreed),
+    reliability: reliability(sample, sums.unsure.wrong.length),
+    ranking: rankings(sample, sums.unsure, options.agreed),
     threshold: target ? lookFor(sample, target.error, target.confidence) : null,
     worst: sums.worst.pages,
   };
@@ -113,7 +113,8 @@ class Sums {
   readonly overall = new ScoreSum();
   readonly words = new WordSample();
   readonly worst = new WorstPages();
-  withoutConfidence = 0;
+  /** Judged words without a confidence. */
+  readonly unsure = new WordSample();
   readonly #engine: string;
   readonly #split = new Map<string, ScoreSum>();
   readonly #engines = new Map<string, ScoreSum>();
@@ -143,7 +144,7 @@ class Sums {
       const { confidence, agreement } = words[i];
       if (wrong === null) return;
       if (confidence === null) {
-        this.withoutConfidence++;
+        this.unsure.add(NaN, wrong, row.index, agreement);
         return;
       }
       this.words.add(confidence, wrong, row.index, agreement);

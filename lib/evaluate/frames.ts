@@ -55,10 +55,11 @@ export async function seenAlike(
   if (!located) return false;
   const { store, key } = located;
   try {
-    const { header } = await readHeader(async (start, end) =>
+    const { header, problem } = await readHeader(async (start, end) =>
       (await store.read(key, { range: { start, end }, signal })).bytes
     );
-    return header !== undefined && showsAlike(seen, header);
+    // Documents have no EXIF, and their own turns are part of them.
+    return header ? showsAlike(seen, header) : problem.kind === "document";
   } catch (error) {
     if (error instanceof StoreError && GONE.includes(error.kind)) return false;
     throw error;

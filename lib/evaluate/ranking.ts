@@ -64,29 +64,36 @@ export interface RankedWords {
 
 /**
  * Ranks by confidence and, where there is one, by agreement and by the sum of both: on the same
- * words, or the figures could not be compared.
+ * words, or the figures could not be compared. Where the engine gives no confidences at all, by
+ * agreement alone.
  *
+ * @param sample Words with a confidence.
+ * @param unsure Words without.
  * @param engines Whose agreement it is; absent for none.
- * @param withoutConfidence Judged words that are not in the sample.
  */
 export function rankings(
-  { confidence, agreement, wrong }: RankedWords,
-  withoutConfidence: number,
+  sample: RankedWords,
+  unsure: RankedWords,
   engines?: readonly string[],
 ): ErrorRanking {
   const compared = engines !== undefined;
+  const sure = sample.wrong.length > 0 || !compared;
+  const { confidence, agreement, wrong } = sure ? sample : unsure;
+  const all = sample.wrong.length + unsure.wrong.length;
   const used: number[] = [];
   for (let i = 0; i < wrong.length; i++) if (!compared || agreement[i] >= 0) used.push(i);
   const column = (of: ArrayLike<number>) => Float64Array.from(used, (i) => of[i]);
-  const [sure, agreed, errors] = [confidence, agreement, wrong].map(column);
+  const [confident, agreed, errors] = [confidence, agreement, wrong].map(column);
   return {
     words: used.length,
     wrong: errors.reduce((sum, each) => sum + each, 0),
-    without: wrong.length - used.length + withoutConfidence,
+    without: all - used.length,
     engines: compared ? [...engines] : null,
-    confidence: rankErrors(sure, errors),
+    confidence: sure ? rankErrors(confident, errors) : null,
     agreement: compared ? rankErrors(agreed, errors) : null,
-    both: compared ? rankErrors(agreed.map((each, i) => each + sure[i]), errors) : null,
+    both: compared && sure
+      ? rankErrors(agreed.map((each, i) => each + confident[i]), errors)
+      : null,
   };
 }
 

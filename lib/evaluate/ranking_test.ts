@@ -60,17 +60,28 @@ Deno.test("rankings() ranks the same words by each figure", () => {
     agreement: [1, 0.5, NaN, 1],
     wrong: [0, 1, 1, 0],
   };
-  const both = rankings(sample, 3, ["a:m", "b:m"]);
-  assert.deepEqual([both.words, both.wrong, both.without], [3, 1, 4]);
+  const none = { confidence: [NaN, NaN], agreement: [1, 0], wrong: [0, 1] };
+  const both = rankings(sample, none, ["a:m", "b:m"]);
+  assert.deepEqual([both.words, both.wrong, both.without], [3, 1, 3]);
   assert.deepEqual(
-    [both.confidence.auroc, both.agreement?.auroc, both.both?.auroc],
+    [both.confidence?.auroc, both.agreement?.auroc, both.both?.auroc],
     [0.5, 1, 0.5],
   );
-  const alone = rankings(sample, 3);
+  const alone = rankings(sample, none);
   assert.deepEqual([alone.words, alone.without, alone.agreement, alone.engines], [
     4,
-    3,
+    2,
     null,
     null,
   ]);
+  // An engine that gives no confidences is ranked by agreement all the same.
+  const empty = { confidence: [], agreement: [], wrong: [] };
+  const unsure = rankings(empty, none, ["a:m", "b:m"]);
+  assert.deepEqual([unsure.words, unsure.without, unsure.confidence, unsure.both], [
+    2,
+    0,
+    null,
+    null,
+  ]);
+  assert.equal(unsure.agreement?.auroc, 1);
 });

@@ -695,7 +695,8 @@ const errorRanking = z.object({
   without: count,
   /** The engines whose agreement it is; null where none belongs to these labels. */
   engines: z.array(z.string()).nullable(),
-  confidence: ranking,
+  /** Null where the engine gives none. */
+  confidence: ranking.nullable(),
   /** Null without it. */
   agreement: ranking.nullable(),
   /** By the sum of both; likewise. */

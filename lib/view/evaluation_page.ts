@@ -5,7 +5,7 @@
 
 import { grouped } from "../base/figures.ts";
 import { oneLine } from "../base/text.ts";
-import type { EvaluationDocument, Scores, TextScores } from "../state/documents.ts";
+import type { EvaluationDocument, Ranking, Scores, TextScores } from "../state/documents.ts";
 import { percent, SHOWN_COVERAGES, thresholdLine } from "./evaluation_text.ts";
 import { BASE_STYLE, foreign, html, wholePage } from "./html.ts";
 
@@ -89,7 +89,10 @@ function alone(pages: EvaluationDocument["pages"]): string[] {
 function confidence(
   { reliability: { bins, ece, words }, ranking }: EvaluationDocument,
 ): string {
-  if (bins.length === 0) return "";
+  if (bins.length === 0) {
+    const alone = ranked(ranking);
+    return alone && `<section><h2>What agreement means</h2>${alone}</section>`;
+  }
   return `<section><h2>What a confidence means</h2><p>Each point is the words of one range of ` +
     `confidence (${grouped(words)} in ${bins.length} ranges of about equally many): along, their ` +
     "mean confidence; up, the share that is right, with its 95 % interval. On the line, " +
@@ -100,18 +103,16 @@ function confidence(
 function ranked(ranking: EvaluationDocument["ranking"]): string {
   if (!ranking || ranking.wrong === 0) return "";
   const { confidence, agreement, both, engines } = ranking;
-  const shares = confidence.kept.filter(({ share }) => SHOWN_COVERAGES.includes(share))
-    .map(({ share }) => share);
-  const line = (name: string, figures: typeof confidence) =>
+  const line = (name: string, figures: Ranking) =>
     `<tr><th scope="row">${html(name)}</th>` +
     [figures.auroc, figures.average_precision].map((each) =>
       `<td class="n">${each === null ? "-" : each.toFixed(3)}</td>`
     ).join("") +
-    shares.map((share) =>
+    SHOWN_COVERAGES.map((share) =>
       `<td class="n">${percent(figures.kept.find((kept) => kept.share === share)!.errors)}</td>`
     ).join("") + "</tr>";
   const rows = [
-    line("confidence", confidence),
+    ...confidence ? [line("confidence", confidence)] : [],
     ...agreement ? [line(`agreement of ${engines?.join(" and ")}`, agreement)] : [],
     ...both ? [line("their sum", both)] : [],
   ];
@@ -121,7 +122,9 @@ function ranked(ranking: EvaluationDocument["ranking"]): string {
     "precision of looking at the least sure first, and how many are wrong among the surest.</p>" +
     `<div class="wide"><table><thead><tr><th scope="col"></th><th scope="col" class="n">AUROC</th>` +
     `<th scope="col" class="n">average precision</th>${
-      shares.map((share) => `<th scope="col" class="n">wrong, surest ${share * 100} %</th>`).join(
+      SHOWN_COVERAGES.map((share) =>
+        `<th scope="col" class="n">wrong, surest ${share * 100} %</th>`
+      ).join(
         "",
       )
     }</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;

@@ -4,7 +4,13 @@
 
 import { counted, grouped } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
-import type { EvaluationDocument, Scores, TextScores, ThresholdFound } from "../state/documents.ts";
+import type {
+  EvaluationDocument,
+  Ranking,
+  Scores,
+  TextScores,
+  ThresholdFound,
+} from "../state/documents.ts";
 import { type Field, renderFields, renderTable, wrap } from "./columns.ts";
 
 type Unpaired = EvaluationDocument["pages"]["ambiguous"];
@@ -103,15 +109,13 @@ function rankingFields(ranking: EvaluationDocument["ranking"]): Field[] {
       `of ${grouped(words)} words ${percent(wrong / words)} are wrong${some}; how well they are ` +
       "told from the others:",
     ],
-    ["  confidence", line(confidence)],
+    ...confidence ? [["  confidence", line(confidence)] satisfies Field] : [],
     ...agreement && engines
       ? [["  agreement", `${line(agreement)} (${engines.join(" and ")})`] satisfies Field]
       : [],
     ...both ? [["  both", `${line(both)} (by their sum)`] satisfies Field] : [],
   ];
 }
-
-type Ranking = NonNullable<EvaluationDocument["ranking"]>["confidence"];
 
 /** Shares of the surest words of which people are shown how many are wrong. */
 export const SHOWN_COVERAGES: readonly number[] = [0.5, 0.8, 0.9];
