@@ -195,6 +195,7 @@ Deno.test("prepare() gives rows away as it goes, and looks at few images at once
     write: (key, bytes, options) => store.write(key, bytes, options),
     list: (prefix) => store.list(prefix),
     remove: (key) => store.remove(key),
+    removeAll: (keys) => store.removeAll(keys),
     async writeParts(key, parts) {
       async function* watched() {
         for await (const part of parts) {

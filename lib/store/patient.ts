@@ -124,6 +124,7 @@ export class Patience {
       writeParts: (key, parts, options) =>
         run(options?.signal, () => store.writeParts(key, parts, options), "once"),
       remove: (key, options) => run(options?.signal, () => store.remove(key, options)),
+      removeAll: (keys, options) => run(options?.signal, () => store.removeAll(keys, options)),
       async *list(prefix, options) {
         // From the start after a failure; what was given before is left out. That is known by the
         // last key alone, as stores list by the bytes of keys: a set of a million would be too

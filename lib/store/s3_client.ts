@@ -63,6 +63,7 @@ export type S3Api =
     | "config"
     | "createMultipartUpload"
     | "deleteObject"
+    | "deleteObjects"
     | "destroy"
     | "headBucket"
     | "listObjectsV2"
@@ -73,6 +74,7 @@ export type S3Api =
     headObject(input: S3Place & { IfMatch?: string }, call: S3Call): Promise<{
       readonly ContentLength?: number;
       readonly ETag?: string;
+      readonly LastModified?: Date;
       readonly Metadata?: Readonly<Record<string, string>>;
     }>;
     putObject(

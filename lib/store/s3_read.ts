@@ -95,10 +95,12 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
         }
       }
       const etag = versionMark(got.ETag);
-      if (!options.age) return { key: Key, size: total, etag, bytes };
+      const when = options.modified ? modifiedOf(got.LastModified) : {};
+      const read = { key: Key, size: total, etag, bytes, ...when };
+      if (!options.age) return read;
       const [asked, written] = [got.ServerDate?.getTime(), got.LastModified?.getTime()];
       const ageMs = asked && written ? Math.max(0, asked - written) : undefined;
-      return { key: Key, size: total, etag, bytes, ageMs };
+      return { ...read, ageMs };
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof BrokenBody)) throw error;
@@ -114,6 +116,12 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
     }
     await pause(Math.random() * Math.min(100 * 2 ** attempt, 5_000), signal);
   }
+}
+
+/** `LastModified` in whole seconds, as listings tell more of it than headers do. */
+export function modifiedOf(written: Date | undefined): { modified?: number } {
+  const ms = written?.getTime() ?? NaN;
+  return Number.isNaN(ms) ? {} : { modified: Math.floor(ms / 1_000) * 1_000 };
 }
 
 /** An ETag as a version mark: without quotes, and without the sign that it is a weak one. */
