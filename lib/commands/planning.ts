@@ -66,7 +66,8 @@ export async function confirmRun(
   const now = Math.min(plan.pages.likely, outset.pagesLeft) * price;
   if (now <= ASKS_ABOVE) return true;
   printError(renderPlanBrief(plan, terminal.columns() - 1).join("\n") + "\n");
-  const answer = await ask(`Begin, for about ${dollars(now)}? [y/N] `);
+  const about = plan.answers_known ? "about" : "at most";
+  const answer = await ask(`Begin, for ${about} ${dollars(now)}? [y/N] `);
   stop.throwIfAborted();
   return /^\s*(y|yes)\s*$/i.test(answer ?? "");
 }

@@ -6,7 +6,7 @@
 
 import { StoreError } from "../base/errors.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
-import type { Store } from "../store/store.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
 import { type ImageSource, locateImage, parseImagePath } from "./image_location.ts";
 
 /** Folders that are listed one by one; of more, the folders above them are. */
@@ -74,8 +74,22 @@ function levelsOf(prefix: string): number {
   return prefix.split("/").length - 1;
 }
 
+/** By what an image object is known to be as it was, together with its length. */
+export interface ImageVersion {
+  /** As the store names the version; null where it names none. */
+  readonly etag: string | null;
+  /**
+   * When it was written, by the store's clock, milliseconds since the epoch; null where the store
+   * doesn't say. For stores whose ETags don't follow the content, and those that have to read the
+   * image for one.
+   */
+  readonly modified: number | null;
+}
+/** Of an image of which no version is known. */
+export const NO_VERSION: ImageVersion = { etag: null, modified: null };
+
 /** Told of each image that lies in the store: its `image_path`, length in bytes and version. */
-export type See = (path: string, size: number, etag: string) => void;
+export type See = (path: string, size: number, version: ImageVersion) => void;
 
 /**
  * Lists the images of the folders.
@@ -97,13 +111,15 @@ export async function listImages(
     if (!store || listed > most) return;
     const root = bucket === null ? "" : `s3://${bucket}/`;
     try {
-      for await (const { key, size, etag } of store.list(prefix, { shallow: !deep, signal })) {
+      // A folder would read whole files for their ETags; when they were written says as much.
+      const options = { shallow: !deep, etag: !store.url.startsWith("file:"), modified: true };
+      for await (const { key, size, ...info } of store.list(prefix, { ...options, signal })) {
         signal.throwIfAborted();
         if (++listed > most) {
           problem ??= `${store.url}/${prefix} holds far more objects than the data set has rows`;
           break;
         }
-        if (!key.endsWith("/")) see(root + key, size, etag);
+        if (!key.endsWith("/")) see(root + key, size, versionOf(info));
       }
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
@@ -131,13 +147,18 @@ export async function lookUpImages(
     signal.throwIfAborted();
     const location = locateImage(path, images);
     try {
-      const info = await location?.store.stat(location.key, { signal });
-      if (info) see(path, info.size, info.etag);
+      const info = await location?.store.stat(location.key, { signal, modified: true });
+      if (info) see(path, info.size, versionOf(info));
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       if (error.kind === "unavailable" || error.kind === "credentials") throw error;
     }
   });
+}
+
+/** The version of an object. */
+export function versionOf({ etag, modified }: Pick<ObjectInfo, "etag" | "modified">): ImageVersion {
+  return { etag: etag || null, modified: modified ?? null };
 }
 
 function storeOf(bucket: string | null, images: ImageSource): Store | undefined {

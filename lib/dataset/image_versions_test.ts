@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { StoreError } from "../base/errors.ts";
-import { ImageFolders, listImages, lookUpImages } from "./image_versions.ts";
+import { ImageFolders, listImages, lookUpImages, type See } from "./image_versions.ts";
 
 const SIGNAL = new AbortController().signal;
 
@@ -14,7 +14,7 @@ function foldersOf(paths: readonly string[]): ImageFolders {
 
 async function listed(folders: ImageFolders, store: MemoryStore) {
   const seen = new Map<string, string>();
-  const see = (path: string, size: number, etag: string) => seen.set(path, `${size} ${etag}`);
+  const see: See = (path, size, { etag }) => seen.set(path, `${size} ${etag}`);
   const problem = await listImages(folders, { local: store }, see, SIGNAL);
   return { seen, problem };
 }

@@ -5,6 +5,8 @@
  * at again in vain costs a read, never a page.
  */
 
+import { NO_VERSION } from "../dataset/image_versions.ts";
+import { quoted } from "../base/text.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
 import {
   type Compared,
@@ -60,7 +62,7 @@ export class Growth implements AsyncDisposable {
     this.#from = from;
     this.#inOrder = new RowsInOrder({
       open: (batch) => rows.rowsOf(batch),
-      wanted: (batch, offset) => wanted[batch * rows.batchSize + offset] === 1,
+      wanted: (batch, offset) => wanted[rows.positionOf(batch, offset)] === 1,
     });
   }
 
@@ -75,7 +77,9 @@ export class Growth implements AsyncDisposable {
     note: (message: string, facts?: Record<string, unknown>) => void,
   ): Promise<Growth> {
     const compared = await compareInputs({ ...options, note });
-    note(describeGrowth(compared.counts), { growth: compared.counts });
+    note(describeGrowth(compared.counts, options.checkpoints.manifest), {
+      growth: compared.counts,
+    });
     return new Growth(options.checkpoints.manifest.dataset, compared);
   }
 
@@ -109,14 +113,13 @@ export class Growth implements AsyncDisposable {
 
   /** Whether enough of the rows from this one on are in the batch, before it would be closed. */
   #isWorthReading(batch: number, index: number): boolean {
-    const { batchSize } = this.#rows;
-    let missing = Math.min(WORTH_READING, Math.ceil(batchSize / 2));
+    let missing = Math.min(WORTH_READING, Math.ceil(this.#rows.sizeOf(batch) / 2));
     const others = new Set<number>();
     const end = Math.min(index + ROWS_AHEAD, this.#from.length);
     for (let row = index; row < end && others.size < READ_AT_ONCE; row++) {
       const at = this.#from[row];
       if (at < 0) continue;
-      const its = Math.floor(at / batchSize);
+      const its = this.#rows.placeOf(at).batch;
       if (its !== batch) others.add(its);
       else if (--missing === 0) return true;
     }
@@ -135,16 +138,24 @@ export class Growth implements AsyncDisposable {
         await this.#kept(row, earlier.at, labeling);
       if (taken) {
         labeling.tally.reused++;
-        return taken;
+        return { ...taken, takenOver: true };
       }
     }
     // That its image is gone says nothing of the others'.
     const labeled = await labelRow(row, { ...labeling, imageGuard: undefined });
-    const { error_code: code } = labeled.output.metadata;
+    const { error_code: code, error_message: message } = labeled.output.metadata;
     if (code === null || !OUT_OF_REACH.has(code)) return labeled;
+    if (this.#rows.changed(earlier.at) && code !== "image_not_found") {
+      return withMessage(labeled, `${message}; what was read before was another image`);
+    }
     const kept = await this.#kept(row, earlier.at, labeling);
-    if (kept) labeling.tally.reused++;
-    return kept ?? labeled;
+    if (!kept) return labeled;
+    labeling.tally.reused++;
+    labeling.remarks.tell(
+      "rows that keep the labels of their images, which can't be read any more",
+      `row ${quoted(row.id)} keeps its labels, though its image can't be read: ${message}`,
+    );
+    return kept;
   }
 
   /** The row by its stored answer, or out of its checkpoint. */
@@ -158,15 +169,19 @@ export class Growth implements AsyncDisposable {
     if (taken) return taken;
     const { engine, answers, halt } = labeling;
     const restored = await restoreRow(row, previous, engine, answers, halt.signal);
-    if (restored.problem === undefined) return { ...restored, imageEtag: null };
-    return { output: takeOver(row, previous), paidBy: this.#payer(row, null), imageEtag: null };
+    if (restored.problem === undefined) return { ...restored, imageVersion: NO_VERSION };
+    return {
+      output: takeOver(row, previous),
+      paidBy: this.#payer(row, null),
+      imageVersion: NO_VERSION,
+    };
   }
 
   #takenOver(row: InputRow, at: number, previous: OutputRow | undefined): LabeledRow | undefined {
     const mark = this.#rows.mark(at);
     if (!previous || !mark || previous.metadata.image_sha256 !== mark.sha256) return undefined;
     const paidBy = this.#payer(row, mark.payer);
-    return { output: takeOver(row, previous), paidBy, imageEtag: mark.etag };
+    return { output: takeOver(row, previous), paidBy, imageVersion: mark };
   }
 
   #payer({ id }: InputRow, payer: string | null) {
@@ -187,7 +202,7 @@ export class Growth implements AsyncDisposable {
     if (!obtained.answer) return undefined;
     const loaded = { sha256, size: stored.image_bytes };
     const output = outputRow(row, engine.name, loaded, obtained, 0);
-    return { output, paidBy: obtained.paidBy, imageEtag: mark.etag };
+    return { output, paidBy: obtained.paidBy, imageVersion: mark };
   }
 
   /** Reads a single row, however far into its checkpoint. */
@@ -204,6 +219,14 @@ export class Growth implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#inOrder[Symbol.asyncDispose]();
   }
+}
+
+function withMessage(labeled: LabeledRow, message: string): LabeledRow {
+  const { output } = labeled;
+  return {
+    ...labeled,
+    output: { ...output, metadata: { ...output.metadata, error_message: message } },
+  };
 }
 
 function isRow(row: OutputRow | undefined, id: string, path: string): row is OutputRow {

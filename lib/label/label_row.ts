@@ -66,7 +66,7 @@ export async function labelRow(row: InputRow, labeling: Labeling): Promise<Label
   try {
     const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
     const output = outputRow(row, engine.name, loaded, obtained, clock.now());
-    return { output, paidBy: obtained?.paidBy ?? null, imageEtag: loaded.etag };
+    return { output, paidBy: obtained?.paidBy ?? null, imageVersion: loaded.version };
   } finally {
     loaded.release();
   }

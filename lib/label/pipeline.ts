@@ -7,6 +7,7 @@
 import { Budget } from "../base/budget.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, PaidBy } from "../state/documents.ts";
+import { NO_VERSION } from "../dataset/image_versions.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
 import { markOf, payerOf as payerOfMark, type RowMark } from "../state/image_marks.ts";
 import type { EarlierRow } from "./growth.ts";
@@ -115,13 +116,15 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
   if (kept) {
     // A row without a mark would pass for one that failed, beside others that have theirs.
     const nobody = payerOfMark(manifest.dataset, row.id, null);
-    const itsMark = mark ?? markOf(manifest.dataset, previous!, nobody, null);
+    const itsMark = mark ?? markOf(manifest.dataset, previous!, nobody, NO_VERSION);
     return batch.put(row.index, previous!, itsMark);
   }
   const counted = batch.countedBefore ? previous : undefined;
   // Before the row is made: that may put another answer in the place of the stored one.
   const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
-  const { output, paidBy, imageEtag = mark?.etag ?? null } = await make(row, previous, earlier);
+  const made = await make(row, previous, earlier);
+  const { output, paidBy, imageVersion = mark ?? NO_VERSION } = made;
+  if (!made.takenOver) batch.asked = true;
   countRow(tally.rows, output);
   if (counted) {
     takeOutRow(batch.spent, manifest, counted, isPaid(counted) ? payer ?? paidBy : null);
@@ -132,7 +135,7 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
     const { index, id, image_path: imagePath } = row;
     watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
   }
-  return batch.put(row.index, output, markOf(manifest.dataset, output, paidBy, imageEtag));
+  return batch.put(row.index, output, markOf(manifest.dataset, output, paidBy, imageVersion));
 }
 
 /** A row to make. */
@@ -176,7 +179,7 @@ async function* rowsOf(
       batch = new OpenBatch(work[at], ranges[at], memory, checkpoints, close);
       open.add(batch);
       before = work[at].revise && checkpoints.rows(work[at].index);
-      marks = work[at].revise && await checkpoints.marks(work[at].index);
+      marks = work[at].revise && (await checkpoints.images(work[at].index))?.marks;
     }
     const previous: OutputRow | undefined = (await before?.next())?.value;
     const kept = previous !== undefined && !work[at].revise!.redo(previous);

@@ -209,8 +209,8 @@ export async function verify(
     }
     footers.push(footer);
     // Its rows are those of the output, or a later --retry-failed would bring others into it.
-    const marks = await readable(checkpoints.marks(index));
-    const rows = checkMarks(checkpoints.rows(index), marks, footer, (wrong) => {
+    const images = await readable(checkpoints.images(index));
+    const rows = checkMarks(checkpoints.rows(index), images, footer, (wrong) => {
       found({ code: "checkpoint", message: `${url}: its footer: ${escaped(wrong)}` });
     });
     const digest = await readable(batchDigest(rows));

@@ -50,14 +50,20 @@ export class SpendingLimit implements AsyncDisposable {
   readonly #options: SpendingLimitOptions;
   /** Pages billed, as far as known; after a kill an upper bound. */
   #spent: number;
+  /** Pages that were billed for sure. */
+  #billed: number;
+  /** The same as it was last written down. */
+  #written: number;
   #inFlight = 0;
   #taken = 0;
   #reserved: number;
   #writing: Promise<void> | undefined;
   #settled = Promise.withResolvers<void>();
 
-  private constructor(options: SpendingLimitOptions, spent: number) {
+  private constructor(options: SpendingLimitOptions, spent: number, billed: number) {
     this.#options = options;
+    this.#billed = billed;
+    this.#written = billed;
     this.#spent = spent;
     this.#reserved = spent;
   }
@@ -92,8 +98,9 @@ export class SpendingLimit implements AsyncDisposable {
           `one begins with what its finished batches have cost, ${counted(billed, "page")}`,
       );
     }
-    const reserved = found && !isOthers ? found.value.reserved_pages : 0;
-    return new SpendingLimit(options, Math.max(reserved, billed));
+    const own = isOthers ? undefined : found?.value;
+    const sure = Math.max(own?.billed_pages ?? 0, billed);
+    return new SpendingLimit(options, Math.max(own?.reserved_pages ?? 0, billed), sure);
   }
 
   /** Pages spent at most, those in flight included. */
@@ -145,6 +152,7 @@ export class SpendingLimit implements AsyncDisposable {
   settle(pages: number): void {
     this.#inFlight--;
     this.#spent += believedPages(pages);
+    this.#billed += believedPages(pages);
     this.#settled.resolve();
     this.#settled = Promise.withResolvers();
   }
@@ -152,7 +160,9 @@ export class SpendingLimit implements AsyncDisposable {
   /** Gives back what was reserved and not spent; what can't be written back counts as spent. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing?.catch(() => {});
-    if (this.#reserved !== this.pages) await this.#write(this.pages).catch(() => {});
+    // Where all was asked that was likely to be, nobody is going to look.
+    const news = this.#written !== this.#billed && this.#taken < (this.#options.likely ?? Infinity);
+    if (this.#reserved !== this.pages || news) await this.#write(this.pages).catch(() => {});
   }
 
   get #block(): number {
@@ -169,12 +179,15 @@ export class SpendingLimit implements AsyncDisposable {
 
   async #write(pages: number): Promise<void> {
     const { store, key, runId } = this.#options;
+    const billed = this.#billed;
     const spending: Spending = {
       format: "pseudolabel-spending/1",
       run_id: runId,
       reserved_pages: pages,
+      billed_pages: billed,
     };
     await writeDocument(store, key, spending, { oneLine: true });
     this.#reserved = pages;
+    this.#written = billed;
   }
 }

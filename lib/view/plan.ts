@@ -12,6 +12,8 @@ import { parseImagePath } from "../dataset/image_location.ts";
 import type { Input } from "../dataset/input.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
+import { AnswerStore } from "../state/answer_store.ts";
+import { checkShared } from "../state/changed_input.ts";
 import { readDocument } from "../state/document.ts";
 import { leaseDocument } from "../state/documents.ts";
 import { answerKey, type CheckpointKeys, rateKey } from "../state/keys.ts";
@@ -35,7 +37,11 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
   const { input, keys, known, manifest, engine, checkpoints, toDo, retried } = outset;
   const url = `${store.url}/${settings.inputKey}`;
   // A run that is continued was checked when it began.
-  if (!known) await checkRows(telling(input, onProgress), url, images, stop);
+  if (!known) {
+    const { sample } = outset.earlier ?? {};
+    const { shared } = await checkRows(telling(input, onProgress), url, images, stop, sample);
+    if (outset.earlier) checkShared(outset.earlier, shared, url);
+  }
   const { index, folders, paths } = await indexImages(outset, onProgress, stop);
   const look = { images, index, folders, paths, engine, onProgress, stop };
   let types: Types | Reading;
@@ -102,6 +108,8 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
       documents: Math.round((there.rows + unknown.rows) * types.documents * share),
     },
     answers_stored: reading?.answered ?? answered,
+    answers_known: reading !== undefined || atMost <= 0 ||
+      !await new AnswerStore(store, engine.name, manifest.model).any(stop),
     pages,
     price: { per_page: price, as_of: options.priceGiven ? null : engine.price.asOf },
     cost: { likely: cost(pages.likely), at_most: cost(pages.at_most) },
@@ -124,6 +132,7 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
       : null,
     job: { timeout_s: JOB_TIMEOUT_S, attempts: Math.max(1, Math.ceil(seconds / JOB_TIMEOUT_S)) },
     notes: [
+      ...outset.news,
       ...outset.growth?.notes ?? [],
       ...await notesOf(options, keys, checkpoints, outset),
       ...noneThere(index, there.images + unknown.images, settings),
