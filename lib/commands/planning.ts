@@ -30,7 +30,6 @@ export async function printPlan(
 ): Promise<ExitName> {
   await using services = await openUnasking(settings, values.env, context);
   const json = values.onCommandLine(FLAGS.json);
-  if (services.greeting) context.printError(`${services.greeting}\n`);
   const depth = values.onCommandLine(FLAGS.read) ? "reads" : "looks";
   const progress = new Progress(context);
   const options = optionsOf(settings, values, services, context, depth, progress);
@@ -54,7 +53,7 @@ export async function confirmRun(
 ): Promise<boolean> {
   const { ask, printError, terminal, stop } = context;
   if (!ask || !terminal || values.onCommandLine(FLAGS.yes)) return true;
-  await using services = await openUnasking(settings, values.env, context);
+  await using services = await openUnasking(settings, values.env, context, true);
   const progress = new Progress(context);
   const options = optionsOf(settings, values, services, context, "lists", progress);
   const price = options.settings.pricePerPage;

@@ -87,7 +87,6 @@ export const command: Command = {
     const clock = systemClock;
     const { openUnasking } = await import("./services.ts");
     await using services = await openUnasking(settings, values.env, context);
-    if (services.greeting) context.printError(`${services.greeting}\n`);
     const [{ prepare }, { PrepareTally }, { openProgress }, { renderPrepared }, { preparedKey }] =
       await Promise.all([
         import("../prepare/prepare.ts"),

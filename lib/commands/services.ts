@@ -4,6 +4,7 @@
  * only where they are used.
  */
 
+import type { Context } from "../cli/command.ts";
 import type { Connection, ConnectOptions } from "../engine/engine.ts";
 import { findEngine, holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -66,19 +67,24 @@ export async function openServices(
 }
 
 /**
- * The same for a command that asks the API nothing, and so needs no key.
+ * The same for a command that asks the API nothing, and so needs no key. Says first what the user
+ * should know.
  *
+ * @param silent Whether nothing is said, as another does. @default false
  * @throws as {@linkcode openServices}
  */
 export async function openUnasking(
   settings: Settings,
   env: Environment,
-  { standalone }: Pick<Needs, "standalone">,
+  { standalone, printError }: Pick<Context, "standalone" | "printError">,
+  silent = false,
 ): Promise<Services> {
-  return await openServices(settings, env, {
+  const services = await openServices(settings, env, {
     ...{ asks: false, standalone, clock: systemClock },
     note: () => {},
   });
+  if (services.greeting && !silent) printError(`${services.greeting}\n`);
+  return services;
 }
 
 async function openLocal(settings: Settings, env: Environment, needs: Needs): Promise<Services> {

@@ -1,8 +1,21 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { BUCKET, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
 import { encodeInput, fakeImage, queryRows } from "../../dev/testing/fixtures.ts";
 import { runProgram, startProgram } from "../../dev/testing/program.ts";
+import { okRow } from "../../dev/testing/any_row.ts";
+import { manifestOf } from "../../dev/testing/manifest.ts";
+import { systemClock } from "../base/clock.ts";
+import { RowEncoder } from "../dataset/output_write.ts";
+import { RowKeys } from "../dataset/row_keys.ts";
 import type { InputRow } from "../dataset/row.ts";
+import { Checkpoints } from "../state/checkpoints.ts";
+import { writeDocument } from "../state/document.ts";
+import type { CheckpointFooter } from "../state/documents.ts";
+import { finish } from "../state/finish.ts";
+import { CheckpointKeys } from "../state/keys.ts";
+import { nothingSpent } from "../state/ledger.ts";
+import { countRow, noRows } from "../state/row_counts.ts";
 
 const INPUT = "data/processed/demo.parquet";
 /** Of a data set that is long for its tests, and quick to make: images repeat. */
@@ -133,4 +146,79 @@ Deno.test("images whose folder can't be listed are looked up one by one, and not
   const times = (of: string) =>
     bench.s3.requests.filter(({ method, key }) => method === of && /^images\/./.test(key)).length;
   assert.deepEqual([times("HEAD"), times("GET")], [8, 2]);
+});
+
+/**
+ * A data set that grows by a night: of as many batches as 100,000 rows have, which are shorter, so
+ * that it is made in seconds. What 100,000 rows take beside is 90 pages of a listing.
+ */
+const NIGHT = { rows: 10_000, new: 500, batch: 50, folders: 10 };
+const PAGES_LESS = (100_000 - NIGHT.rows) / 1_000;
+
+/** Leaves behind what a finished run leaves, without making it: that would take long. */
+async function leaveFinished(bench: Bench, all: readonly InputRow[]): Promise<void> {
+  const objects = bench.s3.objects.get(BUCKET)!;
+  const { store } = bench;
+  await replaceInput(bench, all);
+  const { etag, size } = (await store.stat(INPUT))!;
+  const input = { url: `${store.url}/${INPUT}`, etag, bytes: size, rows: all.length };
+  const manifest = manifestOf({ run_id: "first", input, batch_size: NIGHT.batch });
+  const keys = new CheckpointKeys("checkpoints/", "demo");
+  await writeDocument(store, keys.manifest, manifest);
+  const checkpoints = new Checkpoints(store, keys, manifest);
+  await put(bench, "images/any.png", "any");
+  const image = objects.get("images/any.png")!;
+  const sha256 = createHash("sha256").update(image.bytes).digest("hex");
+  const modified = Math.floor(image.modified.getTime() / 1_000) * 1_000;
+  const mark = { etag: image.etag, modified, bytes: image.bytes.length, sha256, payer: null };
+  const done = new Map<number, CheckpointFooter>();
+  for (let start = 0; start < all.length; start += NIGHT.batch) {
+    const rows = all.slice(start, start + NIGHT.batch);
+    const encoder = new RowEncoder();
+    const kept = new RowKeys(rows.length);
+    const counts = noRows();
+    for (const [at, { id, image_path, image_filename, split }] of rows.entries()) {
+      objects.set(image_path.replace(`s3://${BUCKET}/`, ""), image);
+      const made = okRow(start + at, 0);
+      const metadata = { ...made.metadata, image_sha256: sha256, image_bytes: image.bytes.length };
+      const row = { ...made, id, image_path, image_filename, split, metadata };
+      await encoder.add(row);
+      countRow(counts, row);
+      kept.set(at, row);
+    }
+    const batch = start / NIGHT.batch;
+    const images = { marks: rows.map(() => mark), keys: kept };
+    done.set(batch, await checkpoints.save(batch, encoder, counts, nothingSpent(), images));
+  }
+  const { signal } = new AbortController();
+  await finish(store, keys, checkpoints, done, OUTPUT, systemClock, signal);
+}
+
+Deno.test("200 batches that gain 500 rows take hundreds of requests beside those for the new ones", async () => {
+  const all = rows(NIGHT.rows + NIGHT.new).map((row, n) => {
+    const image_path = `s3://${BUCKET}/images/${n % NIGHT.folders}/${n}.png`;
+    return { ...row, image_path };
+  });
+  await using bench = await openBench(all.slice(0, 1));
+  await leaveFinished(bench, all.slice(0, NIGHT.rows));
+  for (const { image_path } of all.slice(NIGHT.rows)) await put(bench, image_path, image_path);
+  await replaceInput(bench, all);
+  bench.s3.requests.length = 0;
+  const args = "--dataset-name demo --rate 1000 --concurrency 20".split(" ");
+  const { code, stderr } = await runProgram(args, { ...bench, timeoutMs: 280_000 });
+  assert.equal(code, 0, stderr);
+  assert.match(
+    stderr,
+    /the input has changed: 10,000 of 10,500 rows are taken over, 500 are new/,
+  );
+  assert.equal(bench.api.billedPages, NIGHT.new);
+  const made = bench.s3.requests.map(({ method, key, query }) => `${method} ${key}${query}`);
+  const others = made.filter((each) => !/ (responses|claims)\/|GET images\/|spending/.test(each));
+  assert.equal(made.filter((each) => each.startsWith("GET images/")).length, NIGHT.new);
+  assert.ok(others.length + PAGES_LESS <= 600, others.join("\n"));
+  // A look whether images have changed, where nothing is left to do, takes less.
+  bench.s3.requests.length = 0;
+  const again = await runProgram(args, bench);
+  assert.match(again.stdout, /^Nothing to do: the output is complete already/);
+  assert.ok(bench.s3.requests.length <= 80, `${bench.s3.requests.length}`);
 });
