@@ -10,7 +10,7 @@ import type { Store, StoredObject } from "../store/store.ts";
 import { IMAGE_PATH_FORMS, type ImageSource, locateImage, pathAdvice } from "./image_location.ts";
 import type { Input } from "./input.ts";
 import { rowKey } from "./row_keys.ts";
-import { RowSample } from "./row_sample.ts";
+import { RowSample, sampleHashes } from "./row_sample.ts";
 
 /** Objects of a folder that are counted at most, for a message. */
 const COUNTED = 1_000;
@@ -63,7 +63,7 @@ export interface CheckedRows {
  * pages have been paid for.
  *
  * @param url Names the input in messages.
- * @param earlier The sample of an earlier input, to be looked for.
+ * @param sampled Of an earlier input, see `dataset/row_sample.ts`, to be looked for.
  * @throws {RunError} `input` naming the row
  */
 export async function checkRows(
@@ -71,9 +71,10 @@ export async function checkRows(
   url: string,
   images: ImageSource,
   stop: AbortSignal,
-  earlier?: readonly number[],
+  sampled?: string,
 ): Promise<CheckedRows> {
   const sample = new RowSample();
+  const earlier = sampled === undefined ? undefined : sampleHashes(sampled);
   const wanted = new Set(earlier);
   async function* readAll() {
     let rows: IdRow[] = [];

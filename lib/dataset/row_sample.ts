@@ -26,3 +26,13 @@ export class RowSample {
     return this.#least;
   }
 }
+
+/** A sample as it lies in a document: a word for each hash. */
+export function sampleText(hashes: readonly number[]): string {
+  return hashes.map((hash) => hash.toString(36)).join(" ");
+}
+
+/** The hashes of {@linkcode sampleText}. */
+export function sampleHashes(text: string): number[] {
+  return text.split(" ").filter((word) => word !== "").map((word) => parseInt(word, 36));
+}

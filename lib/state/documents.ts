@@ -76,8 +76,8 @@ export const manifest = z.object({
   generation: count.positive().optional(),
   /** The earlier ones, oldest first. */
   inputs: z.array(earlierInput).optional(),
-  /** Hashes of some of its rows, by which another input is told to share none of them. */
-  sample: z.array(count).optional(),
+  /** Hashes of some of its rows (`dataset/row_sample.ts`), by which another input is told to share none of them. */
+  sample: z.string().optional(),
   /** URL of the output, once it was made sure that nothing else lies there. */
   output: z.string().optional(),
   /** Rows in a checkpoint. */

@@ -6,6 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { PROGRAM } from "../base/version.ts";
 import { SCHEMA_VERSION } from "../dataset/row.ts";
+import { sampleText } from "../dataset/row_sample.ts";
 import type { Engine } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { type Manifest, manifest as manifestSchema } from "./documents.ts";
@@ -167,7 +168,7 @@ export async function settleManifest(
     );
   }
   const checked = await options.beforeNew(found) ?? undefined;
-  if (checked) wanted = { ...wanted, sample: [...checked.sample] };
+  if (checked) wanted = { ...wanted, sample: sampleText(checked.sample) };
   if (found) {
     const all = { batchSize: true };
     const manifest = nextGeneration(found, wanted, given ?? all, checked?.shared);

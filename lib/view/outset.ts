@@ -127,7 +127,9 @@ export async function findOutset(options: PlanOptions): Promise<Outset> {
   const earlier = known ? undefined : found;
   // That it shares rows with the earlier one is looked at with the rows.
   const manifest = known ??
-    (earlier ? nextGeneration(earlier, wanted, given, earlier.sample && 0) : wanted);
+    (earlier
+      ? nextGeneration(earlier, wanted, given, earlier.sample === undefined ? undefined : 0)
+      : wanted);
   const engine = found
     ? engineToAsk(found, `${store.url}/${keys.root}`, settings)
     : findEngine(settings.engine)!;
