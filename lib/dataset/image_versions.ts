@@ -7,10 +7,9 @@
 import { StoreError } from "../base/errors.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
-import { type ImageSource, locateImage, parseImagePath } from "./image_location.ts";
+import type { ImageFolders } from "./image_folders.ts";
+import { type ImageSource, locateImage } from "./image_location.ts";
 
-/** Folders that are listed one by one; of more, the folders above them are. */
-const MAX_FOLDERS = 100;
 /** Objects that are listed at most: so many times as many as there are images, and some more. */
 const LISTED_PER_IMAGE = 4;
 const LISTED_BESIDES = 10_000;
@@ -18,61 +17,6 @@ const LISTED_BESIDES = 10_000;
 const LISTINGS = 4;
 /** Images that are looked up at once, where listing them won't do. */
 const LOOKUPS = 32;
-
-/** Where images lie. */
-interface Folder {
-  /** Bucket; null for the run's own store. */
-  readonly bucket: string | null;
-  /** Empty, or ends with a slash. */
-  readonly prefix: string;
-}
-
-/** Collects the folders of images, few enough to be listed. */
-export class ImageFolders {
-  /** By bucket: prefixes, and how many of their levels are kept. */
-  readonly #buckets = new Map<string | null, { levels: number; readonly prefixes: Set<string> }>();
-  /** Images that were added. */
-  images = 0;
-
-  /** Adds the folder of an image. @param path Its `image_path`. */
-  add(path: string): void {
-    const location = parseImagePath(path);
-    if (!location) return;
-    this.images++;
-    const { bucket, key } = location;
-    let of = this.#buckets.get(bucket);
-    if (!of) this.#buckets.set(bucket, of = { levels: Infinity, prefixes: new Set() });
-    of.prefixes.add(cut(key.slice(0, key.lastIndexOf("/") + 1), of.levels));
-    while (of.prefixes.size > MAX_FOLDERS) {
-      const deepest = Math.max(...Array.from(of.prefixes, (prefix) => levelsOf(prefix)));
-      of.levels = deepest - 1;
-      const above = Array.from(of.prefixes, (prefix) => cut(prefix, of.levels));
-      of.prefixes.clear();
-      for (const prefix of above) of.prefixes.add(prefix);
-    }
-  }
-
-  /** The folders, and whether what lies in folders below one belongs to it. */
-  *[Symbol.iterator](): Generator<Folder & { readonly deep: boolean }> {
-    for (const [bucket, { levels, prefixes }] of this.#buckets) {
-      for (const prefix of prefixes) {
-        const deep = levelsOf(prefix) >= levels;
-        yield { bucket, prefix, deep };
-      }
-    }
-  }
-}
-
-/** The first folders of a prefix. */
-function cut(prefix: string, levels: number): string {
-  if (levelsOf(prefix) <= levels) return prefix;
-  return prefix.split("/").slice(0, levels).map((name) => `${name}/`).join("");
-}
-
-/** How many folders a prefix names. */
-function levelsOf(prefix: string): number {
-  return prefix.split("/").length - 1;
-}
 
 /** By what an image object is known to be as it was, together with its length. */
 export interface ImageVersion {

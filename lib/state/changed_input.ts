@@ -6,7 +6,8 @@
 import { RunError } from "../base/errors.ts";
 import { grouped } from "../base/figures.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
-import { ImageFolders, listImages, lookUpImages, type See } from "../dataset/image_versions.ts";
+import { ImageFolders } from "../dataset/image_folders.ts";
+import { listImages, lookUpImages, type See } from "../dataset/image_versions.ts";
 import type { Input } from "../dataset/input.ts";
 import type { Store } from "../store/store.ts";
 import type { Checkpoints } from "./checkpoints.ts";

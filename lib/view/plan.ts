@@ -8,6 +8,7 @@ import { counted } from "../base/figures.ts";
 import type { Settings } from "../base/settings.ts";
 import { escaped } from "../base/text.ts";
 import { checkRows } from "../dataset/check_input.ts";
+import { type ImageFolder, ImageFolders } from "../dataset/image_folders.ts";
 import { parseImagePath } from "../dataset/image_location.ts";
 import type { Input } from "../dataset/input.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -19,7 +20,6 @@ import { leaseDocument } from "../state/documents.ts";
 import { answerKey, type CheckpointKeys, rateKey } from "../state/keys.ts";
 import { readLearntRate } from "../state/learnt_rate.ts";
 import { AWS_PRICES, awsCost, JOB_TIMEOUT_S } from "./aws_price.ts";
-import { type Folder, Folders } from "./folders.ts";
 import { imageHash, ImageIndex, LOOK } from "./image_index.ts";
 import { lookAtImages, readImages, type Reading, type Types } from "./image_look.ts";
 import { judgeLife } from "./life.ts";
@@ -161,7 +161,9 @@ async function indexImages(
   { input, batches, checkpoints, toDo, growth }: Outset,
   onProgress: PlanOptions["onProgress"],
   stop: AbortSignal,
-): Promise<{ index: ImageIndex; folders: readonly Folder[]; paths: () => AsyncIterable<string> }> {
+): Promise<
+  { index: ImageIndex; folders: readonly ImageFolder[]; paths: () => AsyncIterable<string> }
+> {
   const size = checkpoints.manifest.batch_size;
   async function* paths() {
     if (toDo === 0) return;
@@ -174,18 +176,18 @@ async function indexImages(
     }
   }
   const hashes = new Float64Array(toDo);
-  const folders = new Folders();
+  const folders = new ImageFolders();
   let rows = 0;
   for await (const path of paths()) {
     const location = parseImagePath(path);
     if (location) {
       hashes[rows] = imageHash(location.bucket, location.key);
-      folders.add(location.bucket, location.key);
+      folders.add(path);
     }
     rows++;
     if (rows % TOLD_EVERY === 0) onProgress("rows read", rows, toDo);
   }
-  return { index: new ImageIndex(hashes.subarray(0, rows)), folders: folders.all, paths };
+  return { index: new ImageIndex(hashes.subarray(0, rows)), folders: folders.tops, paths };
 }
 
 async function rateOf(
