@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
+import type { DoubleObject } from "../../dev/doubles/s3/types.ts";
 import { BUCKET, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
-import { encodeInput, fakeImage, queryRows } from "../../dev/testing/fixtures.ts";
+import { encodeInput, fakeImage, queryRows, readFake } from "../../dev/testing/fixtures.ts";
 import { runProgram, startProgram } from "../../dev/testing/program.ts";
 import { okRow } from "../../dev/testing/any_row.ts";
 import { manifestOf } from "../../dev/testing/manifest.ts";
@@ -221,4 +222,34 @@ Deno.test("200 batches that gain 500 rows take hundreds of requests beside those
   const again = await runProgram(args, bench);
   assert.match(again.stdout, /^Nothing to do: the output is complete already/);
   assert.ok(bench.s3.requests.length <= 80, `${bench.s3.requests.length}`);
+});
+
+Deno.test("a store whose ETags don't follow the content gives nobody another image's labels, and costs nothing twice", async () => {
+  const all = rows(6);
+  await using bench = await openBench(all);
+  const objects = bench.s3.objects.get(BUCKET)!;
+  const change = (n: number, to: Partial<DoubleObject>) => {
+    const key = `images/${n}.png`;
+    objects.set(key, { ...objects.get(key)!, ...to });
+  };
+  for (let n = 0; n < 6; n++) change(n, { etag: "constant" });
+  assert.equal((await bench.run()).code, 0);
+  const later = new Date(Date.now() + 5_000);
+  // Another image of the same length under the same ETag.
+  change(2, { bytes: fakeImage("another"), modified: later });
+  const replaced = await bench.run();
+  assert.match(replaced.stderr, /1 row has an image that was replaced since it was read/);
+  assert.equal(bench.api.billedPages, 7);
+  const { bytes } = await bench.store.read(OUTPUT);
+  const [{ texts }] = await queryRows(bytes, "SELECT texts FROM parquet_file WHERE id = 'row-2'");
+  assert.deepEqual(texts, readFake(fakeImage("another")).words.map(({ text }) => text));
+  // Uploaded again as they are, in parts, say: other ETags, and the same content.
+  for (let n = 0; n < 6; n++) change(n, { etag: `parts-${n}-2`, modified: later });
+  const again = await bench.run();
+  assert.match(again.stderr, /6 rows have an image that the store calls another version, and 6/);
+  await replaceInput(bench, all.slice(1));
+  const grown = await bench.run();
+  assert.match(grown.stderr, /0 of 5 rows are taken over, 5 have images that changed, 1 was/);
+  assert.equal(bench.api.billedPages, 7, "an image was paid for again");
+  assert.equal((await bench.run(["verify"])).code, 0);
 });
