@@ -37,8 +37,9 @@ export interface ChangedImagesOptions {
 export interface ChangedImages {
   /** Rows whose image is another version, by the listing. */
   readonly rows: number;
-  /** How many of these were read, and how many of them hold something else. */
+  /** How many of these images were read. */
   readonly read: number;
+  /** How many of them hold something else. */
   readonly different: number;
 }
 
