@@ -7,7 +7,7 @@ import { RunError, StoreError } from "../base/errors.ts";
 import { PROGRAM } from "../base/version.ts";
 import { SCHEMA_VERSION } from "../dataset/row.ts";
 import { sampleText } from "../dataset/row_sample.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { EngineFacts } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { type Manifest, manifest as manifestSchema } from "./documents.ts";
 import { readDocument, writeDocument } from "./document.ts";
@@ -310,7 +310,7 @@ function conflict(
  * @param url Where its state lies, for messages.
  * @throws {RunError} `conflict` if this version has no such engine
  */
-export function engineOf({ engine, created_by }: Manifest, url: string): Engine {
+export function engineOf({ engine, created_by }: Manifest, url: string): EngineFacts {
   const found = findEngine(engine);
   if (found) return found;
   throw new RunError(
@@ -326,7 +326,7 @@ export function engineOf({ engine, created_by }: Manifest, url: string): Engine 
  * @param url Where its state lies, for messages.
  * @throws {RunError} `conflict` if it is another
  */
-export function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): Engine {
+export function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): EngineFacts {
   const found = engineOf(manifest, url);
   if (found.name === engine) return found;
   throw new RunError(

@@ -11,7 +11,7 @@ import { checkRows } from "../dataset/check_input.ts";
 import { type ImageFolder, ImageFolders } from "../dataset/image_folders.ts";
 import { parseImagePath } from "../dataset/image_location.ts";
 import type { Input } from "../dataset/input.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { EngineFacts } from "../engine/engine.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { checkShared } from "../state/changed_input.ts";
@@ -192,7 +192,7 @@ async function indexImages(
 
 async function rateOf(
   { settings, store, server }: PlanOptions,
-  engine: Engine,
+  engine: EngineFacts,
   model: string,
 ): Promise<Plan["rate"]> {
   const { rate, requestDelayMs, concurrency } = settings;
