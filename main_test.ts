@@ -141,6 +141,13 @@ Deno.test(labelsSample, { ignore: Deno.env.has("PSEUDOLABEL_PROGRAM") }, async (
     assert.match(second.stdout, /^requests +0$/m);
     assert.deepEqual(await Deno.readFile(output), bytes);
 
+    for (const looks of [["list"], ["status", "--dataset-name", "sample_10", "--json"]]) {
+      const { code, stderr, stdout } = await runProgram(looks, options);
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /^Local profile: no bucket and no API key are set/, looks[0]);
+      assert.match(stdout, /sample_10/);
+    }
+
     const off = await runProgram(args, { checkout, env: { UPSTAGE_API_KEY: TEST_API_KEY } });
     assert.equal(off.code, 2, "a key was set, yet it fell back to the local profile");
   } finally {
