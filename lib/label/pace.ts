@@ -194,7 +194,7 @@ export class RateNews {
   }
 
   /** What people should know of a change; `undefined` for nothing. */
-  tell({ at, from, to, pauseMs = 0 }: RateChange): string | undefined {
+  tell({ at, from, to, reason, pauseMs = 0 }: RateChange): string | undefined {
     const far = Math.abs(Math.log(to / this.#told)) >= Math.log(NEWS_FACTOR);
     if (!far && pauseMs < NEWS_PAUSE_MS || at - this.#at < NEWS_INTERVAL_MS) return;
     this.#at = at;
@@ -204,9 +204,9 @@ export class RateNews {
       const wait = `the API asks to slow down (429): waiting ${Math.ceil(pauseMs / 1_000)} s`;
       return from === to ? wait : `${wait}, then ${rate}`;
     }
-    return to < from
-      ? `slower, as the API asks (429): ${rate}`
-      : `faster, as all goes well: ${rate}`;
+    if (to >= from) return `faster, as all goes well: ${rate}`;
+    const why = reason.startsWith("429") ? "as the API asks (429)" : "as no more requests start";
+    return `slower, ${why}: ${rate}`;
   }
 }
 
