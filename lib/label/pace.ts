@@ -51,6 +51,8 @@ export interface PaceOptions {
   readonly server?: string;
   /** Lanes that share what the user allows, and each learn for themselves. @default 1 */
   readonly lanes?: number;
+  /** Requests that other engines may have in flight for the same rows. @default none */
+  readonly besides?: () => number;
   /** Rows that needed no request as there was an answer. @default none */
   readonly reused?: () => number;
   /** Whether answers can be read, as far as known. @default they can */
@@ -77,6 +79,8 @@ export interface Pace extends AsyncDisposable {
   readonly lanes: readonly [LanePace, ...LanePace[]];
   /** Requests per second that are allowed just now, on all lanes together. */
   readonly rate: () => number;
+  /** Requests that may be in flight just now. */
+  readonly inFlightCap: () => number;
   /** Room for rows in progress. */
   readonly rows: Budget;
   /** Room for paid answers that are not stored yet. */
@@ -108,7 +112,8 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const allowed = () => sum(({ rate }) => rate);
   const cap = () => sum(({ inFlightCap }) => inFlightCap);
   const slowness = new Slowness(together(controllers), options.reused ?? (() => 0));
-  const rows = new Budget(cap() + ROWS_AHEAD);
+  const { besides = () => 0 } = options;
+  const rows = new Budget(cap() + besides() + ROWS_AHEAD);
   const proven = options.proven ?? (() => true);
   const unsavedRoom = () => {
     const room = cap() * UNSAVED_PER_REQUEST;
@@ -123,7 +128,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const fit = () => {
     const slow = slowness.tell();
     if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: allowed() });
-    rows.resize(cap() + ROWS_AHEAD);
+    rows.resize(cap() + besides() + ROWS_AHEAD);
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
@@ -158,6 +163,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   return {
     lanes: lanes as unknown as Pace["lanes"],
     rate: allowed,
+    inFlightCap: cap,
     rows,
     unsaved,
     [Symbol.asyncDispose]: save,
@@ -194,7 +200,7 @@ export class RateNews {
   }
 
   /** What people should know of a change; `undefined` for nothing. */
-  tell({ at, from, to, reason, pauseMs = 0 }: RateChange): string | undefined {
+  tell({ at, from, to, pauseMs = 0 }: RateChange): string | undefined {
     const far = Math.abs(Math.log(to / this.#told)) >= Math.log(NEWS_FACTOR);
     if (!far && pauseMs < NEWS_PAUSE_MS || at - this.#at < NEWS_INTERVAL_MS) return;
     this.#at = at;
@@ -204,9 +210,11 @@ export class RateNews {
       const wait = `the API asks to slow down (429): waiting ${Math.ceil(pauseMs / 1_000)} s`;
       return from === to ? wait : `${wait}, then ${rate}`;
     }
-    if (to >= from) return `faster, as all goes well: ${rate}`;
-    const why = reason.startsWith("429") ? "as the API asks (429)" : "as no more requests start";
-    return `slower, ${why}: ${rate}`;
+    return to < from
+      ? pauseMs > 0
+        ? `slower, as the API asks (429): ${rate}`
+        : `slower, as no more is really started: ${rate}`
+      : `faster, as all goes well: ${rate}`;
   }
 }
 

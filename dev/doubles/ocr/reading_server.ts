@@ -46,21 +46,45 @@ export async function startReadingServer(
   }
 }
 
+/** The server's figures, or what is wrong with them. */
+function figures(args: string[]): { port: number; workers: number } | string {
+  const options = {
+    port: { type: "string", default: "8787" },
+    workers: { type: "string", default: "2" },
+  } as const;
+  try {
+    const { values } = parseArgs({ args, options });
+    const [port, workers] = [Number(values.port), Number(values.workers)];
+    if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
+      return "--port must be a whole number from 0 to 65535";
+    }
+    if (!(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
+      return "--workers must be a whole number from 1 to 64";
+    }
+    return { port, workers };
+  } catch (error) {
+    return `${(error as Error).message.split("\n")[0]}; it takes --port N and --workers N`;
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    args: Deno.args,
-    options: {
-      port: { type: "string", default: "8787" },
-      workers: { type: "string", default: "2" },
-    },
-  });
+  const given = figures(Deno.args);
+  const fail = (why: string) => {
+    console.error(`OCR server: ${why}`);
+    Deno.exit(2);
+  };
+  if (typeof given === "string") return fail(given);
   const stop = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, stop.resolve);
   }
-  const { port, workers } = values;
   {
-    await using server = await startReadingServer({ port: Number(port), workers: Number(workers) });
+    const starting = startReadingServer(given).catch((error) => {
+      if (error.code !== "EADDRINUSE" && error.code !== "EACCES") throw error;
+      const why = error.code === "EACCES" ? "may not be used" : "is taken";
+      return fail(`port ${given.port} ${why}; name another one: deno task api --port 0`);
+    });
+    await using server = (await starting)!;
     console.log(`OCR server at ${server.url}`);
     await stop.promise;
   }
