@@ -5,11 +5,12 @@
  */
 import {
   ByteWriter,
+  type ColumnOptions,
+  encodeColumn,
   encodeNoRows,
   openWriter,
   type ParquetWriter,
   takeBytes,
-  writeColumn,
 } from "../parquet/encode.ts";
 import { OUTPUT_LEAVES } from "./output_levels.ts";
 import type { OutputRow } from "./row.ts";
@@ -137,20 +138,16 @@ export class RowEncoder {
     for (const { column, path, of } of OUTPUT_LEAVES) {
       if (SLOW_COLUMNS.has(column) && column !== slow) await this.#yieldToLoop();
       slow = column;
-      const { chunk } = writeColumn({
-        writer: this.#bytes,
-        column: {
-          columnName: column,
-          element: path.at(-1)!,
-          schemaPath: [...path],
-          ...{ codec: writer.codec, compressors: writer.compressors },
-          stats: WITH_STATISTICS.has(column),
-          pageSize: PAGE_BYTES,
-          ...{ columnIndex: false, offsetIndex: false },
-        } as Parameters<typeof writeColumn>[0]["column"],
-        pageData: of(group),
-      });
-      columns.push(chunk);
+      const options = {
+        columnName: column,
+        element: path.at(-1)!,
+        schemaPath: [...path],
+        ...{ codec: writer.codec, compressors: writer.compressors },
+        stats: WITH_STATISTICS.has(column),
+        pageSize: PAGE_BYTES,
+        ...{ columnIndex: false, offsetIndex: false },
+      } as ColumnOptions;
+      columns.push(encodeColumn(this.#bytes, options, of(group)));
     }
     const rows = BigInt(group.length);
     writer.row_groups.push({

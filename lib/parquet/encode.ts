@@ -13,8 +13,36 @@ import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
 import type { RawStruct } from "./decode.ts";
 import type { SchemaElement } from "./types.ts";
 
-export { ByteWriter, writeColumn };
+export { ByteWriter };
 export type { ColumnSource, ParquetWriter } from "hyparquet-writer";
+
+type LevelledColumn = Parameters<typeof writeColumn>[0];
+
+/** How a column is written, in the library's words. */
+export type ColumnOptions = LevelledColumn["column"];
+
+/** What is written of a column. */
+export interface ColumnLevels {
+  /** Values, with null where there is none. */
+  readonly values: unknown[] | Float64Array;
+  /** Of each value: how much of its path is there. */
+  readonly definitionLevels: Uint8Array;
+  /** Of each value: at which list of its path it goes on; empty where nothing repeats. */
+  readonly repetitionLevels: Uint8Array;
+  /** Definition level of a value that is there. */
+  readonly maxDefinitionLevel: number;
+}
+
+/** Writes a column of a row group; gives what the footer says of it. */
+export function encodeColumn(
+  writer: ByteWriter,
+  column: ColumnOptions,
+  levels: ColumnLevels,
+): ReturnType<typeof writeColumn>["chunk"] {
+  // The library only slices and indexes the levels, whatever its types say.
+  const pageData = levels as unknown as LevelledColumn["pageData"];
+  return writeColumn({ writer, column, pageData }).chunk;
+}
 
 /** Who wrote the file, as its footer says it. */
 const CREATED_BY = "pseudolabel";

@@ -134,6 +134,22 @@ export type Values = ArrayLike<unknown> & Iterable<unknown> & {
   slice(start: number, end: number): Values;
 };
 
+/** One row of a list column as it lies in the file, or of lists of lists: nothing is nested. */
+export interface Levels {
+  /** The values that are there. */
+  readonly values: Values;
+  /** Of each value, null and empty list: how much of its path is there. */
+  readonly definition: Uint8Array;
+  /** Of each of them: at which list of its path it goes on; the first one's is 0. */
+  readonly repetition: Uint8Array;
+}
+
+/** How a leaf is read that is not put together with others. */
+export interface LeafReading {
+  /** Makes a number of each byte string, of which nothing else is kept. @default text, or bytes */
+  readonly number?: (bytes: Uint8Array, start: number, end: number) => number;
+}
+
 /** A column's type in words for messages, for example `string`, `INT64` or `list`. */
 export function typeName({ element, children }: SchemaTree): string {
   const annotation = element.logical_type?.type ?? element.converted_type;
