@@ -159,9 +159,14 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
   );
   const pairs = metadata.key_value_metadata ?? [];
   const file = { source, metadata, tree, without: WITHOUT, quick: true };
+  let sound = false;
+  const check = () => {
+    if (!sound) checkGroups(source.name, metadata, columns);
+    sound = true;
+  };
   async function* batches(columns: ReadonlyMap<string, SchemaTree>, ranges: Iterable<RowRange>) {
     try {
-      checkGroups(source.name, metadata, columns);
+      check();
       yield* readBatches(file, columns, ranges, BATCH);
     } catch (cause) {
       throw damageOf(cause);
@@ -169,7 +174,7 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
   }
   async function* flatBatches() {
     try {
-      checkGroups(source.name, metadata, columns);
+      check();
       yield* readLeaves(file, FLAT_LEAVES, [[0, rows]], BATCH);
     } catch (cause) {
       throw damageOf(cause);

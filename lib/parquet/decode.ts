@@ -21,6 +21,7 @@ import { readPlain } from "hyparquet/src/plain.js";
 import { getMaxDefinitionLevel, getMaxRepetitionLevel, getTreePath } from "hyparquet/src/schema.js";
 // A footer as it lies in the file, fit to be written again; what the library makes of it is not.
 import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
+import { indexGroups, lazyGroups, listOfStructs } from "./row_groups.ts";
 import { readRuns } from "./runs.ts";
 import type { RandomAccess } from "./source.ts";
 import { exactConversion } from "./exact.ts";
@@ -72,9 +73,44 @@ export async function readMetadata(
   source: RandomAccess,
   firstRead?: number,
 ): Promise<FileMetaData> {
-  const bytes = await fetchFooter(source, firstRead);
-  return orDamaged("its footer", () => parquetMetadata(bytes, { parsers: RAW, geoparquet: false }));
+  const footer = await fetchFooter(source, firstRead);
+  const bytes = footer.subarray(0, -FOOTER_END);
+  const metadata = orDamaged("its footer", () => {
+    const index = indexGroups(bytes);
+    if (!index) throw new ParquetError("it has no list of row groups");
+    const { start, groups } = index;
+    const head = bytes.subarray(0, start);
+    const rest = decodeFooter([head, listOfStructs(0), bytes.subarray(groups[groups.length - 1])]);
+    const row_groups = lazyGroups(index, (from, to) => {
+      const some = [head, listOfStructs(to - from), bytes.subarray(groups[from], groups[to])];
+      return orDamaged("its footer", () => decodeFooter([...some, END_OF_STRUCT]).row_groups);
+    });
+    return { ...rest, row_groups, metadata_length: bytes.length };
+  });
+  // What is damaged is to be known now; they are few at a time.
+  for (const _ of metadata.row_groups);
+  return metadata;
 }
+
+/** Length and magic number behind a footer. */
+const FOOTER_END = 8;
+const END_OF_STRUCT = Uint8Array.of(0);
+
+/** Decodes a footer that is put together of parts. */
+function decodeFooter(parts: readonly Uint8Array[]): Footer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const bytes = new Uint8Array(length + FOOTER_END);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  new DataView(bytes.buffer).setUint32(length, length, true);
+  bytes.set(MAGIC, length + 4);
+  return parquetMetadata(bytes, { parsers: RAW, geoparquet: false });
+}
+
+const MAGIC = new TextEncoder().encode("PAR1");
 
 /** As {@linkcode readMetadata}, but the thrift struct itself, fit to be written again. */
 export async function readRawFooter(source: RandomAccess): Promise<RawStruct> {

@@ -118,11 +118,12 @@ async function* walk(
   const wanted = Array.from(ranges);
   let groupStart = 0;
   let next = 0;
-  for (const group of file.metadata.row_groups) {
-    const groupEnd = groupStart + Number(group.num_rows);
+  const groups = file.metadata.row_groups;
+  for (let n = 0; n < groups.length && next < wanted.length; n++) {
+    const groupEnd = groupStart + groups.rows[n];
     // A group without rows need not have pages, nor say where they would be.
-    if (groupEnd === groupStart) continue;
-    const cursors = open(group);
+    const touched = groupEnd > groupStart && wanted[next][0] < groupEnd;
+    const cursors = touched ? open(groups.at(n)) : new Map<string, ColumnCursor>();
     let at = groupStart;
     while (next < wanted.length && wanted[next][0] < groupEnd) {
       const [start, end] = wanted[next];

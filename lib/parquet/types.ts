@@ -84,14 +84,28 @@ export interface RowGroup {
   readonly columns: ColumnChunk[];
 }
 
+/** The row groups of a file in order, decoded only as they are looked at. */
+export interface RowGroups extends Iterable<RowGroup> {
+  /** How many. */
+  readonly length: number;
+  /** Of each how many rows it has. */
+  readonly rows: ArrayLike<number>;
+  /**
+   * One of them.
+   *
+   * @throws {ParquetError} if it is damaged
+   */
+  at(index: number): RowGroup;
+}
+
 /** A file's footer. */
 export interface FileMetaData {
   /** The schema's elements, depth first; the first is the root. */
   readonly schema: SchemaElement[];
   /** Number of rows. */
   readonly num_rows: bigint;
-  /** The row groups in order. */
-  readonly row_groups: RowGroup[];
+  /** The row groups. */
+  readonly row_groups: RowGroups;
   /** Length of the encoded footer in bytes. */
   readonly metadata_length: number;
   /** Free pairs of text. */
