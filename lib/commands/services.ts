@@ -108,7 +108,7 @@ async function openNamed(
   const readSecret = async (id: string) =>
     await (await import("../engine/secrets_manager.ts")).readSecret(id, proxy);
   const connection = asks
-    ? await findEngine(settings.engine)!.connect({ env, readSecret, clock, note })
+    ? await (await findEngine(settings.engine)!.load()).connect({ env, readSecret, clock, note })
     : undefined;
   let s3: S3Service | undefined;
   const openBuckets = async () => {

@@ -13,6 +13,16 @@ import type { FailureCode } from "../dataset/failure.ts";
 import type { Polygon } from "../dataset/row.ts";
 import type { MediaType } from "../image/media_type.ts";
 
+/** What a picture says of itself in its header; some engines tell places only as parts of it. */
+export interface Picture {
+  /** Pixels as stored, at least 1. */
+  readonly width: number;
+  /** Pixels as stored, at least 1. */
+  readonly height: number;
+  /** EXIF orientation, 1 to 8. */
+  readonly orientation: number;
+}
+
 /** An image as it goes to an engine. */
 export interface ImageFile {
   /** The file, as it lies in storage. */
@@ -21,6 +31,8 @@ export interface ImageFile {
   readonly sha256: string;
   /** What the bytes are. */
   readonly mediaType: MediaType;
+  /** Read where the engine's answers can't be understood without ({@linkcode EngineFacts}). */
+  readonly picture?: Picture;
 }
 
 /** A word on a page, or whatever the engine's granularity is. */
@@ -39,6 +51,12 @@ export interface AnswerPage {
   readonly width: number;
   /** Pixels. */
   readonly height: number;
+  /**
+   * That the page's shape shows nothing of the frame that the engine has read the picture in, as
+   * it is not the engine's but the header's: of a picture that EXIF turns nobody knows it. Absent
+   * where width and height are what the engine saw.
+   */
+  readonly frame?: "unknown";
   /** 0 to 1; null where the engine gives none. */
   readonly confidence: number | null;
   /** In reading order. */
@@ -131,8 +149,8 @@ export interface Connection {
   readonly advice: string;
 }
 
-/** An OCR engine. */
-export interface Engine {
+/** What is known of an engine before it is loaded: enough for options, prices and messages. */
+export interface EngineFacts {
   /** Name on the command line and in keys. */
   readonly name: string;
   /** Model used where none is named: an alias that the vendor keeps current. */
@@ -154,9 +172,20 @@ export interface Engine {
   /** The largest file it takes, bytes. */
   readonly maxBytes: number;
   /**
+   * Whether its answers tell places as parts of the picture, or no size: then the picture's header
+   * is read, and kept with each answer. @default false
+   */
+  readonly needsPicture?: boolean;
+  /**
    * Whom a connection with these variables asks, as in {@linkcode Connection.server}. Reads no key.
    */
   serverOf(env: Environment): string | undefined;
+  /** The engine itself, with whatever it takes to read its answers. */
+  load(): Promise<Engine>;
+}
+
+/** An OCR engine. */
+export interface Engine extends EngineFacts {
   /**
    * Gets ready to send. A heavy client (an SDK) is loaded here and not before.
    *
@@ -167,8 +196,11 @@ export interface Engine {
   /**
    * Reads the JSON of an answer; an unexpected form is a problem in words, never an exception. What
    * is read is handed through `engine/sound_answer.ts`.
+   *
+   * @param picture Of the image that was asked for, where {@linkcode EngineFacts.needsPicture} says
+   *   so.
    */
-  parse(body: unknown): Parsed<Answer>;
+  parse(body: unknown, picture?: Picture): Parsed<Answer>;
   /** Pages that an answer cost, also one that can't be read: what it states, else at least 1. */
   billedPages(body: unknown): number;
 }

@@ -80,6 +80,7 @@ export const upstageOcr: Engine = {
   maxBytes: 52_428_800,
 
   serverOf: addressOf,
+  load: () => Promise.resolve(upstageOcr),
 
   async connect(options) {
     const baseUrl = options.baseUrl ?? addressOf(options.env);

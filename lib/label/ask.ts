@@ -90,7 +90,7 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       attempts++;
       if (sent.kind === "answered") {
         const { text, body, release } = sent;
-        const read = engine.parse(body);
+        const read = engine.parse(body, image.picture);
         if (read.problem === undefined && engine.billedPages(body) === 1) known?.remember(image);
         tally.finished(attempts);
         tally.unsaved++; // until it is stored

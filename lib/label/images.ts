@@ -6,11 +6,12 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import type { Budget } from "../base/budget.ts";
-import type { Engine, ImageFile } from "../engine/engine.ts";
+import type { EngineFacts, ImageFile, Picture } from "../engine/engine.ts";
 import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
+import { readHeader } from "../image/header.ts";
 import { mediaType, otherType } from "../image/media_type.ts";
 
 /** A row's image, or why it can't be had. */
@@ -43,7 +44,7 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
 };
 
 /** What an engine takes. */
-export type Accepted = Pick<Engine, "name" | "mediaTypes" | "maxBytes">;
+export type Accepted = Pick<EngineFacts, "name" | "mediaTypes" | "maxBytes" | "needsPicture">;
 
 /** Reads images within a memory budget. */
 export class ImageLoader {
@@ -98,8 +99,21 @@ export class ImageLoader {
         const what = `${shownPath} is ${type.type}, which ${this.#engine.name} does not take`;
         return failed("image_unsupported", what, sha256);
       }
+      let picture: Picture | undefined;
+      if (this.#engine.needsPicture) {
+        const { header, problem } = await readHeader((start, end) =>
+          Promise.resolve(bytes.subarray(start, end))
+        );
+        if (!header) {
+          const what = `${shownPath} tells no size (it is ${problem.message}), without which the ` +
+            `answers of ${this.#engine.name} can't be understood`;
+          return failed("image_unsupported", what, sha256);
+        }
+        const { width, height, orientation } = header;
+        picture = { width, height, orientation };
+      }
       return {
-        image: { bytes, sha256, mediaType: type },
+        image: { bytes, sha256, mediaType: type, ...picture && { picture } },
         sha256,
         size,
         etag: etag || null,

@@ -139,7 +139,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
     if (!found) return {};
     let reason: string;
     if (found.problem === undefined) {
-      const read = engine.parse(found.value.body);
+      const read = engine.parse(found.value.body, found.value.picture);
       const obtained = readAnswer(engine, found.value, key, read);
       const { answer, failure } = obtained;
       if (answer) {
@@ -182,6 +182,7 @@ async function keep(
     image_sha256: sha256,
     image_bytes: image.bytes.byteLength,
     media_type: image.mediaType.type,
+    ...image.picture && { picture: image.picture },
     attempts,
     received_at: new Date(clock.now()).toISOString(),
     paid_by: { ...payer, row_id: rowId },
@@ -193,7 +194,7 @@ async function keep(
   }
   const billed = engine.billedPages(answered.body);
   const saving = answers.save(envelope, answered.text, instead);
-  const read = letGo(answered, engine);
+  const read = letGo(answered, image, engine);
   try {
     const other = await saving;
     tally.unsaved--;
@@ -234,6 +235,7 @@ const LONG_ANSWER = 1 << 18;
  */
 function letGo(
   answered: Answered,
+  { picture }: ImageFile,
   engine: Labeling["engine"],
 ): () => Pick<Answered, "body" | "read"> {
   if (answered.text.length < LONG_ANSWER) return () => answered;
@@ -241,6 +243,6 @@ function letGo(
   Object.assign(answered, { text: "", body: undefined, read: undefined });
   return () => {
     const body: unknown = JSON.parse(packed.unpack());
-    return { body, read: engine.parse(body) };
+    return { body, read: engine.parse(body, picture) };
   };
 }

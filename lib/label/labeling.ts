@@ -169,7 +169,8 @@ export async function openLabeling(
     async readsKnownPage() {
       const sent = await askKnownPage(labeling);
       if (sent?.kind !== "answered") return undefined;
-      return engine.parse(sent.body).problem === undefined;
+      return engine.parse(sent.body, (await known.find(options.halt.signal))?.picture).problem ===
+        undefined;
     },
   });
   const labeling: Labeling = {

@@ -52,9 +52,9 @@ export interface Obtained {
  */
 export function readAnswer(
   engine: Engine,
-  stored: Pick<StoredAnswer, "attempts" | "received_at" | "paid_by" | "body">,
+  stored: Pick<StoredAnswer, "attempts" | "received_at" | "paid_by" | "picture" | "body">,
   answerKey: string,
-  read: Parsed<Answer> = engine.parse(stored.body),
+  read: Parsed<Answer> = engine.parse(stored.body, stored.picture),
 ): Obtained {
   return {
     answerKey,

@@ -36,6 +36,13 @@ export const storedAnswer = z.object({
   image_bytes: count,
   /** Media type the image was sent as. */
   media_type: z.string(),
+  /** The image's header, where its answer can't be understood without. */
+  picture: z.object({
+    width: count.positive(),
+    height: count.positive(),
+    /** EXIF, 1 to 8. */
+    orientation: z.int().min(1).max(8),
+  }).optional(),
   /** Requests it took. */
   attempts: count,
   received_at: timestamp,
