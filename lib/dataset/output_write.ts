@@ -90,7 +90,7 @@ export class RowEncoder {
     this.#group.push(row);
     this.#words += words;
     this.#text += text;
-    this.#groupBytes += outputBytes(row);
+    this.#groupBytes += outputBytes(row, text);
   }
 
   /** Memory that it takes: rows that are not encoded yet, and encoded ones, bytes. */
