@@ -31,7 +31,10 @@ export function looksLikeKey(text: string): boolean {
 
 /** Whether a text is a key by its form, or holds the very one that the environment gives. */
 export function holdsKey(text: string, env: Environment): boolean {
-  const own = KEY_VARIABLES.map((name) => env[name]?.trim() ?? "");
+  const own = ENGINES.flatMap(({ keyVariable, keysVariable }) => [
+    keyVariable && env[keyVariable] || "",
+    ...(keysVariable && env[keysVariable] || "").split(","),
+  ]).map((key) => key.trim());
   return looksLikeKey(text) || own.some((key) => key.length >= 20 && text.includes(key));
 }
 
