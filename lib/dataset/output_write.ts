@@ -5,7 +5,6 @@
  */
 import {
   ByteWriter,
-  type ColumnOptions,
   encodeColumn,
   encodeNoRows,
   openWriter,
@@ -139,15 +138,10 @@ export class RowEncoder {
       if (SLOW_COLUMNS.has(column) && column !== slow) await this.#yieldToLoop();
       slow = column;
       const options = {
-        columnName: column,
-        element: path.at(-1)!,
-        schemaPath: [...path],
-        ...{ codec: writer.codec, compressors: writer.compressors },
+        ...{ columnName: column, path, pageSize: PAGE_BYTES },
         stats: WITH_STATISTICS.has(column),
-        pageSize: PAGE_BYTES,
-        ...{ columnIndex: false, offsetIndex: false },
-      } as ColumnOptions;
-      columns.push(encodeColumn(this.#bytes, options, of(group)));
+      };
+      columns.push(encodeColumn(this.#bytes, writer, options, of(group)));
     }
     const rows = BigInt(group.length);
     writer.row_groups.push({

@@ -16,10 +16,17 @@ import type { SchemaElement } from "./types.ts";
 export { ByteWriter };
 export type { ColumnSource, ParquetWriter } from "hyparquet-writer";
 
-type LevelledColumn = Parameters<typeof writeColumn>[0];
-
-/** How a column is written, in the library's words. */
-export type ColumnOptions = LevelledColumn["column"];
+/** How a column is written. */
+export interface ColumnOptions {
+  /** Name of the column at the top of the schema. */
+  readonly columnName: string;
+  /** Schema elements from the root to the leaf. */
+  readonly path: readonly SchemaElement[];
+  /** Whether least and greatest values go into the footer. */
+  readonly stats: boolean;
+  /** A page ends after so many bytes of values. */
+  readonly pageSize: number;
+}
 
 /** What is written of a column. */
 export interface ColumnLevels {
@@ -33,15 +40,22 @@ export interface ColumnLevels {
   readonly maxDefinitionLevel: number;
 }
 
-/** Writes a column of a row group; gives what the footer says of it. */
+/** Writes a column into `bytes`, compressed as in the rest of the file; gives what the footer says of it. */
 export function encodeColumn(
-  writer: ByteWriter,
-  column: ColumnOptions,
+  bytes: ByteWriter,
+  { codec, compressors }: ParquetWriter,
+  { path, ...options }: ColumnOptions,
   levels: ColumnLevels,
-): ReturnType<typeof writeColumn>["chunk"] {
+): ParquetWriter["row_groups"][number]["columns"][number] {
+  const column = {
+    ...options,
+    element: path.at(-1)!,
+    schemaPath: [...path],
+    ...{ codec, compressors, columnIndex: false, offsetIndex: false },
+  };
   // The library only slices and indexes the levels, whatever its types say.
-  const pageData = levels as unknown as LevelledColumn["pageData"];
-  return writeColumn({ writer, column, pageData }).chunk;
+  const given = { writer: bytes, column, pageData: levels };
+  return writeColumn(given as unknown as Parameters<typeof writeColumn>[0]).chunk;
 }
 
 /** Who wrote the file, as its footer says it. */

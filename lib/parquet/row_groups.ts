@@ -68,7 +68,11 @@ export function listOfStructs(length: number): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(bytes);
 }
 
-/** @param decode Decodes groups `[start, end)`. */
+/**
+ * Row groups that are decoded as they are looked at, some at a time.
+ *
+ * @param decode Decodes groups `[start, end)`.
+ */
 export function lazyGroups(
   { groups, rows }: GroupIndex,
   decode: (start: number, end: number) => readonly RowGroup[],
