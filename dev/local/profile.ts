@@ -43,12 +43,14 @@ export async function openLocalProfile(
   }
   const readSecret = () => Promise.reject(new Error("the local profile has no secrets"));
   const options = { env, readSecret, clock, note, baseUrl, key: "local-profile" };
+  const connect = async (name: string) => await (await findEngine(name)!.load()).connect(options);
   return {
     store,
     images: { local: store },
-    connection: asks
-      ? await (await findEngine(settings.engine)!.load()).connect(options)
-      : undefined,
+    connection: asks ? await connect(settings.engine) : undefined,
+    fallbacks: await Promise.all(
+      asks ? settings.fallbacks.map(({ engine }) => connect(engine)) : [],
+    ),
     greeting: "Local profile: no bucket and no API key are set, so this run works on the folder " +
       ".local/store and reads the images on this machine; nothing is sent anywhere, nothing is paid.",
     pricePerPage: 0,

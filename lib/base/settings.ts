@@ -43,6 +43,8 @@ export interface Settings {
   readonly engine: string;
   /** Safe as part of a key. */
   readonly model: string;
+  /** Known engines that are asked for pages that this one fails on or finds empty, in order. */
+  readonly fallbacks: readonly { readonly engine: string; readonly model: string }[];
   /** Which of these the user gave; a run that is continued goes by its manifest for the others. */
   readonly given: {
     readonly batchSize: boolean;
@@ -59,6 +61,8 @@ export interface Settings {
   readonly maxPages: number;
   /** The limit as the user gave it, for messages. */
   readonly limit: string;
+  /** Both limits, where engines of several prices are asked; infinite for none. */
+  readonly limits: { readonly maxPages: number; readonly maxCost: number };
   /** Nothing but failures for so long ends the run, milliseconds. */
   readonly maxOutageMs: number;
   /** Whether pages fail one by one where the run would stop, as nothing has worked yet. */

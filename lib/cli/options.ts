@@ -157,6 +157,14 @@ export const OPTIONS = {
     default: "the engine's own",
     help: "model to ask for",
   },
+  fallback: {
+    flag: "fallback",
+    env: "OCR_FALLBACK",
+    value: "ENGINES",
+    help:
+      "engines, separated by commas and each with :MODEL if need be, that are asked for pages " +
+      "that the engine fails on or finds no words on",
+  },
   resume: {
     flag: "resume",
     env: "RESUME",

@@ -79,6 +79,8 @@ export function readSettings(
     `one of ${ENGINE_NAMES.join(", ")}`,
   );
   const { defaultModel, price } = findEngine(engine)!;
+  const model = values.text(OPTIONS.model, defaultModel, isSafeName, safe);
+  const fallbacks = readFallbacks(values, { engine, model });
   const start = startMode(values);
   const retryFailed = failedRows(values);
   if (start === "fresh" && retryFailed) {
@@ -98,7 +100,8 @@ export function readSettings(
     maxRetries: values.number(OPTIONS.maxRetries, 0, 100, "whole")!,
     maxFailureRate: values.number(OPTIONS.maxFailureRate, 0, 1, "any")!,
     engine,
-    model: values.text(OPTIONS.model, defaultModel, isSafeName, safe),
+    model,
+    fallbacks,
     given: {
       batchSize: values.given(OPTIONS.batchSize) !== undefined,
       engine: values.given(OPTIONS.engine) !== undefined,
@@ -167,17 +170,54 @@ function failedRows(values: OptionValues): Settings["retryFailed"] {
   throw usageError(`${only[1]}: unknown code ${shown(unknown)}: it must be one of ${known}`);
 }
 
+/** `ENGINE[:MODEL],…`. @param own The run's own engine and model, which are no fallback. */
+function readFallbacks(
+  values: OptionValues,
+  own: { readonly engine: string; readonly model: string },
+): Settings["fallbacks"] {
+  const [text, from] = values.given(OPTIONS.fallback) ?? [];
+  if (text === undefined) return [];
+  const fallbacks = text.split(",").map((entry) => {
+    const [engine = "", given] = entry.trim().split(":");
+    return { engine, model: given ?? findEngine(engine)?.defaultModel ?? "" };
+  });
+  const seen = new Set([`${own.engine}:${own.model}`]);
+  for (const { engine, model } of fallbacks) {
+    const wrong = !findEngine(engine)
+      ? `${shown(engine)} is no engine`
+      : !isSafeName(model)
+      ? `${shown(model)} can't be a model's name`
+      : seen.has(`${engine}:${model}`)
+      ? `${engine} with model ${model} is asked already`
+      : undefined;
+    if (wrong) {
+      throw usageError(
+        `${from} must be engines, separated by commas, each ENGINE or ENGINE:MODEL with one of ` +
+          `${ENGINE_NAMES.join(", ")}: it is ${shown(text)} (${wrong})`,
+      );
+    }
+    seen.add(`${engine}:${model}`);
+  }
+  return fallbacks;
+}
+
 function spendingLimit(
   values: OptionValues,
   price: Engine["price"],
-): Pick<Settings, "pricePerPage" | "maxPages" | "limit"> {
+): Pick<Settings, "pricePerPage" | "maxPages" | "limit" | "limits"> {
   const spec = { ...OPTIONS.pricePerPage, default: String(price.perPage) };
   const pricePerPage = values.number(spec, 0, 1_000, "any")!;
   const pages = values.number(OPTIONS.maxPages, 0, 1e12, "whole") ?? Infinity;
   const cost = values.number(OPTIONS.maxCost, 0, 1e12, "any") ?? Infinity;
   // A hair more, or 3 × 0.1 dollars would not buy three pages.
   const affordable = pricePerPage > 0 ? Math.floor(cost / pricePerPage + 1e-9) : Infinity;
+  const limits = { maxPages: pages, maxCost: cost };
   return affordable < pages
-    ? { pricePerPage, maxPages: affordable, limit: `--max-cost ${cost} (${affordable} pages)` }
-    : { pricePerPage, maxPages: pages, limit: `--max-pages ${pages}` };
+    ? {
+      pricePerPage,
+      maxPages: affordable,
+      limit: `--max-cost ${cost} (${affordable} pages)`,
+      limits,
+    }
+    : { pricePerPage, maxPages: pages, limit: `--max-pages ${pages}`, limits };
 }

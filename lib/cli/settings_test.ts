@@ -112,6 +112,22 @@ const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
     fallback: "ocr",
     bad: ["a/b", "..", "o c r"],
   },
+  fallback: {
+    good: ["upstage-ocr:ocr-2", " upstage-ocr:ocr-2 ,upstage-ocr:ocr-3"],
+    means: [
+      [{ engine: "upstage-ocr", model: "ocr-2" }],
+      [{ engine: "upstage-ocr", model: "ocr-2" }, { engine: "upstage-ocr", model: "ocr-3" }],
+    ],
+    at: "fallbacks",
+    fallback: [],
+    bad: [
+      "other",
+      "upstage-ocr",
+      "upstage-ocr:ocr",
+      "upstage-ocr:a,upstage-ocr:a",
+      "upstage-ocr:../x",
+    ],
+  },
   maxPages: {
     good: ["0", "1000000000000"],
     means: [0, 1e12],

@@ -24,6 +24,8 @@ export interface Services extends AsyncDisposable {
   readonly images: ImageSource;
   /** The engine of the settings, ready to be asked; undefined where nothing is asked. */
   readonly connection: Connection | undefined;
+  /** The engines of the settings' fallbacks, in the same way. @default none */
+  readonly fallbacks?: readonly Connection[];
   /** What the user should know first. */
   readonly greeting?: string;
   /** What a page costs here, US dollars, whatever the settings say. */
@@ -109,9 +111,11 @@ async function openNamed(
   const proxy = proxyVariables(env);
   const readSecret = async (id: string) =>
     await (await import("../engine/secrets_manager.ts")).readSecret(id, proxy);
-  const connection = asks
-    ? await (await findEngine(settings.engine)!.load()).connect({ env, readSecret, clock, note })
-    : undefined;
+  const connect = async (name: string) =>
+    await (await findEngine(name)!.load()).connect({ env, readSecret, clock, note });
+  const connection = asks ? await connect(settings.engine) : undefined;
+  const fallbacks: Connection[] = [];
+  for (const { engine } of asks ? settings.fallbacks : []) fallbacks.push(await connect(engine));
   let s3: S3Service | undefined;
   const openBuckets = async () => {
     const { openS3 } = await import("../store/s3.ts");
@@ -127,6 +131,7 @@ async function openNamed(
     // An image of a bucket lies in S3 wherever the store is; without one, AWS is never asked.
     images: { local: store, bucket },
     connection,
+    fallbacks,
     [Symbol.asyncDispose]: () => {
       s3?.[Symbol.dispose]();
       return Promise.resolve();

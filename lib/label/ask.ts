@@ -96,6 +96,12 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   lanes.enter();
   try {
     for (let tries = 0;;) {
+      const unavailable = lanes.unavailable(attempts === 0);
+      if (unavailable !== undefined) {
+        if (attempts > 0) tally.finished(attempts);
+        const failure = { code: "api_unavailable", message: unavailable } as const;
+        return { failure, attempts, [Symbol.dispose]: () => {} };
+      }
       const sent = await attempt(image, options, attempts === 0, tried);
       if (!sent) continue;
       const { health } = sent.lane;
@@ -169,9 +175,10 @@ async function attempt(
  */
 export async function askKnownPage(
   options: AskOptions,
-  lane: Lane = options.lanes.open[0],
+  lane: Lane | undefined = options.lanes.open[0],
 ): Promise<Sent | undefined> {
   const { known, halt } = options;
+  if (!lane) return undefined;
   const page = await known?.find(halt.signal);
   return page && await known!.once(lane, () => sendInTurn(page, options, false, NONE, lane));
 }
@@ -338,7 +345,7 @@ async function counted(
  * A turn while the API is up, or a probe while it is not.
  *
  * @param only The lane to ask on, for the page that is known to work.
- * @returns `undefined` if that lane was closed meanwhile.
+ * @returns `undefined` if that lane was closed meanwhile, or the page should look elsewhere.
  */
 async function nextTurn(
   { lanes, halt }: AskOptions,
@@ -349,13 +356,14 @@ async function nextTurn(
   const control = only !== undefined;
   for (;;) {
     const lane = only ?? lanes.choose(fresh, avoid);
+    if (!lane) return undefined;
     using _place = lanes.waitOn(lane);
     using left = lanes.single ? undefined : followSignals(halt.signal, lanes.closed(lane));
     const passed = await passOn(lane, left?.signal ?? halt.signal).catch((error) => {
       if (halt.signal.aborted || lanes.isOpen(lane)) throw error;
     });
     if (passed) return passed;
-    if (only && !lanes.isOpen(only)) return undefined;
+    if (only ? !lanes.isOpen(only) : lanes.unavailable(fresh)) return undefined;
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
