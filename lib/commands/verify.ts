@@ -3,6 +3,7 @@
  * to `label/verify.ts`.
  */
 
+import { systemClock } from "../base/clock.ts";
 import { jsonLine } from "../base/text.ts";
 import type { Command } from "../cli/command.ts";
 import { OPTIONS } from "../cli/options.ts";
@@ -29,11 +30,17 @@ export const command: Command = {
     const { openUnasking } = await import("./services.ts");
     await using services = await openUnasking(settings, values.env, context);
     const line = (facts: unknown) => context.print(jsonLine(facts) + "\n");
+    const { watchRows } = await import("../cli/watch_rows.ts");
+    using watch = watchRows("verifying", context, systemClock);
     const verified = await verify(
       services.store,
       settings,
-      (finding) => line({ event: "finding", ...finding }),
+      (finding) => {
+        watch[Symbol.dispose](); // a finding has its own line
+        line({ event: "finding", ...finding });
+      },
       context.stop,
+      watch.progress,
     );
     line({ event: "verified", ...verified });
     return verified.findings > 0 ? "unsound" : "ok";

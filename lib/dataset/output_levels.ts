@@ -2,25 +2,15 @@
  * @module dataset/output_levels: output rows as the leaf columns of a row group: values beside
  * repetition and definition levels (Dremel's encoding). hyparquet-writer can do that for any
  * schema, by walking it anew for each value, on which most of the encoding's time went; here each
- * column of `dataset/output_schema.ts` has its loop. Pure.
+ * column of `dataset/output_schema.ts` has its loop, into few large arrays, as small ones would be
+ * garbage at once. Pure.
  *
  * https://parquet.apache.org/docs/file-format/nestedencoding/
  */
+import type { ColumnLevels } from "../parquet/encode.ts";
 import type { SchemaElement } from "../parquet/types.ts";
 import { ITEM_SCHEMA, OUTPUT_COLUMNS } from "./output_schema.ts";
 import type { OutputRow, RowMetadata } from "./row.ts";
-
-/** One leaf column of some rows. */
-export interface LeafValues {
-  /** Values, with null where there is none. */
-  readonly values: unknown[];
-  /** Of each value: how much of its path is there. */
-  readonly definitionLevels: number[];
-  /** Of each value: at which list of its path it goes on; empty where nothing repeats. */
-  readonly repetitionLevels: number[];
-  /** Definition level of a value that is there. */
-  readonly maxDefinitionLevel: number;
-}
 
 /** A leaf column of the output. */
 export interface OutputLeaf {
@@ -29,70 +19,110 @@ export interface OutputLeaf {
   /** Schema elements from the root to the leaf. */
   readonly path: readonly SchemaElement[];
   /** Its values of these rows. */
-  readonly of: (rows: readonly OutputRow[]) => LeafValues;
+  readonly of: (rows: readonly OutputRow[]) => ColumnLevels;
 }
 
 type Scalar = string | number | bigint | Date | null;
 type Levels = OutputLeaf["of"];
 
+const NOTHING_REPEATS = new Uint8Array(0);
+
 /** A value or null a row; `depth` is how many optional elements are above it, itself included. */
 function scalar(get: (row: OutputRow) => Scalar, depth = 1): Levels {
   return (rows) => {
     const values = new Array<Scalar>(rows.length);
-    const definitionLevels = new Array<number>(rows.length);
+    const definitionLevels = new Uint8Array(rows.length);
     for (let i = 0; i < rows.length; i++) {
       const value = get(rows[i]);
       values[i] = value;
       definitionLevels[i] = value === null ? depth - 1 : depth;
     }
-    return { values, definitionLevels, repetitionLevels: [], maxDefinitionLevel: depth };
+    const repetitionLevels = NOTHING_REPEATS;
+    return { values, definitionLevels, repetitionLevels, maxDefinitionLevel: depth };
   };
 }
 
 /** A list of values or nulls a row; `above` is how many optional elements are above it. */
-function list(get: (row: OutputRow) => readonly Scalar[], above = 0): Levels {
+function list<Item extends Scalar>(
+  get: (row: OutputRow) => readonly Item[],
+  above = 0,
+  make: (count: number, hole: boolean) => unknown[] | Float64Array = (count) => new Array(count),
+): Levels {
   const [empty, absent, present] = [above + 1, above + 2, above + 3];
   return (rows) => {
-    const values: Scalar[] = [];
-    const definitionLevels: number[] = [];
-    const repetitionLevels: number[] = [];
+    let count = 0;
+    let hole = false;
+    for (const row of rows) {
+      const items = get(row);
+      count += Math.max(1, items.length);
+      hole ||= items.length === 0 || items.includes(null as Item);
+    }
+    const values = make(count, hole);
+    const definitionLevels = new Uint8Array(count);
+    const repetitionLevels = new Uint8Array(count);
+    let at = 0;
     for (const row of rows) {
       const items = get(row);
       if (items.length === 0) {
-        values.push(null);
-        definitionLevels.push(empty);
-        repetitionLevels.push(0);
+        values[at] = null;
+        definitionLevels[at++] = empty;
       }
       for (let i = 0; i < items.length; i++) {
         const value = items[i];
-        values.push(value);
-        definitionLevels.push(value === null ? absent : present);
-        repetitionLevels.push(i === 0 ? 0 : 1);
+        values[at] = value;
+        definitionLevels[at] = value === null ? absent : present;
+        repetitionLevels[at++] = i === 0 ? 0 : 1;
       }
     }
     return { values, definitionLevels, repetitionLevels, maxDefinitionLevel: present };
   };
 }
 
+/** Room for numbers. @param hole Whether there are nulls among them. */
+function numbers(count: number, hole: boolean): (number | null)[] | Float64Array {
+  return hole ? new Array<number | null>(count) : new Float64Array(count);
+}
+
 /** Lists of points, which are lists of numbers, of whatever lengths. */
-function polygons(rows: readonly OutputRow[]): LeafValues {
-  const values: (number | null)[] = [];
-  const definitionLevels: number[] = [];
-  const repetitionLevels: number[] = [];
-  const add = (value: number | null, definition: number, repetition: number) => {
-    values.push(value);
-    definitionLevels.push(definition);
-    repetitionLevels.push(repetition);
+function polygons(rows: readonly OutputRow[]): ColumnLevels {
+  let count = 0;
+  let hole = false;
+  for (const { polygons } of rows) {
+    if (polygons.length === 0) {
+      count++;
+      hole = true;
+    }
+    for (const polygon of polygons) {
+      if (polygon.length === 0) {
+        count++;
+        hole = true;
+      }
+      for (const point of polygon) {
+        count += Math.max(1, point.length);
+        hole ||= point.length === 0;
+      }
+    }
+  }
+  const values = numbers(count, hole);
+  const definitionLevels = new Uint8Array(count);
+  const repetitionLevels = new Uint8Array(count);
+  let at = 0;
+  const nothing = (definition: number, repetition: number) => {
+    values[at] = null as never;
+    definitionLevels[at] = definition;
+    repetitionLevels[at++] = repetition;
   };
   for (const { polygons } of rows) {
     let level = 0; // of the next value: at what it begins
-    if (polygons.length === 0) add(null, 1, level);
+    if (polygons.length === 0) nothing(1, level);
     for (const polygon of polygons) {
-      if (polygon.length === 0) add(null, 3, level);
+      if (polygon.length === 0) nothing(3, level);
       for (const point of polygon) {
-        if (point.length === 0) add(null, 5, level);
-        for (const value of point) {
-          add(value, 7, level);
+        if (point.length === 0) nothing(5, level);
+        for (let i = 0; i < point.length; i++) {
+          values[at] = point[i];
+          definitionLevels[at] = 7;
+          repetitionLevels[at++] = level;
           level = 3;
         }
         level = 2;
@@ -120,7 +150,7 @@ const METADATA: { readonly [Name in keyof RowMetadata]: Levels } = {
   error_message: meta((of) => of.error_message),
   attempts: meta((of) => whole(of.attempts)),
   page_confidence: meta((of) => of.page_confidence),
-  word_confidences: list(({ metadata }) => metadata.word_confidences, 1),
+  word_confidences: list(({ metadata }) => metadata.word_confidences, 1, numbers),
   image_sha256: meta((of) => of.image_sha256),
   image_bytes: meta((of) => whole(of.image_bytes)),
   api_width: meta((of) => whole(of.api_width)),

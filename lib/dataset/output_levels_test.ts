@@ -36,13 +36,17 @@ Deno.test("OUTPUT_LEAVES give the levels that the library finds by walking the s
       const theirs = encodeNestedValues(trees(path), rows.map((row) => wanted(row, column)));
       const ours = of(rows);
       const name = path.slice(1).map((element) => element.name).join(".");
-      assert.deepEqual(ours.definitionLevels, theirs.definitionLevels, name);
+      assert.deepEqual(Array.from(ours.definitionLevels), theirs.definitionLevels, name);
       assert.equal(ours.maxDefinitionLevel, theirs.maxDefinitionLevel, name);
-      assert.deepEqual(ours.values, Array.from(theirs.values, (value) => value ?? null), name);
+      assert.deepEqual(
+        Array.from(ours.values),
+        Array.from(theirs.values, (value) => value ?? null),
+        name,
+      );
       // Where nothing repeats the library may write noughts, which mean the same.
       const flat = theirs.repetitionLevels.every((level) => level === 0);
       if (ours.repetitionLevels.length > 0 || !flat) {
-        assert.deepEqual(ours.repetitionLevels, theirs.repetitionLevels, name);
+        assert.deepEqual(Array.from(ours.repetitionLevels), theirs.repetitionLevels, name);
       }
     }
   }));

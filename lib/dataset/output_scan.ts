@@ -7,10 +7,17 @@
 import { RunError } from "../base/errors.ts";
 import { readMetadata, schemaTree } from "../parquet/decode.ts";
 import { ParquetError } from "../parquet/footer.ts";
-import { readBatches, type RowRange } from "../parquet/rows.ts";
+import { readBatches, readLeaves, type RowRange } from "../parquet/rows.ts";
 import type { RandomAccess } from "../parquet/source.ts";
-import type { SchemaTree } from "../parquet/types.ts";
+import type { LeafReading, Levels, SchemaTree } from "../parquet/types.ts";
 import type { RowAgreement } from "./agreement_rows.ts";
+import {
+  type FlatWords,
+  isUnknown,
+  WORD_LEAVES,
+  wordsOfLevels,
+  wordsOfLists,
+} from "./flat_words.ts";
 import { checkGroups } from "./input_columns.ts";
 import { isOutputSchema } from "./output_schema.ts";
 import type { Polygon, RowMetadata, RowStatus } from "./row.ts";
@@ -33,6 +40,24 @@ const COLUMNS = [
   "texts",
   "metadata",
 ] as const;
+/** Leaves that are counted, and of some that alone which is needed. */
+const FLAT_LEAVES: ReadonlyMap<string, LeafReading> = new Map<string, LeafReading>([
+  ["id", {}],
+  ["image_path", {}],
+  [WORD_LEAVES.polygons, {}],
+  [WORD_LEAVES.texts, { number: isUnknown }],
+  [WORD_LEAVES.confidences, {}],
+  ["metadata.status", {}],
+  ["metadata.error_code", {}],
+  ["metadata.error_message", {}],
+  ["metadata.attempts", {}],
+  ["metadata.page_confidence", {}],
+  ["metadata.image_sha256", {}],
+  ["metadata.api_width", {}],
+  ["metadata.api_height", {}],
+  ["metadata.response_key", {}],
+  ["metadata.processed_at", {}],
+]);
 /** What a page is found by. */
 const NAME_COLUMNS: readonly string[] = ["id", "image_path"];
 
@@ -68,6 +93,36 @@ export interface ScannedRow extends NamedRow {
   readonly agreement?: RowAgreement;
 }
 
+/** What is counted of a page. */
+export interface FlatRow extends NamedRow {
+  /** How the row ended. */
+  readonly status: RowStatus;
+  /** Its words. */
+  readonly words: FlatWords;
+  /** What another engine says of its words; absent unless somebody has put it beside the row. */
+  readonly agreement?: RowAgreement;
+  /** Some of what is known of it. */
+  readonly metadata: Pick<
+    RowMetadata,
+    | "error_code"
+    | "error_message"
+    | "attempts"
+    | "page_confidence"
+    | "image_sha256"
+    | "api_width"
+    | "api_height"
+    | "response_key"
+    | "processed_at"
+  >;
+}
+
+/** The same of a page at hand. */
+export function flatRow(row: ScannedRow): FlatRow {
+  const { index, id, imagePath, status, metadata, polygons, texts, confidences } = row;
+  const words = wordsOfLists(polygons, texts, confidences);
+  return { index, id, imagePath, status, metadata, words };
+}
+
 /** A file of ours that can be walked through, any number of times. */
 export interface OutputFile {
   /** Number of rows. */
@@ -81,6 +136,8 @@ export interface OutputFile {
    * @throws {StoreError} what the source throws
    */
   scan(ranges?: Iterable<RowRange>): AsyncGenerator<ScannedRow>;
+  /** All rows with their words flat; throws as {@linkcode scan}. */
+  flatRows(): AsyncGenerator<FlatRow>;
   /** All rows without what is on them, which takes little reading; throws as {@linkcode scan}. */
   names(): AsyncGenerator<NamedRow>;
 }
@@ -107,14 +164,25 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
   );
   const pairs = metadata.key_value_metadata ?? [];
   const file = { source, metadata, tree, without: WITHOUT, quick: true };
+  let sound = false;
+  const check = () => {
+    if (!sound) checkGroups(source.name, metadata, columns);
+    sound = true;
+  };
   async function* batches(columns: ReadonlyMap<string, SchemaTree>, ranges: Iterable<RowRange>) {
     try {
-      checkGroups(source.name, metadata, columns);
+      check();
       yield* readBatches(file, columns, ranges, BATCH);
     } catch (cause) {
-      // The reader takes every file for an input; its first line says what is wrong with this one.
-      if (!(cause instanceof RunError)) throw cause;
-      throw new Error(cause.message.split("\n")[0], { cause });
+      throw damageOf(cause);
+    }
+  }
+  async function* flatBatches() {
+    try {
+      check();
+      yield* readLeaves(file, FLAT_LEAVES, [[0, rows]], BATCH);
+    } catch (cause) {
+      throw damageOf(cause);
     }
   }
   return {
@@ -158,6 +226,41 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
         }
       }
     },
+    async *flatRows() {
+      for await (const { start, count, values } of flatBatches()) {
+        const leaf = (path: string) => values.get(path)!;
+        const inMetadata = (name: keyof FlatRow["metadata"] | "status") => leaf(`metadata.${name}`);
+        const polygons = leaf(WORD_LEAVES.polygons) as Levels[];
+        const texts = leaf(WORD_LEAVES.texts) as Levels[];
+        const confidences = leaf(WORD_LEAVES.confidences) as Levels[];
+        const [ids, paths] = [leaf("id"), leaf("image_path")];
+        const [statuses, codes] = [inMetadata("status"), inMetadata("error_code")];
+        const [messages, attempts] = [inMetadata("error_message"), inMetadata("attempts")];
+        const [sure, hashes] = [inMetadata("page_confidence"), inMetadata("image_sha256")];
+        const [widths, heights] = [inMetadata("api_width"), inMetadata("api_height")];
+        const [keys, times] = [inMetadata("response_key"), inMetadata("processed_at")];
+        for (let at = 0; at < count; at++) {
+          yield {
+            index: start + at,
+            id: ids[at] as string ?? "",
+            imagePath: paths[at] as string ?? "",
+            status: statuses[at] as RowStatus,
+            words: wordsOfLevels(polygons[at], texts[at], confidences[at]),
+            metadata: {
+              error_code: codes[at] as string | null,
+              error_message: messages[at] as string | null,
+              attempts: whole(attempts[at]) ?? 0,
+              page_confidence: sure[at] as number | null,
+              image_sha256: hashes[at] as string | null,
+              api_width: whole(widths[at]),
+              api_height: whole(heights[at]),
+              response_key: keys[at] as string | null,
+              processed_at: times[at] as Date,
+            },
+          };
+        }
+      }
+    },
     async *names() {
       const named = new Map([...columns].filter(([name]) => NAME_COLUMNS.includes(name)));
       for await (const { start, count, values } of batches(named, [[0, rows]])) {
@@ -178,6 +281,11 @@ function pruned(column: SchemaTree): SchemaTree {
   const children = column.children.filter(({ path }) => !WITHOUT.has(path.join(".")))
     .map(pruned);
   return { ...column, children };
+}
+
+/** The reader takes every file for an input; its first line says what is wrong with this one. */
+function damageOf(cause: unknown): unknown {
+  return cause instanceof RunError ? new Error(cause.message.split("\n")[0], { cause }) : cause;
 }
 
 /** A whole number, which the decoder gives as a BigInt. */

@@ -5,11 +5,11 @@
  */
 import {
   ByteWriter,
+  encodeColumn,
   encodeNoRows,
   openWriter,
   type ParquetWriter,
   takeBytes,
-  writeColumn,
 } from "../parquet/encode.ts";
 import { OUTPUT_LEAVES } from "./output_levels.ts";
 import type { OutputRow } from "./row.ts";
@@ -89,7 +89,7 @@ export class RowEncoder {
     this.#group.push(row);
     this.#words += words;
     this.#text += text;
-    this.#groupBytes += outputBytes(row);
+    this.#groupBytes += outputBytes(row, text);
   }
 
   /** Memory that it takes: rows that are not encoded yet, and encoded ones, bytes. */
@@ -137,20 +137,11 @@ export class RowEncoder {
     for (const { column, path, of } of OUTPUT_LEAVES) {
       if (SLOW_COLUMNS.has(column) && column !== slow) await this.#yieldToLoop();
       slow = column;
-      const { chunk } = writeColumn({
-        writer: this.#bytes,
-        column: {
-          columnName: column,
-          element: path.at(-1)!,
-          schemaPath: [...path],
-          ...{ codec: writer.codec, compressors: writer.compressors },
-          stats: WITH_STATISTICS.has(column),
-          pageSize: PAGE_BYTES,
-          ...{ columnIndex: false, offsetIndex: false },
-        } as Parameters<typeof writeColumn>[0]["column"],
-        pageData: of(group),
-      });
-      columns.push(chunk);
+      const options = {
+        ...{ columnName: column, path, pageSize: PAGE_BYTES },
+        stats: WITH_STATISTICS.has(column),
+      };
+      columns.push(encodeColumn(this.#bytes, writer, options, of(group)));
     }
     const rows = BigInt(group.length);
     writer.row_groups.push({

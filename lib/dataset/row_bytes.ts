@@ -18,16 +18,18 @@ export function inputBytes({ id, image_path, image_filename, split, metadata }: 
   return PLAIN_ROW + CHARACTER * lengthOf(id, image_path, image_filename, split, metadata);
 }
 
-/** Memory that an output row takes, in bytes. */
-export function outputBytes(row: OutputRow): number {
-  return PLAIN_ROW + WORD * row.texts.length + CHARACTER * textLength(row);
+/** Memory that an output row takes, in bytes. @param text Its {@linkcode textLength}. */
+export function outputBytes(row: OutputRow, text: number = textLength(row)): number {
+  return PLAIN_ROW + WORD * row.texts.length + CHARACTER * text;
 }
 
 /** Characters of all texts of an output row. */
 export function textLength(row: OutputRow): number {
   const { id, image_path, image_filename, split, metadata } = row;
   const own = lengthOf(id, image_path, image_filename, split, metadata.input_metadata);
-  return row.texts.reduce((sum, text) => sum + text.length, own);
+  let sum = own;
+  for (let i = 0; i < row.texts.length; i++) sum += row.texts[i].length;
+  return sum;
 }
 
 function lengthOf(...texts: readonly (string | null)[]): number {

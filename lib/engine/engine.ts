@@ -79,7 +79,13 @@ export interface Answer {
 /** What became of a request. */
 export type Outcome =
   /** A whole answer; `text` is JSON as it came, `body` the same parsed. */
-  | { readonly kind: "answered"; readonly text: string; readonly body: unknown }
+  | {
+    readonly kind: "answered";
+    readonly text: string;
+    /** The same in UTF-8, where it came so: it need not be encoded again. */
+    readonly utf8?: Uint8Array<ArrayBuffer>;
+    readonly body: unknown;
+  }
   /**
    * Trying this page again may help, not before `until` (ms since the epoch) if there is one.
    * `code` is what a row fails with that gets nothing else, where that is not `api_unavailable`.

@@ -36,6 +36,8 @@ export interface HttpReply {
   readonly headers: Headers;
   /** Its body. */
   readonly text: string;
+  /** The same in UTF-8, where it is what came. */
+  readonly utf8?: Uint8Array<ArrayBuffer>;
 }
 
 /** What an engine makes of a reply; a refused key may yet be renewed. Messages may hold the key. */
@@ -84,7 +86,9 @@ export class HttpClient {
     const verdict = "kind" in reply ? reply : judge(reply);
     if (verdict.kind === "answered") {
       key.accepted(sent, look);
-      return withoutKey(verdict, sent);
+      const answer = withoutKey(verdict, sent);
+      const utf8 = "utf8" in reply && answer === verdict && verdict.text === reply.text;
+      return utf8 ? { ...verdict, utf8: reply.utf8 } : answer;
     }
     const message = clean(verdict.message, sent);
     if (verdict.kind !== "key_refused") {
@@ -147,8 +151,8 @@ async function exchange(
       redirect: "manual",
       signal: stop.signal,
     });
-    const text = await readText(response);
-    if (text !== undefined) return { status: response.status, headers: response.headers, text };
+    const read = await readText(response);
+    if (read !== undefined) return { status: response.status, headers: response.headers, ...read };
     return { kind: "retryable", message: `answer longer than ${MAX_ANSWER_BYTES} bytes` };
   } catch (error) {
     signal.throwIfAborted();
@@ -181,7 +185,8 @@ function withoutKey(answered: Answered, key: string): Outcome {
   if (key.length < MIN_KEY_LENGTH) return answered;
   // Strings that hold the key as it is, or escaped; nothing else of an answer is parsed twice.
   const written = JSON.stringify(key).slice(1, -1);
-  if (!text.includes(written) && !ESCAPED.test(text)) return answered;
+  const escapes = text.includes("\\") && ESCAPED.test(text);
+  if (!text.includes(written) && !escapes) return answered;
   let found = false;
   const clean = (told: string) => {
     found ||= told.includes(key);
@@ -200,21 +205,41 @@ function withoutKey(answered: Answered, key: string): Outcome {
 }
 
 /** The body as text; `undefined` if it is longer than {@linkcode MAX_ANSWER_BYTES}. */
-async function readText(response: Response): Promise<string | undefined> {
-  if (!response.body) return "";
+async function readText(
+  response: Response,
+): Promise<Pick<HttpReply, "text" | "utf8"> | undefined> {
+  if (!response.body) return { text: "" };
   // One that says how long it is can be taken in one go.
   const told = response.headers.get("content-length");
   const packed = response.headers.has("content-encoding");
-  if (told !== null && !packed && Number(told) <= MAX_ANSWER_BYTES) return await response.text();
-  const decoder = new TextDecoder();
-  let text = "";
+  if (told !== null && !packed && Number(told) <= MAX_ANSWER_BYTES) {
+    return decoded(await response.bytes());
+  }
+  const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of response.body) {
     length += chunk.byteLength;
     if (length > MAX_ANSWER_BYTES) return undefined; // leaving the loop cancels the body
-    text += decoder.decode(chunk, { stream: true });
+    chunks.push(chunk);
   }
-  return text + decoder.decode();
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return decoded(bytes);
+}
+
+/** Bytes as text, and without their mark of order. */
+function decoded(bytes: Uint8Array<ArrayBuffer>): Pick<HttpReply, "text" | "utf8"> {
+  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  const utf8 = marked ? bytes.subarray(3) : bytes;
+  try {
+    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(utf8), utf8 };
+  } catch {
+    return { text: new TextDecoder().decode(bytes) };
+  }
 }
 
 /** The innermost message: `fetch` wraps what really happened. */

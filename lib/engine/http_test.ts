@@ -75,7 +75,27 @@ function said(outcome: Outcome): [kind: string, message: string] {
 Deno.test("HttpClient.post() hands over the body as it came and parsed", async () => {
   const body = ` {"a": 0.10000000000000001, "b": "총액"}\n`;
   const outcome = await outcomeOf({ kind: "http", status: 200, body });
-  assert.deepEqual(outcome, { kind: "answered", text: body, body: { a: 0.1, b: "총액" } });
+  const utf8 = new TextEncoder().encode(body);
+  assert.deepEqual(outcome, { kind: "answered", text: body, utf8, body: { a: 0.1, b: "총액" } });
+});
+
+Deno.test("HttpClient.post() hands over the very bytes only where the text is made of them", async () => {
+  const encoder = new TextEncoder();
+  const good = encoder.encode(`{"a":"총액\ufffd"}`);
+  const bodies: [sent: number[], utf8: Uint8Array | undefined][] = [
+    [[...good], good],
+    [[0xef, 0xbb, 0xbf, ...good], good],
+    [[...encoder.encode(`{"a":"`), 0xff, ...encoder.encode(`"}`)], undefined],
+    [[...encoder.encode(`{"a":"${KEY}"}`)], undefined],
+  ];
+  for (const [sent, utf8] of bodies) {
+    const body = Uint8Array.from(sent);
+    const outcome = await outcomeOf({ kind: "http", status: 200, headers: {}, body });
+    assert.ok(outcome.kind === "answered");
+    assert.deepEqual(outcome.utf8 && Uint8Array.from(outcome.utf8), utf8);
+    if (utf8) assert.equal(outcome.text, new TextDecoder().decode(utf8));
+    assert.deepEqual(outcome.body, JSON.parse(outcome.text));
+  }
 });
 
 Deno.test("HttpClient.post() takes the key out of a good answer, wherever and however it is echoed", async () => {
@@ -96,7 +116,8 @@ Deno.test("HttpClient.post() takes the key out of a good answer, wherever and ho
   // What is escaped without being the key stays as it came.
   const other = `{"a": "\\u0041\\/", "n": 1.50}`;
   const outcome = await outcomeOf(says(200, other));
-  assert.deepEqual(outcome, { kind: "answered", text: other, body: { a: "A/", n: 1.5 } });
+  const utf8 = new TextEncoder().encode(other);
+  assert.deepEqual(outcome, { kind: "answered", text: other, utf8, body: { a: "A/", n: 1.5 } });
 });
 
 Deno.test("HttpClient.post() takes a reply that is cut short, or none, for retryable", async () => {

@@ -354,12 +354,13 @@ export function plainAnswer(body: unknown): Answer | undefined {
       if (!isConfidence(word.confidence)) return undefined;
       const vertices = (word.boundingBox as { vertices?: unknown } | null | undefined)?.vertices;
       if (!Array.isArray(vertices) || vertices.length !== 4) return undefined;
-      const quad: Polygon = [];
       for (const vertex of vertices) {
         const { x, y } = (vertex ?? {}) as { x?: unknown; y?: unknown };
         if (!isWithin(x, width, out) || !isWithin(y, height, out)) return undefined;
-        quad.push([x, y]);
       }
+      const [a, b, c, d] = vertices as { x: number; y: number }[];
+      // At once: a list that grows by a point has room for seventeen.
+      const quad: Polygon = [[a.x, a.y], [b.x, b.y], [c.x, c.y], [d.x, d.y]];
       list.push({ text: word.text, confidence: word.confidence, polygon: clockwise(quad) });
     }
     made.push({ width, height, confidence, words: list });

@@ -5,8 +5,9 @@
  * Pure.
  */
 
+import { hash53, HashIndex } from "../base/hash_index.ts";
 import type { NamedRow } from "../dataset/output_scan.ts";
-import { type TruthName, withoutExtension } from "./truth.ts";
+import { type TruthName, type TruthNames, withoutExtension } from "./truth.ts";
 
 /** Names that a list of examples holds. */
 const EXAMPLES = 10;
@@ -31,29 +32,13 @@ export interface Unpaired {
   readonly examples: readonly string[];
 }
 
-/** Pairs the pages. */
+/** Pairs the pages, in some 80 bytes for each of the truth while it looks. */
 export async function pairPages(
-  truths: readonly TruthName[],
+  truths: TruthNames,
   rows: AsyncIterable<NamedRow> | Iterable<NamedRow>,
 ): Promise<Pairing> {
-  const byId = new Map<string, number>();
-  const byName = new Map<string, number[]>();
-  truths.forEach(({ path, id }, at) => {
-    if (id !== undefined) byId.set(id, byId.has(id) ? -1 : at);
-    for (const name of namesOf(path)) {
-      const known = byName.get(name);
-      if (known) known.push(at);
-      else byName.set(name, [at]);
-    }
-  });
-  /** For each page of the truth the rows that may be it, and how well they fit. */
-  const wanted = new Map<number, [row: number, path: string, fit: number][]>();
-  const want = (at: number, row: NamedRow, fit: number) => {
-    const known = wanted.get(at);
-    const entry: [number, string, number] = [row.index, row.imagePath, fit];
-    if (known) known.push(entry);
-    else wanted.set(at, [entry]);
-  };
+  const known = new Known(truths);
+  const wanted = new Wanted(truths.length);
   let total = 0;
   const alone: string[] = [];
   const unclear: string[] = [];
@@ -61,15 +46,15 @@ export async function pairPages(
   for await (const row of rows) {
     total++;
     const path = withoutExtension(row.imagePath);
-    const same = byId.get(row.id) ?? -1;
+    const same = known.byId(row.id);
     // Equal ids of pictures with different names are a coincidence: many tables count from 1.
-    if (same >= 0 && isNamedAlike(truths[same], path)) {
-      want(same, row, Infinity);
+    if (same >= 0 && isNamedAlike(truths.at(same)!, path)) {
+      wanted.add(same, row.index, Infinity);
       continue;
     }
-    const candidates = byName.get(lastPart(path)) ?? [];
-    const best = fittest(candidates.map((at) => [at, sharedParts(truths[at].path, path)]));
-    if (best) want(best[0], row, best[1]);
+    const candidates = known.byName(lastPart(path));
+    const best = fittest(candidates.map((at) => [at, sharedParts(truths.at(at)!.path, path)]));
+    if (best) wanted.add(best[0], row.index, best[1]);
     else if (candidates.length === 0) { if (alone.length < EXAMPLES) alone.push(row.imagePath); }
     else {
       unclearRows++;
@@ -79,18 +64,17 @@ export async function pairPages(
   const pairs: [number, number][] = [];
   const without: string[] = [];
   let [withoutCount, unclearTruths] = [0, 0];
-  truths.forEach(({ path }, at) => {
-    const found = wanted.get(at);
-    const best = found && fittest(found.map(([row, , fit]) => [row, fit]));
-    if (best) pairs.push([best[0], at]);
-    else if (found) {
+  for (let at = 0; at < truths.length; at++) {
+    const row = wanted.rowOf(at);
+    if (row !== undefined) pairs.push([row, at]);
+    else if (wanted.any(at)) {
       unclearTruths++;
-      if (unclear.length < EXAMPLES) unclear.push(path);
+      if (unclear.length < EXAMPLES) unclear.push(truths.at(at)!.path);
     } else {
       withoutCount++;
-      if (without.length < EXAMPLES) without.push(path);
+      if (without.length < EXAMPLES) without.push(truths.at(at)!.path);
     }
-  });
+  }
   pairs.sort((a, b) => a[0] - b[0]);
   return {
     pairs,
@@ -98,6 +82,89 @@ export async function pairPages(
     labelsOnly: { count: total - pairs.length, examples: alone },
     ambiguous: { count: unclearRows + unclearTruths, examples: unclear },
   };
+}
+
+/** Pages of the truth by id and by name. */
+class Known {
+  readonly #truths: TruthNames;
+  readonly #ids: HashIndex;
+  /** Whether several have the id of the page. */
+  readonly #idTwice: Uint8Array;
+  /** Two names a page, the second one mostly none. */
+  readonly #names: HashIndex;
+  /** The next one of the same name; -1 for none. Those of a name begin with its first. */
+  readonly #next: Int32Array;
+
+  constructor(truths: TruthNames) {
+    this.#truths = truths;
+    const ids = new Float64Array(truths.length).fill(NaN);
+    const names = new Float64Array(2 * truths.length).fill(NaN);
+    this.#ids = new HashIndex(ids);
+    this.#names = new HashIndex(names);
+    this.#idTwice = new Uint8Array(truths.length);
+    this.#next = new Int32Array(2 * truths.length).fill(-1);
+    for (let at = 0; at < truths.length; at++) {
+      const { path, id } = truths.at(at)!;
+      if (id !== undefined) {
+        ids[at] = hash53(id);
+        if (!this.#ids.add(at)) this.#idTwice[this.#ids.find(ids[at])] = 1;
+      }
+      namesOf(path).forEach((name, n) => {
+        const place = 2 * at + n;
+        names[place] = hash53(name);
+        if (this.#names.add(place)) return;
+        const first = this.#names.find(names[place]);
+        this.#next[place] = this.#next[first];
+        this.#next[first] = place;
+      });
+    }
+  }
+
+  /** The one page of this id; -1 if there is none, or several. */
+  byId(id: string): number {
+    const at = this.#ids.find(hash53(id));
+    return at >= 0 && this.#idTwice[at] === 0 && this.#truths.at(at)!.id === id ? at : -1;
+  }
+
+  /** All pages of this name. */
+  byName(name: string): number[] {
+    const found: number[] = [];
+    for (let at = this.#names.find(hash53(name)); at >= 0; at = this.#next[at]) {
+      const truth = at >> 1;
+      if (namesOf(this.#truths.at(truth)!.path)[at & 1] === name) found.push(truth);
+    }
+    return found;
+  }
+}
+
+/** For each page of the truth the row that fits it best, of those that may be it. */
+class Wanted {
+  readonly #row: Float64Array;
+  /** 0 where none may be it. */
+  readonly #fit: Float64Array;
+  /** Whether several fit as well. */
+  readonly #tied: Uint8Array;
+
+  constructor(pages: number) {
+    this.#row = new Float64Array(pages);
+    this.#fit = new Float64Array(pages);
+    this.#tied = new Uint8Array(pages);
+  }
+
+  /** @param fit Greater than 0. */
+  add(page: number, row: number, fit: number): void {
+    if (fit === this.#fit[page]) this.#tied[page] = 1;
+    if (fit <= this.#fit[page]) return;
+    [this.#row[page], this.#fit[page], this.#tied[page]] = [row, fit, 0];
+  }
+
+  any(page: number): boolean {
+    return this.#fit[page] > 0;
+  }
+
+  rowOf(page: number): number | undefined {
+    return this.any(page) && this.#tied[page] === 0 ? this.#row[page] : undefined;
+  }
 }
 
 function isNamedAlike({ path, id }: TruthName, other: string): boolean {

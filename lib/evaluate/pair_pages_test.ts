@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { pairPages } from "./pair_pages.ts";
+import type { TruthName } from "./truth.ts";
 
 const rows = (...paths: (string | [path: string, id: string])[]) =>
   paths.map((each, index) => {
@@ -40,4 +42,52 @@ Deno.test("examples are few, counts are whole", async () => {
   const found = await pairPages(many, rows(...Array.from({ length: 300 }, (_, i) => `l${i}.jpg`)));
   assert.deepEqual([found.truthOnly.count, found.truthOnly.examples.length], [500, 10]);
   assert.deepEqual([found.labelsOnly.count, found.labelsOnly.examples.length], [300, 10]);
+});
+
+/** What the paired pages are by comparing each with each. */
+function plainly(truths: readonly TruthName[], labels: ReturnType<typeof rows>) {
+  const last = (path: string) => path.slice(path.lastIndexOf("/") + 1);
+  const shared = (one: string, other: string) => {
+    const [a, b] = [one.split("/").reverse(), other.split("/").reverse()];
+    let n = 1;
+    while (n < Math.min(a.length, b.length) && a[n] === b[n]) n++;
+    return n;
+  };
+  const best = <T>(all: readonly (readonly [T, number])[]): T | undefined => {
+    const most = all.filter(([, fit]) => fit === Math.max(...all.map(([, fit]) => fit)));
+    return most.length === 1 ? most[0][0] : undefined;
+  };
+  const wanted = labels.map(({ id, imagePath }): readonly [number, number] | undefined => {
+    const path = imagePath.replace(/\.jpg$/, "");
+    const same = truths.flatMap((truth, at) => truth.id === id ? [at] : []);
+    if (same.length === 1) {
+      const [at] = same;
+      const alike = truths[at].path === id || last(truths[at].path) === last(path);
+      if (alike) return [at, Infinity];
+    }
+    const fits = truths.flatMap((truth, at) =>
+      last(truth.path) === last(path) ? [[at, shared(truth.path, path)] as const] : []
+    );
+    const at = best(fits);
+    return at === undefined ? undefined : [at, shared(truths[at].path, path)];
+  });
+  return truths.flatMap((_, at): [number, number][] => {
+    const row = best(wanted.flatMap((want, row) => want?.[0] === at ? [[row, want[1]]] : []));
+    return row === undefined ? [] : [[row, at]];
+  }).sort((a, b) => a[0] - b[0]);
+}
+
+Deno.test("pages are paired as comparing each with each would pair them", async () => {
+  const part = fc.constantFrom("a", "b", "c");
+  const path = fc.array(part, { minLength: 1, maxLength: 3 }).map((parts) => parts.join("/"));
+  const truth = fc.record({ path, id: fc.option(part, { nil: undefined }) });
+  const label = fc.tuple(path.map((path) => `${path}.jpg`), part);
+  const [truths, labels] = [fc.array(truth, { maxLength: 6 }), fc.array(label, { maxLength: 6 })];
+  await fc.assert(
+    fc.asyncProperty(truths, labels, async (truths, labels) => {
+      const { pairs } = await pairPages(truths, rows(...labels));
+      assert.deepEqual(pairs, plainly(truths, rows(...labels)));
+    }),
+    { numRuns: 500 },
+  );
 });

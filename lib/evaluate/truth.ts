@@ -47,6 +47,14 @@ export interface TruthName {
   readonly id?: string;
 }
 
+/** Names by position; a list is one. */
+export interface TruthNames {
+  /** How many. */
+  readonly length: number;
+  /** One of them; `undefined` beyond the last. */
+  at(index: number): TruthName | undefined;
+}
+
 /** A truth. */
 export interface Truth {
   /** Where it lies, for people. */
@@ -54,7 +62,7 @@ export interface Truth {
   /** What the files are. */
   readonly format: TruthFormat;
   /** Every page once. */
-  readonly names: readonly TruthName[];
+  readonly names: TruthNames;
   /** Pages that were chosen because they looked bad. @default none */
   readonly pickedAsDoubtful?: number;
   /**

@@ -10,11 +10,14 @@ import { parseCocoText, parseFunsd, parseWords } from "./truth_json.ts";
 import { openParquetTruth } from "./truth_parquet.ts";
 import { openTruth } from "./truth_place.ts";
 import { parseQuads } from "./truth_quads.ts";
-import { withoutExtension } from "./truth.ts";
+import { type Truth, withoutExtension } from "./truth.ts";
 
 const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
 const text = (value: string) => new TextEncoder().encode(value);
 const { signal } = new AbortController();
+
+const namesOf = ({ names }: Truth) =>
+  Array.from({ length: names.length }, (_, at) => names.at(at)!);
 
 Deno.test("lines of ICDAR and SROIE are read with byte-order mark, CRLF, commas and blanks in texts", () => {
   const lines = "\ufeff72,25,326,25,326,64,72,64,NO.53 55,57 & 59, JALAN \r\n" +
@@ -144,7 +147,7 @@ Deno.test("an output of this program is a truth, its failed pages aside", async 
   ];
   const file = await encodeRows(rows, { keyValues: {} });
   const truth = await openParquetTruth(memorySource("x.parquet", file), signal);
-  assert.deepEqual(truth.names.map(({ path, id }) => [path, id]), [
+  assert.deepEqual(namesOf(truth).map(({ path, id }) => [path, id]), [
     ["images/0", "row-0"],
     ["images/2", "row-2"],
     ["images/3", "row-3"],
@@ -167,7 +170,7 @@ Deno.test("a table of another writer is a truth, whatever else is in it", async 
       100 AS width, 200::SMALLINT AS height, {'status': ['x'], 'b': {'c': 1}} AS metadata`,
   );
   const truth = await openParquetTruth(memorySource("x.parquet", file), signal);
-  assert.deepEqual(truth.names, [{ path: "scan/7", id: undefined }]);
+  assert.deepEqual(namesOf(truth), [{ path: "scan/7", id: undefined }]);
   const { boxes, size } = await truth.page(0);
   assert.deepEqual(size, { width: 100, height: 200 });
   assert.deepEqual(boxes.map(({ text, ignore, points }) => [text, ignore, points.length]), [
@@ -207,12 +210,12 @@ Deno.test("a folder's format is found out among other files", async () => {
     "gt/000.jpg": "x",
   });
   const truth = await openTruth("gt", undefined, sroie);
-  assert.deepEqual([truth.format, truth.names.map(({ path }) => path)], ["sroie", [
+  assert.deepEqual([truth.format, namesOf(truth).map(({ path }) => path)], ["sroie", [
     "000",
     "deep/001",
   ]]);
   assert.equal((await truth.page(1)).boxes.length, 1);
-  assert.equal((await openTruth("gt/deep/001.csv", undefined, sroie)).names[0].path, "001");
+  assert.equal((await openTruth("gt/deep/001.csv", undefined, sroie)).names.at(0)?.path, "001");
   const icdar = await folder({ "gt/gt_img_1.txt": LINE, "gt/notes.json": "{}" });
   assert.equal((await openTruth("gt/", undefined, icdar)).format, "icdar");
   const funsd = await folder({ "a/1.json": '{"form":[]}', "a/2.json": '{"form":[]}' });

@@ -9,12 +9,12 @@ import { ParquetError } from "../parquet/footer.ts";
 import { readBatches } from "../parquet/rows.ts";
 import type { RandomAccess } from "../parquet/source.ts";
 import type { SchemaTree } from "../parquet/types.ts";
+import { NameList } from "./name_list.ts";
 import {
   badTruth,
   isDontCare,
   type RawBox,
   type Truth,
-  type TruthName,
   type TruthPage,
   withoutExtension,
 } from "./truth.ts";
@@ -59,7 +59,7 @@ export async function openParquetTruth(source: RandomAccess, signal: AbortSignal
   const total = Number(metadata.num_rows);
   checkGroups(source.name, metadata, new Map([...named, ...content]));
 
-  const names: TruthName[] = [];
+  const names = new NameList();
   /** Rows of the file by position in `names`. */
   const rows: number[] = [];
   for await (const { start, count, values } of readBatches(file, named, [[0, total]], 1_000)) {

@@ -114,14 +114,14 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       if (!lanes.isLeft(tried)) tried.clear();
       attempts++;
       if (sent.kind === "answered") {
-        const { text, body, release } = sent;
+        const { text, utf8, body, release } = sent;
         const read = engine.parse(body, image.picture);
         if (read.problem === undefined && engine.billedPages(body) === 1) {
           known?.remember(image, isBlank(read.value));
         }
         tally.finished(attempts);
         tally.unsaved++; // until it is stored
-        const answered = { kind: sent.kind, text, body, read };
+        const answered = { kind: sent.kind, text, utf8, body, read };
         return { answered, attempts, [Symbol.dispose]: release };
       }
       if (sent.kind === "refused") {

@@ -7,10 +7,11 @@
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import { endedByStore, RunError, StoreError } from "../base/errors.ts";
+import type { Parsed } from "../base/json.ts";
 import { pack } from "../base/packed.ts";
 import type { Failure } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
-import type { ImageFile } from "../engine/engine.ts";
+import type { Answer, ImageFile } from "../engine/engine.ts";
 import type { AnswerStore, SetAside } from "../state/answer_store.ts";
 import type { Claims } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
@@ -277,7 +278,7 @@ async function keep(
     remarks.count(`answers that were understood: ${kind}`);
   }
   const billed = engine.billedPages(answered.body);
-  const saving = answers.save(envelope, answered.text, instead);
+  const saving = answers.save(envelope, answered.utf8 ?? answered.text, instead);
   const read = letGo(answered, image, engine);
   try {
     const other = await saving;
@@ -305,9 +306,9 @@ async function keep(
     halt.abort(ending);
     throw ending;
   }
-  const { body, read: parsed } = read();
+  const parsed = read();
   await judgeReadable(parsed, key, true, labeling);
-  return readAnswer(engine, { ...envelope, body }, key, parsed);
+  return readAnswer(engine, { ...envelope, body: undefined }, key, parsed, billed);
 }
 
 /** Ends the run where answers can't be read; with another engine to go on with, only this one. */
@@ -329,19 +330,32 @@ async function judgeReadable(
 const LONG_ANSWER = 1 << 18;
 
 /**
- * Lets go of a long answer until it is asked for again: its objects take ten times its length, and
- * with the store down all requests in flight may have one that waits.
+ * Lets go of an answer while it is stored, but for what was read of it: as objects it takes ten
+ * times its length. Of a long one nothing is kept but its text, packed: with the store down all
+ * requests in flight may have one that waits.
+ *
+ * @returns Gives what was read.
  */
 function letGo(
   answered: Answered,
-  { picture }: ImageFile,
+  image: ImageFile,
   engine: Labeling["engine"],
-): () => Pick<Answered, "body" | "read"> {
-  if (answered.text.length < LONG_ANSWER) return () => answered;
-  const packed = pack(answered.text);
-  Object.assign(answered, { text: "", body: undefined, read: undefined });
-  return () => {
-    const body: unknown = JSON.parse(packed.unpack());
-    return { body, read: engine.parse(body, picture) };
-  };
+): () => Parsed<Answer> {
+  const { text, read } = answered;
+  Object.assign(answered, { text: "", utf8: undefined, body: undefined, read: undefined });
+  return text.length < LONG_ANSWER ? held(read) : packed(text, image.picture, engine);
+}
+
+// Apart from each other, as closures of one function keep the variables of each other.
+function held(read: Parsed<Answer>): () => Parsed<Answer> {
+  return () => read;
+}
+
+function packed(
+  text: string,
+  picture: ImageFile["picture"],
+  engine: Labeling["engine"],
+): () => Parsed<Answer> {
+  const bytes = pack(text);
+  return () => engine.parse(JSON.parse(bytes.unpack()), picture);
 }

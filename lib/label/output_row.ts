@@ -55,16 +55,18 @@ export interface Obtained {
  * Reads a stored answer: the same result whether it just arrived or came long ago. Pure.
  *
  * @param read What the engine makes of its body, where that is known already.
+ * @param billedPages Pages on its bill; where both are known the body is not looked at.
  */
 export function readAnswer(
   engine: Engine,
   stored: Pick<StoredAnswer, "attempts" | "received_at" | "paid_by" | "picture" | "body">,
   answerKey: string,
   read: Parsed<Answer> = engine.parse(stored.body, stored.picture),
+  billedPages: number = engine.billedPages(stored.body),
 ): Obtained {
   return {
     answerKey,
-    billedPages: engine.billedPages(stored.body),
+    billedPages,
     attempts: stored.attempts,
     at: new Date(stored.received_at),
     paidBy: stored.paid_by,

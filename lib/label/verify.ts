@@ -61,6 +61,7 @@ export interface Verified {
  * Verifies a finished data set.
  *
  * @param report Told of each finding as it is found.
+ * @param onProgress Told from time to time how many rows are through.
  * @throws {RunError} `input` or `conflict` if there is nothing to verify
  */
 export async function verify(
@@ -68,6 +69,7 @@ export async function verify(
   settings: Settings,
   report: (finding: Finding) => void,
   stop: AbortSignal,
+  onProgress: (rows: number, total: number) => void = () => {},
 ): Promise<Verified> {
   const keys = new CheckpointKeys(settings.checkpointPrefix, settings.datasetName);
   const manifest = await readManifest(store, keys.manifest);
@@ -175,6 +177,7 @@ export async function verify(
       }
     });
     chunk.length = chunkBytes = 0;
+    onProgress(whole.counts.rows, input.rows);
   };
   const outputUrl = `${store.url}/${outputInfo.key}`;
   const footer = await readable(readFooter(openSource(store, outputInfo, { signal: stop })));

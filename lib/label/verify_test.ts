@@ -32,13 +32,16 @@ async function findingsIn(
 ): Promise<{ readonly findings: Finding[]; readonly verified: Verified }> {
   const findings: Finding[] = [];
   const { signal } = new AbortController();
+  const told: number[] = [];
   const verified = await verify(
     store,
     settingsOf(ARGS),
     (finding) => findings.push(finding),
     signal,
+    (rows) => told.push(rows),
   );
   assert.equal(verified.findings, findings.length);
+  assert.deepEqual(told.at(-1) ?? 0, verified.rows, "it tells how far it is");
   return { findings, verified };
 }
 

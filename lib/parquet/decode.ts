@@ -21,6 +21,7 @@ import { readPlain } from "hyparquet/src/plain.js";
 import { getMaxDefinitionLevel, getMaxRepetitionLevel, getTreePath } from "hyparquet/src/schema.js";
 // A footer as it lies in the file, fit to be written again; what the library makes of it is not.
 import { deserializeTCompactProtocol } from "hyparquet/src/thrift.js";
+import { indexGroups, lazyGroups, listOfStructs } from "./row_groups.ts";
 import { readRuns } from "./runs.ts";
 import type { RandomAccess } from "./source.ts";
 import { exactConversion } from "./exact.ts";
@@ -28,6 +29,8 @@ import { fetchFooter, orDamaged, ParquetError } from "./footer.ts";
 import {
   type ByteReader,
   type FileMetaData,
+  type LeafReading,
+  type Levels,
   type PageHeader,
   pathName,
   type SchemaElement,
@@ -70,9 +73,44 @@ export async function readMetadata(
   source: RandomAccess,
   firstRead?: number,
 ): Promise<FileMetaData> {
-  const bytes = await fetchFooter(source, firstRead);
-  return orDamaged("its footer", () => parquetMetadata(bytes, { parsers: RAW, geoparquet: false }));
+  const footer = await fetchFooter(source, firstRead);
+  const bytes = footer.subarray(0, -FOOTER_END);
+  const metadata = orDamaged("its footer", () => {
+    const index = indexGroups(bytes);
+    if (!index) throw new ParquetError("it has no list of row groups");
+    const { start, groups } = index;
+    const head = bytes.subarray(0, start);
+    const rest = decodeFooter([head, listOfStructs(0), bytes.subarray(groups[groups.length - 1])]);
+    const row_groups = lazyGroups(index, (from, to) => {
+      const some = [head, listOfStructs(to - from), bytes.subarray(groups[from], groups[to])];
+      return orDamaged("its footer", () => decodeFooter([...some, END_OF_STRUCT]).row_groups);
+    });
+    return { ...rest, row_groups, metadata_length: bytes.length };
+  });
+  // What is damaged is to be known now; they are few at a time.
+  for (const _ of metadata.row_groups);
+  return metadata;
 }
+
+/** Length and magic number behind a footer. */
+const FOOTER_END = 8;
+const END_OF_STRUCT = Uint8Array.of(0);
+
+/** Decodes a footer that is put together of parts. */
+function decodeFooter(parts: readonly Uint8Array[]): Footer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const bytes = new Uint8Array(length + FOOTER_END);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  new DataView(bytes.buffer).setUint32(length, length, true);
+  bytes.set(MAGIC, length + 4);
+  return parquetMetadata(bytes, { parsers: RAW, geoparquet: false });
+}
+
+const MAGIC = new TextEncoder().encode("PAR1");
 
 /** As {@linkcode readMetadata}, but the thrift struct itself, fit to be written again. */
 export async function readRawFooter(source: RandomAccess): Promise<RawStruct> {
@@ -126,6 +164,8 @@ export interface DecodeOptions {
   readonly exact: boolean;
   /** Whether a column of optional lists of optional values is nested at once. @default false */
   readonly quick?: boolean;
+  /** Whether the leaf is read by itself: a row is a value, or the {@linkcode Levels} of lists. */
+  readonly alone?: LeafReading;
 }
 
 /** One leaf column of a schema, with what it takes to decode its values. */
@@ -136,12 +176,16 @@ export class Leaf {
   readonly maxDefinition: number;
   /** The number of lists around a value. */
   readonly maxRepetition: number;
-  /** Whether the column lies at the top of the schema and is no list: one value or null per row. */
+  /** Whether a row is a value or null: no list, and at the top of the schema or read by itself. */
   readonly flat: boolean;
   /** Whether its rows leave {@linkcode assemble} as they are meant, with nothing to put together. */
   readonly whole: boolean;
   /** Whether converted values are copies, so that the page's bytes can go once they are taken. */
   readonly copies: boolean;
+  /** Whether rows of lists are left as their levels, not nested. */
+  readonly levelled: boolean;
+  /** See {@linkcode LeafReading}. */
+  readonly number: LeafReading["number"];
   readonly #path: Tree[];
   readonly #decoder: Decoder;
   readonly #exact: ((values: Values) => Values) | undefined;
@@ -159,7 +203,9 @@ export class Leaf {
     this.type = element.type;
     this.maxDefinition = getMaxDefinitionLevel(this.#path);
     this.maxRepetition = getMaxRepetitionLevel(this.#path);
-    this.flat = path.length === 1 && this.maxRepetition === 0;
+    this.flat = this.maxRepetition === 0 && (path.length === 1 || options.alone !== undefined);
+    this.levelled = this.maxRepetition > 0 && options.alone !== undefined;
+    this.number = element.type === "BYTE_ARRAY" ? options.alone?.number : undefined;
     this.whole = options.quick === true && isListOfLists(this.#path);
     this.#decoder = {
       element,
@@ -203,6 +249,10 @@ export class Leaf {
 
   /** Converts decoded values to what they mean: texts, dates, … */
   convert(values: Values): Values {
+    const { number } = this;
+    if (number) {
+      return Array.from(values as Iterable<Uint8Array>, (each) => number(each, 0, each.length));
+    }
     return this.#exact?.(values) ?? convert(values as Decoded, this.#decoder);
   }
 
@@ -211,6 +261,10 @@ export class Leaf {
    * first repetition level is not 0.
    */
   assemble(rows: unknown[], definition: Uint8Array, repetition: Uint8Array, values: Values): void {
+    if (this.levelled) {
+      split(rows as Levels[], definition, repetition, values, this.maxDefinition);
+      return;
+    }
     if (this.whole) {
       nest(rows, definition, repetition, values, this.maxRepetition);
       return;
@@ -263,6 +317,32 @@ function nest(
       if (level === 2 * k - 1) break;
     }
     if (k > depth) open[depth].push(level === 2 * depth ? null : values[value++]);
+  }
+}
+
+/** Cuts values and levels into rows and appends them. */
+function split(
+  rows: Levels[],
+  definition: Uint8Array,
+  repetition: Uint8Array,
+  values: Values,
+  maxDefinition: number,
+): void {
+  let [from, value] = [0, 0];
+  if (repetition[0] > 0) throw new ParquetError("a row goes on in the next page");
+  while (from < definition.length) {
+    const firstValue = value;
+    let at = from;
+    do if (definition[at++] === maxDefinition) value++; while (repetition[at] > 0);
+    const row = {
+      values: values instanceof Float64Array
+        ? values.subarray(firstValue, value)
+        : values.slice(firstValue, value),
+      definition: definition.subarray(from, at),
+      repetition: repetition.subarray(from, at),
+    };
+    rows.push(row);
+    from = at;
   }
 }
 

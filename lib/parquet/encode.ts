@@ -13,8 +13,50 @@ import { serializeTCompactProtocol } from "hyparquet-writer/src/thrift.js";
 import type { RawStruct } from "./decode.ts";
 import type { SchemaElement } from "./types.ts";
 
-export { ByteWriter, writeColumn };
+export { ByteWriter };
 export type { ColumnSource, ParquetWriter } from "hyparquet-writer";
+
+/** How a column is written. */
+export interface ColumnOptions {
+  /** Name of the column at the top of the schema. */
+  readonly columnName: string;
+  /** Schema elements from the root to the leaf. */
+  readonly path: readonly SchemaElement[];
+  /** Whether least and greatest values go into the footer. */
+  readonly stats: boolean;
+  /** A page ends after so many bytes of values. */
+  readonly pageSize: number;
+}
+
+/** What is written of a column. */
+export interface ColumnLevels {
+  /** Values, with null where there is none. */
+  readonly values: unknown[] | Float64Array;
+  /** Of each value: how much of its path is there. */
+  readonly definitionLevels: Uint8Array;
+  /** Of each value: at which list of its path it goes on; empty where nothing repeats. */
+  readonly repetitionLevels: Uint8Array;
+  /** Definition level of a value that is there. */
+  readonly maxDefinitionLevel: number;
+}
+
+/** Writes a column into `bytes`, compressed as in the rest of the file; gives what the footer says of it. */
+export function encodeColumn(
+  bytes: ByteWriter,
+  { codec, compressors }: ParquetWriter,
+  { path, ...options }: ColumnOptions,
+  levels: ColumnLevels,
+): ParquetWriter["row_groups"][number]["columns"][number] {
+  const column = {
+    ...options,
+    element: path.at(-1)!,
+    schemaPath: [...path],
+    ...{ codec, compressors, columnIndex: false, offsetIndex: false },
+  };
+  // The library only slices and indexes the levels, whatever its types say.
+  const given = { writer: bytes, column, pageData: levels };
+  return writeColumn(given as unknown as Parameters<typeof writeColumn>[0]).chunk;
+}
 
 /** Who wrote the file, as its footer says it. */
 const CREATED_BY = "pseudolabel";

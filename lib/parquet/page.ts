@@ -149,10 +149,10 @@ export class DataPage {
    * decoded; one that takes more passes alone. Nothing is taken.
    */
   fitting(count: number, bytes: number): number {
-    const { flat, maxDefinition } = this.#leaf;
+    const { flat, levelled, maxDefinition } = this.#leaf;
     const lengths = this.#values.lengths?.();
     if (flat && lengths === undefined) return Math.min(count, this.#levels - this.#level);
-    const each = flat ? FLAT_VALUE : NESTED_VALUE;
+    const each = flat || levelled ? FLAT_VALUE : NESTED_VALUE;
     let rows = 0;
     let used = 0;
     for (let at = this.#level; at < this.#levels; at++) {

@@ -6,7 +6,14 @@ import { RunError } from "../base/errors.ts";
 import { assemble } from "./decode.ts";
 import { ColumnCursor } from "./column.ts";
 import type { RandomAccess } from "./source.ts";
-import { type FileMetaData, joinPath, type RowGroup, type SchemaTree, typeName } from "./types.ts";
+import {
+  type FileMetaData,
+  joinPath,
+  type LeafReading,
+  type RowGroup,
+  type SchemaTree,
+  typeName,
+} from "./types.ts";
 
 /** Consecutive rows, `[start, end)`. */
 export type RowRange = readonly [start: number, end: number];
@@ -39,6 +46,14 @@ export interface RowBatch {
   readonly values: ReadonlyMap<string, readonly unknown[]>;
 }
 
+/** What of consecutive rows was taken, by leaf. */
+interface Taken {
+  readonly start: number;
+  readonly count: number;
+  readonly leaves: ReadonlyMap<string, unknown[]>;
+  readonly cursors: ReadonlyMap<string, ColumnCursor>;
+}
+
 /** Memory that one leaf of a batch may take, bytes, about; a row that takes more is a batch. */
 const LEAF_BYTES = 2 << 20;
 
@@ -57,14 +72,58 @@ export async function* readBatches(
   ranges: Iterable<RowRange>,
   size: number,
 ): AsyncGenerator<RowBatch> {
+  const open = (group: RowGroup) => openCursors(file, group, columns);
+  for await (const { start, count, leaves, cursors } of walk(file, open, ranges, size)) {
+    const join = ([name, column]: [string, SchemaTree]) =>
+      [name, assembled(file.source, column, leaves, cursors)] as const;
+    yield { start, count, values: new Map(Array.from(columns, join)) };
+  }
+}
+
+/**
+ * As {@linkcode readBatches}, but leaf by leaf, by their joined paths, with nothing put together or
+ * nested: of a leaf without lists one value or null a row, of another one its {@linkcode Levels}.
+ * That takes a fraction of the time and leaves hardly any garbage.
+ */
+export async function* readLeaves(
+  file: Pick<OpenFile, "source" | "metadata" | "tree">,
+  leaves: ReadonlyMap<string, LeafReading>,
+  ranges: Iterable<RowRange>,
+  size: number,
+): AsyncGenerator<RowBatch> {
+  const open = (group: RowGroup) => {
+    const cursors = new Map<string, ColumnCursor>();
+    for (const { meta_data: chunk } of group.columns) {
+      const path = chunk && joinPath(chunk.path_in_schema);
+      const alone = path === undefined ? undefined : leaves.get(path);
+      if (chunk === undefined || path === undefined || alone === undefined) continue;
+      const fatal = chunk.path_in_schema[0] !== "metadata";
+      const options = { utf8: false, fatal, exact: false, alone };
+      cursors.set(path, new ColumnCursor(file.source, file.tree, chunk, options));
+    }
+    return cursors;
+  };
+  for await (const { start, count, leaves: values } of walk(file, open, ranges, size)) {
+    yield { start, count, values };
+  }
+}
+
+/** Takes ranges of rows batch by batch. @param open A cursor for each leaf of a row group. */
+async function* walk(
+  file: Pick<OpenFile, "metadata">,
+  open: (group: RowGroup) => Map<string, ColumnCursor>,
+  ranges: Iterable<RowRange>,
+  size: number,
+): AsyncGenerator<Taken> {
   const wanted = Array.from(ranges);
   let groupStart = 0;
   let next = 0;
-  for (const group of file.metadata.row_groups) {
-    const groupEnd = groupStart + Number(group.num_rows);
+  const groups = file.metadata.row_groups;
+  for (let n = 0; n < groups.length && next < wanted.length; n++) {
+    const groupEnd = groupStart + groups.rows[n];
     // A group without rows need not have pages, nor say where they would be.
-    if (groupEnd === groupStart) continue;
-    const cursors = openCursors(file, group, columns);
+    const touched = groupEnd > groupStart && wanted[next][0] < groupEnd;
+    const cursors = touched ? open(groups.at(n)) : new Map<string, ColumnCursor>();
     let at = groupStart;
     while (next < wanted.length && wanted[next][0] < groupEnd) {
       const [start, end] = wanted[next];
@@ -73,9 +132,7 @@ export async function* readBatches(
         const count = await fitting(cursors, Math.min(size, end - from, groupEnd - from));
         const leaves = await takeAll(cursors, count);
         at = from + count;
-        const join = ([name, column]: [string, SchemaTree]) =>
-          [name, assembled(file.source, column, leaves, cursors)] as const;
-        yield { start: from, count, values: new Map(Array.from(columns, join)) };
+        yield { start: from, count, leaves, cursors };
       }
       if (end > groupEnd) break;
       next++;

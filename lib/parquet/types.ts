@@ -84,14 +84,28 @@ export interface RowGroup {
   readonly columns: ColumnChunk[];
 }
 
+/** The row groups of a file in order, decoded only as they are looked at. */
+export interface RowGroups extends Iterable<RowGroup> {
+  /** How many. */
+  readonly length: number;
+  /** Of each how many rows it has. */
+  readonly rows: ArrayLike<number>;
+  /**
+   * One of them.
+   *
+   * @throws {ParquetError} if it is damaged
+   */
+  at(index: number): RowGroup;
+}
+
 /** A file's footer. */
 export interface FileMetaData {
   /** The schema's elements, depth first; the first is the root. */
   readonly schema: SchemaElement[];
   /** Number of rows. */
   readonly num_rows: bigint;
-  /** The row groups in order. */
-  readonly row_groups: RowGroup[];
+  /** The row groups. */
+  readonly row_groups: RowGroups;
   /** Length of the encoded footer in bytes. */
   readonly metadata_length: number;
   /** Free pairs of text. */
@@ -133,6 +147,22 @@ export interface ByteReader {
 export type Values = ArrayLike<unknown> & Iterable<unknown> & {
   slice(start: number, end: number): Values;
 };
+
+/** One row of a list column as it lies in the file, or of lists of lists: nothing is nested. */
+export interface Levels {
+  /** The values that are there. */
+  readonly values: Values;
+  /** Of each value, null and empty list: how much of its path is there. */
+  readonly definition: Uint8Array;
+  /** Of each of them: at which list of its path it goes on; the first one's is 0. */
+  readonly repetition: Uint8Array;
+}
+
+/** How a leaf is read that is not put together with others. */
+export interface LeafReading {
+  /** Makes a number of each byte string, of which nothing else is kept. @default text, or bytes */
+  readonly number?: (bytes: Uint8Array, start: number, end: number) => number;
+}
 
 /** A column's type in words for messages, for example `string`, `INT64` or `list`. */
 export function typeName({ element, children }: SchemaTree): string {

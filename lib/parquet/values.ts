@@ -76,6 +76,16 @@ function sized(leaf: Leaf, reader: ByteReader, next: () => number): ValueStream 
       for (let each = 0; each < count; each++) read();
     },
     take(count) {
+      const { number } = leaf;
+      if (number) {
+        const bytes = new Uint8Array(buffer);
+        const numbers = new Array<number>(count);
+        for (let n = 0; n < count; n++) {
+          const { start, length } = read();
+          numbers[n] = number(bytes, start, start + length);
+        }
+        return numbers;
+      }
       const values = new Array<Uint8Array>(count);
       for (let n = 0; n < count; n++) {
         const { start, length } = read();

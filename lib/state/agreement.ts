@@ -12,7 +12,7 @@ import {
   encodeAgreement,
   openAgreementFile,
 } from "../dataset/agreement_rows.ts";
-import type { ScannedRow } from "../dataset/output_scan.ts";
+import type { FlatRow, ScannedRow } from "../dataset/output_scan.ts";
 import { openSource } from "../parquet/source.ts";
 import type { RowRange } from "../parquet/rows.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
@@ -173,20 +173,20 @@ async function open(
  * @param ranges The same ranges. @default all rows
  * @throws {RunError} `conflict` if the two don't belong together after all
  */
-export async function* withAgreement(
-  rows: AsyncIterable<ScannedRow>,
+export async function* withAgreement<Row extends ScannedRow | FlatRow>(
+  rows: AsyncIterable<Row>,
   agreement: Agreement,
   ranges?: readonly RowRange[],
-): AsyncGenerator<ScannedRow> {
+): AsyncGenerator<Row & { readonly agreement: AgreementRow }> {
   const beside = agreement.rows(ranges)[Symbol.asyncIterator]();
   try {
     for await (const row of rows) {
       const { value } = await beside.next();
       const own: AgreementRow | undefined = value;
+      const words = "texts" in row ? row.texts.length : row.words.count;
       const fits = own?.id === row.id &&
-        (own.state !== "compared" ||
-          own.words.length === row.texts.length && own.others.length === row.texts.length);
-      if (!fits) {
+        (own.state !== "compared" || own.words.length === words && own.others.length === words);
+      if (!fits || !own) {
         throw new RunError(
           "conflict",
           `${agreement.url} does not fit row ${row.index} of its output: compare anew ` +

@@ -153,14 +153,15 @@ export class AnswerStore {
   /**
    * Stores an answer unless there is one by now.
    *
-   * @param body The API's JSON text; it becomes the envelope's `body` as it came, digit for digit.
+   * @param body The API's JSON text, or its UTF-8; it becomes the envelope's `body` as it came,
+   *   digit for digit.
    * @param instead The answer that it may replace.
    * @returns The other answer that is there, and is the one to use; `undefined` if this one is
    *   stored.
    */
   async save(
     envelope: AnswerEnvelope,
-    body: string,
+    body: string | Uint8Array,
     instead?: SetAside,
   ): Promise<StoredAnswer | undefined> {
     const { image_sha256: sha256 } = envelope;
@@ -187,7 +188,11 @@ export class AnswerStore {
     return undefined;
   }
 
-  #pack(envelope: AnswerEnvelope, body: string, instead?: SetAside): Uint8Array<ArrayBuffer> {
+  #pack(
+    envelope: AnswerEnvelope,
+    body: string | Uint8Array,
+    instead?: SetAside,
+  ): Uint8Array<ArrayBuffer> {
     const head = JSON.stringify({
       format: "pseudolabel-response/1",
       engine: this.#engine,
@@ -195,10 +200,16 @@ export class AnswerStore {
       ...envelope,
       ...instead && { replaces: { copy: instead.copy, reason: instead.reason } },
     });
-    const text = `${head.slice(0, -1)},"body":${body}}`;
+    const encoder = new TextEncoder();
+    const before = encoder.encode(`${head.slice(0, -1)},"body":`);
+    const bytes = typeof body === "string" ? encoder.encode(body) : body;
+    const whole = new Uint8Array(before.length + bytes.length + 1);
+    whole.set(before);
+    whole.set(bytes, before.length);
+    whole[whole.length - 1] = 0x7d; // }
     // At once: an answer takes about 0.1 ms, and twice that as a stream. Level 3 makes it a tenth
     // longer than 6, in half the time.
-    return new Uint8Array(zlib.gzipSync(text, { level: 3 }));
+    return new Uint8Array(zlib.gzipSync(whole, { level: 3 }));
   }
 
   /** @returns Whether it is written; false if the condition failed. */

@@ -6,7 +6,7 @@
 
 import { RunError } from "../base/errors.ts";
 import { quoted } from "../base/text.ts";
-import type { ScannedRow } from "../dataset/output_scan.ts";
+import type { FlatRow } from "../dataset/output_scan.ts";
 import type { RowStatus } from "../dataset/row.ts";
 import type { Labels } from "./labels.ts";
 import { DoubtfulPages, doubtOf, Top } from "./report_doubts.ts";
@@ -65,7 +65,7 @@ export interface Picked {
  * @throws {RunError} `usage` if there is no row of that id
  */
 export async function pickPages(
-  labels: Pick<Labels, "rows" | "counts">,
+  labels: Pick<Labels, "flatRows" | "counts">,
   selection: Selection,
   signal: AbortSignal,
   onProgress: (rows: number, total: number) => void = () => {},
@@ -85,7 +85,7 @@ export async function pickPages(
     ([agreement]) => -agreement,
   );
   let [matching, total] = [0, 0];
-  for await (const row of labels.rows()) {
+  for await (const row of labels.flatRows()) {
     signal.throwIfAborted();
     total++;
     if (total % 1_000 === 0) onProgress(total, labels.counts.rows);
@@ -133,7 +133,7 @@ export function agreementText(agreement: number): string {
 
 const FINE = Array.from({ length: 501 }, (_, i) => i / 500);
 
-function filter({ order, status, id, below }: Selection): (row: ScannedRow) => boolean {
+function filter({ order, status, id, below }: Selection): (row: FlatRow) => boolean {
   return (row) =>
     (order !== "disagreeing" || typeof row.agreement?.agreement === "number") &&
     (id === undefined || row.id === id) &&

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { labelledRow, type Page } from "../../dev/testing/labelled.ts";
 import { noRows } from "../state/row_counts.ts";
-import type { ScannedRow } from "../dataset/output_scan.ts";
+import { flatRow, type ScannedRow } from "../dataset/output_scan.ts";
 import { pickPages, seeded, type Selection } from "./gallery_pick.ts";
 
 function labels(pages: readonly Page[]) {
@@ -13,10 +13,10 @@ function labels(pages: readonly Page[]) {
   let read = 0;
   return {
     counts: { ...noRows(), rows: rows.length },
-    async *rows() {
+    async *flatRows() {
       for (const row of rows) {
         read++;
-        yield await Promise.resolve(row);
+        yield await Promise.resolve(flatRow(row));
       }
     },
     get read() {
@@ -84,8 +84,8 @@ Deno.test("pages on which engines agree least come first, and only those that we
   const agreements = [0.5, 1, null, 0.25, 0.5];
   const beside = {
     counts: all.counts,
-    async *rows() {
-      for await (const row of all.rows()) {
+    async *flatRows() {
+      for await (const row of all.flatRows()) {
         const agreement = agreements[row.index];
         const state = agreement === null ? "no_answer" as const : "compared" as const;
         yield { ...row, agreement: { state, agreement, onlyOther: 0, words: [], others: [] } };

@@ -3,7 +3,7 @@
  * boxes on the upright picture, what is known of the page, and what should be known of the picture.
  */
 
-import type { ScannedRow } from "../dataset/output_scan.ts";
+import { flatRow, type ScannedRow } from "../dataset/output_scan.ts";
 import { differsInShape, type Frame, frameOf, type Size } from "../image/frame.ts";
 import { swapsSides } from "../image/upright.ts";
 import type { CheckedPage, ReviewMark } from "../state/documents.ts";
@@ -125,7 +125,7 @@ export function pageView(
     attempts: metadata.attempts,
     model: metadata.model_version,
     at: metadata.processed_at.toISOString(),
-    reasons: row.status === "ok" ? doubtOf(measurePage(row), usual).reasons : [],
+    reasons: row.status === "ok" ? doubtOf(measurePage(flatRow(row)), usual).reasons : [],
     texts,
     confidences: texts.map((_, i) => confidences[i] ?? null),
     agreement: agreementOf(row),

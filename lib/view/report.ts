@@ -65,7 +65,7 @@ export async function makeReport(options: ReportOptions): Promise<ReportDocument
     await readHeartbeat(store, settings, manifest.run_id);
   const slow = new Map(heartbeat?.slowest?.map(({ sha256, seconds }) => [sha256, seconds]));
   const figures = new Figures(Date.parse(manifest.created_at), slow.keys());
-  for await (const row of labels.rows()) {
+  for await (const row of labels.flatRows()) {
     signal.throwIfAborted();
     figures.add(row);
     if (figures.rows % PROGRESS_ROWS === 0) onProgress?.(figures.rows, counts.rows);

@@ -3,7 +3,7 @@
  * with their number: histograms of fixed bins, the time line in buckets that widen by themselves.
  */
 
-import type { ScannedRow } from "../dataset/output_scan.ts";
+import type { FlatRow } from "../dataset/output_scan.ts";
 import { DoubtfulPages, Top, type Usual } from "./report_doubts.ts";
 import { measurePage, type PageMeasures } from "./report_measures.ts";
 
@@ -178,7 +178,7 @@ export class Figures {
   }
 
   /** Takes a page into account. */
-  add(row: ScannedRow): void {
+  add(row: FlatRow): void {
     const page = measurePage(row, (confidence, height) => {
       countInto(this.wordConfidence, confidence);
       countInto(this.textHeight, height);

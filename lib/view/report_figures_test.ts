@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { ScannedRow } from "../dataset/output_scan.ts";
+import { flatRow, type ScannedRow } from "../dataset/output_scan.ts";
 import { coarser, countInto, Figures, histogram, quantile, TimeLine } from "./report_figures.ts";
 import { DoubtfulPages, doubtOf, Top } from "./report_doubts.ts";
 import { measurePage, type PageMeasures, textHeight } from "./report_measures.ts";
@@ -54,23 +54,24 @@ Deno.test("a page is measured in what of it lies in boxes, what is in doubt and 
   });
   const heights: number[] = [];
   const { words, lowWords, unknownWords, outsideWords, coverage, span } = measurePage(
-    row,
+    flatRow(row),
     (_, height) => heights.push(height),
   );
   assert.deepEqual([words, lowWords, unknownWords, outsideWords], [4, 1, 1, 1]);
   assert.ok(Math.abs(coverage! - (140_000 + 70_000 + 4_000) / 1_400_000) < 1e-9);
   assert.equal(span, 840 / 1_400);
   assert.deepEqual(heights, [140, 140, 20, 0]);
-  assert.equal(textHeight([[0, 0], [10, 10], [4, 18], [-6, 8]]), 10);
+  assert.equal(textHeight([9, 9, 0, 0, 10, 10, 4, 18, -6, 8, 9, 9], 2, 10), 10);
 });
 
 Deno.test("a receipt of which a tenth was read is doubtful among others, whatever its confidence", () => {
   const figures = new Figures(0);
-  for (let i = 0; i < 50; i++) figures.add(page(i, 40));
+  for (let i = 0; i < 50; i++) figures.add(flatRow(page(i, 40)));
   const few = page(50, 4);
-  figures.add({ ...few, polygons: few.polygons.map((_, i) => page(0, 40).polygons[i]) });
-  figures.add(page(51, 40, { confidences: new Array(40).fill(0.4) }));
-  figures.add(page(52, 0));
+  const shifted = few.polygons.map((_, i) => page(0, 40).polygons[i]);
+  figures.add(flatRow({ ...few, polygons: shifted }));
+  figures.add(flatRow(page(51, 40, { confidences: new Array(40).fill(0.4) })));
+  figures.add(flatRow(page(52, 0)));
   const [first, second, third, ...others] = figures.doubtful;
   assert.deepEqual([first, second, third].map(({ row }) => row), [51, 50, 52]);
   assert.match(second.doubt.reasons.join("; "), /little text: 0\.1\d? % of the page|little text/);
@@ -173,7 +174,7 @@ Deno.test("figures of many pages take no more memory than those of few, however 
     JSON.stringify(figures, (_, value) => value instanceof Map ? [...value] : value);
   let early = 0;
   for (let i = 0; i < 30_000; i++) {
-    figures.add(page(i, 2, i % 3 === 0 ? failed : { id: failed.id }));
+    figures.add(flatRow(page(i, 2, i % 3 === 0 ? failed : { id: failed.id })));
     if (i === 3_000) early = size().length + JSON.stringify(figures.doubtful).length;
   }
   const late = size().length + JSON.stringify(figures.doubtful).length;

@@ -3,7 +3,7 @@
  * was read, how sure the API is, what looks odd. Pure; `view/report_doubts.ts` compares pages.
  */
 
-import type { ScannedRow } from "../dataset/output_scan.ts";
+import type { FlatRow } from "../dataset/output_scan.ts";
 import { oneLine } from "../base/text.ts";
 import type { RowStatus } from "../dataset/row.ts";
 
@@ -50,33 +50,32 @@ export interface PageMeasures {
  * @param onWord Told of each word's confidence (null where there is none) and height in pixels.
  */
 export function measurePage(
-  row: ScannedRow,
+  row: FlatRow,
   onWord: (confidence: number | null, height: number) => void = () => {},
 ): PageMeasures {
-  const { polygons, texts, confidences, metadata } = row;
+  const { words, metadata } = row;
+  const { points, ends, confidences } = words;
   const width = metadata.api_width ?? 0;
   const height = metadata.api_height ?? 0;
-  let [lowWords, unknownWords, outsideWords, area] = [0, 0, 0, 0];
+  const [left, right] = [-MARGIN * width, width * (1 + MARGIN)];
+  const [above, below] = [-MARGIN * height, height * (1 + MARGIN)];
+  let [lowWords, outsideWords, area] = [0, 0, 0];
   let [top, bottom] = [Infinity, -Infinity];
-  for (let word = 0; word < texts.length; word++) {
-    const quad = polygons[word] ?? [];
-    const confidence = confidences[word] ?? null;
-    if (confidence !== null && confidence < LOW_CONFIDENCE) lowWords++;
-    if (texts[word].includes("\ufffd")) unknownWords++;
+  for (let word = 0, at = 0; word < words.count; word++) {
+    const confidence = confidences[word];
+    if (confidence < LOW_CONFIDENCE) lowWords++;
+    const [start, end] = [at, 2 * ends[word]];
     let outside = false;
-    // By index: taking points apart costs an iterator each.
-    for (let at = 0; at < quad.length; at++) {
-      const point = quad[at];
-      const x = point[0];
-      const y = point[1];
+    for (; at < end; at += 2) {
+      const x = points[at];
+      const y = points[at + 1];
       top = Math.min(top, y);
       bottom = Math.max(bottom, y);
-      outside ||= x < -MARGIN * width || x > width * (1 + MARGIN) ||
-        y < -MARGIN * height || y > height * (1 + MARGIN);
+      outside ||= x < left || x > right || y < above || y > below;
     }
     if (outside && width > 0) outsideWords++;
-    area += areaOf(quad);
-    onWord(confidence, textHeight(quad));
+    area += areaOf(points, start, end);
+    onWord(Number.isNaN(confidence) ? null : confidence, textHeight(points, start, end));
   }
   const sized = width > 0 && height > 0 && row.status !== "failed";
   const share = (part: number) => Number.isFinite(part) ? Math.min(1, Math.max(0, part)) : 0;
@@ -86,10 +85,10 @@ export function measurePage(
     status: row.status,
     code: metadata.error_code,
     message: metadata.error_message && shortText(metadata.error_message),
-    words: texts.length,
+    words: words.count,
     confidence: metadata.page_confidence,
     lowWords,
-    unknownWords,
+    unknownWords: words.unknown,
     outsideWords,
     coverage: sized ? share(area / (width * height)) : null,
     span: sized ? share((bottom - top) / height) : null,
@@ -97,25 +96,30 @@ export function measurePage(
   };
 }
 
-/** Height of a word's text: the mean of its box's left and right side, in pixels. */
-export function textHeight(quad: readonly (readonly number[])[]): number {
-  if (quad.length !== 4) return 0;
-  return (length(quad[0], quad[3]) + length(quad[1], quad[2])) / 2;
+/**
+ * Height of a word's text: the mean of its box's left and right side, in pixels; 0 for what has no
+ * four corners.
+ *
+ * @param points x, y, x, y, … of whichever words.
+ * @param start Where its box begins there, and `end` where it ends.
+ */
+export function textHeight(points: ArrayLike<number>, start: number, end: number): number {
+  if (end - start !== 8) return 0;
+  return (length(points, start, start + 6) + length(points, start + 2, start + 4)) / 2;
 }
 
-function length(a: readonly number[], b: readonly number[]): number {
-  const x = b[0] - a[0];
-  const y = b[1] - a[1];
+function length(points: ArrayLike<number>, a: number, b: number): number {
+  const x = points[b] - points[a];
+  const y = points[b + 1] - points[a + 1];
   return Math.sqrt(x * x + y * y); // hypot() is ten times as slow
 }
 
 /** Area of a polygon, by the shoelace formula. */
-function areaOf(points: readonly (readonly number[])[]): number {
+function areaOf(points: ArrayLike<number>, start: number, end: number): number {
   let twice = 0;
-  for (let i = 0; i < points.length; i++) {
-    const point = points[i];
-    const next = points[i + 1 === points.length ? 0 : i + 1];
-    twice += point[0] * next[1] - next[0] * point[1];
+  for (let at = start; at < end; at += 2) {
+    const next = at + 2 === end ? start : at + 2;
+    twice += points[at] * points[next + 1] - points[next] * points[at + 1];
   }
   return Math.abs(twice) / 2;
 }
