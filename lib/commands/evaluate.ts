@@ -52,6 +52,7 @@ export const command: Command = {
       { writeEvaluation },
       { openUnasking },
       { watchRows },
+      { findFrame },
     ] = await Promise.all([
       import("../evaluate/evaluate.ts"),
       import("../view/labels.ts"),
@@ -59,6 +60,7 @@ export const command: Command = {
       import("../view/evaluation.ts"),
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
+      import("../state/known_frame.ts"),
     ]);
     const { stop: signal, print, printError, terminal } = context;
     await using services = await openUnasking(settings, values.env, context);
@@ -71,8 +73,17 @@ export const command: Command = {
     const truth = await openWishedTruth(place, format, dataset, { store, images, signal });
     using watch = watchRows("comparing pages", context, systemClock);
     const { manifest } = labels;
+    const probed = await findFrame(store, manifest.engine, manifest.model, signal);
     const found = await evaluateLabels({
-      ...{ labels, engine: manifest.engine, truth, granularity, caseRule, target, signal },
+      ...{
+        labels: { ...labels, probed },
+        engine: manifest.engine,
+        truth,
+        granularity,
+        caseRule,
+        target,
+        signal,
+      },
       onProgress: watch.progress,
     });
     const head = { dataset, made_at: new Date(systemClock.now()).toISOString(), made_by: PROGRAM };

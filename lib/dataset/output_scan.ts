@@ -11,7 +11,7 @@ import { readBatches, type RowRange } from "../parquet/rows.ts";
 import type { RandomAccess } from "../parquet/source.ts";
 import type { SchemaTree } from "../parquet/types.ts";
 import { checkGroups } from "./input_columns.ts";
-import { isOutputSchema } from "./output_schema.ts";
+import { isReadableSchema } from "./output_schema.ts";
 import type { Polygon, RowMetadata, RowStatus } from "./row.ts";
 
 /** Rows in memory at a time. */
@@ -93,7 +93,7 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
     if (!(cause instanceof ParquetError)) throw cause;
     throw new Error(`${source.name}: ${cause.message}`, { cause });
   });
-  if (!isOutputSchema(metadata.schema)) {
+  if (!isReadableSchema(metadata.schema)) {
     throw new Error(`${source.name}: its columns are not those that this version writes`);
   }
   const rows = Number(metadata.num_rows);
@@ -150,6 +150,10 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
               page_confidence: facts.page_confidence ?? null,
               image_sha256: facts.image_sha256 ?? null,
               response_key: facts.response_key ?? null,
+              image_width: whole(facts.image_width),
+              image_height: whole(facts.image_height),
+              image_orientation: whole(facts.image_orientation),
+              frame: facts.frame ?? null,
             },
           };
         }

@@ -11,6 +11,7 @@ import type { Parsed } from "../base/json.ts";
 import type { Environment } from "../base/settings.ts";
 import type { FailureCode } from "../dataset/failure.ts";
 import type { Polygon } from "../dataset/row.ts";
+import type { StoredPicture } from "../image/frame.ts";
 import type { MediaType } from "../image/media_type.ts";
 
 /** An image as it goes to an engine. */
@@ -21,6 +22,8 @@ export interface ImageFile {
   readonly sha256: string;
   /** What the bytes are. */
   readonly mediaType: MediaType;
+  /** Size and orientation of the picture, where it is one that says so. */
+  readonly picture?: StoredPicture;
 }
 
 /** A word on a page, or whatever the engine's granularity is. */

@@ -43,6 +43,8 @@ export type Evaluation =
 /** Splits and engines that are told apart. */
 const GROUPS = 50;
 const CONFIDENCES = [0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
+/** Pages that are named of those that can't be compared. */
+const EXAMPLES = 10;
 /** Pages between two reports of progress. */
 const PROGRESS_PAGES = 20;
 
@@ -62,13 +64,14 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     labels: { hulled: 0, dropped: 0 },
   };
   const sums = new Sums(options.engine);
-  const otherShape: string[] = [];
-  let [compared, failed, other, ignored] = [0, 0, 0, 0];
+  const otherShape = { count: 0, examples: [] as string[] };
+  const frameUnknown = { count: 0, examples: [] as string[] };
+  let [compared, failed, ignored] = [0, 0, 0];
   for await (const page of commonPages(labels, truth, pairing.pairs, granularity, repairs)) {
     signal.throwIfAborted();
     if ("skipped" in page) {
       if (page.skipped === "failed") failed++;
-      else if (++other <= 10) otherShape.push(page.row.imagePath);
+      else note(page.skipped === "other_shape" ? otherShape : frameUnknown, page.row.imagePath);
       continue;
     }
     compared++;
@@ -86,7 +89,7 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
       ...{ granularity, case: caseRule, ignored, ...repairs.truth },
     },
     pages: {
-      ...{ compared, failed, other_shape: { count: other, examples: otherShape } },
+      ...{ compared, failed, other_shape: otherShape, frame_unknown: frameUnknown },
       truth_only: { ...pairing.truthOnly, examples: [...pairing.truthOnly.examples] },
       labels_only: { ...pairing.labelsOnly, examples: [...pairing.labelsOnly.examples] },
       ambiguous: { ...pairing.ambiguous, examples: [...pairing.ambiguous.examples] },
@@ -97,6 +100,10 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     threshold: target ? lookFor(sample, target.error, target.confidence) : null,
     worst: sums.worst.pages,
   };
+}
+
+function note(pages: { count: number; examples: string[] }, path: string): void {
+  if (++pages.count <= EXAMPLES) pages.examples.push(path);
 }
 
 function lookFor(sample: WordSample, error: number, confidence: number): ThresholdFound {

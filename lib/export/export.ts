@@ -12,13 +12,13 @@ import { mapOrdered } from "../base/ordered.ts";
 import { type ImageSource, parseImagePath } from "../dataset/image_location.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import type { RowStatus } from "../dataset/row.ts";
-import { differsInShape, type Frame } from "../image/frame.ts";
+import { differsInShape, type KnownFrame, putUpright } from "../image/frame.ts";
 import type { ReviewMark } from "../state/documents.ts";
+import { frameOfModel, type ProbedFrame } from "../state/known_frame.ts";
 import { type Books, checkBooks, count, newBooks } from "./books.ts";
 import { cutCrops } from "./crops.ts";
 import type { FileSink } from "./files.ts";
 import type { Format } from "./format.ts";
-import { toFrame } from "./frame.ts";
 import { PageNames } from "./names.ts";
 import type { ExportPage } from "./page.ts";
 import { type Picture, type PictureHead, type PictureLost, Pictures } from "./pictures.ts";
@@ -29,6 +29,9 @@ import { type ReadWord, sortWords, type WordOptions } from "./words.ts";
 const AHEAD = 8;
 /** Formats that no reader of images knows. */
 const UNREADABLE = ["image/heic"];
+
+/** Why pages are left out whose pictures can't be made anew. */
+const NOT_DECODED = ["image_damaged", "image_not_decodable"];
 
 /** Where pictures come from: copied, the same file under a second name, named where they lie. */
 export type ImageMode = "copy" | "link" | "paths";
@@ -54,9 +57,9 @@ export interface ExportOptions extends Omit<WordOptions, "format"> {
   /** Whether the sizes that the engine gave are believed, so that no picture is read. */
   readonly unread: boolean;
   /** In which frame the engine reads pictures whose shape doesn't tell. */
-  readonly frame?: Exclude<Frame, "unknown">;
+  readonly frame?: KnownFrame;
   /** The same as a probe has shown it, for rows of the model that was probed. */
-  readonly probed?: { readonly frame: Frame; readonly modelVersion: string | null };
+  readonly probed?: ProbedFrame;
   /** What pictures of words are written as. */
   readonly cropType: "png" | "jpg";
   /** Whether crops are turned where the format's trainer turns them. */
@@ -147,6 +150,15 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
           "--frame upright or stored says it.",
       );
     }
+    if (NOT_DECODED.some((reason) => books.pages.dropped[reason])) {
+      notes.push(
+        "Pages were left out whose pictures have to be turned upright or cut, and can't be " +
+          `decoded (${
+            NOT_DECODED.join(", ")
+          }): write these anew as JPEG or PNG, turned upright, and label ` +
+          "them again.",
+      );
+    }
     return { books, notes };
   } catch (error) {
     await files.abort(error);
@@ -192,7 +204,7 @@ async function prepare(
   using _held = isWhole(picture) ? picture : undefined;
   const changed = imageChanged(row, picture);
   if (changed) return { lost: "image_changed", words, image: "failed" };
-  const placed = toFrame(row.polygons, seenBy(row), picture.header, knownFrame(row, options));
+  const placed = putUpright(row.polygons, seenBy(row), picture.header, knownFrame(row, options));
   if (!placed) return { lost: "frame_unknown", words };
   const { width, height, polygons } = placed;
   const read = row.texts.map((text, at): ReadWord => ({
@@ -257,9 +269,8 @@ function refused(row: ScannedRow, { options, marks }: ExportJob): string | undef
 function knownFrame(
   { metadata }: ScannedRow,
   { frame, probed }: ExportOptions,
-): Exclude<Frame, "unknown"> | undefined {
-  if (frame || !probed || probed.frame === "unknown") return frame;
-  return probed.modelVersion === metadata.model_version ? probed.frame : undefined;
+): KnownFrame | undefined {
+  return frame ?? frameOfModel(probed, metadata.model_version);
 }
 
 /** The page as the engine reports it. */
@@ -267,12 +278,14 @@ function seenBy({ metadata: { api_width: width, api_height: height } }: ScannedR
   return width && height ? { width, height } : undefined;
 }
 
-/** A picture nobody has looked at. */
+/** A picture nobody looks at again. Rows of earlier versions don't say how EXIF turns it. */
 function believed(row: ScannedRow): PictureHead | PictureLost {
-  const { width, height } = seenBy(row) ?? row;
+  const { image_width, image_height, image_orientation } = row.metadata;
+  const stored = { width: image_width, height: image_height };
+  const { width, height } = image_orientation ? stored : seenBy(row) ?? row;
   if (!width || !height) return { lost: "size_unknown" };
-  const header = { type: "", extension: "", width, height, orientation: 1, pages: 1 as const };
-  return { header };
+  const orientation = image_orientation ?? 1;
+  return { header: { type: "", extension: "", width, height, orientation, pages: 1 } };
 }
 
 function isWhole(picture: PictureHead | Picture): picture is Picture {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { oriented } from "../../dev/testing/images.ts";
+import { jpegHeader, oriented } from "../../dev/testing/images.ts";
 import { labelledRow, type Page } from "../../dev/testing/labelled.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { RunError, StoreError } from "../base/errors.ts";
@@ -147,6 +147,29 @@ Deno.test("a frame that can't be told is never guessed: the page is left out, co
     assert.deepEqual(books.words.dropped, known ? {} : { page_frame_unknown: 1 });
     assert.equal(notes.some((note) => note.includes("--frame")), !known);
   }
+});
+
+Deno.test("where no picture is read, pages that EXIF turns are left out by what their rows say", async () => {
+  const pages = [
+    { picture: { ...UPRIGHT, orientation: 1 } },
+    { picture: { ...UPRIGHT, orientation: 3 } },
+    { picture: { width: 80, height: 120, orientation: 6 } },
+    {}, // of an earlier version
+  ];
+  const { books } = await run(pages, { unread: true, images: "paths" });
+  assert.deepEqual(books.pages, { in: 4, out: 2, dropped: { frame_unknown: 1, image_turned: 1 } });
+});
+
+Deno.test("a turned picture that can't be decoded is left out, counted, and said with what to do", async () => {
+  // Whole by its header, and nothing behind it.
+  const half = jpegHeader(120, 80, { orientation: 6 });
+  const page = { file: half, size: [80, 120] } as const;
+  const { books, notes } = await run([page, { file: stored() }]);
+  assert.deepEqual(books.pages, { in: 2, out: 1, dropped: { image_damaged: 1 } });
+  assert.deepEqual(books.words.dropped, { page_image_damaged: 1 });
+  assert.deepEqual(books.images, { copied: 1, failed: 1 });
+  assert.match(notes.join(), /can't be decoded/);
+  assert.deepEqual((await run([{ file: stored(6), size: [80, 120] }])).notes, []);
 });
 
 Deno.test("a page that the engine has turned of its own accord is left out, not squeezed into place", async () => {

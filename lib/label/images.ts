@@ -11,6 +11,8 @@ import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
+import type { StoredPicture } from "../image/frame.ts";
+import { readHeader } from "../image/header.ts";
 import { mediaType, otherType } from "../image/media_type.ts";
 
 /** A row's image, or why it can't be had. */
@@ -23,6 +25,8 @@ export interface LoadedImage {
   readonly sha256: string | null;
   /** Length in bytes, where it is known. */
   readonly size: number | null;
+  /** Size and orientation of the picture, where it is one that says so. */
+  readonly picture?: StoredPicture;
   /**
    * Version of the object that was read; absent where none was, null where the store names none.
    */
@@ -98,8 +102,10 @@ export class ImageLoader {
         const what = `${shownPath} is ${type.type}, which ${this.#engine.name} does not take`;
         return failed("image_unsupported", what, sha256);
       }
+      const picture = await pictureOf(bytes);
       return {
-        image: { bytes, sha256, mediaType: type },
+        image: { bytes, sha256, mediaType: type, ...picture && { picture } },
+        picture,
         sha256,
         size,
         etag: etag || null,
@@ -118,6 +124,13 @@ export class ImageLoader {
       throw endedByStore(error, `cannot read image ${shownPath}`);
     }
   }
+}
+
+/** What the file says of its picture; `undefined` for documents, and for what makes no sense. */
+async function pictureOf(bytes: Uint8Array): Promise<StoredPicture | undefined> {
+  const { header } = await readHeader((start, end) => Promise.resolve(bytes.subarray(start, end)));
+  return header &&
+    { width: header.width, height: header.height, orientation: header.orientation };
 }
 
 /**

@@ -182,6 +182,7 @@ async function keep(
     image_sha256: sha256,
     image_bytes: image.bytes.byteLength,
     media_type: image.mediaType.type,
+    ...image.picture && { picture: image.picture },
     attempts,
     received_at: new Date(clock.now()).toISOString(),
     paid_by: { ...payer, row_id: rowId },

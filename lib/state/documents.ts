@@ -36,6 +36,15 @@ export const storedAnswer = z.object({
   image_bytes: count,
   /** Media type the image was sent as. */
   media_type: z.string(),
+  /**
+   * The picture as its file stores it: pixels, EXIF orientation; absent of documents, and in answers
+   * that earlier versions stored.
+   */
+  picture: z.object({
+    width: count.positive(),
+    height: count.positive(),
+    orientation: count.min(1).max(8),
+  }).optional(),
   /** Requests it took. */
   attempts: count,
   received_at: timestamp,
@@ -500,6 +509,11 @@ export const reportDocument = z.object({
       coverage: finite,
       span: finite,
     }),
+    /**
+     * Pages that were read by the frame in which the engine has read the picture, as their rows say
+     * it; absent in reports of earlier versions, and rows of these are in none.
+     */
+    frames: z.object({ upright: count, stored: count, unknown: count }).optional(),
     /** By the requests that they took. */
     attempts: z.record(z.string(), count),
   }),
@@ -756,6 +770,8 @@ export const evaluationDocument = z.object({
     failed: count,
     /** In both, but labels and truth are of pictures of other shapes: likewise. */
     other_shape: unpaired,
+    /** In both, but it isn't known how the engine reads pictures that EXIF turns so: likewise. */
+    frame_unknown: unpaired.optional(),
     truth_only: unpaired,
     labels_only: unpaired,
     ambiguous: unpaired,
@@ -829,6 +845,8 @@ export const comparisonDocument = z.object({
     compared: count,
     /** Their pictures have other shapes, so that boxes can't be compared. */
     other_shape: count,
+    /** EXIF turns their pictures, and there is no telling how an engine has read them: likewise. */
+    frame_unknown: count.optional(),
     /** All words in the same places with the same texts. */
     identical: count,
   }),

@@ -7,6 +7,10 @@ import { escaped } from "../base/text.ts";
 import type { EvaluationDocument, Scores, TextScores, ThresholdFound } from "../state/documents.ts";
 import { type Field, renderFields, renderTable, wrap } from "./columns.ts";
 
+const FRAME_NOTE =
+  "pages of pictures that EXIF turns by half, mirrors, or that are square are in " +
+  "no figure: probe-frame finds out with one page how the engine reads them";
+
 type Unpaired = EvaluationDocument["pages"]["ambiguous"];
 
 /** The evaluation as lines without their ends. @param columns Characters of a line at most. */
@@ -21,6 +25,8 @@ export function renderEvaluation(document: EvaluationDocument, columns: number):
     ...unpaired("not in the labels", pages.truth_only),
     ...unpaired("not clear which", pages.ambiguous),
     ...unpaired("of other shape", pages.other_shape),
+    ...pages.frame_unknown ? unpaired("frame unknown", pages.frame_unknown) : [],
+    ...pages.frame_unknown?.count ? [["note", FRAME_NOTE] satisfies Field] : [],
     ...truth.picked_as_doubtful > 0
       ? [
         [
