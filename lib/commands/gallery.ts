@@ -85,15 +85,23 @@ export const command: Command = {
     const port = numberOf(values, FLAGS.port, 0, 65_535) ?? 0;
     const reviewer = values.given(FLAGS.reviewer)?.[0] ?? context.hostname();
     if (reviewer.length > 100) throw usageError("--reviewer must be of 100 characters at most");
-    const [{ openLabels }, { pickPages }, { Gallery }, { Reviews }, { openUnasking }, watch] =
-      await Promise.all([
-        import("../view/labels.ts"),
-        import("../view/gallery_pick.ts"),
-        import("../view/gallery.ts"),
-        import("../state/reviews.ts"),
-        import("./services.ts"),
-        import("../cli/watch_rows.ts"),
-      ]);
+    const [
+      { openLabels },
+      { pickPages },
+      { Gallery },
+      { Reviews },
+      { findFrame },
+      { openUnasking },
+      watch,
+    ] = await Promise.all([
+      import("../view/labels.ts"),
+      import("../view/gallery_pick.ts"),
+      import("../view/gallery.ts"),
+      import("../state/reviews.ts"),
+      import("../state/known_frame.ts"),
+      import("./services.ts"),
+      import("../cli/watch_rows.ts"),
+    ]);
     await using services = await openUnasking(settings, values.env, context);
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const { store, images } = services;
@@ -105,6 +113,7 @@ export const command: Command = {
       dataset: settings.datasetName,
       ...{ store, images, labels, picked, selection, reviewer, clock: systemClock },
       reviews: await Reviews.open(store, settings.datasetName),
+      probed: await findFrame(store, labels.manifest.engine, labels.manifest.model, context.stop),
     });
     const { datasetName } = settings;
     return out === undefined

@@ -16,11 +16,12 @@ import type { Polygon, RowMetadata, RowStatus } from "./row.ts";
 
 /** Rows in memory at a time. */
 const BATCH = 100;
+const INPUT_METADATA = "metadata.input_metadata";
 /** Leaves that say nothing about a page and may be long. */
 const WITHOUT: ReadonlySet<string> = new Set([
   "metadata.source",
   "metadata.engine",
-  "metadata.input_metadata",
+  INPUT_METADATA,
 ]);
 const COLUMNS = [
   "id",
@@ -34,6 +35,9 @@ const COLUMNS = [
 ] as const;
 /** What a page is found by. */
 const NAME_COLUMNS: readonly string[] = ["id", "image_path"];
+
+/** Columns that are read only where somebody asks for them. */
+export type ExtraColumn = "image_filename" | "input_metadata";
 
 /** What a page of the output is found by. */
 export interface NamedRow {
@@ -59,6 +63,10 @@ export interface ScannedRow extends NamedRow {
   readonly texts: readonly string[];
   /** One per word, 0 to 1. */
   readonly confidences: readonly (number | null | undefined)[];
+  /** As the input says it; only where it was asked for. */
+  readonly imageFilename?: string | null;
+  /** The input's metadata as JSON text; only where it was asked for. */
+  readonly inputMetadata?: string | null;
   /** How the row ended. */
   readonly status: RowStatus;
   /** The rest of what is known of it. */
@@ -85,10 +93,14 @@ export interface OutputFile {
 /**
  * Opens a file of ours; reads its footer.
  *
+ * @param options.also Columns that are read beside the usual ones. @default none
  * @throws {Error} naming the object, if it is no whole Parquet or has other columns
  * @throws {StoreError} what the source throws
  */
-export async function openOutput(source: RandomAccess): Promise<OutputFile> {
+export async function openOutput(
+  source: RandomAccess,
+  { also = [] }: { readonly also?: readonly ExtraColumn[] } = {},
+): Promise<OutputFile> {
   const metadata = await readMetadata(source).catch((cause) => {
     if (!(cause instanceof ParquetError)) throw cause;
     throw new Error(`${source.name}: ${cause.message}`, { cause });
@@ -98,12 +110,16 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
   }
   const rows = Number(metadata.num_rows);
   const tree = schemaTree(metadata);
+  const without = new Set(
+    [...WITHOUT].filter((path) => !also.some((name) => path === `metadata.${name}`)),
+  );
   const columns = new Map(
-    tree.children.filter(({ element }) => COLUMNS.some((name) => name === element.name))
-      .map((column) => [column.element.name, pruned(column)]),
+    tree.children.filter(({ element: { name } }) =>
+      COLUMNS.some((one) => one === name) || also.some((one) => one === name)
+    ).map((column) => [column.element.name, pruned(column, without)]),
   );
   const pairs = metadata.key_value_metadata ?? [];
-  const file = { source, metadata, tree, without: WITHOUT, quick: true };
+  const file = { source, metadata, tree, without, quick: true };
   async function* batches(columns: ReadonlyMap<string, SchemaTree>, ranges: Iterable<RowRange>) {
     try {
       checkGroups(source.name, metadata, columns);
@@ -121,10 +137,11 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
       for await (const batch of batches(columns, ranges)) {
         const column = (name: string) => batch.values.get(name) ?? [];
         const [ids, splits, paths, texts] = ["id", "split", "image_path", "texts"].map(column);
+        const filenames = columns.has("image_filename") ? column("image_filename") : undefined;
         const [widths, heights, polygons] = ["width", "height", "polygons"].map(column);
         const rest = column("metadata") as RowMetadata[];
         for (let at = 0; at < batch.count; at++) {
-          const { status, word_confidences, ...facts } = rest[at];
+          const { status, word_confidences, input_metadata, ...facts } = rest[at];
           yield {
             index: batch.start + at,
             id: ids[at] as string ?? "",
@@ -135,6 +152,8 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
             polygons: polygons[at] as Polygon[] ?? [],
             texts: texts[at] as string[] ?? [],
             confidences: word_confidences ?? [],
+            ...filenames && { imageFilename: filenames[at] as string ?? null },
+            ...!without.has(INPUT_METADATA) && { inputMetadata: input_metadata ?? null },
             status,
             metadata: {
               ...facts,
@@ -175,9 +194,9 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
 }
 
 /** A column without the leaves that are not read. */
-function pruned(column: SchemaTree): SchemaTree {
-  const children = column.children.filter(({ path }) => !WITHOUT.has(path.join(".")))
-    .map(pruned);
+function pruned(column: SchemaTree, without: ReadonlySet<string>): SchemaTree {
+  const children = column.children.filter(({ path }) => !without.has(path.join(".")))
+    .map((child) => pruned(child, without));
   return { ...column, children };
 }
 

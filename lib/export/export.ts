@@ -13,7 +13,7 @@ import { type ImageSource, parseImagePath } from "../dataset/image_location.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import type { RowStatus } from "../dataset/row.ts";
 import { differsInShape, type KnownFrame, putUpright } from "../image/frame.ts";
-import type { ReviewMark } from "../state/documents.ts";
+import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { frameOfModel, type ProbedFrame } from "../state/known_frame.ts";
 import { type Books, checkBooks, count, newBooks } from "./books.ts";
 import { cutCrops } from "./crops.ts";
@@ -22,13 +22,20 @@ import type { Format } from "./format.ts";
 import { PageNames } from "./names.ts";
 import type { ExportPage } from "./page.ts";
 import { type Picture, type PictureHead, type PictureLost, Pictures } from "./pictures.ts";
-import { splitOf, type SplitOptions } from "./split.ts";
-import { type ReadWord, sortWords, type WordOptions } from "./words.ts";
+import { checkedWords, type PageWords, readWords } from "./reviewed.ts";
+import { groupOf, splitOf, type SplitOptions } from "./split.ts";
+import { type ReadWord, type SortedWords, sortWords, type WordOptions } from "./words.ts";
 
 /** Pages that are being prepared at once. */
 const AHEAD = 8;
 /** Formats that no reader of images knows. */
 const UNREADABLE = ["image/heic"];
+
+/**
+ * Which pages reviewers leave: all but those marked as wrong; the same, with checked pages as they
+ * were put right; only checked ones, as they were put right.
+ */
+export type MarksMode = "exclude-wrong" | "corrected" | "only-reviewed";
 
 /** Why pages are left out whose pictures can't be made anew. */
 const NOT_DECODED = ["image_damaged", "image_not_decodable"];
@@ -51,7 +58,7 @@ export interface ExportOptions extends Omit<WordOptions, "format"> {
   /** Least confidence of a page, 0 to 1; with it a page without one is left out. */
   readonly minPageConfidence?: number;
   /** Which pages count by what reviewers say; all where absent. */
-  readonly marks?: "exclude-wrong" | "only-reviewed";
+  readonly marks?: MarksMode;
   /** Where the pictures of pages are. */
   readonly images: ImageMode;
   /** Whether the sizes that the engine gave are believed, so that no picture is read. */
@@ -76,6 +83,8 @@ export interface ExportJob {
   readonly total: number;
   /** Marks of reviewers, by id. */
   readonly marks: ReadonlyMap<string, ReviewMark>;
+  /** Pages that were checked, by id. @default none */
+  readonly checked?: ReadonlyMap<string, CheckedPage>;
   /** Where pictures lie. */
   readonly source: ImageSource;
   /** Where the files go; ended or given up here. */
@@ -105,7 +114,7 @@ interface Prepared {
   readonly lost?: string;
   /** Words that the row has. */
   readonly words: number;
-  readonly sorted?: ReturnType<typeof sortWords>;
+  readonly sorted?: SortedWords;
   /** What was done with the picture. */
   readonly image?: string;
 }
@@ -123,9 +132,12 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
   const names = new PageNames();
   const writer = format.open({ dataset, files });
   const books = newBooks();
-  let written = 0;
+  let [written, grouped] = [0, 0];
   async function* named() {
-    for await (const row of job.rows) yield { row, name: names.next(row.id, row.index) };
+    for await (const row of job.rows) {
+      if (groupOf(row, options.split) !== undefined) grouped++;
+      yield { row, name: names.next(row.id, row.index) };
+    }
   }
   try {
     for await (
@@ -143,6 +155,13 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
     const notes = [...await writer.finish()];
     await files.finish();
     checkBooks(books, total, written);
+    const groups = options.split.group ?? options.split.column;
+    if (groups && grouped < books.pages.in) {
+      notes.push(
+        `${books.pages.in - grouped} of ${books.pages.in} pages are in no group, as nothing in ` +
+          "them matches --group or --group-column: each is split by its id.",
+      );
+    }
     if (books.pages.dropped.frame_unknown) {
       notes.push(
         "Pages were left out as it is not known how the engine reads pictures that are turned by " +
@@ -192,9 +211,13 @@ async function prepare(
   pictures: Pictures,
 ): Promise<Prepared> {
   const { options } = job;
-  const words = row.texts.length;
-  const lost = refused(row, job);
-  if (lost !== undefined) return { lost, words };
+  const checked = options.marks === "exclude-wrong" ? undefined : job.checked?.get(row.id);
+  const lost = refused(row, job, checked !== undefined);
+  if (lost !== undefined) return { lost, words: row.texts.length };
+  const written = checked ? checkedWords(row, checked) : readWords(row);
+  if (!written) return { lost: "review_outdated", words: row.texts.length };
+  const words = written.in;
+  if (written.texts.length === 0 && !options.format.emptyPages) return { lost: "no_words", words };
   const { format } = options;
   const whole = options.images !== "paths" || format.pictures === "crops";
   const picture = options.unread
@@ -204,19 +227,25 @@ async function prepare(
   using _held = isWhole(picture) ? picture : undefined;
   const changed = imageChanged(row, picture);
   if (changed) return { lost: "image_changed", words, image: "failed" };
-  const placed = putUpright(row.polygons, seenBy(row), picture.header, knownFrame(row, options));
+  const placed = putUpright(
+    written.polygons,
+    seenBy(row),
+    picture.header,
+    knownFrame(row, options),
+  );
   if (!placed) return { lost: "frame_unknown", words };
   const { width, height, polygons } = placed;
-  const read = row.texts.map((text, at): ReadWord => ({
+  const read = written.texts.map((text, at): ReadWord => ({
     text,
-    confidence: row.confidences[at] ?? null,
+    confidence: written.confidences[at] ?? null,
     points: polygons[at] ?? [],
+    checked: written.checked,
   }));
-  const sorted = sortWords(read, width, height, options);
+  const sorted = withReview(sortWords(read, width, height, options), written);
   const none = sorted.entries.length === 0;
   const { pageLost = none && !format.emptyPages ? "no_words_left" : undefined } = sorted;
   if (pageLost !== undefined) return { lost: pageLost, words };
-  const split = splitOf(row.id, row.split, options.split);
+  const split = splitOf(row, options.split);
   const page = {
     ...{ index: row.index, id: row.id, name, split, width, height },
     model: row.metadata.model_version,
@@ -246,23 +275,35 @@ async function prepare(
     : { page: { ...page, ...copied.file }, sorted, words, image: copied.how };
 }
 
+/** What became of the words, and of those that a reviewer has taken away. */
+function withReview(sorted: SortedWords, { dropped, changed }: PageWords): SortedWords {
+  return {
+    ...sorted,
+    dropped: { ...sorted.dropped, ...dropped },
+    changed: { ...sorted.changed, ...changed },
+  };
+}
+
 /** Why a row is left out whatever its words are. */
-function refused(row: ScannedRow, { options, marks }: ExportJob): string | undefined {
-  const { status, splits, minPageConfidence, format } = options;
+function refused(
+  row: ScannedRow,
+  { options, marks }: ExportJob,
+  checked: boolean,
+): string | undefined {
+  const { status, splits, minPageConfidence } = options;
   if (row.status === "failed") return "failed";
   if (!status.includes(row.status)) return `status_${row.status}`;
   if (splits && !splits.includes(row.split ?? "")) return "other_split";
-  const mark = marks.get(row.id);
-  if (options.marks === "exclude-wrong" && mark?.verdict === "wrong") return "marked_wrong";
-  if (options.marks === "only-reviewed" && (!mark || mark.verdict === "wrong")) {
-    return mark ? "marked_wrong" : "not_reviewed";
-  }
+  // Who has put a page right after it was marked as wrong has answered the mark.
+  const wrong = options.marks && !checked && marks.get(row.id)?.verdict === "wrong";
+  if (wrong) return "marked_wrong";
+  if (options.marks === "only-reviewed" && !checked) return "not_reviewed";
   if (minPageConfidence !== undefined) {
     const sure = row.metadata.page_confidence;
     if (sure === null) return "no_page_confidence";
     if (sure < minPageConfidence) return "low_page_confidence";
   }
-  return row.texts.length === 0 && !format.emptyPages ? "no_words" : undefined;
+  return undefined;
 }
 
 /** What is said or was probed of the model that answered for a row. */

@@ -50,6 +50,8 @@ export interface ReadWord {
   readonly confidence: number | null;
   /** Should be four; whatever they are. */
   readonly points: Points;
+  /** Whether somebody has checked it: then no confidence says more. @default not */
+  readonly checked?: boolean;
 }
 
 /** What became of the words of a page. */
@@ -160,15 +162,17 @@ function beginAt(points: number[][], first: readonly number[]): number[][] {
 }
 
 function judge(
-  { text, confidence }: ReadWord,
+  { text, confidence, checked = false }: ReadWord,
   quad: number[][],
   { minConfidence = 0, minHeight = 0, minArea = 0, charset }: WordOptions,
 ): Sorted {
   const doubt = (): string | undefined => {
     if (text.trim() === "") return "empty_text";
     if (text.includes("\ufffd") || !text.isWellFormed()) return "unreadable_text";
-    if (minConfidence > 0 && confidence === null) return "no_confidence";
-    if (minConfidence > 0 && confidence! < minConfidence) return "low_confidence";
+    if (minConfidence > 0 && !checked) {
+      if (confidence === null) return "no_confidence";
+      if (confidence < minConfidence) return "low_confidence";
+    }
     if (textHeight(quad) < minHeight || area(quad) < minArea) return "too_small";
     if (charset && ![...text].every((c) => charset.has(c))) return "outside_charset";
     return undefined;

@@ -37,8 +37,8 @@ export const storedAnswer = z.object({
   /** Media type the image was sent as. */
   media_type: z.string(),
   /**
-   * The picture as its file stores it: pixels, EXIF orientation; absent of documents, and in answers
-   * that earlier versions stored.
+   * The picture as its file stores it: pixels, EXIF orientation; absent of documents, and in
+   * answers that earlier versions stored.
    */
   picture: z.object({
     width: count.positive(),
@@ -594,9 +594,12 @@ export const checkedPage = z.object({
     text: z.string(),
     /** Its position among the row's words; null for one that was missing. */
     word: count.nullable(),
+    /** Where the engine had put it, if it was moved. */
+    from: z.array(z.array(z.number())).optional(),
   })),
-  /** How many of them were changed, added, and taken away. */
+  /** How many of them were changed, moved, added, and taken away. */
   changed: count,
+  moved: count.optional(),
   added: count,
   removed: count,
   /** How the page came to be looked at: as a doubtful one, by chance, or by name. */
