@@ -23,6 +23,11 @@ const FLAGS = {
     value: "SHARE",
     help: "how sure that must be (default 0.95): 0.95 fails for one truth in twenty at most",
   },
+  pagesAlike: {
+    flag: "pages-alike",
+    help: "take it that no kind of page is missing in the truth: then fewer pages are enough for " +
+      "--target-error, which is kept only as far as that is so",
+  },
 } as const satisfies Record<string, FlagSpec>;
 
 /** Writes what it finds to `reports/{dataset}/`; changes no labels. */
@@ -112,10 +117,14 @@ export const command: Command = {
   },
 };
 
-function readTarget(values: OptionValues): { error: number; confidence: number } | undefined {
+function readTarget(
+  values: OptionValues,
+): { error: number; confidence: number; pagesAlike: boolean } | undefined {
   const error = shareOf(values, FLAGS.targetError, 0.0001, 0.5);
   const confidence = shareOf(values, FLAGS.confidence, 0.5, 0.9999);
-  if (error !== undefined) return { error, confidence: confidence ?? 0.95 };
+  const pagesAlike = values.onCommandLine(FLAGS.pagesAlike);
+  if (error !== undefined) return { error, confidence: confidence ?? 0.95, pagesAlike };
+  if (pagesAlike) throw usageError("--pages-alike goes with --target-error");
   if (confidence !== undefined) throw usageError("--confidence goes with --target-error");
   return undefined;
 }

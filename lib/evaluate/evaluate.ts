@@ -22,7 +22,12 @@ export interface EvaluateOptions extends RuleWishes {
   /** What they were made with, by name. */
   readonly engine: string;
   /** A threshold is looked for if it is given; shares 0 to 1, exclusive. */
-  readonly target?: { readonly error: number; readonly confidence: number };
+  readonly target?: {
+    readonly error: number;
+    readonly confidence: number;
+    /** Whether all kinds of pages are taken to be in the truth. @default not */
+    readonly pagesAlike?: boolean;
+  };
   /** Its reason is thrown once it aborts. */
   readonly signal: AbortSignal;
   /** Told from time to time how many pages of how many are through. */
@@ -97,7 +102,7 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     overall: sums.overall.scores,
     by: sums.groups,
     reliability: reliability(sample, sums.withoutConfidence),
-    threshold: target ? lookFor(sample, target.error, target.confidence) : null,
+    threshold: target ? lookFor(sample, target) : null,
     worst: sums.worst.pages,
   };
 }
@@ -106,8 +111,11 @@ function note(pages: { count: number; examples: string[] }, path: string): void 
   if (++pages.count <= EXAMPLES) pages.examples.push(path);
 }
 
-function lookFor(sample: WordSample, error: number, confidence: number): ThresholdFound {
-  const found = findThreshold(sample, error, 1 - confidence);
+function lookFor(
+  sample: WordSample,
+  { error, confidence, pagesAlike }: NonNullable<EvaluateOptions["target"]>,
+): ThresholdFound {
+  const found = findThreshold(sample, error, 1 - confidence, { pagesAlike });
   return { target_error: error, confidence, ...found };
 }
 

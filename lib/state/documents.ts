@@ -691,6 +691,8 @@ const level = z.object({
   /** Judged words that are accepted, and how many of them are wrong. */
   words: count,
   wrong: count,
+  /** Pages of which most accepted words are wrong; absent in documents of earlier versions. */
+  bad_pages: count.optional(),
   /** Share of errors that is not exceeded, at the confidence asked for. */
   upper_bound: finite,
 });
@@ -710,6 +712,10 @@ const threshold = z.object({
   pages: count,
   /** Words without a single error that it takes at least. */
   least_words: count,
+  /** Pages, none of them bad, that it takes at least; absent in documents of earlier versions. */
+  least_pages: count.optional(),
+  /** Whether all kinds of pages were taken to be in the truth; absent likewise, where they were. */
+  pages_alike: z.boolean().optional(),
 });
 /** A threshold that was looked for. */
 export type ThresholdFound = z.infer<typeof threshold>;

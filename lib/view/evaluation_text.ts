@@ -94,19 +94,25 @@ type Reliability = EvaluationDocument["reliability"];
 /** What was found, in a sentence or two. */
 export function thresholdLine(found: ThresholdFound): string {
   const { target_error, confidence, level, why, least_words, words, pages } = found;
+  const { least_pages = 0, pages_alike: alike = true } = found;
   const [target, sure] = [percent(target_error), percent(confidence)];
   if (level) {
     return `${level.min_confidence}: of words of this confidence or more at most ${target} are ` +
       `wrong, at ${sure} confidence (${grouped(level.wrong)} of ${grouped(level.words)} were ` +
       `here, bound ${percent(level.upper_bound)}); ` +
-      `it keeps ${percent(level.words / words)} of the judged words`;
+      `it keeps ${percent(level.words / words)} of the judged words` +
+      (alike ? "; as far as no kind of page is missing in the truth" : "");
   }
   const none = `none can be certified for at most ${target} wrong at ${sure} confidence`;
   if (why === "few_words") {
     return `${none}: the truth is too small: it takes ${grouped(least_words)} judged words ` +
       `without an error at least, and it has ${grouped(words)} in all`;
   }
-  if (why === "few_pages") return `${none}: the truth is too small: ${counted(pages, "page")}`;
+  if (why === "few_pages") {
+    return `${none}: the truth is too small: it takes ${counted(least_pages, "page")} of which ` +
+      `none is bad at least, and it has ${grouped(pages)}` +
+      (alike ? "" : "; --pages-alike takes it that no kind of page is missing among them");
+  }
   const { failed } = found;
   const said = failed
     ? `already at ${failed.min_confidence}, ${grouped(failed.wrong)} of ${
