@@ -46,7 +46,9 @@ export async function openLocalProfile(
   return {
     store,
     images: { local: store },
-    connection: asks ? await findEngine(settings.engine)!.connect(options) : undefined,
+    connection: asks
+      ? await (await findEngine(settings.engine)!.load()).connect(options)
+      : undefined,
     greeting: "Local profile: no bucket and no API key are set, so this run works on the folder " +
       ".local/store and reads the images on this machine; nothing is sent anywhere, nothing is paid.",
     pricePerPage: 0,

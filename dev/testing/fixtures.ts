@@ -18,6 +18,20 @@ export function fakeImage(name: string, size = 200): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/** The same with a header that says its size, as a PNG's does. */
+export function sizedImage(name: string, width: number, height: number): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(33 + Math.max(64, name.length));
+  bytes.set([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(8, 13);
+  bytes.set(new TextEncoder().encode("IHDR"), 12);
+  view.setUint32(16, width);
+  view.setUint32(20, height);
+  bytes.set([8, 2, 0, 0, 0], 24);
+  bytes.set(new TextEncoder().encode(name).subarray(0, bytes.length - 33), 33);
+  return bytes;
+}
+
 /**
  * What the API of these fixtures reads in an image: 0 to 3 words that depend on the bytes alone.
  */

@@ -44,8 +44,10 @@ export interface Needs {
 
 /** The variable that gives a key, where one does: nobody wants the local profile then. */
 function givenKey(settings: Settings, env: Environment): string | undefined {
-  const { keyVariable } = findEngine(settings.engine)!;
-  return [keyVariable, "AWS_SECRET_ARN"].find((name) => name !== undefined && env[name]);
+  const { keyVariable, keysVariable } = findEngine(settings.engine)!;
+  return [keyVariable, keysVariable, "AWS_SECRET_ARN"].find((name) =>
+    name !== undefined && env[name]
+  );
 }
 
 /**
@@ -108,7 +110,7 @@ async function openNamed(
   const readSecret = async (id: string) =>
     await (await import("../engine/secrets_manager.ts")).readSecret(id, proxy);
   const connection = asks
-    ? await findEngine(settings.engine)!.connect({ env, readSecret, clock, note })
+    ? await (await findEngine(settings.engine)!.load()).connect({ env, readSecret, clock, note })
     : undefined;
   let s3: S3Service | undefined;
   const openBuckets = async () => {

@@ -14,6 +14,9 @@ import type { Polygon } from "../dataset/row.ts";
 import type { StoredPicture } from "../image/frame.ts";
 import type { MediaType } from "../image/media_type.ts";
 
+/** What a picture says of itself in its header; some engines tell places only as parts of it. */
+export type Picture = StoredPicture;
+
 /** An image as it goes to an engine. */
 export interface ImageFile {
   /** The file, as it lies in storage. */
@@ -42,6 +45,12 @@ export interface AnswerPage {
   readonly width: number;
   /** Pixels. */
   readonly height: number;
+  /**
+   * That the page's shape shows nothing of the frame that the engine has read the picture in, as
+   * it is not the engine's but the header's: of a picture that EXIF turns nobody knows it. Absent
+   * where width and height are what the engine saw.
+   */
+  readonly frame?: "unknown";
   /** 0 to 1; null where the engine gives none. */
   readonly confidence: number | null;
   /** In reading order. */
@@ -132,10 +141,12 @@ export interface Connection {
   readonly server?: string;
   /** What to check when the API refuses everything, as in "check …, then run again". */
   readonly advice: string;
+  /** The same engine by its further keys, where the user gave several; each has its own limit. */
+  readonly further?: readonly Connection[];
 }
 
-/** An OCR engine. */
-export interface Engine {
+/** What is known of an engine before it is loaded: enough for options, prices and messages. */
+export interface EngineFacts {
   /** Name on the command line and in keys. */
   readonly name: string;
   /** Model used where none is named: an alias that the vendor keeps current. */
@@ -150,6 +161,8 @@ export interface Engine {
   readonly environment: readonly EnvironmentVariable[];
   /** The variable with its key; where that is set, nobody wants the local profile. */
   readonly keyVariable: string | undefined;
+  /** The variable with several of them, separated by commas; absent where it takes one. */
+  readonly keysVariable?: string;
   /** Whether a text holds what is clearly one of its keys: somebody gave it in the wrong place. */
   readonly looksLikeKey: (text: string) => boolean;
   /** What it takes, of those that `image/media_type.ts` recognises. */
@@ -157,9 +170,20 @@ export interface Engine {
   /** The largest file it takes, bytes. */
   readonly maxBytes: number;
   /**
+   * Whether its answers tell places as parts of the picture, or no size: then an image whose header
+   * can't be read is refused. Headers that can be are kept with each answer. @default false
+   */
+  readonly needsPicture?: boolean;
+  /**
    * Whom a connection with these variables asks, as in {@linkcode Connection.server}. Reads no key.
    */
   serverOf(env: Environment): string | undefined;
+  /** The engine itself, with whatever it takes to read its answers. */
+  load(): Promise<Engine>;
+}
+
+/** An OCR engine. */
+export interface Engine extends EngineFacts {
   /**
    * Gets ready to send. A heavy client (an SDK) is loaded here and not before.
    *
@@ -170,8 +194,11 @@ export interface Engine {
   /**
    * Reads the JSON of an answer; an unexpected form is a problem in words, never an exception. What
    * is read is handed through `engine/sound_answer.ts`.
+   *
+   * @param picture Of the image that was asked for, where {@linkcode EngineFacts.needsPicture} says
+   *   so.
    */
-  parse(body: unknown): Parsed<Answer>;
+  parse(body: unknown, picture?: Picture): Parsed<Answer>;
   /** Pages that an answer cost, also one that can't be read: what it states, else at least 1. */
   billedPages(body: unknown): number;
 }

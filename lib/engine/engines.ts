@@ -3,13 +3,13 @@
  */
 
 import type { Environment } from "../base/settings.ts";
-import type { Engine, EnvironmentVariable } from "./engine.ts";
+import type { EngineFacts, EnvironmentVariable } from "./engine.ts";
 import { upstageOcr } from "./upstage_ocr.ts";
 
-const ENGINES: readonly [Engine, ...Engine[]] = [upstageOcr];
+const ENGINES: readonly [EngineFacts, ...EngineFacts[]] = [upstageOcr];
 
 /** The engine of whoever names none. */
-export const DEFAULT_ENGINE: Engine = ENGINES[0];
+export const DEFAULT_ENGINE: EngineFacts = ENGINES[0];
 
 /** Names that {@linkcode findEngine} knows. */
 export const ENGINE_NAMES: readonly string[] = ENGINES.map((engine) => engine.name);
@@ -20,7 +20,7 @@ export const ENGINE_ENVIRONMENT: readonly EnvironmentVariable[] = [
 ];
 
 /** The engine of that name; `undefined` if there is none. */
-export function findEngine(name: string): Engine | undefined {
+export function findEngine(name: string): EngineFacts | undefined {
   return ENGINES.find((engine) => engine.name === name);
 }
 
@@ -31,7 +31,10 @@ export function looksLikeKey(text: string): boolean {
 
 /** Whether a text is a key by its form, or holds the very one that the environment gives. */
 export function holdsKey(text: string, env: Environment): boolean {
-  const own = KEY_VARIABLES.map((name) => env[name]?.trim() ?? "");
+  const own = ENGINES.flatMap(({ keyVariable, keysVariable }) => [
+    keyVariable && env[keyVariable] || "",
+    ...(keysVariable && env[keysVariable] || "").split(","),
+  ]).map((key) => key.trim());
   return looksLikeKey(text) || own.some((key) => key.length >= 20 && text.includes(key));
 }
 

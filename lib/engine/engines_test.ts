@@ -8,9 +8,9 @@ import { MEDIA_TYPES } from "../image/media_type.ts";
 const ROOT = new URL("../../", import.meta.url);
 const ENGINES = ENGINE_NAMES.map((name) => findEngine(name)!);
 
-/** Names of vendors, and the one file that may have them. */
-const VENDORS: readonly (readonly [name: RegExp, file: string])[] = [
-  [/upstage|\bup_/i, "lib/engine/upstage_ocr.ts"],
+/** Names of vendors, and the files that may have them. */
+const VENDORS: readonly (readonly [name: RegExp, files: RegExp])[] = [
+  [/upstage|\bup_/i, /^lib\/engine\/upstage_\w+\.ts$/],
 ];
 
 async function* sources(folder: string): AsyncGenerator<string> {
@@ -20,14 +20,20 @@ async function* sources(folder: string): AsyncGenerator<string> {
   }
 }
 
-Deno.test("a vendor's name stands in the engine's own file and in the table alone", async () => {
+Deno.test("a vendor's name stands in its engines' own files and in the table alone", async () => {
   const found = VENDORS.map((): string[] => []);
+  const own = VENDORS.map(() => 0);
   for (const path of ["main.ts", ...await Array.fromAsync(sources("lib/"))]) {
     if (path === "lib/engine/engines.ts") continue;
     const text = await Deno.readTextFile(new URL(path, ROOT));
-    VENDORS.forEach(([name], n) => name.test(text) && found[n].push(path));
+    VENDORS.forEach(([name, files], n) => {
+      if (!name.test(text)) return;
+      if (files.test(path)) own[n]++;
+      else found[n].push(path);
+    });
   }
-  assert.deepEqual(found, VENDORS.map(([, file]) => [file]));
+  assert.deepEqual(found, VENDORS.map(() => []));
+  assert.ok(own.every((files) => files > 0), String(own));
 });
 
 Deno.test("findEngine() knows each engine by its name, and no other", () => {
@@ -37,10 +43,15 @@ Deno.test("findEngine() knows each engine by its name, and no other", () => {
   for (const name of ["", "constructor"]) assert.equal(findEngine(name), undefined);
 });
 
-for (const engine of ENGINES) {
+for (const facts of ENGINES) {
+  const engine = await facts.load();
   const names = engine.environment.map(({ name }) => name);
 
   Deno.test(`${engine.name} states every fact that the program goes by`, () => {
+    for (const [fact, value] of Object.entries(facts)) {
+      if (fact === "load") continue;
+      assert.deepEqual(engine[fact as keyof typeof engine], value, fact);
+    }
     for (const name of [engine.name, engine.defaultModel]) assert.ok(isSafeName(name), name);
     assert.ok(engine.documentedRate > 0);
     assert.ok(engine.price.perPage >= 0);

@@ -6,13 +6,13 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import type { Budget } from "../base/budget.ts";
-import type { Engine, ImageFile } from "../engine/engine.ts";
+import type { EngineFacts, ImageFile, Picture } from "../engine/engine.ts";
 import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
 import type { StoredPicture } from "../image/frame.ts";
-import { readHeader } from "../image/header.ts";
+import { type ImageHeader, readHeader } from "../image/header.ts";
 import { mediaType, otherType } from "../image/media_type.ts";
 
 /** A row's image, or why it can't be had. */
@@ -47,7 +47,7 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
 };
 
 /** What an engine takes. */
-export type Accepted = Pick<Engine, "name" | "mediaTypes" | "maxBytes">;
+export type Accepted = Pick<EngineFacts, "name" | "mediaTypes" | "maxBytes" | "needsPicture">;
 
 /** Reads images within a memory budget. */
 export class ImageLoader {
@@ -102,7 +102,15 @@ export class ImageLoader {
         const what = `${shownPath} is ${type.type}, which ${this.#engine.name} does not take`;
         return failed("image_unsupported", what, sha256);
       }
-      const picture = await pictureOf(bytes);
+      const { header, problem } = await readHeader((start, end) =>
+        Promise.resolve(bytes.subarray(start, end))
+      );
+      if (!header && this.#engine.needsPicture) {
+        const what = `${shownPath} tells no size (it is ${problem.message}), without which the ` +
+          `answers of ${this.#engine.name} can't be understood`;
+        return failed("image_unsupported", what, sha256);
+      }
+      const picture = header && pictureOf(header);
       return {
         image: { bytes, sha256, mediaType: type, ...picture && { picture } },
         picture,
@@ -126,11 +134,8 @@ export class ImageLoader {
   }
 }
 
-/** What the file says of its picture; `undefined` for documents, and for what makes no sense. */
-async function pictureOf(bytes: Uint8Array): Promise<StoredPicture | undefined> {
-  const { header } = await readHeader((start, end) => Promise.resolve(bytes.subarray(start, end)));
-  return header &&
-    { width: header.width, height: header.height, orientation: header.orientation };
+function pictureOf({ width, height, orientation }: ImageHeader): StoredPicture {
+  return { width, height, orientation };
 }
 
 /**

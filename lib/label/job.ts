@@ -143,7 +143,7 @@ export async function run(given: Job): Promise<RunSummary> {
     watcher.note(`nothing to resume in ${store.url}/${keys.root}: starting from the first row`);
   }
 
-  const engine = engineToAsk(manifest, `${store.url}/${keys.root}`, settings);
+  const engine = await engineToAsk(manifest, `${store.url}/${keys.root}`, settings).load();
 
   const checkpoints = new Checkpoints(leased, keys, manifest);
   const done = await surveyBatches(checkpoints, watcher);

@@ -126,7 +126,7 @@ interface LookedUp {
 }
 
 async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
-  const { engine, answers, health, known, readableGuard, tally, clock, halt } = labeling;
+  const { engine, answers, lanes, known, readableGuard, tally, clock, halt } = labeling;
   const { askAgain, askedInVain } = labeling;
   const { sha256 } = image;
   const key = answers.key(sha256);
@@ -139,13 +139,13 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
     if (!found) return {};
     let reason: string;
     if (found.problem === undefined) {
-      const read = engine.parse(found.value.body);
+      const read = engine.parse(found.value.body, found.value.picture);
       const obtained = readAnswer(engine, found.value, key, read);
       const { answer, failure } = obtained;
       if (answer) {
         tally.reused++;
         // The model has answered: what is rejected or refused now is so for another reason.
-        health.knows();
+        lanes.knows();
         if (obtained.billedPages === 1) known?.remember(image);
       }
       const again = failure && askAgain.has(failure.code) && !askedInVain.has(sha256);
@@ -194,7 +194,7 @@ async function keep(
   }
   const billed = engine.billedPages(answered.body);
   const saving = answers.save(envelope, answered.text, instead);
-  const read = letGo(answered, engine);
+  const read = letGo(answered, image, engine);
   try {
     const other = await saving;
     tally.unsaved--;
@@ -235,6 +235,7 @@ const LONG_ANSWER = 1 << 18;
  */
 function letGo(
   answered: Answered,
+  { picture }: ImageFile,
   engine: Labeling["engine"],
 ): () => Pick<Answered, "body" | "read"> {
   if (answered.text.length < LONG_ANSWER) return () => answered;
@@ -242,6 +243,6 @@ function letGo(
   Object.assign(answered, { text: "", body: undefined, read: undefined });
   return () => {
     const body: unknown = JSON.parse(packed.unpack());
-    return { body, read: engine.parse(body) };
+    return { body, read: engine.parse(body, picture) };
   };
 }

@@ -20,7 +20,7 @@ Deno.test("an answer that arrives when the lease is gone is stored all the same,
     resumed: false,
     billedBefore: 0,
     rowsToLabel: 1,
-    engine: findEngine("upstage-ocr")!,
+    engine: await findEngine("upstage-ocr")!.load(),
     store,
     leased: whileLeased(store, () => {
       throw new Error("the lease is lost");

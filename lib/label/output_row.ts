@@ -62,7 +62,7 @@ export function readAnswer(
   engine: Engine,
   stored: Pick<StoredAnswer, "attempts" | "received_at" | "paid_by" | "picture" | "body">,
   answerKey: string,
-  read: Parsed<Answer> = engine.parse(stored.body),
+  read: Parsed<Answer> = engine.parse(stored.body, stored.picture),
 ): Obtained {
   return {
     answerKey,

@@ -49,6 +49,8 @@ export interface PaceOptions {
   readonly key: string;
   /** Who is asked, if there may be several. */
   readonly server?: string;
+  /** Lanes that share what the user allows, and each learn for themselves. @default 1 */
+  readonly lanes?: number;
   /** Rows that needed no request as there was an answer. @default none */
   readonly reused?: () => number;
   /** Whether answers can be read, as far as known. @default they can */
@@ -61,11 +63,19 @@ export interface PaceOptions {
   readonly random: () => number;
 }
 
-/** Turns, and the room that goes with them. Disposing it stores what was learnt. */
-export interface Pace extends AsyncDisposable {
+/** Turns of one lane. */
+export interface LanePace {
   /** Hands out turns. */
   readonly limiter: Pick<Limiter, "turn">;
   /** Requests per second that are allowed just now. */
+  readonly rate: () => number;
+}
+
+/** Turns, and the room that goes with them. Disposing it stores what was learnt. */
+export interface Pace extends AsyncDisposable {
+  /** Each with a limit of its own. */
+  readonly lanes: readonly [LanePace, ...LanePace[]];
+  /** Requests per second that are allowed just now, on all lanes together. */
   readonly rate: () => number;
   /** Room for rows in progress. */
   readonly rows: Budget;
@@ -73,66 +83,100 @@ export interface Pace extends AsyncDisposable {
   readonly unsaved: Budget;
 }
 
-/** Starts from the user's figures, else from what was learnt, else gently. */
+/**
+ * Starts from the user's figures, else from what was learnt, else gently. What the user allows is
+ * for all lanes together; what was learnt is of one key, and so of each lane.
+ */
 export async function openPace(options: PaceOptions): Promise<Pace> {
-  const { settings, engine, store, key, server, note, clock, random } = options;
-  const { rate, requestDelayMs } = settings;
+  const { settings, engine, store, key, server, lanes: count = 1, note, clock, random } = options;
+  const { rate, requestDelayMs, concurrency } = settings;
   const auto = rate === undefined && requestDelayMs === undefined;
   const learnt = auto ? await readLearntRate(store, key, server) : undefined;
-  const controller = new RateController({
-    rate: rate ?? firstRate(requestDelayMs, engine.documentedRate),
-    fixed: rate !== undefined,
-    minSpacingMs: requestDelayMs,
-    maxInFlight: settings.concurrency ?? MAX_IN_FLIGHT,
-    learnt,
-    random,
-    now: clock.now(),
-  });
-  const news = new RateNews(controller.rate);
-  const onChange = (change: RateChange) => {
-    const message = news.tell(change);
-    if (message) note(message, { rate_from: change.from, rate_to: change.to });
-  };
-  const slowness = new Slowness(controller, options.reused ?? (() => 0));
-  const limiter = new Limiter({ controller, clock, onChange });
-  const rows = new Budget(controller.inFlightCap + ROWS_AHEAD);
+  const spacingMs = requestDelayMs === undefined ? undefined : requestDelayMs * count;
+  const controllers = Array.from({ length: count }, () =>
+    new RateController({
+      rate: rate === undefined ? firstRate(spacingMs, engine.documentedRate) : rate / count,
+      fixed: rate !== undefined,
+      minSpacingMs: spacingMs,
+      maxInFlight: Math.ceil((concurrency ?? MAX_IN_FLIGHT) / count),
+      learnt,
+      random,
+      now: clock.now(),
+    }));
+  const sum = (of: (controller: RateController) => number) =>
+    controllers.reduce((sum, controller) => sum + of(controller), 0);
+  const allowed = () => sum(({ rate }) => rate);
+  const cap = () => sum(({ inFlightCap }) => inFlightCap);
+  const slowness = new Slowness(together(controllers), options.reused ?? (() => 0));
+  const rows = new Budget(cap() + ROWS_AHEAD);
   const proven = options.proven ?? (() => true);
-  const unsavedRoom = () =>
-    proven()
-      ? controller.inFlightCap * UNSAVED_PER_REQUEST
-      : Math.min(UNPROVEN, controller.inFlightCap * UNSAVED_PER_REQUEST);
+  const unsavedRoom = () => {
+    const room = cap() * UNSAVED_PER_REQUEST;
+    return proven() ? room : Math.min(UNPROVEN, room);
+  };
   const unsaved = new Budget(unsavedRoom());
   let stored = clock.now();
   const save = async () => {
-    if (auto && controller.hasLearnt) {
-      await writeLearntRate(store, key, controller.snapshot(clock.now()), server);
-    }
+    const learned = controllers.find(({ hasLearnt }) => hasLearnt);
+    if (auto && learned) await writeLearntRate(store, key, learned.snapshot(clock.now()), server);
   };
   const fit = () => {
     const slow = slowness.tell();
-    if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: controller.rate });
-    rows.resize(controller.inFlightCap + ROWS_AHEAD);
+    if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: allowed() });
+    rows.resize(cap() + ROWS_AHEAD);
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice
   };
+  const lanes = controllers.map((controller, n): LanePace => {
+    const news = new RateNews(controller.rate);
+    const limiter = new Limiter({
+      controller,
+      clock,
+      onChange(change: RateChange) {
+        const message = news.tell(change);
+        const of = count > 1 ? `key ${n + 1}: ` : "";
+        if (message) note(`${of}${message}`, { rate_from: change.from, rate_to: change.to });
+      },
+    });
+    return {
+      rate: () => controller.rate,
+      limiter: {
+        async turn(signal) {
+          const permit = await limiter.turn(signal);
+          return {
+            done(outcome) {
+              permit.done(outcome);
+              fit();
+            },
+          };
+        },
+      },
+    };
+  });
   return {
-    rate: () => controller.rate,
+    lanes: lanes as unknown as Pace["lanes"],
+    rate: allowed,
     rows,
     unsaved,
-    limiter: {
-      async turn(signal) {
-        const permit = await limiter.turn(signal);
-        return {
-          done(outcome) {
-            permit.done(outcome);
-            fit();
-          },
-        };
-      },
-    },
     [Symbol.asyncDispose]: save,
+  };
+}
+
+/** Whether the program falls short of what all lanes allow. */
+function together(
+  controllers: readonly RateController[],
+): Pick<RateController, "programLimit" | "fallsShort"> {
+  return {
+    get programLimit() {
+      const limits = controllers.map(({ programLimit }) => programLimit);
+      if (limits.includes(undefined)) return undefined;
+      return limits.reduce<number>((sum, limit) => sum + limit!, 0);
+    },
+    get fallsShort() {
+      return controllers.every(({ fallsShort }) => fallsShort);
+    },
   };
 }
 

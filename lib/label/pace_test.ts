@@ -28,7 +28,7 @@ function setup() {
     const begin = clock.now();
     const starts: number[] = [];
     await clock.run(Promise.all(Array.from({ length: n }, async () => {
-      const permit = await pace.limiter.turn();
+      const permit = await pace.lanes[0].limiter.turn();
       starts.push(clock.now() - begin);
       await clock.sleep(latencyMs);
       permit.done({ kind: "clean" });
@@ -135,7 +135,7 @@ Deno.test("openPace() says once that the program is the limit, and remembers no 
       // A program that can't do more than four a second, whatever it may.
       for (let i = 0; i < 400; i++) {
         await clock.sleep(250);
-        (await pace.limiter.turn()).done({ kind: "clean" });
+        (await pace.lanes[0].limiter.turn()).done({ kind: "clean" });
       }
     })());
   }

@@ -45,7 +45,7 @@ export async function rebuild(given: Job): Promise<RunSummary> {
   const { keys, input, info, summary } = await openDataset(job);
   const was = await readManifest(store, keys.manifest);
   if (!was) throw nothingThere(`${store.url}/${keys.root}`);
-  const engine = engineOf(was, `${store.url}/${keys.root}`);
+  const engine = await engineOf(was, `${store.url}/${keys.root}`).load();
   await checkOutputName(store, settings.outputKey, settings.datasetName, was);
 
   await using held = await holdDataset(job, keys, false);

@@ -84,7 +84,7 @@ export async function verify(
   const manifestUrl = `${store.url}/${keys.manifest}`;
   const given = { url: `${store.url}/${info.key}`, info, rows: input.rows };
   checkManifest(manifestUrl, manifest, settings.datasetName, given, found);
-  const engine = findEngine(manifest.engine);
+  const engine = await findEngine(manifest.engine)?.load();
   if (!engine) {
     const message = `${manifestUrl}: this version knows no engine '${manifest.engine}'`;
     found({ code: "manifest", message });

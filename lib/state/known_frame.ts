@@ -30,11 +30,11 @@ export async function findFrame(
   model: string,
   signal?: AbortSignal,
 ): Promise<ProbedFrame | undefined> {
-  const engine = findEngine(engineName);
+  const engine = await findEngine(engineName)?.load();
   if (!engine) return undefined;
   const found = await new AnswerStore(store, engineName, model).find(probePicture().sha256, signal);
   if (!found?.value) return undefined;
-  const { value } = engine.parse(found.value.body);
+  const { value } = engine.parse(found.value.body, found.value.picture);
   return value && { frame: probedFrame(value.pages[0]), modelVersion: value.modelVersion };
 }
 

@@ -6,7 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { PROGRAM } from "../base/version.ts";
 import { SCHEMA_VERSION } from "../dataset/row.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { EngineFacts } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { type Manifest, manifest as manifestSchema } from "./documents.ts";
 import { readDocument, writeDocument } from "./document.ts";
@@ -264,7 +264,7 @@ function conflict(
  * @param url Where its state lies, for messages.
  * @throws {RunError} `conflict` if this version has no such engine
  */
-export function engineOf({ engine, created_by }: Manifest, url: string): Engine {
+export function engineOf({ engine, created_by }: Manifest, url: string): EngineFacts {
   const found = findEngine(engine);
   if (found) return found;
   throw new RunError(
@@ -280,7 +280,7 @@ export function engineOf({ engine, created_by }: Manifest, url: string): Engine 
  * @param url Where its state lies, for messages.
  * @throws {RunError} `conflict` if it is another
  */
-export function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): Engine {
+export function engineToAsk(manifest: Manifest, url: string, { engine }: Settings): EngineFacts {
   const found = engineOf(manifest, url);
   if (found.name === engine) return found;
   throw new RunError(

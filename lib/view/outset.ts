@@ -8,7 +8,7 @@ import type { Settings } from "../base/settings.ts";
 import { findInput } from "../dataset/check_input.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import { type Input, openInput } from "../dataset/input.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { EngineFacts } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
@@ -72,7 +72,7 @@ export interface Outset {
   /** What the run is, or would be. */
   readonly manifest: Manifest;
   /** Who reads the pages. */
-  readonly engine: Engine;
+  readonly engine: EngineFacts;
   /** Its finished batches. */
   readonly batches: ListedBatches;
   /** Where the batches lie. */

@@ -10,7 +10,7 @@ import { escaped } from "../base/text.ts";
 import { checkRows } from "../dataset/check_input.ts";
 import { parseImagePath } from "../dataset/image_location.ts";
 import type { Input } from "../dataset/input.ts";
-import type { Engine } from "../engine/engine.ts";
+import type { EngineFacts } from "../engine/engine.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import { readDocument } from "../state/document.ts";
 import { leaseDocument } from "../state/documents.ts";
@@ -181,7 +181,7 @@ async function indexImages(
 
 async function rateOf(
   { settings, store, server }: PlanOptions,
-  engine: Engine,
+  engine: EngineFacts,
   model: string,
 ): Promise<Plan["rate"]> {
   const { rate, requestDelayMs, concurrency } = settings;
