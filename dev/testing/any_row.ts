@@ -39,6 +39,10 @@ export function okRow(index: number, words = 3): OutputRow {
       response_key: `responses/${index}.json`,
       processed_at: new Date(1_790_000_000_000 + index),
       input_metadata: '{"original_source":"receipts"}',
+      image_width: 1000,
+      image_height: 2000,
+      image_orientation: 1,
+      frame: "upright",
     },
   };
 }
@@ -67,6 +71,10 @@ export function failedRow(index: number): OutputRow {
       billed_pages: null,
       response_key: null,
       input_metadata: null,
+      image_width: null,
+      image_height: null,
+      image_orientation: null,
+      frame: null,
     },
   };
 }
@@ -108,6 +116,10 @@ export const anyRow: fc.Arbitrary<OutputRow> = fc.record({
     response_key: maybe(text),
     processed_at: fc.date({ noInvalidDate: true }),
     input_metadata: maybe(text),
+    image_width: maybe(whole),
+    image_height: maybe(whole),
+    image_orientation: maybe(whole),
+    frame: maybe(fc.constantFrom("upright" as const, "stored" as const, "unknown" as const)),
   }),
 }).map(({ words, flat, metadata }) => ({
   ...flat,

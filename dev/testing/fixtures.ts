@@ -98,6 +98,10 @@ export function encodeInput(rows: readonly InputRow[]): Promise<Uint8Array<Array
       response_key: null,
       processed_at: new Date(0),
       input_metadata: row.metadata,
+      image_width: null,
+      image_height: null,
+      image_orientation: null,
+      frame: null,
     },
   }));
   return encodeRows(items, { keyValues: {} });

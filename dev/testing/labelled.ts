@@ -5,6 +5,7 @@
 
 import { encodeRows } from "../../lib/dataset/output_write.ts";
 import { type OutputRow, SCHEMA_VERSION } from "../../lib/dataset/row.ts";
+import { markedFrame, type StoredPicture } from "../../lib/image/frame.ts";
 import { defaultOutputKey } from "../../lib/state/keys.ts";
 import type { Manifest, RunResult } from "../../lib/state/documents.ts";
 import { countRow, noRows } from "../../lib/state/row_counts.ts";
@@ -32,6 +33,8 @@ export interface Page {
   /** Milliseconds since the run began. */
   readonly after?: number;
   readonly sha256?: string;
+  /** The picture as its file stores it; a row of an earlier version knows nothing of it. */
+  readonly picture?: StoredPicture;
 }
 
 /** When the run of these data sets began. */
@@ -75,6 +78,10 @@ export function labelledRow(index: number, page: Page): OutputRow {
       response_key: read ? `responses/upstage-ocr/ocr/00/${index}.json.gz` : null,
       processed_at: new Date(Date.parse(BEGUN) + after),
       input_metadata: null,
+      image_width: page.picture?.width ?? null,
+      image_height: page.picture?.height ?? null,
+      image_orientation: page.picture?.orientation ?? null,
+      frame: page.picture ? markedFrame({ width, height }, page.picture) : null,
     },
   };
 }

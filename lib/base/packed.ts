@@ -25,14 +25,19 @@ export interface Packed<T> {
 
 /** Packs a value of plain objects, lists, texts, numbers and dates; 1 MB takes about 10 ms. */
 export function pack<T>(value: T): Packed<T> {
-  return new Bytes(compress(serialize(value)));
+  const bytes = serialize(value);
+  return bytes.byteLength < SHORT ? new Bytes(bytes, false) : new Bytes(compress(bytes), true);
 }
+
+/** Shorter ones are left as they are: compressing takes ten times as long, whatever the length. */
+const SHORT = 2_048;
 
 class Bytes<T> implements Packed<T> {
   readonly #bytes: Uint8Array;
+  readonly #compressed: boolean;
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
+  constructor(bytes: Uint8Array, compressed: boolean) {
+    [this.#bytes, this.#compressed] = [bytes, compressed];
   }
 
   get byteLength(): number {
@@ -40,6 +45,6 @@ class Bytes<T> implements Packed<T> {
   }
 
   unpack(): T {
-    return deserialize(decompress(this.#bytes));
+    return deserialize(this.#compressed ? decompress(this.#bytes) : this.#bytes);
   }
 }

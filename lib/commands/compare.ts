@@ -20,6 +20,9 @@ const WITH: FlagSpec = {
     "model (required)",
 };
 
+const DISORDER = "The rows of the two stand in different orders: one side is read once for each " +
+  "load of memory (--memory-budget).\n";
+
 /** Writes what it finds to `reports/{dataset}/`; changes no labels. */
 export const command: Command = {
   name: "compare",
@@ -34,6 +37,7 @@ export const command: Command = {
     OPTIONS.s3Bucket,
     OPTIONS.outputKey,
     OPTIONS.checkpointPrefix,
+    OPTIONS.memoryBudget,
   ],
   flags: [WITH, ...Object.values(TRUTH_FLAGS), SHARED.json],
   async run(values, context) {
@@ -51,6 +55,7 @@ export const command: Command = {
       { writeDocument },
       { openUnasking },
       { watchRows },
+      { findFrame },
     ] = await Promise.all([
       import("../evaluate/compare.ts"),
       import("../evaluate/compare_truth.ts"),
@@ -59,22 +64,30 @@ export const command: Command = {
       import("../state/document.ts"),
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
+      import("../state/known_frame.ts"),
     ]);
     const { stop: signal, print, terminal } = context;
     await using services = await openUnasking(settings, values.env, context);
     if (other === undefined) throw usageError("--with is required: it names the other data set");
     const { store, images } = services;
     const { datasetName: dataset } = settings;
-    const a = await openLabels(store, settings, signal);
+    const withFrame = async (labels: Awaited<ReturnType<typeof openLabels>>) => {
+      const { engine, model } = labels.manifest;
+      return { ...labels, probed: await findFrame(store, engine, model, signal) };
+    };
+    const a = await withFrame(await openLabels(store, settings, signal));
     const theirs = { ...settings, datasetName: other, outputKey: defaultOutputKey(other) };
-    const b = await openLabels(store, theirs, signal);
+    const b = await withFrame(await openLabels(store, theirs, signal));
     const { place, format, granularity, caseRule } = wishes;
     const truth = place === undefined
       ? undefined
       : await openWishedTruth(place, format, dataset, { store, images, signal });
     using watch = watchRows("comparing pages", context, systemClock);
     const total = Math.min(a.counts.rows, b.counts.rows);
-    const found = await compareLabels(a, b, signal, (pages) => watch.progress(pages, total));
+    const found = await compareLabels(a, b, signal, (pages) => watch.progress(pages, total), {
+      memory: settings.memoryBudget,
+      onDisorder: () => context.printError(DISORDER),
+    });
     const side = (name: string, { manifest, counts }: typeof a, of: typeof found.a) => ({
       ...{
         dataset: name,

@@ -23,6 +23,11 @@ const FLAGS = {
     value: "SHARE",
     help: "how sure that must be (default 0.95): 0.95 fails for one truth in twenty at most",
   },
+  pagesAlike: {
+    flag: "pages-alike",
+    help: "take it that no kind of page is missing in the truth: then fewer pages are enough for " +
+      "--target-error, which is kept only as far as that is so",
+  },
 } as const satisfies Record<string, FlagSpec>;
 
 /** Writes what it finds to `reports/{dataset}/`; changes no labels. */
@@ -52,6 +57,7 @@ export const command: Command = {
       { writeEvaluation },
       { openUnasking },
       { watchRows },
+      { findFrame },
     ] = await Promise.all([
       import("../evaluate/evaluate.ts"),
       import("../view/labels.ts"),
@@ -59,6 +65,7 @@ export const command: Command = {
       import("../view/evaluation.ts"),
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
+      import("../state/known_frame.ts"),
     ]);
     const { stop: signal, print, terminal } = context;
     await using services = await openUnasking(settings, values.env, context);
@@ -75,8 +82,18 @@ export const command: Command = {
     const truth = await openWishedTruth(place, format, dataset, { store, images, signal });
     using watch = watchRows("comparing pages", context, systemClock);
     const { manifest } = labels;
+    const probed = await findFrame(store, manifest.engine, manifest.model, signal);
     const found = await evaluateLabels({
-      ...{ labels, engine: manifest.engine, truth, granularity, caseRule, target, signal, agreed },
+      ...{
+        labels: { ...labels, probed },
+        engine: manifest.engine,
+        truth,
+        granularity,
+        caseRule,
+        target,
+        signal,
+        agreed,
+      },
       onProgress: watch.progress,
     });
     const head = { dataset, made_at: new Date(systemClock.now()).toISOString(), made_by: PROGRAM };
@@ -105,10 +122,14 @@ export const command: Command = {
   },
 };
 
-function readTarget(values: OptionValues): { error: number; confidence: number } | undefined {
+function readTarget(
+  values: OptionValues,
+): { error: number; confidence: number; pagesAlike: boolean } | undefined {
   const error = values.number(FLAGS.targetError, 0.0001, 0.5, "share");
   const confidence = values.number(FLAGS.confidence, 0.5, 0.9999, "share");
-  if (error !== undefined) return { error, confidence: confidence ?? 0.95 };
+  const pagesAlike = values.onCommandLine(FLAGS.pagesAlike);
+  if (error !== undefined) return { error, confidence: confidence ?? 0.95, pagesAlike };
+  if (pagesAlike) throw usageError("--pages-alike goes with --target-error");
   if (confidence !== undefined) throw usageError("--confidence goes with --target-error");
   return undefined;
 }

@@ -2,23 +2,21 @@
  * @module commands/export: writes a data set's labels as a trainer reads them.
  */
 
-import { basename, dirname, resolve } from "node:path";
 import { systemClock } from "../base/clock.ts";
-import { type ExitName, RunError, StoreError } from "../base/errors.ts";
+import { type ExitName, RunError } from "../base/errors.ts";
 import { parseJsonAs, z } from "../base/json.ts";
 import { quoted, shown } from "../base/text.ts";
 import type { Command, Context } from "../cli/command.ts";
 import { type OptionValues, usageError } from "../cli/option_values.ts";
 import { OPTIONS } from "../cli/options.ts";
 import { readSettings } from "../cli/settings.ts";
+import type { GroupColumn } from "../export/split.ts";
 import type { ExportIdentity, ExportPlace } from "../export/marker.ts";
-import type { ExportDocument, ReviewMark } from "../state/documents.ts";
+import type { CheckedPage, ExportDocument, ReviewMark } from "../state/documents.ts";
 import type { Store } from "../store/store.ts";
 import { type Asked, FLAGS, readExportOptions } from "./export_options.ts";
+import type { FilePlaces } from "./named_file.ts";
 import type { Services } from "./services.ts";
-
-/** Files that the user names are read up to so many bytes. */
-const MAX_FILE = 16 << 20;
 
 /** Changes nothing but the place it writes to. */
 export const command: Command = {
@@ -55,9 +53,12 @@ export const command: Command = {
     ]);
     await using services = await openUnasking(settings, values.env, context);
     const asked = readExportOptions(values, settings.datasetName);
+    const places = { store: services.store, images: services.images, signal: context.stop };
     const [charset, filter] = [
-      asked.charsetFile === undefined ? undefined : await readCharsetFile(asked.charsetFile),
-      asked.filterFile === undefined ? undefined : await readFilterFile(asked.filterFile),
+      asked.charsetFile === undefined
+        ? undefined
+        : await readCharsetFile(asked.charsetFile, places),
+      asked.filterFile === undefined ? undefined : await readFilterFile(asked.filterFile, places),
     ];
     const { store } = services;
     const { outputKey, datasetName } = settings;
@@ -69,8 +70,21 @@ export const command: Command = {
           `(run --dataset-name ${datasetName})`,
       );
     }
-    const output = await openOutput(openSource(store, info, { signal: context.stop }));
-    const marks = asked.options.marks ? await readMarks(store, datasetName) : undefined;
+    const output = await openOutput(openSource(store, info, { signal: context.stop }), {
+      // Only where pages are grouped by them: metadata may be long.
+      also: extraOf(asked.options.split.column),
+    });
+    const { marks: mode } = asked.options;
+    const marks = mode ? await readMarks(store, datasetName) : undefined;
+    const checked = mode && mode !== "exclude-wrong"
+      ? await readChecked(store, datasetName, context.stop)
+      : undefined;
+    if (mode === "only-reviewed" && checked?.size === 0) {
+      throw new RunError(
+        "input",
+        `no page of ${datasetName} was checked in the gallery: check some first (gallery, key c)`,
+      );
+    }
     const probed = await readProbe(output.keyValues, store, context.stop);
     const agreement = asked.options.minAgreement === undefined
       ? undefined
@@ -103,7 +117,7 @@ export const command: Command = {
           }
           : {}),
       },
-      marks: marks ? JSON.stringify([...marks.values()]) : null,
+      marks: marks ? JSON.stringify([...marks.values(), ...checked?.values() ?? []]) : null,
     };
     const place = asked.out === "-" ? undefined : await openPlace(asked, datasetName, services);
     const [{ exportLabels }, { PrintedFile, StoreFiles }, marker, { booksTable }] = await Promise
@@ -125,6 +139,7 @@ export const command: Command = {
       rows: agreement ? withAgreement(output.scan(), agreement) : output.scan(),
       total: output.rows,
       marks: marks ?? new Map(),
+      checked,
       source: services.images,
       files: place
         ? new StoreFiles(place.store, place.prefix, context.giveUp)
@@ -141,6 +156,13 @@ export const command: Command = {
     return "ok";
   },
 };
+
+/** What is read of rows for their groups alone. */
+function extraOf(column: GroupColumn | undefined) {
+  if (column === undefined) return [];
+  if (column.name === "image_filename") return ["image_filename"] as const;
+  return column.name === "metadata" ? ["input_metadata"] as const : [];
+}
 
 /** Says where it is and what became of everything. */
 function report(
@@ -205,8 +227,21 @@ async function readMarks(
   return (await Reviews.open(store, dataset)).marks;
 }
 
-async function readCharsetFile(path: string) {
-  const bytes = await readFile("--charset", path);
+/** All checked pages by id: few enough to be held, as people made them. */
+async function readChecked(
+  store: Store,
+  dataset: string,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, CheckedPage>> {
+  const { checkedPages } = await import("../state/checked_pages.ts");
+  const checked = new Map<string, CheckedPage>();
+  for await (const page of checkedPages(store, dataset, signal)) checked.set(page.id, page);
+  return checked;
+}
+
+async function readCharsetFile(path: string, places: FilePlaces) {
+  const { readNamedFile } = await import("./named_file.ts");
+  const bytes = await readNamedFile("--charset", path, places);
   const { readCharset } = await import("../export/charset.ts");
   let text: string;
   try {
@@ -231,8 +266,9 @@ const filterFile = z.object({
   min_page_confidence: share.optional(),
 }).refine((filter) => Object.values(filter).some((value) => value !== undefined));
 
-async function readFilterFile(path: string) {
-  const { value } = parseJsonAs(filterFile, await readFile("--filter", path));
+async function readFilterFile(path: string, places: FilePlaces) {
+  const { readNamedFile } = await import("./named_file.ts");
+  const { value } = parseJsonAs(filterFile, await readNamedFile("--filter", path, places));
   // As evaluate writes it where it ended with 9: no word is good enough by it.
   if (value?.min_confidence === null) {
     throw usageError(
@@ -244,16 +280,4 @@ async function readFilterFile(path: string) {
   throw usageError(
     `--filter ${quoted(path)} is no JSON with min_confidence or min_page_confidence from 0 to 1`,
   );
-}
-
-/** Reads a file that the user names. @throws {RunError} `usage` if that can't be */
-async function readFile(flag: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { openFolder } = await import("../store/folder.ts");
-  try {
-    const folder = openFolder(dirname(resolve(path)));
-    return (await folder.read(basename(path), { maxBytes: MAX_FILE })).bytes;
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    throw usageError(`${flag} can't be read: ${error.message}`);
-  }
 }

@@ -10,6 +10,7 @@ import { shown } from "../base/text.ts";
 import type { RowStatus } from "../dataset/row.ts";
 import type { ExportOptions } from "../export/export.ts";
 import type { Format } from "../export/format.ts";
+import type { GroupColumn } from "../export/split.ts";
 import { FORMATS } from "../export/formats.ts";
 
 const STATUSES = ["ok", "empty"] as const satisfies readonly RowStatus[];
@@ -52,7 +53,9 @@ export const FLAGS = {
   filter: {
     flag: "filter",
     value: "FILE",
-    help: "takes min_confidence and min_page_confidence from a JSON file, as evaluate writes it",
+    help:
+      "takes min_confidence and min_page_confidence from a JSON file, as evaluate writes it: a " +
+      "file, s3://bucket/key, or a key in the store",
   },
   minPageConfidence: {
     flag: "min-page-confidence",
@@ -73,7 +76,8 @@ export const FLAGS = {
   charset: {
     flag: "charset",
     value: "FILE",
-    help: "words with other characters are not learnt from: a dictionary, one character a line",
+    help: "words with other characters are not learnt from: a dictionary, one character a line, " +
+      "found like --filter",
   },
   whenIgnored: {
     flag: "when-ignored",
@@ -94,7 +98,10 @@ export const FLAGS = {
   marks: {
     flag: "marks",
     value: "HOW",
-    help: "what reviewers have marked: exclude-wrong or only-reviewed",
+    help:
+      "what was done in the gallery: exclude-wrong leaves out pages that are marked as wrong; " +
+      "corrected does, and takes pages that were checked as they were put right; only-reviewed " +
+      "takes nothing but these",
   },
   val: {
     flag: "val",
@@ -106,6 +113,12 @@ export const FLAGS = {
     flag: "group",
     value: "PATTERN",
     help: "a regular expression: pages whose ids agree in what it matches stay in one part",
+  },
+  groupColumn: {
+    flag: "group-column",
+    value: "NAME",
+    help: "what pages of one group share instead of the id: image_path, image_filename, or " +
+      "metadata.FIELD for a field of the input's metadata; with --group only what matches of it",
   },
   seed: { flag: "seed", value: "TEXT", help: "another one splits otherwise (default 1)" },
   frame: {
@@ -177,6 +190,12 @@ export function readExportOptions(values: OptionValues, dataset: string): Asked 
   if (group && val === undefined && test === undefined) {
     throw usageError("--group goes with --val or --test: without them rows say what they are for");
   }
+  const column = readColumn(values);
+  if (column && val === undefined && test === undefined) {
+    throw usageError(
+      "--group-column goes with --val or --test: without them rows say what they are for",
+    );
+  }
   const options: Asked["options"] = {
     ...{ format, dataset, images, unread },
     granularity: one(FLAGS.granularity, "word", "line") ?? format.granularity,
@@ -189,8 +208,8 @@ export function readExportOptions(values: OptionValues, dataset: string): Asked 
     maxLength: number(FLAGS.maxLength, 1e5, "whole"),
     status: values.names(FLAGS.status, STATUSES) ?? STATUSES,
     splits: names(values, FLAGS.split),
-    marks: one(FLAGS.marks, "exclude-wrong", "only-reviewed"),
-    split: { val, test, group, seed: values.given(FLAGS.seed)?.[0] ?? "1" },
+    marks: one(FLAGS.marks, "exclude-wrong", "corrected", "only-reviewed"),
+    split: { val, test, group, column, seed: values.given(FLAGS.seed)?.[0] ?? "1" },
     frame: one(FLAGS.frame, "upright", "stored"),
     cropType: one(FLAGS.cropFormat, "png", "jpg") ?? "png",
     turn: !values.onCommandLine(FLAGS.noTurn),
@@ -223,6 +242,19 @@ function readFormat(values: OptionValues): Format {
 
 function names(values: OptionValues, flag: FlagSpec): readonly string[] | undefined {
   return values.given(flag)?.[0].split(",").map((name) => name.trim());
+}
+
+function readColumn(values: OptionValues): GroupColumn | undefined {
+  const given = values.given(FLAGS.groupColumn)?.[0];
+  if (given === undefined) return undefined;
+  const plain = (["id", "image_path", "image_filename"] as const).find((name) => name === given);
+  if (plain) return { name: plain };
+  const field = /^metadata\.(.+)$/s.exec(given)?.[1];
+  if (field !== undefined) return { name: "metadata", field };
+  throw usageError(
+    "--group-column must be id, image_path, image_filename or metadata.FIELD: it is " +
+      shown(given),
+  );
 }
 
 function readPattern(values: OptionValues): RegExp | undefined {

@@ -40,11 +40,16 @@ Deno.test("readExportOptions() refuses what can't be and says what it takes", ()
     ["--format mmocr-rec --unread", /^--unread goes with --images paths/],
     ["--format coco --val 0.7 --test 0.7", /^--val and --test exceed 1 together/],
     ["--format coco --group x", /^--group goes with --val or --test/],
+    ["--format coco --group-column id", /^--group-column goes with --val or --test/],
+    [
+      "--format coco --val 0.1 --group-column doc",
+      /^--group-column must be id, image_path, .*metadata\.FIELD: it is 'doc'/,
+    ],
     ["--format coco --val 0.1 --group (", /^--group must be a regular expression: it is '\('/],
     ["--format coco --min-confidence 2", /^--min-confidence must be a number from 0 to 1/],
     ["--format coco --max-length 2.5", /^--max-length must be a whole number/],
     ["--format coco --status failed", /^--status must be of ok, empty: it has 'failed'/],
-    ["--format coco --marks all", /^--marks must be exclude-wrong or only-reviewed/],
+    ["--format coco --marks all", /^--marks must be exclude-wrong or corrected or only-reviewed/],
   ];
   for (const [args, said] of cases) {
     assert.throws(() => read(args), (error) => {

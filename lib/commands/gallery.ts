@@ -94,6 +94,7 @@ export const command: Command = {
       { pickPages },
       { Gallery },
       { Reviews },
+      { findFrame },
       { openUnasking },
       watch,
     ] = await Promise.all([
@@ -101,6 +102,7 @@ export const command: Command = {
       import("../view/gallery_pick.ts"),
       import("../view/gallery.ts"),
       import("../state/reviews.ts"),
+      import("../state/known_frame.ts"),
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
     ]);
@@ -123,6 +125,7 @@ export const command: Command = {
       ...{ store, images, labels: joined, picked, selection, reviewer, clock: systemClock },
       ...agreed && { agreed: agreed.join(" and ") },
       reviews: await Reviews.open(store, settings.datasetName),
+      probed: await findFrame(store, labels.manifest.engine, labels.manifest.model, context.stop),
     });
     const { datasetName } = settings;
     return out === undefined

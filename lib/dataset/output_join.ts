@@ -1,16 +1,18 @@
 /**
  * @module dataset/output_join: joins finished Parquet files of the output's schema into one without
- * decoding them: the row groups' bytes are copied, and of the footers only the offsets change.
+ * decoding them: the row groups' bytes are copied, and of the footers only the offsets change. Only
+ * files of an earlier schema are decoded, and encoded in today's.
  *
  * Page indexes and Bloom filters lie outside the row groups and are left out; statistics stay.
  */
-import { RunError } from "../base/errors.ts";
+import { RunError, StoreError } from "../base/errors.ts";
 import { type RawStruct, readMetadata, readRawFooter } from "../parquet/decode.ts";
-import { isOutputSchema } from "./output_schema.ts";
+import { readRows } from "./output_read.ts";
+import { isOutputSchema, isReadableSchema } from "./output_schema.ts";
 import { ParquetError } from "../parquet/footer.ts";
 import { memorySource, type RandomAccess } from "../parquet/source.ts";
 import { encodeThrift } from "../parquet/encode.ts";
-import { encodeNothing } from "./output_write.ts";
+import { encodeNothing, RowEncoder } from "./output_write.ts";
 
 const MAGIC = new TextEncoder().encode("PAR1");
 
@@ -41,15 +43,31 @@ export async function* joinParquet(
   let offset = MAGIC.length;
   let rows = 0n;
   const groups: Uint8Array<ArrayBuffer>[] = [];
+  const add = (group: RawStruct, by: number) => {
+    groups.push(encodeThrift(moved(group, BigInt(by))));
+    rows += group.field_3;
+  };
   for await (const source of sources) {
-    const { groups: copied, limit } = await rowGroups(source);
+    const { groups: copied, limit, current } = await rowGroups(source);
+    if (!current) {
+      const begun = offset;
+      const widened = widen(source);
+      for (let next = await widened.next();; next = await widened.next()) {
+        if (next.done) {
+          for (const group of next.value) add(group, begun - MAGIC.length);
+          break;
+        }
+        yield next.value;
+        offset += next.value.length;
+      }
+      continue;
+    }
     for (const group of copied) {
       if (group.field_3 === 0n) continue;
       const { start, end } = extent(source, group, limit);
       yield new Uint8Array(await source.slice(start, end));
-      groups.push(encodeThrift(moved(group, BigInt(offset - start))));
+      add(group, offset - start);
       offset += end - start;
-      rows += group.field_3;
     }
   }
   const footer = concat(await footerParts(rows, groups, options.keyValues));
@@ -62,18 +80,58 @@ export async function* joinParquet(
  * The row groups of a source's footer as thrift structs (field 1 columns, 3 number of rows), and
  * the position before which their bytes have to end.
  */
-async function rowGroups(source: RandomAccess): Promise<{ groups: RawStruct[]; limit: number }> {
+async function rowGroups(
+  source: RandomAccess,
+): Promise<{ groups: RawStruct[]; limit: number; current: boolean }> {
   try {
     const { schema, metadata_length } = await readMetadata(source);
-    if (!isOutputSchema(schema)) {
+    if (!isReadableSchema(schema)) {
       throw new ParquetError("its columns are not those that this version writes");
     }
     const { field_4: groups } = await readRawFooter(source);
-    return { groups, limit: source.byteLength - metadata_length - 8 };
+    const current = isOutputSchema(schema);
+    return { groups, limit: source.byteLength - metadata_length - 8, current };
   } catch (cause) {
     if (!(cause instanceof ParquetError)) throw cause;
     throw unusable(source, cause.message);
   }
+}
+
+/** Bytes of encoded rows that are handed on at a time. */
+const PIECE = 1 << 20;
+
+/**
+ * The rows of a file of an earlier schema in today's: the bytes of their row groups one after
+ * another, and in the end the row groups as they would lie behind the mark of a file of their own.
+ */
+async function* widen(
+  source: RandomAccess,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, RawStruct[]> {
+  const encoder = new RowEncoder();
+  let passed = 0; // the mark among it, which is not handed on
+  const piece = (bytes: Uint8Array<ArrayBuffer>) => {
+    const own = bytes.subarray(Math.max(0, MAGIC.length - passed));
+    passed += bytes.length;
+    return own;
+  };
+  let any = false;
+  try {
+    for await (const row of readRows(source)) {
+      any = true;
+      await encoder.add(row);
+      if (encoder.encoded > PIECE) yield piece(encoder.takeEncoded());
+    }
+  } catch (cause) {
+    if (cause instanceof StoreError) throw cause;
+    throw unusable(source, (cause as Error).message);
+  }
+  if (!any) return [];
+  const last = await encoder.finish({});
+  const end = memorySource(source.name, last); // of it nothing but the footer is read
+  const { metadata_length } = await readMetadata(end);
+  const { field_4: groups } = await readRawFooter(end);
+  yield piece(last.subarray(0, last.length - metadata_length - 8));
+  return groups;
 }
 
 /** The bytes of the file in which a row group's column chunks lie, one after another. */

@@ -159,6 +159,10 @@ const METADATA: { readonly [Name in keyof RowMetadata]: Levels } = {
   response_key: meta((of) => of.response_key),
   processed_at: meta((of) => of.processed_at),
   input_metadata: meta((of) => of.input_metadata),
+  image_width: meta((of) => whole(of.image_width)),
+  image_height: meta((of) => whole(of.image_height)),
+  image_orientation: meta((of) => whole(of.image_orientation)),
+  frame: meta((of) => of.frame),
 };
 
 const LEVELS: { readonly [Name in keyof OutputRow]: Levels | typeof METADATA } = {

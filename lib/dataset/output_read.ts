@@ -8,7 +8,7 @@ import type { OutputRow, RowMetadata } from "./row.ts";
 import { readMetadata, schemaTree } from "../parquet/decode.ts";
 import { checkGroups } from "./input_columns.ts";
 import { readBatches } from "../parquet/rows.ts";
-import { isOutputSchema } from "./output_schema.ts";
+import { isReadableSchema } from "./output_schema.ts";
 import type { RandomAccess } from "../parquet/source.ts";
 import { ParquetError } from "../parquet/footer.ts";
 import type { FileMetaData } from "../parquet/types.ts";
@@ -24,7 +24,7 @@ export interface Footer {
   readonly rowGroups: number;
   /** The key-value pairs; empty if there are none. */
   readonly keyValues: Record<string, string>;
-  /** Whether the columns are exactly those that this version writes. */
+  /** Whether the columns are those that this version, or an earlier one, writes. */
   readonly matchesSchema: boolean;
 }
 
@@ -42,7 +42,7 @@ export async function readFooter(source: RandomAccess, firstRead?: number): Prom
     rows: Number(metadata.num_rows),
     rowGroups: metadata.row_groups.length,
     keyValues: Object.fromEntries(pairs.map(({ key, value }) => [key, value ?? ""])),
-    matchesSchema: isOutputSchema(metadata.schema),
+    matchesSchema: isReadableSchema(metadata.schema),
   };
 }
 
@@ -54,7 +54,7 @@ export async function readFooter(source: RandomAccess, firstRead?: number): Prom
  */
 export async function* readRows(source: RandomAccess): AsyncGenerator<OutputRow> {
   const metadata = await readOwn(source);
-  if (!isOutputSchema(metadata.schema)) {
+  if (!isReadableSchema(metadata.schema)) {
     throw new Error(`${source.name}: its columns are not those that this version writes`);
   }
   const tree = schemaTree(metadata);
@@ -88,7 +88,7 @@ const KEYS_AT_ONCE = 4_096;
  */
 export async function* readKeys(source: RandomAccess): AsyncGenerator<OutputKey> {
   const metadata = await readOwn(source);
-  if (!isOutputSchema(metadata.schema)) {
+  if (!isReadableSchema(metadata.schema)) {
     throw new Error(`${source.name}: its columns are not those that this version writes`);
   }
   const tree = schemaTree(metadata);
@@ -130,9 +130,20 @@ function toRow(read: Record<string, unknown>): OutputRow {
     polygons: row.polygons ?? [],
     texts: row.texts ?? [],
     labels: row.labels ?? [],
-    metadata: { ...row.metadata, word_confidences: row.metadata.word_confidences ?? [] },
+    metadata: {
+      ...NOT_THERE, // in files of earlier versions
+      ...row.metadata,
+      word_confidences: row.metadata.word_confidences ?? [],
+    },
   };
 }
+
+const NOT_THERE = {
+  image_width: null,
+  image_height: null,
+  image_orientation: null,
+  frame: null,
+} as const satisfies Partial<RowMetadata>;
 
 /** BigInt to number and missing to null, throughout. */
 function fromParquet(value: unknown): unknown {

@@ -19,16 +19,17 @@ import {
   wordsOfLists,
 } from "./flat_words.ts";
 import { checkGroups } from "./input_columns.ts";
-import { isOutputSchema } from "./output_schema.ts";
+import { isReadableSchema } from "./output_schema.ts";
 import type { Polygon, RowMetadata, RowStatus } from "./row.ts";
 
 /** Rows in memory at a time. */
 const BATCH = 100;
+const INPUT_METADATA = "metadata.input_metadata";
 /** Leaves that say nothing about a page and may be long. */
 const WITHOUT: ReadonlySet<string> = new Set([
   "metadata.source",
   "metadata.engine",
-  "metadata.input_metadata",
+  INPUT_METADATA,
 ]);
 const COLUMNS = [
   "id",
@@ -57,9 +58,13 @@ const FLAT_LEAVES: ReadonlyMap<string, LeafReading> = new Map<string, LeafReadin
   ["metadata.api_height", {}],
   ["metadata.response_key", {}],
   ["metadata.processed_at", {}],
+  ["metadata.frame", {}],
 ]);
 /** What a page is found by. */
 const NAME_COLUMNS: readonly string[] = ["id", "image_path"];
+
+/** Columns that are read only where somebody asks for them. */
+export type ExtraColumn = "image_filename" | "input_metadata";
 
 /** What a page of the output is found by. */
 export interface NamedRow {
@@ -85,6 +90,10 @@ export interface ScannedRow extends NamedRow {
   readonly texts: readonly string[];
   /** One per word, 0 to 1. */
   readonly confidences: readonly (number | null | undefined)[];
+  /** As the input says it; only where it was asked for. */
+  readonly imageFilename?: string | null;
+  /** The input's metadata as JSON text; only where it was asked for. */
+  readonly inputMetadata?: string | null;
   /** How the row ended. */
   readonly status: RowStatus;
   /** The rest of what is known of it. */
@@ -113,6 +122,7 @@ export interface FlatRow extends NamedRow {
     | "api_height"
     | "response_key"
     | "processed_at"
+    | "frame"
   >;
 }
 
@@ -145,25 +155,33 @@ export interface OutputFile {
 /**
  * Opens a file of ours; reads its footer.
  *
+ * @param options.also Columns that are read beside the usual ones. @default none
  * @throws {Error} naming the object, if it is no whole Parquet or has other columns
  * @throws {StoreError} what the source throws
  */
-export async function openOutput(source: RandomAccess): Promise<OutputFile> {
+export async function openOutput(
+  source: RandomAccess,
+  { also = [] }: { readonly also?: readonly ExtraColumn[] } = {},
+): Promise<OutputFile> {
   const metadata = await readMetadata(source).catch((cause) => {
     if (!(cause instanceof ParquetError)) throw cause;
     throw new Error(`${source.name}: ${cause.message}`, { cause });
   });
-  if (!isOutputSchema(metadata.schema)) {
+  if (!isReadableSchema(metadata.schema)) {
     throw new Error(`${source.name}: its columns are not those that this version writes`);
   }
   const rows = Number(metadata.num_rows);
   const tree = schemaTree(metadata);
+  const without = new Set(
+    [...WITHOUT].filter((path) => !also.some((name) => path === `metadata.${name}`)),
+  );
   const columns = new Map(
-    tree.children.filter(({ element }) => COLUMNS.some((name) => name === element.name))
-      .map((column) => [column.element.name, pruned(column)]),
+    tree.children.filter(({ element: { name } }) =>
+      COLUMNS.some((one) => one === name) || also.some((one) => one === name)
+    ).map((column) => [column.element.name, pruned(column, without)]),
   );
   const pairs = metadata.key_value_metadata ?? [];
-  const file = { source, metadata, tree, without: WITHOUT, quick: true };
+  const file = { source, metadata, tree, without, quick: true };
   let sound = false;
   const check = () => {
     if (!sound) checkGroups(source.name, metadata, columns);
@@ -192,10 +210,11 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
       for await (const batch of batches(columns, ranges)) {
         const column = (name: string) => batch.values.get(name) ?? [];
         const [ids, splits, paths, texts] = ["id", "split", "image_path", "texts"].map(column);
+        const filenames = columns.has("image_filename") ? column("image_filename") : undefined;
         const [widths, heights, polygons] = ["width", "height", "polygons"].map(column);
         const rest = column("metadata") as RowMetadata[];
         for (let at = 0; at < batch.count; at++) {
-          const { status, word_confidences, ...facts } = rest[at];
+          const { status, word_confidences, input_metadata, ...facts } = rest[at];
           yield {
             index: batch.start + at,
             id: ids[at] as string ?? "",
@@ -206,6 +225,8 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
             polygons: polygons[at] as Polygon[] ?? [],
             texts: texts[at] as string[] ?? [],
             confidences: word_confidences ?? [],
+            ...filenames && { imageFilename: filenames[at] as string ?? null },
+            ...!without.has(INPUT_METADATA) && { inputMetadata: input_metadata ?? null },
             status,
             metadata: {
               ...facts,
@@ -221,6 +242,10 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
               page_confidence: facts.page_confidence ?? null,
               image_sha256: facts.image_sha256 ?? null,
               response_key: facts.response_key ?? null,
+              image_width: whole(facts.image_width),
+              image_height: whole(facts.image_height),
+              image_orientation: whole(facts.image_orientation),
+              frame: facts.frame ?? null,
             },
           };
         }
@@ -239,6 +264,8 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
         const [sure, hashes] = [inMetadata("page_confidence"), inMetadata("image_sha256")];
         const [widths, heights] = [inMetadata("api_width"), inMetadata("api_height")];
         const [keys, times] = [inMetadata("response_key"), inMetadata("processed_at")];
+        // Outputs of earlier versions don't say it.
+        const frames: ArrayLike<unknown> = values.get("metadata.frame") ?? [];
         for (let at = 0; at < count; at++) {
           yield {
             index: start + at,
@@ -256,6 +283,7 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
               api_height: whole(heights[at]),
               response_key: keys[at] as string | null,
               processed_at: times[at] as Date,
+              frame: frames[at] as RowMetadata["frame"] ?? null,
             },
           };
         }
@@ -277,9 +305,9 @@ export async function openOutput(source: RandomAccess): Promise<OutputFile> {
 }
 
 /** A column without the leaves that are not read. */
-function pruned(column: SchemaTree): SchemaTree {
-  const children = column.children.filter(({ path }) => !WITHOUT.has(path.join(".")))
-    .map(pruned);
+function pruned(column: SchemaTree, without: ReadonlySet<string>): SchemaTree {
+  const children = column.children.filter(({ path }) => !without.has(path.join(".")))
+    .map((child) => pruned(child, without));
   return { ...column, children };
 }
 

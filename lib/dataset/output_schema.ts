@@ -65,6 +65,14 @@ export const OUTPUT_COLUMNS = [
   "metadata",
 ] as const satisfies readonly (keyof OutputRow)[];
 
+/** Fields of `metadata` that files of earlier versions lack. They come last. */
+const ADDED = [
+  plain("image_width", "INT64"),
+  plain("image_height", "INT64"),
+  plain("image_orientation", "INT64"),
+  string("frame"),
+];
+
 const COLUMNS: Record<keyof OutputRow, SchemaElement[]> = {
   schema_version: string("schema_version"),
   id: string("id"),
@@ -94,6 +102,7 @@ const COLUMNS: Record<keyof OutputRow, SchemaElement[]> = {
     string("response_key"),
     timestamp("processed_at"),
     string("input_metadata"),
+    ...ADDED,
   ]),
 };
 
@@ -104,10 +113,29 @@ export const ITEM_SCHEMA: readonly SchemaElement[] = [
 ];
 
 const MARK = mark(ITEM_SCHEMA);
+const EARLIER_MARK = mark(withoutAdded());
 
 /** Whether a file's schema is {@linkcode ITEM_SCHEMA}, down to the annotations. */
 export function isOutputSchema(schema: readonly SchemaElement[]): boolean {
   return mark(schema) === MARK;
+}
+
+/**
+ * Whether a file's schema is that of this version or of an earlier one: what it lacks is null in
+ * all of its rows.
+ */
+export function isReadableSchema(schema: readonly SchemaElement[]): boolean {
+  return isOutputSchema(schema) || mark(schema) === EARLIER_MARK;
+}
+
+/** The schema as earlier versions wrote it. */
+export function withoutAdded(): SchemaElement[] {
+  const added = ADDED.flat().length;
+  return ITEM_SCHEMA.slice(0, -added).map((element) =>
+    element.name === "metadata"
+      ? { ...element, num_children: element.num_children! - ADDED.length }
+      : element
+  );
 }
 
 function mark(schema: readonly SchemaElement[]): string {

@@ -17,13 +17,15 @@ const METADATA_DUCKDB = 'STRUCT("source" VARCHAR, engine VARCHAR, model_version 
   "status VARCHAR, error_code VARCHAR, error_message VARCHAR, attempts BIGINT, " +
   "page_confidence DOUBLE, word_confidences DOUBLE[], image_sha256 VARCHAR, " +
   "image_bytes BIGINT, api_width BIGINT, api_height BIGINT, billed_pages BIGINT, " +
-  "response_key VARCHAR, processed_at TIMESTAMP WITH TIME ZONE, input_metadata VARCHAR)";
+  "response_key VARCHAR, processed_at TIMESTAMP WITH TIME ZONE, input_metadata VARCHAR, " +
+  "image_width BIGINT, image_height BIGINT, image_orientation BIGINT, frame VARCHAR)";
 
 const METADATA_ARROW = "Struct<{source:Utf8, engine:Utf8, model_version:Utf8, status:Utf8, " +
   "error_code:Utf8, error_message:Utf8, attempts:Int64, page_confidence:Float64, " +
   "word_confidences:List<Float64>, image_sha256:Utf8, image_bytes:Int64, api_width:Int64, " +
   "api_height:Int64, billed_pages:Int64, response_key:Utf8, " +
-  "processed_at:Timestamp<MILLISECOND, UTC>, input_metadata:Utf8}>";
+  "processed_at:Timestamp<MILLISECOND, UTC>, input_metadata:Utf8, image_width:Int64, " +
+  "image_height:Int64, image_orientation:Int64, frame:Utf8}>";
 
 function read(bytes: Uint8Array): Promise<OutputRow[]> {
   return Array.fromAsync(readRows(memorySource("memory", bytes)));

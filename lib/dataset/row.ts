@@ -5,6 +5,8 @@
  * Parquet is `dataset/output_schema.ts`'s matter.
  */
 
+import type { Frame } from "../image/frame.ts";
+
 /** Version of the row layout, written into every row. */
 export const SCHEMA_VERSION = "v1.0";
 
@@ -73,6 +75,20 @@ export interface RowMetadata {
   readonly processed_at: Date;
   /** The input's own metadata as JSON text. */
   readonly input_metadata: string | null;
+  /**
+   * Width in pixels of the picture as its file stores it; null where no page was read, where the
+   * file is a document, and in rows of earlier versions.
+   */
+  readonly image_width: number | null;
+  /** Height likewise. */
+  readonly image_height: number | null;
+  /** Its EXIF orientation, 1 to 8. */
+  readonly image_orientation: number | null;
+  /**
+   * In which frame the API has read the picture, as far as the row tells; null where the picture's
+   * size is.
+   */
+  readonly frame: Frame | null;
 }
 
 /** One output row. `polygons`, `texts`, `labels` and `word_confidences` have one length. */

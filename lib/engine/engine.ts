@@ -11,17 +11,11 @@ import type { Parsed } from "../base/json.ts";
 import type { Environment } from "../base/settings.ts";
 import type { FailureCode } from "../dataset/failure.ts";
 import type { Polygon } from "../dataset/row.ts";
+import type { StoredPicture } from "../image/frame.ts";
 import type { MediaType } from "../image/media_type.ts";
 
 /** What a picture says of itself in its header; some engines tell places only as parts of it. */
-export interface Picture {
-  /** Pixels as stored, at least 1. */
-  readonly width: number;
-  /** Pixels as stored, at least 1. */
-  readonly height: number;
-  /** EXIF orientation, 1 to 8. */
-  readonly orientation: number;
-}
+export type Picture = StoredPicture;
 
 /** An image as it goes to an engine. */
 export interface ImageFile {
@@ -31,8 +25,8 @@ export interface ImageFile {
   readonly sha256: string;
   /** What the bytes are. */
   readonly mediaType: MediaType;
-  /** Read where the engine's answers can't be understood without ({@linkcode EngineFacts}). */
-  readonly picture?: Picture;
+  /** Size and orientation of the picture, where it is one that says so. */
+  readonly picture?: StoredPicture;
 }
 
 /** A word on a page, or whatever the engine's granularity is. */
@@ -182,8 +176,8 @@ export interface EngineFacts {
   /** The largest file it takes, bytes. */
   readonly maxBytes: number;
   /**
-   * Whether its answers tell places as parts of the picture, or no size: then the picture's header
-   * is read, and kept with each answer. @default false
+   * Whether its answers tell places as parts of the picture, or no size: then an image whose header
+   * can't be read is refused. Headers that can be are kept with each answer. @default false
    */
   readonly needsPicture?: boolean;
   /**

@@ -10,7 +10,7 @@ import type { ImageSource } from "../dataset/image_location.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import { differsInShape, type Size } from "../image/frame.ts";
 import type { EngineAnswers, PageRead } from "../state/engine_answers.ts";
-import type { KnownFrame } from "../state/known_frame.ts";
+import type { ProbedFrame } from "../state/known_frame.ts";
 import { agreeOnWords } from "./agree_words.ts";
 import type { AgreementSum, LookedAt } from "./agreement_sum.ts";
 import { convexPoints, scaled } from "./boxes.ts";
@@ -63,7 +63,7 @@ export async function* agreeOnRows(job: AgreeJob): AsyncGenerator<AgreementRow> 
   }
 }
 
-type Frames = Readonly<Record<"a" | "b", KnownFrame | undefined>>;
+type Frames = Readonly<Record<"a" | "b", ProbedFrame | undefined>>;
 
 async function look(row: ScannedRow, job: AgreeJob, frames: Frames): Promise<LookedAt> {
   const { image_sha256: sha256, response_key, api_width, api_height } = row.metadata;

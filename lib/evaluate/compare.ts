@@ -6,11 +6,13 @@
 import { RunError } from "../base/errors.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import type { ComparisonDocument } from "../state/documents.ts";
+import type { ProbedFrame } from "../state/known_frame.ts";
 import type { BoxRepairs, LabelWord } from "./boxes.ts";
 import { matchBoxes } from "./match.ts";
-import { type LabelSource, labelWords, placeTogether } from "./pages.ts";
+import { type LabelSource, labelWords } from "./pages.ts";
+import { placeLabels } from "./place.ts";
 import { editDistance, folded, lengthOf } from "./text.ts";
-import { walkBoth } from "./walk_both.ts";
+import { walkBoth, type WalkOptions } from "./walk_both.ts";
 
 /** What {@linkcode compareLabels} finds, without what it is of. */
 export interface Comparison {
@@ -43,6 +45,7 @@ const PROGRESS_PAGES = 500;
  * Compares labels.
  *
  * @param onProgress Told from time to time how many pages are through.
+ * @param walk How rows wait for their partners.
  * @throws {RunError} `input` if they have no page in common
  * @throws {StoreError} when the store fails
  */
@@ -51,13 +54,14 @@ export async function compareLabels(
   b: LabelSource,
   signal: AbortSignal,
   onProgress: (pages: number) => void = () => {},
+  walk: WalkOptions = {},
 ): Promise<Comparison> {
   const [sideA, sideB] = [new Side(), new Side()];
   const onlyA = { count: 0, examples: [] as string[] };
   const onlyB = { count: 0, examples: [] as string[] };
-  const sum = new PairSum();
+  const sum = new PairSum(a.probed, b.probed);
   let both = 0;
-  for await (const met of walkBoth(a, b)) {
+  for await (const met of walkBoth(a, b, walk)) {
     signal.throwIfAborted();
     if (met.a && met.b) {
       both++;
@@ -110,26 +114,32 @@ class Side {
 
 /** What is counted of pages that both have. */
 class PairSum {
+  readonly #probedA: ProbedFrame | undefined;
+  readonly #probedB: ProbedFrame | undefined;
   #compared = 0;
   #otherShape = 0;
+  #frameUnknown = 0;
   #identical = 0;
   readonly #words = { a: 0, b: 0, matched: 0, equal: 0 };
   #likeness = 0;
   #different: { readonly differs: number; readonly page: Comparison["different"][number] }[] = [];
   readonly #repairs: BoxRepairs = { hulled: 0, dropped: 0 };
 
+  constructor(probedA: ProbedFrame | undefined, probedB: ProbedFrame | undefined) {
+    [this.#probedA, this.#probedB] = [probedA, probedB];
+  }
+
   add(a: ScannedRow, b: ScannedRow): void {
     if (a.status === "failed" || b.status === "failed") return;
-    const { api_width: width, api_height: height } = b.metadata;
-    const size = width && height ? { width, height } : undefined;
-    const placed = placeTogether(a, { size });
-    if (!placed) {
-      this.#otherShape++;
+    const { one, other, problem } = placeLabels(a, b, this.#probedA, this.#probedB);
+    if (problem !== undefined) {
+      if (problem === "other_shape") this.#otherShape++;
+      else this.#frameUnknown++;
       return;
     }
     this.#compared++;
-    const wordsA = labelWords(a, placed.labels, this.#repairs);
-    const wordsB = labelWords(b, placed.truth, this.#repairs);
+    const wordsA = labelWords(a, one, this.#repairs);
+    const wordsB = labelWords(b, other, this.#repairs);
     const { pairs } = matchBoxes(wordsA.map((word) => ({ ...word, ignore: false })), wordsB);
     let equal = 0;
     const readings: { a: string; b: string }[] = [];
@@ -165,6 +175,7 @@ class PairSum {
   get pages() {
     return {
       ...{ compared: this.#compared, other_shape: this.#otherShape, identical: this.#identical },
+      frame_unknown: this.#frameUnknown,
     };
   }
 

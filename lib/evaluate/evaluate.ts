@@ -25,7 +25,12 @@ export interface EvaluateOptions extends RuleWishes {
   /** The engines whose agreement stands beside the labels, by name; absent where none does. */
   readonly agreed?: readonly string[];
   /** A threshold is looked for if it is given; shares 0 to 1, exclusive. */
-  readonly target?: { readonly error: number; readonly confidence: number };
+  readonly target?: {
+    readonly error: number;
+    readonly confidence: number;
+    /** Whether all kinds of pages are taken to be in the truth. @default not */
+    readonly pagesAlike?: boolean;
+  };
   /** Its reason is thrown once it aborts. */
   readonly signal: AbortSignal;
   /** Told from time to time how many pages of how many are through. */
@@ -46,6 +51,8 @@ export type Evaluation =
 /** Splits and engines that are told apart. */
 const GROUPS = 50;
 const CONFIDENCES = [0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
+/** Pages that are named of those that can't be compared. */
+const EXAMPLES = 10;
 /** Pages between two reports of progress. */
 const PROGRESS_PAGES = 20;
 
@@ -65,13 +72,14 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     labels: { hulled: 0, dropped: 0 },
   };
   const sums = new Sums(options.engine);
-  const otherShape: string[] = [];
-  let [compared, failed, other, ignored] = [0, 0, 0, 0];
+  const otherShape = { count: 0, examples: [] as string[] };
+  const frameUnknown = { count: 0, examples: [] as string[] };
+  let [compared, failed, ignored] = [0, 0, 0];
   for await (const page of commonPages(labels, truth, pairing.pairs, granularity, repairs)) {
     signal.throwIfAborted();
     if ("skipped" in page) {
       if (page.skipped === "failed") failed++;
-      else if (++other <= 10) otherShape.push(page.row.imagePath);
+      else note(page.skipped === "other_shape" ? otherShape : frameUnknown, page.row.imagePath);
       continue;
     }
     compared++;
@@ -89,7 +97,7 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
       ...{ granularity, case: caseRule, ignored, ...repairs.truth },
     },
     pages: {
-      ...{ compared, failed, other_shape: { count: other, examples: otherShape } },
+      ...{ compared, failed, other_shape: otherShape, frame_unknown: frameUnknown },
       truth_only: { ...pairing.truthOnly, examples: [...pairing.truthOnly.examples] },
       labels_only: { ...pairing.labelsOnly, examples: [...pairing.labelsOnly.examples] },
       ambiguous: { ...pairing.ambiguous, examples: [...pairing.ambiguous.examples] },
@@ -98,13 +106,20 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     by: sums.groups,
     reliability: reliability(sample, sums.unsure.wrong.length),
     ranking: rankings(sample, sums.unsure, options.agreed),
-    threshold: target ? lookFor(sample, target.error, target.confidence) : null,
+    threshold: target ? lookFor(sample, target) : null,
     worst: sums.worst.pages,
   };
 }
 
-function lookFor(sample: WordSample, error: number, confidence: number): ThresholdFound {
-  const found = findThreshold(sample, error, 1 - confidence);
+function note(pages: { count: number; examples: string[] }, path: string): void {
+  if (++pages.count <= EXAMPLES) pages.examples.push(path);
+}
+
+function lookFor(
+  sample: WordSample,
+  { error, confidence, pagesAlike }: NonNullable<EvaluateOptions["target"]>,
+): ThresholdFound {
+  const found = findThreshold(sample, error, 1 - confidence, { pagesAlike });
   return { target_error: error, confidence, ...found };
 }
 

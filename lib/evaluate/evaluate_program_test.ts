@@ -37,8 +37,16 @@ Deno.test("evaluate and compare leave their documents, and say where no threshol
       await Deno.readFile(`${folder}/store/reports/demo/${name}`);
     const truth = ["--truth", `${folder}/truth`];
     const line = ["evaluate", "--dataset-name", "demo", ...truth];
-    const found = await runProgram([...line, "--target-error", "0.02"], { env });
+    const target = [...line, "--target-error", "0.02"];
+    const few = await runProgram(target, { env });
+    assert.equal(few.code, 9, few.stderr);
+    assert.match(
+      few.stdout.replace(/\s+/g, " "),
+      /takes 149 pages of which none is bad at least, and it has 20; --pages-alike/,
+    );
+    const found = await runProgram([...target, "--pages-alike"], { env });
     assert.equal(found.code, 0, found.stderr);
+    assert.match(found.stdout.replace(/\s+/g, " "), /as far as no kind of page is missing/);
     assert.match(
       found.stdout.replace(/\s+/g, " "),
       /recall 100\.0 %, precision 100\.0 %, hmean 100\.0 % \(400 of 400/,

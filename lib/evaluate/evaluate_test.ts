@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import { labelledRow, type Page, putLabelled } from "../../dev/testing/labelled.ts";
+import { type Page, putLabelled } from "../../dev/testing/labelled.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { parseAs } from "../base/json.ts";
 import { RunError } from "../base/errors.ts";
-import type { ScannedRow } from "../dataset/output_scan.ts";
 import { type EvaluationDocument, evaluationDocument } from "../state/documents.ts";
 import { writeChecked } from "../state/checked_pages.ts";
 import { evaluationPage } from "../view/evaluation_page.ts";
@@ -12,11 +11,9 @@ import { openLabels } from "../view/labels.ts";
 import { compareLabels } from "./compare.ts";
 import { compareOnTruth } from "./compare_truth.ts";
 import { evaluateLabels } from "./evaluate.ts";
-import { IdSet } from "./id_set.ts";
-import { placeTogether, rangesOf } from "./pages.ts";
+import { rangesOf } from "./pages.ts";
 import { openReviewedTruth } from "./truth_reviews.ts";
 import type { Truth, TruthPage } from "./truth.ts";
-import { walkBoth } from "./walk_both.ts";
 
 const { signal } = new AbortController();
 const SETTINGS = (dataset: string) => ({
@@ -149,26 +146,6 @@ Deno.test("without a page in common it says what the names are", async () => {
   });
 });
 
-Deno.test("points are brought onto one picture, and pictures of different shapes never are", () => {
-  const row = (width: number, height: number, seen?: [number, number]) => {
-    const [api_width, api_height] = seen ?? [null, null];
-    return { width, height, metadata: { api_width, api_height } } as unknown as ScannedRow;
-  };
-  const size = (width: number, height: number) => ({ size: { width, height } });
-  assert.deepEqual(placeTogether(row(1_000, 2_000, [500, 1_000]), {}), {
-    ...{ labels: [2, 2], truth: [1, 1] },
-  });
-  assert.deepEqual(placeTogether(row(1_000, 2_000, [1_000, 2_000]), size(250, 500)), {
-    ...{ labels: [1, 1], truth: [4, 4] },
-  });
-  assert.deepEqual(placeTogether(row(0, 0, [100, 200]), size(200, 400)), {
-    ...{ labels: [2, 2], truth: [1, 1] },
-  });
-  // Turned by its EXIF orientation on one side only.
-  assert.equal(placeTogether(row(1_000, 2_000, [2_000, 1_000]), {}), undefined);
-  assert.equal(placeTogether(row(1_000, 2_000), size(2_000, 1_000)), undefined);
-});
-
 Deno.test("rows that follow each other are one range", () => {
   assert.deepEqual(rangesOf([0, 1, 2, 5, 9, 10]), [[0, 3], [5, 6], [9, 11]]);
   assert.deepEqual(rangesOf([]), []);
@@ -255,7 +232,7 @@ Deno.test("two sets of labels: what is equal, read differently, in one only, or 
     both: 3,
     a_only: { count: 1, examples: ["only a"] },
     b_only: { count: 1, examples: ["only b"] },
-    ...{ compared: 2, other_shape: 0, identical: 1 },
+    ...{ compared: 2, other_shape: 0, frame_unknown: 0, identical: 1 },
   });
   assert.deepEqual(found.words, {
     ...{ a: 3, b: 4, matched: 3, equal: 2, agreement: 4 / 7 },
@@ -287,46 +264,4 @@ Deno.test("which is better is said where the pages show it, and left open where 
   const few = Object.fromEntries(Object.entries(pages).slice(0, 9));
   const small = await compareOnTruth(a, b, { ...wishes, truth: truthOf(few) }, signal);
   assert.deepEqual([small.better, small.difference], ["undecided", null]);
-});
-
-Deno.test("rows are paired by id in any order that is near, and a subset costs no memory", async () => {
-  const source = (ids: readonly string[]) => ({
-    async *rows() {
-      for (const [index, id] of ids.entries()) yield scanned(index, id);
-    },
-    async *names() {
-      for (const [index, id] of ids.entries()) yield { index, id, imagePath: "x" };
-    },
-  });
-  const ids = Array.from({ length: 30_000 }, (_, i) => `id ${i}`);
-  const met = { both: 0, a: 0, b: 0 };
-  const some = ids.filter((_, i) => i % 3 === 0);
-  // Neighbours change places.
-  const mixed = some.map((_, i) => some[i % 2 ? i - 1 : i + 1] ?? some[i]);
-  for await (const { a, b } of walkBoth(source(ids), source([...mixed, "extra"]))) {
-    if (a && b) {
-      assert.equal(a.id, b.id);
-      met.both++;
-    } else met[a ? "a" : "b"]++;
-  }
-  assert.deepEqual(met, { both: 10_000, a: 20_000, b: 1 });
-  await assert.rejects(async () => {
-    for await (const _ of walkBoth(source(ids), source(ids.toReversed()))) { /* on */ }
-  }, /orders too different/);
-});
-
-function scanned(index: number, id: string): ScannedRow {
-  const { metadata: { status, ...metadata }, ...row } = labelledRow(index, { id });
-  return { ...row, index, imagePath: row.image_path, status, confidences: [], metadata };
-}
-
-Deno.test("IdSet has what was put in, and nothing else that comes near", () => {
-  const set = new IdSet(4);
-  for (let i = 0; i < 5_000; i++) set.add(`row-${i}`);
-  for (let i = 0; i < 5_000; i++) {
-    assert.ok(set.has(`row-${i}`));
-    assert.ok(!set.has(`row_${i}`) && !set.has(`${i}-row`));
-  }
-  set.add("late");
-  assert.ok(set.has("late") && !set.has("") && set.size === 5_001);
 });

@@ -5,8 +5,10 @@
 
 import type { NamedRow, ScannedRow } from "../dataset/output_scan.ts";
 import type { RowRange } from "../parquet/rows.ts";
-import { type BoxRepairs, convexPoints, type LabelWord, scaled, type TruthBox } from "./boxes.ts";
+import type { ProbedFrame } from "../state/known_frame.ts";
+import { type BoxRepairs, convexPoints, type LabelWord, type TruthBox } from "./boxes.ts";
 import type { Granularity } from "./judge.ts";
+import { type Placer, placeTruth } from "./place.ts";
 import type { RawBox, Truth, TruthPage } from "./truth.ts";
 
 /** Labels as the evaluation reads them. */
@@ -15,6 +17,8 @@ export interface LabelSource {
   rows(ranges?: readonly RowRange[]): AsyncIterable<ScannedRow>;
   /** All rows without what is on them. */
   names(): AsyncIterable<NamedRow>;
+  /** In which frame their model reads pictures, where a probe has shown it. */
+  readonly probed?: ProbedFrame;
 }
 
 /** A page of both. */
@@ -35,16 +39,16 @@ export interface Repairs {
   readonly labels: BoxRepairs;
 }
 
-/** A page that can't be compared: the row failed, or the pictures differ in shape. */
+/**
+ * A page that can't be compared: the row failed, the pictures differ in shape, or EXIF turns the
+ * picture and there is no telling how the engine has read it.
+ */
 export interface SkippedPage {
   /** Of the labels. */
   readonly row: ScannedRow;
   /** Why. */
-  readonly skipped: "failed" | "other_shape";
+  readonly skipped: "failed" | "other_shape" | "frame_unknown";
 }
-
-/** Pictures whose shapes differ by more are not the same one, or one of them is turned. */
-const SAME_SHAPE = 0.02;
 
 /**
  * Walks through pairs of pages.
@@ -69,14 +73,14 @@ export async function* commonPages(
       continue;
     }
     const page = await truth.page(pairs[next][1]);
-    const onPicture = placeTogether(row, page);
-    yield onPicture
+    const { one, other, problem } = placeTruth(row, page, labels.probed);
+    yield problem === undefined
       ? {
         row,
-        truths: truthBoxes(boxesOf(page, granularity), onPicture.truth, repairs.truth),
-        words: labelWords(row, onPicture.labels, repairs.labels),
+        truths: truthBoxes(boxesOf(page, granularity), other, repairs.truth),
+        words: labelWords(row, one, repairs.labels),
       }
-      : { row, skipped: "other_shape" };
+      : { row, skipped: problem };
   }
 }
 
@@ -85,46 +89,18 @@ export function boxesOf(page: TruthPage, granularity: Granularity): readonly Raw
   return granularity === "segment" ? page.segments ?? page.boxes : page.boxes;
 }
 
-/** What coordinates are multiplied by. */
-export type Factors = readonly [x: number, y: number];
-type Sides = readonly [width: number, height: number];
-
-/**
- * By how much points must be multiplied to be pixels of the picture; `undefined` for two pictures.
- */
-export function placeTogether(
-  { width, height, metadata }: ScannedRow,
-  { size }: Pick<TruthPage, "size">,
-): { readonly labels: Factors; readonly truth: Factors } | undefined {
-  const seen = sides(metadata.api_width, metadata.api_height);
-  const written = sides(size?.width, size?.height);
-  const picture = sides(width, height) ?? written ?? seen;
-  const labels = factors(seen, picture);
-  const truth = factors(written, picture);
-  return labels && truth && { labels, truth };
-}
-
-function sides(width: number | null | undefined, height: number | null | undefined) {
-  return width && height && width > 0 && height > 0 ? [width, height] as const : undefined;
-}
-
-function factors(from: Sides | undefined, to: Sides | undefined): Factors | undefined {
-  if (!from || !to) return [1, 1];
-  const [x, y] = [to[0] / from[0], to[1] / from[1]];
-  return Math.abs(Math.log(x / y)) <= SAME_SHAPE ? [x, y] : undefined;
-}
-
-function truthBoxes(boxes: readonly RawBox[], [x, y]: Factors, repairs: BoxRepairs): TruthBox[] {
-  return boxes.flatMap(({ points, text, ignore }) => {
-    const sound = convexPoints(scaled(points, x, y), repairs);
+function truthBoxes(boxes: readonly RawBox[], place: Placer, repairs: BoxRepairs): TruthBox[] {
+  const placed = place(boxes.map(({ points }) => points));
+  return boxes.flatMap(({ text, ignore }, i) => {
+    const sound = convexPoints(placed[i], repairs);
     return sound ? [{ points: sound, text, ignore }] : [];
   });
 }
 
 /** The words of a row in pixels of the picture. @param repairs Counts what was done. */
-export function labelWords(row: ScannedRow, [x, y]: Factors, repairs: BoxRepairs): LabelWord[] {
-  return row.polygons.flatMap((polygon, i): LabelWord[] => {
-    const points = convexPoints(scaled(polygon, x, y), repairs);
+export function labelWords(row: ScannedRow, place: Placer, repairs: BoxRepairs): LabelWord[] {
+  return place(row.polygons).flatMap((polygon, i): LabelWord[] => {
+    const points = convexPoints(polygon, repairs);
     if (!points) return [];
     const agreement = row.agreement?.words[i];
     return [{

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { labelledRow } from "../../dev/testing/labelled.ts";
+import type { Points } from "../geometry/polygon.ts";
 import { labelWords } from "./pages.ts";
 
 Deno.test("labelWords() keeps with each word what is its own where another has no place", () => {
@@ -11,13 +12,14 @@ Deno.test("labelWords() keeps with each word what is its own where another has n
   });
   const { status, word_confidences: confidences } = metadata;
   const scanned = { ...row, index: 0, imagePath, status, confidences, metadata };
+  const place = (boxes: readonly Points[]) => boxes;
   const repairs = { hulled: 0, dropped: 0 };
   const agreement = {
     ...{ state: "compared" as const, agreement: 0.5, onlyOther: 0 },
     ...{ words: [0.3, 0.4], others: ["x", "y"] },
   };
-  const [word, ...none] = labelWords({ ...scanned, agreement }, [1, 1], repairs);
+  const [word, ...none] = labelWords({ ...scanned, agreement }, place, repairs);
   assert.deepEqual([word.text, word.confidence, word.agreement, none], ["there", 0.2, 0.4, []]);
   assert.equal(repairs.dropped, 1);
-  assert.ok(!("agreement" in labelWords(scanned, [1, 1], repairs)[0]));
+  assert.ok(!("agreement" in labelWords(scanned, place, repairs)[0]));
 });

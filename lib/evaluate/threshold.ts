@@ -7,6 +7,12 @@
  * of levels is needed (Angelopoulos et al., Learn then Test, arXiv 2110.01052): where none of the
  * laxer levels holds, the chance to pass the first of them is the risk. Taking the level at which
  * the sample's own share of errors is small enough breaks the promise about every other time.
+ *
+ * A level passes two tests. One counts words, as errors of one page come together by the design
+ * effect fewer of them. It can't know of pages that are wrong throughout if the sample has none of
+ * them: of a twentieth of such pages a dozen pages show none every other time. So the other counts
+ * pages: those of a kind that was not seen, or as seldom as here, may be a share of all that the
+ * bound of Clopper and Pearson says, and wrong in every word.
  */
 
 import { leastSample, upperBound } from "./binomial.ts";
@@ -31,8 +37,19 @@ export interface Level {
   readonly words: number;
   /** How many of these are wrong. */
   readonly wrong: number;
+  /** Pages of which most accepted words are wrong. */
+  readonly bad_pages: number;
   /** Share of errors that is not exceeded, at the confidence asked for. */
   readonly upper_bound: number;
+}
+
+/** How the level is looked for. */
+export interface ThresholdOptions {
+  /**
+   * Whether it may be taken that all kinds of pages are in the sample, so that words alone are
+   * counted: with few pages the promise holds only as far as that is so. @default not
+   */
+  readonly pagesAlike?: boolean;
 }
 
 /** What was found. */
@@ -51,6 +68,10 @@ export interface Threshold {
   readonly pages: number;
   /** Words without a single error that it would take at least. */
   readonly least_words: number;
+  /** Pages, none of them bad, that it would take at least. */
+  readonly least_pages: number;
+  /** Whether all kinds of pages were taken to be in the sample. */
+  readonly pages_alike: boolean;
 }
 
 /** With fewer pages nothing is known of how errors come together. */
@@ -70,7 +91,12 @@ export const GRID: readonly number[] = [
  * @param target 0 to 1, exclusive.
  * @param risk 1 − confidence; 0 to 1, exclusive.
  */
-export function findThreshold(sample: JudgedWords, target: number, risk: number): Threshold {
+export function findThreshold(
+  sample: JudgedWords,
+  target: number,
+  risk: number,
+  { pagesAlike = false }: ThresholdOptions = {},
+): Threshold {
   const { confidence, wrong, page } = sample;
   const order = Array.from(confidence, (_, i) => i)
     .sort((a, b) => confidence[b] - confidence[a]);
@@ -84,11 +110,13 @@ export function findThreshold(sample: JudgedWords, target: number, risk: number)
     words: order.length,
     pages,
     least_words: Math.ceil(least * general),
+    least_pages: pagesAlike ? MIN_PAGES : least,
+    pages_alike: pagesAlike,
   };
   if (order.length / general < least) {
     return { ...found, level: null, failed: null, why: "few_words" };
   }
-  if (pages < MIN_PAGES) return { ...found, level: null, failed: null, why: "few_pages" };
+  if (pages < found.least_pages) return { ...found, level: null, failed: null, why: "few_pages" };
   // Where the sequence begins may depend on how many words there are, but on no error: with more of
   // them a single bad one does not end it.
   const enough = Math.max(least, Math.min(order.length / general / 4, 4 * least));
@@ -99,17 +127,22 @@ export function findThreshold(sample: JudgedWords, target: number, risk: number)
     for (; next < order.length && confidence[order[next]] >= min; next++) {
       accepted.add(page[order[next]], wrong[order[next]]);
     }
-    if (accepted.words / general < enough && level === null) continue;
+    const few = accepted.words / general < enough || accepted.pages < found.least_pages;
+    if (few && level === null) continue;
     const effect = Math.max(general, accepted.designEffect);
-    const bound = upperBound(
+    const byWords = upperBound(
       Math.ceil(accepted.wrong / effect),
       Math.floor(accepted.words / effect),
       risk,
     );
+    const { ordinary, bad } = accepted;
+    const byPages = pagesAlike ? 0 : ordinary + upperBound(bad, accepted.pages, risk);
+    const bound = Math.min(1, Math.max(byWords, byPages));
     const tested: Level = {
       min_confidence: min,
       words: accepted.words,
       wrong: accepted.wrong,
+      bad_pages: bad,
       upper_bound: bound,
     };
     if (bound > target) {
@@ -121,21 +154,44 @@ export function findThreshold(sample: JudgedWords, target: number, risk: number)
   return { ...found, level, failed, why: level ? null : "errors" };
 }
 
+/** Errors on a page that it takes to be a bad one; of single words any page may be half wrong. */
+const BAD_ERRORS = 3;
+
 /** Words by the pages that they are of. */
 class Clusters {
   words = 0;
   wrong = 0;
+  /** Pages of which at least half of the words are wrong, and some. */
+  bad = 0;
+  /** Words that are wrong on such pages. */
+  #badErrors = 0;
   readonly #pages = new Map<number, [words: number, wrong: number]>();
 
   add(page: number, wrong: number): void {
     this.words++;
     this.wrong += wrong;
-    const counts = this.#pages.get(page);
-    if (!counts) this.#pages.set(page, [1, wrong]);
-    else {
-      counts[0]++;
-      counts[1] += wrong;
-    }
+    let counts = this.#pages.get(page);
+    if (!counts) this.#pages.set(page, counts = [0, 0]);
+    this.#countBad(counts, -1);
+    counts[0]++;
+    counts[1] += wrong;
+    this.#countBad(counts, 1);
+  }
+
+  #countBad([words, wrong]: readonly [number, number], sign: number): void {
+    if (wrong < BAD_ERRORS || 2 * wrong < words) return;
+    this.bad += sign;
+    this.#badErrors += sign * wrong;
+  }
+
+  /** Pages with a word. */
+  get pages(): number {
+    return this.#pages.size;
+  }
+
+  /** Share of words that are wrong on pages that are not bad. */
+  get ordinary(): number {
+    return this.words > 0 ? (this.wrong - this.#badErrors) / this.words : 0;
   }
 
   /**

@@ -44,19 +44,21 @@ function trueErrors(random: () => number, bad: number): Map<number, number> {
 }
 
 for (
-  const { title, bad, pages, each, useful } of [
-    { title: "independent words", bad: 0, pages: 100, each: 50, useful: 0.8 },
-    { title: "pages that are bad throughout", bad: 0.05, pages: 200, each: 50, useful: 0.3 },
-    { title: "a dozen pages", bad: 0.05, pages: 12, each: 80, useful: 0 },
+  const { title, bad, pages, useful, alike } of [
+    { title: "independent words", bad: 0, pages: 300, useful: 0.8, alike: false },
+    { title: "pages that are bad throughout", bad: 0.05, pages: 300, useful: 0.5, alike: false },
+    { title: "a hundred pages that are alike", bad: 0, pages: 100, useful: 0.8, alike: true },
+    { title: "a dozen pages, taken to be alike", bad: 0.05, pages: 12, useful: 0, alike: true },
   ]
 ) {
   Deno.test(`of many truths at most one in twenty gives a threshold that breaks its promise: ${title}`, () => {
     const random = seeded(20_261_126);
     const errors = trueErrors(random, bad);
-    const sets = 80;
+    const sets = 60;
     let [found, broken] = [0, 0];
     for (let i = 0; i < sets; i++) {
-      const { level } = findThreshold(draw(random, pages, each, bad), 0.02, 0.05);
+      const options = { pagesAlike: alike };
+      const { level } = findThreshold(draw(random, pages, 50, bad), 0.02, 0.05, options);
       if (!level) continue;
       found++;
       if (errors.get(level.min_confidence)! > 0.02) broken++;
@@ -66,6 +68,40 @@ for (
     assert.ok(found >= useful * sets, `found ${found} of ${sets}`);
   });
 }
+
+/** Pages that are right but for some that are wrong in most words, whatever the confidence. */
+function drawRuined(random: () => number, pages: number, ruined: number, share: number): Words {
+  const words: Words = { confidence: [], wrong: [], page: [] };
+  for (let page = 0; page < pages; page++) {
+    const risk = random() < ruined ? share : 0.001;
+    for (let i = 0; i < 30; i++) {
+      words.confidence.push(random());
+      words.wrong.push(random() < risk ? 1 : 0);
+      words.page.push(page);
+    }
+  }
+  return words;
+}
+
+Deno.test("pages that are wrong throughout, of which the truth may show none, break no promise", () => {
+  const random = seeded(4);
+  // More than 2 % of the words are wrong at every level.
+  for (const [ruined, share] of [[0.028, 0.9], [0.05, 0.5], [0.1, 0.25]] as const) {
+    for (const pages of [12, 150, 220]) {
+      const sets = 60;
+      let broken = 0;
+      for (let i = 0; i < sets; i++) {
+        const { level } = findThreshold(drawRuined(random, pages, ruined, share), 0.02, 0.05);
+        if (level) broken++;
+      }
+      assert.ok(broken <= 0.05 * sets, `${broken} of ${sets}: ${[ruined, share, pages]}`);
+    }
+  }
+  // Words alone can't keep it: this is what taking pages to be alike takes for granted.
+  const lucky = Array.from({ length: 60 }, () => drawRuined(random, 12, 0.05, 0.5))
+    .filter((sample) => findThreshold(sample, 0.02, 0.05, { pagesAlike: true }).level);
+  assert.ok(lucky.length > 10, `${lucky.length} of 60`);
+});
 
 Deno.test("the share of errors in the sample itself would break the promise every other time", () => {
   // That the simulation can tell a method that keeps it from one that does not.
@@ -84,6 +120,8 @@ Deno.test("the share of errors in the sample itself would break the promise ever
   assert.ok(broken > 0.25 * sets, `${broken} of ${sets}`);
 });
 
+const ALIKE = { pagesAlike: true };
+
 /** So many words, all of one confidence, on so many pages. */
 function alike(words: number, pages: number, wrong = 0): Words {
   const each = Array.from({ length: words }, (_, i) => i);
@@ -95,26 +133,29 @@ function alike(words: number, pages: number, wrong = 0): Words {
 }
 
 Deno.test("149 words without an error on enough pages are just enough for 2 % at 95 %", () => {
-  const { level, why } = findThreshold(alike(149, 30), 0.02, 0.05);
+  const { level, why } = findThreshold(alike(149, 30), 0.02, 0.05, ALIKE);
   assert.equal(why, null);
   assert.equal(level?.min_confidence, 0);
   assert.equal(level.words, 149);
-  const { level: none, why: small, least_words } = findThreshold(alike(148, 30), 0.02, 0.05);
+  const { level: none, why: small, least_words } = findThreshold(alike(148, 30), 0.02, 0.05, ALIKE);
   assert.deepEqual([none, small, least_words], [null, "few_words", 149]);
 });
 
 Deno.test("a truth without words, of few pages or with many errors certifies nothing, and says why", () => {
   assert.equal(findThreshold(alike(0, 1), 0.02, 0.05).why, "few_words");
-  assert.equal(findThreshold(alike(5_000, 9), 0.02, 0.05).why, "few_pages");
-  const { why, failed, level } = findThreshold(alike(5_000, 100, 500), 0.02, 0.05);
+  assert.equal(findThreshold(alike(5_000, 9), 0.02, 0.05, ALIKE).why, "few_pages");
+  const pages = findThreshold(alike(5_000, 148), 0.02, 0.05);
+  assert.deepEqual([pages.why, pages.least_pages], ["few_pages", 149]);
+  assert.equal(findThreshold(alike(5_000, 149), 0.02, 0.05).level?.upper_bound.toFixed(3), "0.020");
+  const { why, failed, level } = findThreshold(alike(5_000, 200, 500), 0.02, 0.05);
   assert.deepEqual([why, level, failed?.wrong], ["errors", null, 500]);
 });
 
 Deno.test("errors that come together on a page count for more than they are", () => {
   const apart = alike(4_000, 80, 40);
   const together = { ...apart, wrong: apart.page.map((page) => page === 3 ? 1 : 0) };
-  assert.equal(findThreshold(apart, 0.02, 0.05).level?.wrong, 40);
-  const { design_effect, level } = findThreshold(together, 0.02, 0.05);
+  assert.equal(findThreshold(apart, 0.02, 0.05, ALIKE).level?.wrong, 40);
+  const { design_effect, level } = findThreshold(together, 0.02, 0.05, ALIKE);
   assert.equal(together.wrong.filter(Boolean).length, 50);
   assert.ok(design_effect > 20, `${design_effect}`);
   assert.equal(level, null);

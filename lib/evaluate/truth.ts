@@ -37,6 +37,8 @@ export interface TruthPage {
   readonly segments?: readonly RawBox[];
   /** Of the picture that the points are pixels of, where the file says so. */
   readonly size?: { readonly width: number; readonly height: number };
+  /** Whether the points are those of the engine's own page, in whichever frame that is. */
+  readonly asSeen?: boolean;
 }
 
 /** What a page is found by. */

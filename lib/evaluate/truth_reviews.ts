@@ -32,7 +32,7 @@ export async function openReviewedTruth(
       boxes: words.map(({ polygon, text }) => ({
         ...{ points: polygon, text, ignore: isDontCare(text) },
       })),
-      ...width !== null && height !== null && { size: { width, height } },
+      ...width !== null && height !== null && { size: { width, height }, asSeen: true },
     });
   }
   const url = `${store.url}/${checkedPrefix(dataset)}`;

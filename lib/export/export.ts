@@ -12,23 +12,33 @@ import { mapOrdered } from "../base/ordered.ts";
 import { type ImageSource, parseImagePath } from "../dataset/image_location.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import type { RowStatus } from "../dataset/row.ts";
-import { differsInShape, type Frame } from "../image/frame.ts";
-import type { ReviewMark } from "../state/documents.ts";
+import { differsInShape, type KnownFrame, putUpright } from "../image/frame.ts";
+import type { CheckedPage, ReviewMark } from "../state/documents.ts";
+import { frameOfModel, type ProbedFrame } from "../state/known_frame.ts";
 import { type Books, checkBooks, count, newBooks } from "./books.ts";
 import { cutCrops } from "./crops.ts";
 import type { FileSink } from "./files.ts";
 import type { Format } from "./format.ts";
-import { toFrame } from "./frame.ts";
 import { PageNames } from "./names.ts";
 import type { ExportPage } from "./page.ts";
 import { type Picture, type PictureHead, type PictureLost, Pictures } from "./pictures.ts";
-import { splitOf, type SplitOptions } from "./split.ts";
-import { type ReadWord, sortWords, type WordOptions } from "./words.ts";
+import { checkedWords, type PageWords, readWords } from "./reviewed.ts";
+import { groupOf, splitOf, type SplitOptions } from "./split.ts";
+import { type ReadWord, type SortedWords, sortWords, type WordOptions } from "./words.ts";
 
 /** Pages that are being prepared at once. */
 const AHEAD = 8;
 /** Formats that no reader of images knows. */
 const UNREADABLE = ["image/heic"];
+
+/**
+ * Which pages reviewers leave: all but those marked as wrong; the same, with checked pages as they
+ * were put right; only checked ones, as they were put right.
+ */
+export type MarksMode = "exclude-wrong" | "corrected" | "only-reviewed";
+
+/** Why pages are left out whose pictures can't be made anew. */
+const NOT_DECODED = ["image_damaged", "image_not_decodable"];
 
 /** Where pictures come from: copied, the same file under a second name, named where they lie. */
 export type ImageMode = "copy" | "link" | "paths";
@@ -48,15 +58,15 @@ export interface ExportOptions extends Omit<WordOptions, "format"> {
   /** Least confidence of a page, 0 to 1; with it a page without one is left out. */
   readonly minPageConfidence?: number;
   /** Which pages count by what reviewers say; all where absent. */
-  readonly marks?: "exclude-wrong" | "only-reviewed";
+  readonly marks?: MarksMode;
   /** Where the pictures of pages are. */
   readonly images: ImageMode;
   /** Whether the sizes that the engine gave are believed, so that no picture is read. */
   readonly unread: boolean;
   /** In which frame the engine reads pictures whose shape doesn't tell. */
-  readonly frame?: Exclude<Frame, "unknown">;
+  readonly frame?: KnownFrame;
   /** The same as a probe has shown it, for rows of the model that was probed. */
-  readonly probed?: { readonly frame: Frame; readonly modelVersion: string | null };
+  readonly probed?: ProbedFrame;
   /** What pictures of words are written as. */
   readonly cropType: "png" | "jpg";
   /** Whether crops are turned where the format's trainer turns them. */
@@ -73,6 +83,8 @@ export interface ExportJob {
   readonly total: number;
   /** Marks of reviewers, by id. */
   readonly marks: ReadonlyMap<string, ReviewMark>;
+  /** Pages that were checked, by id. @default none */
+  readonly checked?: ReadonlyMap<string, CheckedPage>;
   /** Where pictures lie. */
   readonly source: ImageSource;
   /** Where the files go; ended or given up here. */
@@ -102,7 +114,7 @@ interface Prepared {
   readonly lost?: string;
   /** Words that the row has. */
   readonly words: number;
-  readonly sorted?: ReturnType<typeof sortWords>;
+  readonly sorted?: SortedWords;
   /** What was done with the picture. */
   readonly image?: string;
 }
@@ -120,9 +132,12 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
   const names = new PageNames();
   const writer = format.open({ dataset, files });
   const books = newBooks();
-  let written = 0;
+  let [written, grouped] = [0, 0];
   async function* named() {
-    for await (const row of job.rows) yield { row, name: names.next(row.id, row.index) };
+    for await (const row of job.rows) {
+      if (groupOf(row, options.split) !== undefined) grouped++;
+      yield { row, name: names.next(row.id, row.index) };
+    }
   }
   try {
     for await (
@@ -140,11 +155,27 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
     const notes = [...await writer.finish()];
     await files.finish();
     checkBooks(books, total, written);
+    const groups = options.split.group ?? options.split.column;
+    if (groups && grouped < books.pages.in) {
+      notes.push(
+        `${books.pages.in - grouped} of ${books.pages.in} pages are in no group, as nothing in ` +
+          "them matches --group or --group-column: each is split by its id.",
+      );
+    }
     if (books.pages.dropped.frame_unknown) {
       notes.push(
         "Pages were left out as it is not known how the engine reads pictures that are turned by " +
           "half, mirrored or square (frame_unknown): probe-frame finds it out with one page, " +
           "--frame upright or stored says it.",
+      );
+    }
+    if (NOT_DECODED.some((reason) => books.pages.dropped[reason])) {
+      notes.push(
+        "Pages were left out whose pictures have to be turned upright or cut, and can't be " +
+          `decoded (${
+            NOT_DECODED.join(", ")
+          }): write these anew as JPEG or PNG, turned upright, and label ` +
+          "them again.",
       );
     }
     return { books, notes };
@@ -180,9 +211,13 @@ async function prepare(
   pictures: Pictures,
 ): Promise<Prepared> {
   const { options } = job;
-  const words = row.texts.length;
-  const lost = refused(row, job);
-  if (lost !== undefined) return { lost, words };
+  const checked = options.marks === "exclude-wrong" ? undefined : job.checked?.get(row.id);
+  const lost = refused(row, job, checked !== undefined);
+  if (lost !== undefined) return { lost, words: row.texts.length };
+  const written = checked ? checkedWords(row, checked) : readWords(row);
+  if (!written) return { lost: "review_outdated", words: row.texts.length };
+  const words = written.in;
+  if (written.texts.length === 0 && !options.format.emptyPages) return { lost: "no_words", words };
   const { format } = options;
   const whole = options.images !== "paths" || format.pictures === "crops";
   const picture = options.unread
@@ -192,20 +227,27 @@ async function prepare(
   using _held = isWhole(picture) ? picture : undefined;
   const changed = imageChanged(row, picture);
   if (changed) return { lost: "image_changed", words, image: "failed" };
-  const placed = toFrame(row.polygons, seenBy(row), picture.header, knownFrame(row, options));
+  const placed = putUpright(
+    written.polygons,
+    seenBy(row),
+    picture.header,
+    knownFrame(row, options),
+  );
   if (!placed) return { lost: "frame_unknown", words };
   const { width, height, polygons } = placed;
-  const read = row.texts.map((text, at): ReadWord => ({
+  const read = written.texts.map((text, at): ReadWord => ({
     text,
-    confidence: row.confidences[at] ?? null,
-    agreement: row.agreement?.words[at] ?? null,
+    confidence: written.confidences[at] ?? null,
+    // Words that somebody has put right are not those that were compared.
+    agreement: written.checked ? null : row.agreement?.words[at] ?? null,
     points: polygons[at] ?? [],
+    checked: written.checked,
   }));
-  const sorted = sortWords(read, width, height, options);
+  const sorted = withReview(sortWords(read, width, height, options), written);
   const none = sorted.entries.length === 0;
   const { pageLost = none && !format.emptyPages ? "no_words_left" : undefined } = sorted;
   if (pageLost !== undefined) return { lost: pageLost, words };
-  const split = splitOf(row.id, row.split, options.split);
+  const split = splitOf(row, options.split);
   const page = {
     ...{ index: row.index, id: row.id, name, split, width, height },
     model: row.metadata.model_version,
@@ -235,32 +277,43 @@ async function prepare(
     : { page: { ...page, ...copied.file }, sorted, words, image: copied.how };
 }
 
+/** What became of the words, and of those that a reviewer has taken away. */
+function withReview(sorted: SortedWords, { dropped, changed }: PageWords): SortedWords {
+  return {
+    ...sorted,
+    dropped: { ...sorted.dropped, ...dropped },
+    changed: { ...sorted.changed, ...changed },
+  };
+}
+
 /** Why a row is left out whatever its words are. */
-function refused(row: ScannedRow, { options, marks }: ExportJob): string | undefined {
-  const { status, splits, minPageConfidence, format } = options;
+function refused(
+  row: ScannedRow,
+  { options, marks }: ExportJob,
+  checked: boolean,
+): string | undefined {
+  const { status, splits, minPageConfidence } = options;
   if (row.status === "failed") return "failed";
   if (!status.includes(row.status)) return `status_${row.status}`;
   if (splits && !splits.includes(row.split ?? "")) return "other_split";
-  const mark = marks.get(row.id);
-  if (options.marks === "exclude-wrong" && mark?.verdict === "wrong") return "marked_wrong";
-  if (options.marks === "only-reviewed" && (!mark || mark.verdict === "wrong")) {
-    return mark ? "marked_wrong" : "not_reviewed";
-  }
+  // Who has put a page right after it was marked as wrong has answered the mark.
+  const wrong = options.marks && !checked && marks.get(row.id)?.verdict === "wrong";
+  if (wrong) return "marked_wrong";
+  if (options.marks === "only-reviewed" && !checked) return "not_reviewed";
   if (minPageConfidence !== undefined) {
     const sure = row.metadata.page_confidence;
     if (sure === null) return "no_page_confidence";
     if (sure < minPageConfidence) return "low_page_confidence";
   }
-  return row.texts.length === 0 && !format.emptyPages ? "no_words" : undefined;
+  return undefined;
 }
 
 /** What is said or was probed of the model that answered for a row. */
 function knownFrame(
   { metadata }: ScannedRow,
   { frame, probed }: ExportOptions,
-): Exclude<Frame, "unknown"> | undefined {
-  if (frame || !probed || probed.frame === "unknown") return frame;
-  return probed.modelVersion === metadata.model_version ? probed.frame : undefined;
+): KnownFrame | undefined {
+  return frame ?? frameOfModel(probed, metadata.model_version);
 }
 
 /** The page as the engine reports it. */
@@ -268,12 +321,14 @@ function seenBy({ metadata: { api_width: width, api_height: height } }: ScannedR
   return width && height ? { width, height } : undefined;
 }
 
-/** A picture nobody has looked at. */
+/** A picture nobody looks at again. Rows of earlier versions don't say how EXIF turns it. */
 function believed(row: ScannedRow): PictureHead | PictureLost {
-  const { width, height } = seenBy(row) ?? row;
+  const { image_width, image_height, image_orientation } = row.metadata;
+  const stored = { width: image_width, height: image_height };
+  const { width, height } = image_orientation ? stored : seenBy(row) ?? row;
   if (!width || !height) return { lost: "size_unknown" };
-  const header = { type: "", extension: "", width, height, orientation: 1, pages: 1 as const };
-  return { header };
+  const orientation = image_orientation ?? 1;
+  return { header: { type: "", extension: "", width, height, orientation, pages: 1 } };
 }
 
 function isWhole(picture: PictureHead | Picture): picture is Picture {

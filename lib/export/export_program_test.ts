@@ -5,6 +5,8 @@ import { putLabelled } from "../../dev/testing/labelled.ts";
 import { encodePng } from "../image/png.ts";
 import { openFolder } from "../store/folder.ts";
 
+const FILTER = '{"min_confidence": 0.5, "target_error": 0.02}';
+
 /** A labelled data set in a folder, with a picture for each page. */
 async function openLabelled(pages: number) {
   const root = await Deno.makeTempDir();
@@ -67,10 +69,25 @@ Deno.test("export - prints a format of one file, and its books beside it", async
   assert.ok(!stdout.includes("\x1b"));
   assert.match(stderr, /^words in +6$/m);
   const filter = `${bench.root}/filter.json`;
-  await Deno.writeTextFile(filter, '{"min_confidence": 0.5, "target_error": 0.02}');
+  await Deno.writeTextFile(filter, FILTER);
   const csv = await bench.run("--format", "csv", "--out", "-", "--filter", filter, "--unread");
   assert.equal(csv.code, 0, csv.stderr);
   assert.equal(csv.stdout.match(/,true,/g)?.length, 3);
+  // As evaluate leaves it in the store.
+  await bench.store.write("reports/demo/filter.json", new TextEncoder().encode(FILTER));
+  const args = ["--format", "csv", "--out", "-", "--unread", "--filter"];
+  const stored = await bench.run(...args, "reports/demo/filter.json");
+  assert.equal(stored.stdout, csv.stdout, stored.stderr);
+});
+
+Deno.test("export keeps pages together by the folders that their pictures lie in", async () => {
+  await using bench = await openLabelled(20);
+  const args = ["--format", "jsonl", "--out", "-", "--unread", "--val", "0.5"];
+  const { stdout, stderr } = await bench.run(...args, "--group-column", "image_path");
+  assert.equal(new Set(stdout.match(/"split":"\w+"/g)).size, 1, stderr);
+  const apart = await bench.run(...args, "--group-column", "metadata.document");
+  assert.equal(new Set(apart.stdout.match(/"split":"\w+"/g)).size, 2);
+  assert.match(apart.stderr, /^20 of 20 pages are in no group/m);
 });
 
 Deno.test("export leaves nothing but the export in a folder", async () => {
@@ -89,7 +106,14 @@ Deno.test("export refuses what can't be, on one line and with what to do", async
   const cases: [args: string, code: number, said: RegExp][] = [
     ["", 2, /--format is required: paddleocr-det, /],
     ["--format coco --out -", 2, /--out - takes formats of one file \(csv, jsonl\)/],
-    ["--format coco --charset nowhere.txt", 2, /--charset can't be read/],
+    ["--format coco --charset nowhere.txt", 2, /--charset can't be read.*neither does file:/],
+    ["--format coco --charset ./nowhere.txt", 2, /--charset can't be read: (?!.*neither)/],
+    [
+      "--format coco --filter http://x/y",
+      2,
+      /--filter must be a file, s3:\/\/bucket\/key, or a key/,
+    ],
+    ["--format coco --marks only-reviewed", 3, /no page of demo was checked in the gallery/],
     [`--format coco --filter ${none}`, 2, /none\.json' certifies no threshold: evaluate with more/],
     ["--format coco --output-s3-key data/none.parquet", 7, /label the data set to its end first/],
   ];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { oriented } from "../../dev/testing/images.ts";
+import { jpegHeader, oriented } from "../../dev/testing/images.ts";
 import { labelledRow, type Page } from "../../dev/testing/labelled.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { RunError, StoreError } from "../base/errors.ts";
@@ -8,9 +8,9 @@ import type { ScannedRow } from "../dataset/output_scan.ts";
 import type { Pixels } from "../image/pixels.ts";
 import { decodePng, encodePng } from "../image/png.ts";
 import { swapsSides, toStored, upright } from "../image/upright.ts";
-import type { ReviewMark } from "../state/documents.ts";
+import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { type Books, checkBooks, newBooks } from "./books.ts";
-import { exportLabels, type ExportOptions } from "./export.ts";
+import { exportLabels, type ExportOptions, type MarksMode } from "./export.ts";
 import { StoreFiles } from "./files.ts";
 import { FORMATS } from "./formats.ts";
 import { beginExport, endExport, type ExportIdentity, exportReport } from "./marker.ts";
@@ -59,7 +59,12 @@ function scanned(index: number, page: TestRow): ScannedRow {
 async function run(
   pages: readonly TestRow[],
   given: Partial<Omit<ExportOptions, "format">> & { readonly format?: string } = {},
-  { store = new MemoryStore(), marks = new Map<string, ReviewMark>(), total = pages.length } = {},
+  {
+    store = new MemoryStore(),
+    marks = new Map<string, ReviewMark>(),
+    checked = new Map<string, CheckedPage>(),
+    total = pages.length,
+  } = {},
 ) {
   const rows = pages.map((page, index) => scanned(index, page));
   for (const [at, { imagePath }] of rows.entries()) {
@@ -88,7 +93,7 @@ async function run(
     yield* await Promise.resolve(rows);
   }
   const exported = await exportLabels({
-    ...{ options, rows: all(), total, marks, source: { local: store }, signal },
+    ...{ options, rows: all(), total, marks, checked, source: { local: store }, signal },
     files: new StoreFiles(store, "out/", signal),
     present: found.present,
     memory: 1 << 20,
@@ -147,6 +152,29 @@ Deno.test("a frame that can't be told is never guessed: the page is left out, co
     assert.deepEqual(books.words.dropped, known ? {} : { page_frame_unknown: 1 });
     assert.equal(notes.some((note) => note.includes("--frame")), !known);
   }
+});
+
+Deno.test("where no picture is read, pages that EXIF turns are left out by what their rows say", async () => {
+  const pages = [
+    { picture: { ...UPRIGHT, orientation: 1 } },
+    { picture: { ...UPRIGHT, orientation: 3 } },
+    { picture: { width: 80, height: 120, orientation: 6 } },
+    {}, // of an earlier version
+  ];
+  const { books } = await run(pages, { unread: true, images: "paths" });
+  assert.deepEqual(books.pages, { in: 4, out: 2, dropped: { frame_unknown: 1, image_turned: 1 } });
+});
+
+Deno.test("a turned picture that can't be decoded is left out, counted, and said with what to do", async () => {
+  // Whole by its header, and nothing behind it.
+  const half = jpegHeader(120, 80, { orientation: 6 });
+  const page = { file: half, size: [80, 120] } as const;
+  const { books, notes } = await run([page, { file: stored() }]);
+  assert.deepEqual(books.pages, { in: 2, out: 1, dropped: { image_damaged: 1 } });
+  assert.deepEqual(books.words.dropped, { page_image_damaged: 1 });
+  assert.deepEqual(books.images, { copied: 1, failed: 1 });
+  assert.match(notes.join(), /can't be decoded/);
+  assert.deepEqual((await run([{ file: stored(6), size: [80, 120] }])).notes, []);
 });
 
 Deno.test("a page that the engine has turned of its own accord is left out, not squeezed into place", async () => {
@@ -237,17 +265,87 @@ Deno.test("pages and words are accounted for by reason, and the parts hold what 
   assert.deepEqual(lines().map(({ id, words }) => [id, words.length]), [["fine", 2], ["empty", 0]]);
 });
 
-Deno.test("marks of reviewers choose pages: all but the wrong ones, or the reviewed ones alone", async () => {
-  const mark: ReviewMark = {
-    ...{ id: "bad", row: 1, verdict: "wrong", note: "", by: "me" },
-    ...{ at: "2026-11-20T08:00:00.000Z", image_sha256: null },
+const REVIEW = { dataset: "demo", by: "me", at: "2026-11-20T08:00:00.000Z" } as const;
+
+/** A checked page of a row as these tests have them. */
+function checked(id: string, words: CheckedPage["words"], change: Partial<CheckedPage> = {}) {
+  const page: CheckedPage = {
+    ...{ format: "pseudolabel-checked-page/1", ...REVIEW, id, image_path: "x", words },
+    ...{ image_sha256: null, width: 120, height: 80, picked: "sample" },
+    ...{ changed: 0, added: 0, removed: 0, ...change },
   };
-  const marks = new Map([["bad", mark]]);
-  const pages = [{ id: "good" }, { id: "bad" }];
-  const dropped = async (how: "exclude-wrong" | "only-reviewed") =>
-    (await run(pages, { marks: how }, { marks })).books.pages.dropped;
-  assert.deepEqual(await dropped("exclude-wrong"), { marked_wrong: 1 });
-  assert.deepEqual(await dropped("only-reviewed"), { not_reviewed: 1, marked_wrong: 1 });
+  return [id, page] as const;
+}
+
+Deno.test("marks choose pages: not the wrong ones, or those alone that were checked, as they were put right", async () => {
+  const mark: ReviewMark = {
+    ...{ id: "bad", row: 1, verdict: "wrong", note: "", by: "me", at: REVIEW.at },
+    image_sha256: null,
+  };
+  const marks = new Map([["bad", mark], ["both", { ...mark, id: "both" }]]);
+  const two = [{ text: "word", confidence: 0.9 }, { text: "wrod", confidence: 0.1 }];
+  const pages = [{ id: "good" }, { id: "bad" }, { id: "both", words: two }, { id: "gone" }];
+  const moved = [[30, 40], [60, 40], [60, 60], [30, 60]];
+  const reviewed = new Map([
+    checked("both", [
+      { polygon: QUAD, text: "word", word: 0 },
+      { polygon: moved, from: QUAD, text: "words", word: 1 },
+      { polygon: moved, text: "missed", word: null },
+    ]),
+    checked("gone", []),
+  ]);
+  const exported = (how: MarksMode, format = "paddleocr-det") =>
+    run(pages, { marks: how, format, minConfidence: 0.5 }, { marks, checked: reviewed });
+  const excluding = await exported("exclude-wrong");
+  assert.deepEqual(excluding.books.pages.dropped, { marked_wrong: 2 });
+  assert.deepEqual(excluding.books.words, {
+    in: 5,
+    out: 2,
+    dropped: { page_marked_wrong: 3 },
+    ignored: {},
+  });
+  const only = await exported("only-reviewed");
+  assert.deepEqual(only.books.pages, {
+    ...{ in: 4, out: 1, dropped: { not_reviewed: 1, marked_wrong: 1, no_words: 1 } },
+  });
+  // Who has checked a word knows more than its confidence says.
+  assert.deepEqual(JSON.parse(only.text("train.txt").split("\t")[1]), [
+    { transcription: "word", points: QUAD },
+    { transcription: "words", points: moved },
+    { transcription: "missed", points: moved },
+  ]);
+  assert.deepEqual([only.books.words.out, only.books.changed], [
+    ...[3, { added_in_review: 1, put_right_in_review: 1 }],
+  ]);
+  const corrected = await exported("corrected", "jsonl");
+  assert.deepEqual(corrected.books.pages.dropped, { marked_wrong: 1 });
+  assert.deepEqual(corrected.books.words, {
+    ...{ in: 1 + 1 + 3 + 1, out: 4, ignored: {} },
+    dropped: { page_marked_wrong: 1, taken_away_in_review: 1 },
+  });
+  const confidences = corrected.lines().map(({ words }) =>
+    words.map(({ confidence }: { confidence: number | null }) => confidence)
+  );
+  assert.deepEqual(confidences, [[0.97], [0.9, null, null], []]);
+});
+
+Deno.test("what was checked on another image or in another shape is no truth of this page", async () => {
+  const word = { polygon: QUAD, text: "word", word: 0 };
+  for (
+    const change of [{ image_sha256: "ab".repeat(32) }, { width: 80, height: 120 }]
+  ) {
+    const options = { checked: new Map([checked("row-0", [word], change)]) };
+    const { books } = await run([{}], { marks: "only-reviewed" }, options);
+    assert.deepEqual(books.pages.dropped, { review_outdated: 1 });
+  }
+  // At another size, and of labels that have changed since, it still is.
+  const twice = QUAD.map((point) => point.map((each) => 2 * each));
+  const other = checked("row-0", [{ ...word, polygon: twice }], { width: 240, height: 160 });
+  const { books, lines } = await run([{}], { marks: "only-reviewed" }, {
+    checked: new Map([other]),
+  });
+  assert.deepEqual(lines()[0].words[0].polygon, QUAD);
+  assert.deepEqual([books.words.in, books.words.dropped], [2, { taken_away_in_review: 1 }]);
 });
 
 Deno.test("the same labels give the same bytes", async () => {

@@ -54,6 +54,8 @@ export interface ReadWord {
   readonly agreement?: number | null;
   /** Should be four; whatever they are. */
   readonly points: Points;
+  /** Whether somebody has checked it: then no confidence says more. @default not */
+  readonly checked?: boolean;
 }
 
 /** What became of the words of a page. */
@@ -164,17 +166,21 @@ function beginAt(points: number[][], first: readonly number[]): number[][] {
 }
 
 function judge(
-  { text, confidence, agreement = null }: ReadWord,
+  { text, confidence, agreement = null, checked = false }: ReadWord,
   quad: number[][],
   { minConfidence = 0, minAgreement = 0, minHeight = 0, minArea = 0, charset }: WordOptions,
 ): Sorted {
   const doubt = (): string | undefined => {
     if (text.trim() === "") return "empty_text";
     if (text.includes("\ufffd") || !text.isWellFormed()) return "unreadable_text";
-    if (minConfidence > 0 && confidence === null) return "no_confidence";
-    if (minConfidence > 0 && confidence! < minConfidence) return "low_confidence";
-    if (minAgreement > 0 && agreement === null) return "no_agreement";
-    if (minAgreement > 0 && agreement! < minAgreement) return "low_agreement";
+    if (minConfidence > 0 && !checked) {
+      if (confidence === null) return "no_confidence";
+      if (confidence < minConfidence) return "low_confidence";
+    }
+    if (minAgreement > 0 && !checked) {
+      if (agreement === null) return "no_agreement";
+      if (agreement < minAgreement) return "low_agreement";
+    }
     if (textHeight(quad) < minHeight || area(quad) < minArea) return "too_small";
     if (charset && ![...text].every((c) => charset.has(c))) return "outside_charset";
     return undefined;

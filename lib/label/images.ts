@@ -6,13 +6,14 @@
 import { Buffer } from "node:buffer";
 import { hash } from "node:crypto";
 import type { Budget } from "../base/budget.ts";
-import type { EngineFacts, ImageFile, Picture } from "../engine/engine.ts";
+import type { EngineFacts, ImageFile } from "../engine/engine.ts";
 import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import { type ImageVersion, versionOf } from "../dataset/image_versions.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
-import { readHeader } from "../image/header.ts";
+import type { StoredPicture } from "../image/frame.ts";
+import { type ImageHeader, readHeader } from "../image/header.ts";
 import { mediaType, otherType } from "../image/media_type.ts";
 
 /** A row's image, or why it can't be had. */
@@ -25,6 +26,8 @@ export interface LoadedImage {
   readonly sha256: string | null;
   /** Length in bytes, where it is known. */
   readonly size: number | null;
+  /** Size and orientation of the picture, where it is one that says so. */
+  readonly picture?: StoredPicture;
   /** Version of the object that was read; absent where none was. */
   readonly version?: ImageVersion;
   /** Gives the memory back at once; the bytes are gone then. */
@@ -134,24 +137,18 @@ export class ImageLoader {
         const what = `${shownPath} is ${type.type}, which ${this.#engine.name} does not take`;
         return failed("image_unsupported", what, sha256);
       }
-      let picture: Picture | undefined;
-      const { needsPicture, wantsPicture = needsPicture } = this.#engine;
-      if (wantsPicture) {
-        const { header, problem } = await readHeader((start, end) =>
-          Promise.resolve(bytes.subarray(start, end))
-        );
-        if (!header && needsPicture) {
-          const what = `${shownPath} tells no size (it is ${problem.message}), without which the ` +
-            `answers of ${this.#engine.name} can't be understood`;
-          return failed("image_unsupported", what, sha256);
-        }
-        if (header) {
-          const { width, height, orientation } = header;
-          picture = { width, height, orientation };
-        }
+      const { header, problem } = await readHeader((start, end) =>
+        Promise.resolve(bytes.subarray(start, end))
+      );
+      if (!header && this.#engine.needsPicture) {
+        const what = `${shownPath} tells no size (it is ${problem.message}), without which the ` +
+          `answers of ${this.#engine.name} can't be understood`;
+        return failed("image_unsupported", what, sha256);
       }
+      const picture = header && pictureOf(header);
       return {
         image: { bytes, sha256, mediaType: type, ...picture && { picture } },
+        picture,
         sha256,
         size,
         version: versionOf(info),
@@ -170,6 +167,10 @@ export class ImageLoader {
       throw endedByStore(error, `cannot read image ${shownPath}`);
     }
   }
+}
+
+function pictureOf({ width, height, orientation }: ImageHeader): StoredPicture {
+  return { width, height, orientation };
 }
 
 /**

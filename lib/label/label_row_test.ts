@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
+import { jpegHeader } from "../../dev/testing/images.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { fakeImage, inputRow, readFake } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
@@ -15,6 +16,7 @@ import { ImageLoader } from "./images.ts";
 import { Lanes } from "./lanes.ts";
 import { type Labeling, labelRow, obtain } from "./label_row.ts";
 import type { Obtained } from "./output_row.ts";
+import { restoreRow } from "./restore_row.ts";
 import { Tally } from "./tally.ts";
 
 function image(name: string): ImageFile {
@@ -336,6 +338,35 @@ Deno.test("labelRow() holds the image while its answer is under way, and no long
   await assert.rejects(labelRow(inputRow(0), ends.labeling), /refuses this run/);
   assert.equal(ends.memory.used, 0);
 });
+
+Deno.test("a row says how its picture was read, the same of a new answer, a stored one and one that an earlier version stored", async () => {
+  const words = [{ text: "a", confidence: 1, vertices: CORNERS }];
+  const read = { ...readFake(fakeImage("a")), width: 30, height: 40, words };
+  for (const [orientation, frame] of [[6, "upright"], [3, "unknown"], [1, "upright"]] as const) {
+    const [width, height] = orientation === 6 ? [40, 30] : [30, 40];
+    const bench = new Bench(() => answerOf(pageBody(read)));
+    await bench.store.write("images/0.png", jpegHeader(width, height, { orientation }));
+    const label = async () => (await labelRow(inputRow(0), bench.labeling)).output;
+    const first = await label();
+    assert.deepEqual([first.metadata.frame, first.metadata.image_orientation], [
+      frame,
+      orientation,
+    ]);
+    assert.deepEqual(await label(), first);
+    const key = first.metadata.response_key!;
+    const { bytes } = await bench.store.read(key);
+    const { picture, ...earlier } = JSON.parse(new TextDecoder().decode(gunzipSync(bytes)));
+    assert.deepEqual(picture, { width, height, orientation });
+    await bench.store.write(key, gzipSync(JSON.stringify(earlier)));
+    assert.deepEqual(await label(), first);
+    const { engine, answers, halt } = bench.labeling;
+    const restored = await restoreRow(inputRow(0), first, [{ engine, answers }], halt.signal);
+    assert.deepEqual("output" in restored && restored.output, first);
+    assert.equal(bench.asked.length, 1);
+  }
+});
+
+const CORNERS = [{ x: 1, y: 1 }, { x: 9, y: 1 }, { x: 9, y: 5 }, { x: 1, y: 5 }];
 
 Deno.test("labelRow() asks nobody for an image that can't be had", async () => {
   const bench = new Bench(() => assert.fail("asked"));

@@ -7,6 +7,7 @@ import type { Failure } from "../dataset/failure.ts";
 import type { ImageVersion } from "../dataset/image_versions.ts";
 import { type InputRow, type OutputRow, type RowMetadata, SCHEMA_VERSION } from "../dataset/row.ts";
 import type { Answer, AnswerPage, Engine } from "../engine/engine.ts";
+import { markedFrame, type Size, type StoredPicture } from "../image/frame.ts";
 import type { PaidBy, StoredAnswer } from "../state/documents.ts";
 import type { Payment } from "../state/ledger.ts";
 import type { LoadedImage } from "./images.ts";
@@ -15,6 +16,11 @@ import type { LoadedImage } from "./images.ts";
 const WORD_LABEL = "text";
 /** `metadata.source` of every row. */
 export const SOURCE = "pseudolabel";
+
+/** The page as the API saw it, if it says so. */
+function sized({ width, height }: AnswerPage): Size | undefined {
+  return width > 0 && height > 0 ? { width, height } : undefined;
+}
 
 /** A row that is made. */
 export interface LabeledRow {
@@ -43,6 +49,8 @@ export interface Obtained {
   readonly answerKey: string | null;
   /** Pages on the bill for the stored answer, readable or not; null where none is stored. */
   readonly billedPages: number | null;
+  /** The picture that it is of, where that was kept with it. */
+  readonly picture?: StoredPicture;
   /** Requests that were sent for it, whenever that was; throttled ones don't count. */
   readonly attempts: number;
   /** When the answer arrived or the page failed. */
@@ -68,6 +76,7 @@ export function readAnswer(
     answerKey,
     billedPages,
     attempts: stored.attempts,
+    picture: stored.picture,
     at: new Date(stored.received_at),
     paidBy: stored.paid_by,
     ...(read.problem === undefined
@@ -80,13 +89,14 @@ export function readAnswer(
 export function outputRow(
   row: InputRow,
   engine: string,
-  loaded: Pick<LoadedImage, "failure" | "sha256" | "size">,
+  loaded: Pick<LoadedImage, "failure" | "sha256" | "size" | "picture">,
   obtained: Omit<Obtained, "paidBy"> | undefined,
   now: number,
 ): OutputRow {
   const answer = obtained?.answer;
   const [page, failure] = onePage(answer?.pages, loaded.failure ?? obtained?.failure);
   const words = page?.words ?? [];
+  const picture = page && (obtained?.picture ?? loaded.picture);
   const metadata: RowMetadata = {
     source: SOURCE,
     engine,
@@ -105,6 +115,10 @@ export function outputRow(
     response_key: obtained?.answerKey ?? null,
     processed_at: obtained?.at ?? new Date(now),
     input_metadata: row.metadata,
+    image_width: picture?.width ?? null,
+    image_height: picture?.height ?? null,
+    image_orientation: picture?.orientation ?? null,
+    frame: picture ? markedFrame(sized(page), picture) : null,
   };
   return {
     schema_version: SCHEMA_VERSION,

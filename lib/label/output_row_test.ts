@@ -63,8 +63,37 @@ Deno.test("outputRow() joins row and answer without a loss", () => {
       response_key: "responses/x",
       processed_at: AT,
       input_metadata: '{"a":1}',
+      image_width: null,
+      image_height: null,
+      image_orientation: null,
+      frame: null,
     },
   });
+});
+
+Deno.test("outputRow() marks the frame of a page, as far as picture and page tell, and guesses none", () => {
+  const marks = (orientation: number, width = 600, height = 200) => {
+    const loaded = { ...IMAGE, picture: { width, height, orientation } };
+    const { metadata } = outputRow(inputRow(0), "e", loaded, obtained(page(word("a"))), NOW);
+    assert.deepEqual(
+      [metadata.image_width, metadata.image_height, metadata.image_orientation],
+      [width, height, orientation],
+    );
+    return metadata.frame;
+  };
+  assert.equal(marks(1), "upright");
+  assert.equal(marks(6), "stored");
+  assert.equal(marks(6, 200, 600), "upright");
+  for (const orientation of [2, 3, 4]) assert.equal(marks(orientation), "unknown");
+  assert.equal(marks(6, 300, 300), "unknown");
+  // What came with the answer is believed first: rows are made of it where no image is read.
+  const stored = { ...obtained(page()), picture: { width: 100, height: 300, orientation: 8 } };
+  const loaded = { ...IMAGE, picture: { width: 300, height: 100, orientation: 8 } };
+  assert.equal(outputRow(inputRow(0), "e", loaded, stored, NOW).metadata.frame, "upright");
+  // A page that was not read was read in no frame.
+  const failure = { code: "image_empty", message: "" } as const;
+  const failed = outputRow(inputRow(0), "e", { ...loaded, failure }, undefined, NOW).metadata;
+  assert.deepEqual([failed.frame, failed.image_width], [null, null]);
 });
 
 Deno.test("outputRow() takes the size from the answer only where the input has none", () => {

@@ -6,7 +6,8 @@
 
 import { quoted } from "../base/text.ts";
 import type { Engine } from "../engine/engine.ts";
-import type { InputRow, OutputRow } from "../dataset/row.ts";
+import type { InputRow, OutputRow, RowMetadata } from "../dataset/row.ts";
+import type { StoredPicture } from "../image/frame.ts";
 import { type LabeledRow, outputRow, readAnswer } from "./output_row.ts";
 import type { AnswerStore } from "../state/answer_store.ts";
 
@@ -53,6 +54,12 @@ export async function restoreRow(
     return { problem, lost: !found.keep };
   }
   const obtained = readAnswer(engine, found.value, answerKey);
-  const output = outputRow(row, engine.name, { sha256, size }, obtained, 0);
+  const picture = pictureOf(metadata); // of answers that were stored without
+  const output = outputRow(row, engine.name, { sha256, size, picture }, obtained, 0);
   return { output, paidBy: obtained.paidBy };
+}
+
+function pictureOf(metadata: RowMetadata): StoredPicture | undefined {
+  const { image_width: width, image_height: height, image_orientation: orientation } = metadata;
+  return width && height && orientation ? { width, height, orientation } : undefined;
 }

@@ -127,7 +127,10 @@ class Life {
     assert.equal(this.billed - this.data.needed.size, this.unsaved, "paid twice for no reason");
     assert.deepEqual(storedAnswers(objects), this.data.needed);
     assert.equal(storedPages(objects), this.data.needed.size);
-    assert.equal(ledgerPages(objects), storedPages(objects), "the ledger is off");
+    // Of a run that gave way to another it may know what was billed and could not be stored.
+    const booked = ledgerPages(objects);
+    assert.ok(booked >= storedPages(objects), "the ledger has too little");
+    assert.ok(booked <= storedPages(objects) + this.unsaved, "the ledger has too much");
     const findings: unknown[] = [];
     await verify(
       this.store,

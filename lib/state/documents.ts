@@ -36,12 +36,14 @@ export const storedAnswer = z.object({
   image_bytes: count,
   /** Media type the image was sent as. */
   media_type: z.string(),
-  /** The image's header, where its answer can't be understood without. */
+  /**
+   * The picture as its file stores it: pixels, EXIF orientation; absent of documents, and in
+   * answers that earlier versions stored.
+   */
   picture: z.object({
     width: count.positive(),
     height: count.positive(),
-    /** EXIF, 1 to 8. */
-    orientation: z.int().min(1).max(8),
+    orientation: count.min(1).max(8),
   }).optional(),
   /** Requests it took. */
   attempts: count,
@@ -550,6 +552,11 @@ export const reportDocument = z.object({
       coverage: finite,
       span: finite,
     }),
+    /**
+     * Pages that were read by the frame in which the engine has read the picture, as their rows say
+     * it; absent in reports of earlier versions, and rows of these are in none.
+     */
+    frames: z.object({ upright: count, stored: count, unknown: count }).optional(),
     /** By the requests that they took. */
     attempts: z.record(z.string(), count),
   }),
@@ -630,9 +637,12 @@ export const checkedPage = z.object({
     text: z.string(),
     /** Its position among the row's words; null for one that was missing. */
     word: count.nullable(),
+    /** Where the engine had put it, if it was moved. */
+    from: z.array(z.array(z.number())).optional(),
   })),
-  /** How many of them were changed, added, and taken away. */
+  /** How many of them were changed, moved, added, and taken away. */
   changed: count,
+  moved: count.optional(),
   added: count,
   removed: count,
   /** How the page came to be looked at: as a doubtful one, by chance, or by name. */
@@ -753,6 +763,8 @@ const level = z.object({
   /** Judged words that are accepted, and how many of them are wrong. */
   words: count,
   wrong: count,
+  /** Pages of which most accepted words are wrong; absent in documents of earlier versions. */
+  bad_pages: count.optional(),
   /** Share of errors that is not exceeded, at the confidence asked for. */
   upper_bound: finite,
 });
@@ -772,6 +784,10 @@ const threshold = z.object({
   pages: count,
   /** Words without a single error that it takes at least. */
   least_words: count,
+  /** Pages, none of them bad, that it takes at least; absent in documents of earlier versions. */
+  least_pages: count.optional(),
+  /** Whether all kinds of pages were taken to be in the truth; absent likewise, where they were. */
+  pages_alike: z.boolean().optional(),
 });
 /** A threshold that was looked for. */
 export type ThresholdFound = z.infer<typeof threshold>;
@@ -835,6 +851,8 @@ export const evaluationDocument = z.object({
     failed: count,
     /** In both, but labels and truth are of pictures of other shapes: likewise. */
     other_shape: unpaired,
+    /** In both, but it isn't known how the engine reads pictures that EXIF turns so: likewise. */
+    frame_unknown: unpaired.optional(),
     truth_only: unpaired,
     labels_only: unpaired,
     ambiguous: unpaired,
@@ -910,6 +928,8 @@ export const comparisonDocument = z.object({
     compared: count,
     /** Their pictures have other shapes, so that boxes can't be compared. */
     other_shape: count,
+    /** EXIF turns their pictures, and there is no telling how an engine has read them: likewise. */
+    frame_unknown: count.optional(),
     /** All words in the same places with the same texts. */
     identical: count,
   }),

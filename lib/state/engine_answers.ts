@@ -7,7 +7,7 @@ import type { AnswerPage, Engine, Picture } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import type { Store } from "../store/store.ts";
 import { AnswerStore } from "./answer_store.ts";
-import { findFrame, type KnownFrame } from "./known_frame.ts";
+import { findFrame, type ProbedFrame } from "./known_frame.ts";
 import { ANSWERS } from "./keys.ts";
 
 /** An engine and what it was asked for. */
@@ -86,7 +86,7 @@ export class EngineAnswers implements EngineModel {
   }
 
   /** What a probe has shown of the model. @throws {StoreError} if the store fails */
-  async frame(signal: AbortSignal): Promise<KnownFrame | undefined> {
+  async frame(signal: AbortSignal): Promise<ProbedFrame | undefined> {
     return await findFrame(this.#store, this.engine, this.model, signal);
   }
 }

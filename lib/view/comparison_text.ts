@@ -21,6 +21,9 @@ export function renderComparison(document: ComparisonDocument, columns: number):
     ...pages.other_shape > 0
       ? [["of other shape", counted(pages.other_shape, "page")] satisfies Field]
       : [],
+    ...pages.frame_unknown
+      ? [["frame unknown", counted(pages.frame_unknown, "page")] satisfies Field]
+      : [],
     ["identical", `${grouped(pages.identical)} of ${counted(pages.compared, "page")}`],
     [
       "words",

@@ -82,6 +82,10 @@ function alone(pages: EvaluationDocument["pages"]): string[] {
     [pages.labels_only.count, "labelled pages without a truth"],
     [pages.ambiguous.count, "pages that could be several"],
     [pages.other_shape.count, "pages whose picture has another shape"],
+    [
+      pages.frame_unknown?.count ?? 0,
+      "pages turned by EXIF, of which it isn't known how they were read",
+    ],
   ] as const).filter(([count]) => count > 0).map(([count, what]) => `${grouped(count)} ${what}`);
   return parts.length > 0 ? [`In no figure: ${parts.join(", ")}.`] : [];
 }

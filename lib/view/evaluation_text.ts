@@ -13,6 +13,10 @@ import type {
 } from "../state/documents.ts";
 import { type Field, renderFields, renderTable, wrap } from "./columns.ts";
 
+const FRAME_NOTE =
+  "pages of pictures that EXIF turns by half, mirrors, or that are square are in " +
+  "no figure: probe-frame finds out with one page how the engine reads them";
+
 type Unpaired = EvaluationDocument["pages"]["ambiguous"];
 
 /** The evaluation as lines without their ends. @param columns Characters of a line at most. */
@@ -27,6 +31,8 @@ export function renderEvaluation(document: EvaluationDocument, columns: number):
     ...unpaired("not in the labels", pages.truth_only),
     ...unpaired("not clear which", pages.ambiguous),
     ...unpaired("of other shape", pages.other_shape),
+    ...pages.frame_unknown ? unpaired("frame unknown", pages.frame_unknown) : [],
+    ...pages.frame_unknown?.count ? [["note", FRAME_NOTE] satisfies Field] : [],
     ...truth.picked_as_doubtful > 0
       ? [
         [
@@ -127,19 +133,25 @@ function figure(value: number | null): string {
 /** What was found, in a sentence or two. */
 export function thresholdLine(found: ThresholdFound): string {
   const { target_error, confidence, level, why, least_words, words, pages } = found;
+  const { least_pages = 0, pages_alike: alike = true } = found;
   const [target, sure] = [percent(target_error), percent(confidence)];
   if (level) {
     return `${level.min_confidence}: of words of this confidence or more at most ${target} are ` +
       `wrong, at ${sure} confidence (${grouped(level.wrong)} of ${grouped(level.words)} were ` +
       `here, bound ${percent(level.upper_bound)}); ` +
-      `it keeps ${percent(level.words / words)} of the judged words`;
+      `it keeps ${percent(level.words / words)} of the judged words` +
+      (alike ? "; as far as no kind of page is missing in the truth" : "");
   }
   const none = `none can be certified for at most ${target} wrong at ${sure} confidence`;
   if (why === "few_words") {
     return `${none}: the truth is too small: it takes ${grouped(least_words)} judged words ` +
       `without an error at least, and it has ${grouped(words)} in all`;
   }
-  if (why === "few_pages") return `${none}: the truth is too small: ${counted(pages, "page")}`;
+  if (why === "few_pages") {
+    return `${none}: the truth is too small: it takes ${counted(least_pages, "page")} of which ` +
+      `none is bad at least, and it has ${grouped(pages)}` +
+      (alike ? "" : "; --pages-alike takes it that no kind of page is missing among them");
+  }
   const { failed } = found;
   const said = failed
     ? `already at ${failed.min_confidence}, ${grouped(failed.wrong)} of ${

@@ -10,6 +10,7 @@ import type { ScannedRow } from "../dataset/output_scan.ts";
 import { findChecked, removeChecked, writeChecked } from "../state/checked_pages.ts";
 import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { reportKey } from "../state/keys.ts";
+import { frameOfModel, type ProbedFrame } from "../state/known_frame.ts";
 import type { Reviews } from "../state/reviews.ts";
 import { findObject, type Store } from "../store/store.ts";
 import { type Picture, Pictures } from "./gallery_images.ts";
@@ -37,6 +38,8 @@ export interface GalleryOptions {
   readonly reviews: Reviews;
   /** The engines whose agreement stands beside the labels, in words; absent where none does. */
   readonly agreed?: string;
+  /** How the labels' model reads pictures whose shape doesn't tell, where a probe has shown it. */
+  readonly probed?: ProbedFrame;
   /** Who marks pages. */
   readonly reviewer: string;
   /** Time. */
@@ -105,12 +108,13 @@ export class Gallery {
   async page(index: number): Promise<PageView | undefined> {
     const row = await this.#find(index);
     if (!row) return undefined;
-    const { store, dataset, reviews } = this.#options;
+    const { store, dataset, reviews, probed } = this.#options;
     const [picture, checked] = await Promise.all([
       this.#pictures.get(row.imagePath),
       findChecked(store, dataset, row.id),
     ]);
-    return pageView(row, picture, reviews.marks.get(row.id), checked);
+    const known = frameOfModel(probed, row.metadata.model_version);
+    return pageView(row, picture, reviews.marks.get(row.id), checked, known);
   }
 
   /** The picture of a page; `undefined` where there is no such row. */

@@ -346,6 +346,68 @@ Deno.test({
       },
     );
 
+    await t.step(
+      "g moves boxes with keys and pointer, a adds words on turned pictures, in the API's pixels",
+      async () => {
+        const send = (selector: string, type: string, x: number, y: number) =>
+          `(() => {
+            const { left, top, width, height } =
+              document.querySelector("#sheet").getBoundingClientRect();
+            const to = ${
+            selector ? `document.querySelector(${JSON.stringify(selector)})` : "window"
+          };
+            to.dispatchEvent(new PointerEvent(${JSON.stringify(type)}, { bubbles: true, button: 0,
+              clientX: left + ${x} * width, clientY: top + ${y} * height }));
+          })()`;
+        const drag = async (selector: string, from: [number, number], to: [number, number]) => {
+          await tab.evaluate(send(selector, "pointerdown", ...from));
+          await tab.evaluate(send("", "pointermove", ...to));
+          await tab.evaluate(send("", "pointerup", ...to));
+        };
+        await tab.goto(`${link}#row=2`);
+        await tab.until(`${here("as stored")} && ${drawn}`);
+        // What fills the picture's left upper quarter is [0, 200, 300, 400] as the API sees it.
+        await tab.click("#wordlist li[data-i='0']");
+        await tab.press("g");
+        await tab.press("ArrowRight");
+        await tab.press("ArrowDown");
+        await drag("#boxes .grip[data-corner='2']", [0, 0.5], [0.25, 0.5]);
+        await tab.press("Enter");
+        await tab.press("a");
+        await drag("#sheet", [0.75, 0.75], [1, 1]);
+        await tab.type("corner");
+        await tab.press("Enter");
+        const line = text("#checkline span");
+        await tab.press("c");
+        await tab.until(`${line} === "Checked by kim: 1 moved, 1 added"`);
+        const [{ key }] = await Array.fromAsync(store.list("reviews/demo/pages/"));
+        const page = JSON.parse(new TextDecoder().decode((await store.read(key)).bytes));
+        assert.deepEqual([page.moved, page.added, page.changed], [1, 1, 0]);
+        const [moved, added] = page.words;
+        assert.deepEqual(moved.from, [[0, 200], [300, 200], [300, 400], [0, 400]]);
+        const near = (polygon: number[][], wanted: number[][]) =>
+          assert.ok(
+            polygon.every(([x, y], i) =>
+              Math.abs(x - wanted[i][0]) <= 2 && Math.abs(y - wanted[i][1]) <= 2
+            ),
+            JSON.stringify(polygon),
+          );
+        // Right is up and down is right for who sees the picture as it is stored.
+        near(moved.polygon, [[1, 199], [300, 200], [300, 300], [0, 400]]);
+        near(added.polygon, [[450, 100], [450, 0], [600, 0], [600, 100]]);
+        // It comes back where it was put.
+        await tab.goto(`${link}#row=1`);
+        await tab.until(here("turned"));
+        await tab.goto(`${link}#row=2`);
+        await tab.until(
+          `${here("as stored")} && document.querySelectorAll("#boxes .edited").length === 2`,
+        );
+        await assertHarmless(tab);
+        await tab.click("#uncheck");
+        await tab.until(`document.querySelectorAll("#boxes .edited").length === 0`);
+      },
+    );
+
     await t.step("the report leads into the gallery, and runs no script", async () => {
       await tab.goto(link.replace("gallery.html", "report.html"));
       assert.match(await tab.evaluate(text("h1")), /demo/);

@@ -12,6 +12,8 @@ function rowOf(texts: readonly string[]): ScannedRow {
   return { ...row, index: 0, imagePath: row.image_path, status, confidences: [], metadata };
 }
 
+const NONE = { texts: [], removed: [], moved: [], added: [] };
+
 function kept(row: ScannedRow, edits: Parameters<typeof checkedContent>[1]): CheckedPage {
   return {
     ...{ format: "pseudolabel-checked-page/1", dataset: "demo", picked: "sample", by: "kim" },
@@ -21,13 +23,13 @@ function kept(row: ScannedRow, edits: Parameters<typeof checkedContent>[1]): Che
 
 Deno.test("what was put right comes back from what is kept", () => {
   const word = fc.string({ unit: "grapheme", minLength: 1 }).filter((text) => text.trim() !== "");
+  const corners = fc.tuple(fc.nat(90), fc.nat(90), fc.integer({ min: 91, max: 200 }))
+    .map(([x, y, right]) => [[x, y], [right, y + 1], [right, 99 + y], [x, 99 + y]]);
   const edits = fc.record({
     texts: fc.uniqueArray(fc.tuple(fc.nat(7), word), { selector: ([i]) => i }),
     removed: fc.uniqueArray(fc.nat(7)),
-    added: fc.array(fc.record({
-      box: fc.tuple(fc.nat(90), fc.nat(90), fc.integer({ min: 91, max: 200 }), fc.constant(99)),
-      text: word,
-    }, { noNullPrototype: true })),
+    moved: fc.uniqueArray(fc.tuple(fc.nat(7), corners), { selector: ([i]) => i }),
+    added: fc.array(fc.record({ polygon: corners, text: word }, { noNullPrototype: true })),
   });
   fc.assert(fc.property(fc.array(word, { maxLength: 6 }), edits, (texts, made) => {
     const row = rowOf(texts);
@@ -40,23 +42,39 @@ Deno.test("what was put right comes back from what is kept", () => {
     ).sort(([a], [b]) => a - b);
     assert.deepEqual(found.texts, changed);
     assert.deepEqual(found.added, made.added);
+    const moved = made.moved.filter(([i]) => i < texts.length && !removed.includes(i))
+      .sort(([a], [b]) => a - b);
+    assert.deepEqual(found.moved, moved);
+    for (const { word, polygon, from } of page.words) {
+      if (word === null) continue;
+      assert.deepEqual(from ?? polygon, row.polygons[word]);
+    }
     assert.equal(page.words.length, texts.length - removed.length + made.added.length);
   }));
 });
 
-Deno.test("a box that is drawn backwards is the same box, and a word without text is none", () => {
-  const { words, added, removed } = checkedContent(rowOf(["a"]), {
-    ...{ texts: [[0, " "]], removed: [] },
-    added: [{ box: [50, 40, 10, 20], text: "b" }, { box: [0, 0, 9, 9], text: "" }],
+Deno.test("corners go clockwise from the first, and a word without text or area is none", () => {
+  const flat = [[0, 0], [9, 9], [18, 18], [27, 27]];
+  const { words, added, moved, removed } = checkedContent(rowOf(["a", "b"]), {
+    ...{ texts: [[0, " "]], removed: [], moved: [[1, flat]] },
+    added: [
+      { polygon: [[10, 20], [10, 40], [50, 40], [50, 20]], text: "c" },
+      { polygon: [[0, 0], [9, 0], [9, 9], [0, 9]], text: "" },
+      { polygon: flat, text: "flat" },
+    ],
   });
   assert.deepEqual(words, [
-    { polygon: [[10, 20], [50, 20], [50, 40], [10, 40]], text: "b", word: null },
+    { polygon: [[10, 30], [90, 30], [90, 50], [10, 50]], text: "b", word: 1 },
+    { polygon: [[10, 20], [50, 20], [50, 40], [10, 40]], text: "c", word: null },
   ]);
-  assert.deepEqual([added, removed], [1, 1]);
+  assert.deepEqual([added, moved, removed], [1, 0, 1]);
 });
 
 Deno.test("what was put right on other labels is not laid over these", () => {
-  const page = kept(rowOf(["a", "b"]), { texts: [[0, "x"]], removed: [], added: [] });
+  const page = kept(rowOf(["a", "b"]), {
+    ...NONE,
+    texts: [[0, "x"]],
+  });
   assert.notEqual(editsOf(rowOf(["a", "b"]), page), undefined);
   assert.equal(editsOf(rowOf(["a", "b", "c"]), page), undefined);
   assert.equal(editsOf(rowOf(["x", "b"]), page), undefined);
@@ -64,7 +82,7 @@ Deno.test("what was put right on other labels is not laid over these", () => {
 });
 
 Deno.test("what a browser sends is believed only if it is what it should be", () => {
-  const none = { texts: [], removed: [], added: [] };
+  const none = NONE;
   assert.deepEqual(parseAs(pageEdits, none).value, none);
   for (
     const bad of [
@@ -73,8 +91,10 @@ Deno.test("what a browser sends is believed only if it is what it should be", ()
       { ...none, removed: [-1] },
       { ...none, texts: [[0.5, "x"]] },
       { ...none, texts: [[0, "x".repeat(1_001)]] },
-      { ...none, added: [{ box: [0, 0, 1e9, 1], text: "x" }] },
-      { ...none, added: [{ box: [0, 0, 1], text: "x" }] },
+      { ...none, added: [{ polygon: [[0, 0], [1e9, 0], [1, 1], [0, 1]], text: "x" }] },
+      { ...none, added: [{ polygon: [[0, 0], [1, 1]], text: "x" }] },
+      { ...none, moved: [[0, [[0, 0], [1, 0], [1, 1]]]] },
+      { ...none, moved: [[-1, [[0, 0], [1, 0], [1, 1], [0, 1]]]] },
     ]
   ) assert.equal(parseAs(pageEdits, bad).value, undefined, JSON.stringify(bad));
 });

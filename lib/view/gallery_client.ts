@@ -82,18 +82,21 @@ function client(): void {
     if (found.read) return found;
     found.read = [...found.texts];
     found.removed = new Set();
+    found.corners = new Map();
     if (!found.checked) return found;
-    const { texts, removed, added } = found.checked.edits;
+    const { texts, removed, moved, added } = found.checked.edits;
     for (const [i, text] of texts) found.texts[i] = text;
     for (const i of removed) found.removed.add(i);
-    for (const { box, text } of added) addWord(found, box, text);
+    for (const [i, polygon] of moved) putBox(found, i, polygon);
+    for (const { polygon, text } of added) addWord(found, polygon, text);
     return found;
   }
 
-  function addWord(to: any, [x1, y1, x2, y2]: number[], text: string) {
+  /** Adds a word. @param polygon Its corners in the API's pixels. */
+  function addWord(to: any, polygon: number[][], text: string) {
     to.texts.push(text);
     to.confidences.push(null);
-    to.placed.boxes.push([x1, y1, x2, y1, x2, y2, x1, y2]);
+    putBox(to, to.texts.length - 1, polygon);
     return to.texts.length - 1;
   }
 
@@ -109,10 +112,30 @@ function client(): void {
     return [make("small", { class: "other", title }, "≠ ", said)];
   }
 
+  /** Puts the box of a word where its corners lie in the API's pixels, either way it is shown. */
+  function putBox(of: any, i: number, polygon: number[][]) {
+    of.corners.set(i, polygon);
+    for (const frame of [of.placed, of.otherwise]) {
+      if (!frame) continue;
+      const [a, b, c, d, e, f] = frame.map;
+      frame.boxes[i] = polygon.flatMap(([x, y]) => [a * x + b * y + c, d * x + e * y + f]);
+    }
+  }
+
+  /** Corners as they are shown, in the API's pixels: pictures are only turned and mirrored. */
+  function asRead(frame: any, points: number[][]): number[][] {
+    const [a, b, c, d, e, f] = frame.map;
+    return points.map(([x, y]) =>
+      [a * (x - c) + d * (y - f), b * (x - c) + e * (y - f)].map(tenths)
+    );
+  }
+
+  const tenths = (value: number) => Math.round(value * 10) / 10;
+
   /** How a word differs from what was read. */
   function change(i: number): string {
     if (page.removed.has(i)) return "removed";
-    return page.texts[i] === page.read[i] ? "" : "edited";
+    return page.texts[i] === page.read[i] && !page.corners.has(i) ? "" : "edited";
   }
 
   async function go(row: number, index = list.pages.findIndex((each: any) => each.row === row)) {
@@ -152,6 +175,8 @@ function client(): void {
 
   function show() {
     selected = -1;
+    grip = -1;
+    pull = null;
     $("boxes").replaceChildren();
     $("wordlist").replaceChildren();
     items = [];
@@ -224,6 +249,7 @@ function client(): void {
     svg.replaceChildren(drawn);
     filter();
     if (selected >= 0) shapes[selected]?.classList.add("sel");
+    drawGrips();
   }
 
   function drawWords() {
@@ -269,12 +295,15 @@ function client(): void {
   }
 
   function select(i: number, from: "list" | "box" | "keys") {
+    if (i !== selected) grip = -1;
     shapes[selected]?.classList.remove("sel");
     items[selected]?.classList.remove("sel");
     selected = i;
+    drawGrips();
     if (i < 0) return;
     shapes[i]?.classList.add("sel");
     if (shapes[i]) $("boxes").append(shapes[i]); // above its neighbours
+    drawGrips();
     items[i]?.classList.add("sel");
     if (from !== "list") items[i]?.scrollIntoView({ block: "nearest" });
     if (from !== "box") reveal(i);
@@ -321,6 +350,7 @@ function client(): void {
     const wanted = zoom === "page" ? whole : zoom === "width" ? width : whole * zoom;
     $("sheet").style.width = `${Math.max(40, wanted)}px`;
     $("sheet").style.aspectRatio = `${placed.width} / ${placed.height}`;
+    drawGrips();
     $("zoomed").textContent = `${Math.round(100 * wanted / placed.width)} %`;
   }
 
@@ -397,8 +427,14 @@ function client(): void {
     const count = (n: number, what: string) => n > 0 ? [`${n} ${what}`] : [];
     const counts = [
       ...count(
-        words.filter((kind: string, i: number) => kind === "edited" && i < read.length).length,
+        words.filter((kind: string, i: number) =>
+          kind === "edited" && i < read.length && texts[i] !== read[i]
+        ).length,
         "put right",
+      ),
+      ...count(
+        [...page.corners.keys()].filter((i: any) => i < read.length && !removed.has(i)).length,
+        "moved",
       ),
       ...count([...removed].filter((i: any) => i < read.length).length, "taken away"),
       ...count(
@@ -446,7 +482,8 @@ function client(): void {
   function keepWord(text: string) {
     let i = Number($("wordtext").dataset.i);
     if (i < 0 && text && drawn) {
-      i = addWord(page, drawn.box, text);
+      const [x1, y1, x2, y2] = drawn.box;
+      i = addWord(page, asRead(placed, [[x1, y1], [x2, y1], [x2, y2], [x1, y2]]), text);
       selected = i;
     } else if (i >= 0 && text) {
       page.texts[i] = text;
@@ -465,10 +502,79 @@ function client(): void {
 
   function beginBox() {
     if (!canEdit()) return;
-    if (!page.addable || placed !== page.placed) {
-      return say([...page.notes, "Words can't be added to a picture that EXIF turns."], false);
-    }
+    endGrip();
     document.body.classList.toggle("adding");
+  }
+
+  /** The corner of the selected word that is being moved; 4 for all of them, -1 for none. */
+  let grip = -1;
+  /** Where a corner or a box is being dragged from, and where its corners were. */
+  let pull: any = null;
+
+  /** Corners of the selected word as they are shown. */
+  function cornersOf(i: number): number[][] {
+    const box = placed.boxes[i];
+    return [0, 2, 4, 6].map((n) => [box[n], box[n + 1]]);
+  }
+
+  /** Takes hold of the selected word's next corner, after the last one of all of it. */
+  function gripNext() {
+    if (!canEdit() || selected < 0 || page.removed.has(selected)) return;
+    if (placed.boxes[selected].length !== 8) return;
+    grip = (grip + 1) % 5;
+    drawGrips();
+  }
+
+  function endGrip() {
+    grip = -1;
+    pull = null;
+    drawGrips();
+  }
+
+  /** Four circles, of one size however large the page is shown. */
+  function drawGrips() {
+    document.body.classList.toggle("gripping", grip >= 0);
+    $("boxes").querySelectorAll(".grip").forEach((each: any) => each.remove());
+    if (grip < 0 || selected < 0) return;
+    const sheet = $("sheet").getBoundingClientRect();
+    cornersOf(selected).forEach(([x, y], n) => {
+      const circle = document.createElementNS(SVG, "ellipse");
+      for (
+        const [name, value] of Object.entries({
+          cx: x,
+          cy: y,
+          rx: 7 * placed.width / sheet.width,
+          ry: 7 * placed.height / sheet.height,
+          class: `grip${grip === n || grip === 4 ? " on" : ""}`,
+        })
+      ) circle.setAttribute(name, value);
+      circle.dataset.corner = n;
+      $("boxes").append(circle);
+    });
+  }
+
+  /** Moves what is held, within the page. */
+  function moveGrip(from: number[][], dx: number, dy: number) {
+    const inside = (value: number, most: number) => Math.min(most, Math.max(0, value));
+    const points = from.map(([x, y], n) =>
+      n === grip || grip === 4
+        ? [inside(x + dx, placed.width), inside(y + dy, placed.height)]
+        : [x, y]
+    );
+    // A box without area is none.
+    const twice = points.reduce((sum, [x, y], n) => {
+      const [nextX, nextY] = points[(n + 1) % 4];
+      return sum + x * nextY - nextX * y;
+    }, 0);
+    if (Math.abs(twice) < 2) return;
+    putBox(page, selected, asRead(placed, points));
+    // What is drawn of the other words stays: there may be thousands.
+    shapes[selected].setAttribute("points", points.map((point) => point.join(",")).join(" "));
+    for (const each of [shapes[selected], items[selected]]) each.classList.add("edited");
+    page.dirty = true;
+    drafts.set(page.row, page);
+    drawGrips();
+    showCheck();
   }
 
   function pointOf(event: any): number[] {
@@ -509,17 +615,17 @@ function client(): void {
   async function sendCheck(keep: boolean) {
     if (!canEdit()) return;
     const of = page;
-    const { texts, read, removed, placed: { boxes } } = of;
+    const { texts, read, removed, corners } = of;
     const own = read.map((_: string, i: number) => i);
     const added = texts.map((_: string, i: number) => i).slice(read.length);
     const edits = {
       texts: own.filter((i: number) => !removed.has(i) && texts[i] !== read[i])
         .map((i: number) => [i, texts[i]]),
       removed: own.filter((i: number) => removed.has(i)),
-      added: added.filter((i: number) => !removed.has(i)).map((i: number) => ({
-        box: [boxes[i][0], boxes[i][1], boxes[i][4], boxes[i][5]],
-        text: texts[i],
-      })),
+      moved: own.filter((i: number) => !removed.has(i) && corners.has(i))
+        .map((i: number) => [i, corners.get(i)]),
+      added: added.filter((i: number) => !removed.has(i))
+        .map((i: number) => ({ polygon: corners.get(i), text: texts[i] })),
     };
     try {
       const response = await window.fetch(`checked/${of.row}`, {
@@ -668,6 +774,16 @@ function client(): void {
     const stage = $("stage");
     let drag: any = null;
     $("sheet").onpointerdown = (event: any) => {
+      const corner = event.target.dataset?.corner;
+      const held = grip >= 0 && event.button === 0 &&
+        (corner !== undefined || event.target === shapes[selected]);
+      if (held) {
+        event.preventDefault();
+        event.stopPropagation();
+        grip = corner === undefined ? 4 : Number(corner);
+        pull = { at: pointOf(event), corners: cornersOf(selected) };
+        return drawGrips();
+      }
       if (!document.body.classList.contains("adding") || event.button !== 0) return;
       event.preventDefault();
       event.stopPropagation();
@@ -683,6 +799,10 @@ function client(): void {
     };
     window.addEventListener("pointermove", (event: any) => {
       if (drawn?.drawing) return drawBox(event);
+      if (pull) {
+        const [x, y] = pointOf(event);
+        return moveGrip(pull.corners, x - pull.at[0], y - pull.at[1]);
+      }
       if (!drag) return;
       const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
       if (!drag.moved && Math.hypot(dx, dy) < 5) return;
@@ -697,6 +817,8 @@ function client(): void {
         drawn.drawing = false;
         return endBox();
       }
+      if (pull) drag = { moved: true };
+      pull = null;
       stage.classList.remove("drag");
       // The click that follows belongs to the drag.
       if (drag?.moved) window.setTimeout(() => drag = null, 0);
@@ -718,6 +840,12 @@ function client(): void {
     window.addEventListener("keydown", (event: any) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       if (document.querySelector("dialog[open]")) return;
+      if (grip >= 0 && event.key in STEPS) {
+        const [dx, dy] = STEPS[event.key];
+        const by = event.shiftKey ? 10 : 1;
+        event.preventDefault();
+        return moveGrip(cornersOf(selected), dx * by, dy * by);
+      }
       const field = event.target.matches?.("input:not([type=checkbox]),textarea");
       if (field && event.key !== "Escape") return;
       const act = KEYS[event.key];
@@ -726,6 +854,13 @@ function client(): void {
       act();
     });
   }
+
+  const STEPS: Record<string, [number, number]> = {
+    ArrowLeft: [-1, 0],
+    ArrowRight: [1, 0],
+    ArrowUp: [0, -1],
+    ArrowDown: [0, 1],
+  };
 
   const KEYS: Record<string, () => void> = {
     ArrowRight: () => turn(1),
@@ -741,7 +876,8 @@ function client(): void {
     m: openMark,
     c: () => page && sendCheck(true),
     e: () => selected >= 0 && openWord(selected),
-    Enter: () => selected >= 0 && openWord(selected),
+    Enter: () => grip >= 0 ? endGrip() : selected >= 0 && openWord(selected),
+    g: gripNext,
     x: removeWord,
     Delete: removeWord,
     a: beginBox,
@@ -767,6 +903,7 @@ function client(): void {
     "]": () => nudge(5),
     "?": () => $("helpdialog").showModal(),
     Escape: () => {
+      if (grip >= 0) return endGrip();
       document.activeElement?.blur?.();
       document.body.classList.remove("pages", "adding");
       select(-1, "keys");

@@ -11,6 +11,8 @@ import { type Point, swapsSides, toUpright } from "../image/upright.ts";
 export interface Placed extends Size {
   /** For each box its points, as in `x1, y1, x2, y2, …`. */
   readonly boxes: readonly (readonly number[])[];
+  /** From the API's pixels to those of this page: x is a·x + b·y + c, y is d·x + e·y + f. */
+  readonly map: readonly [a: number, b: number, c: number, d: number, e: number, f: number];
 }
 
 /**
@@ -30,7 +32,9 @@ export function place(
     turned ? toUpright([x, y], width, height, orientation) : [x, y];
   const round = (value: number) => Math.round(value * 10) / 10;
   const boxes = polygons.map((points) => points.flatMap((each) => point(each).map(round)));
+  const [[c, f], [a, d], [b, e]] = [[0, 0], [1, 0], [0, 1]].map(point);
+  const map = [a - c, b - c, c, d - f, e - f, f] as const;
   return turned && swapsSides(orientation)
-    ? { width: height, height: width, boxes }
-    : { width, height, boxes };
+    ? { width: height, height: width, boxes, map }
+    : { width, height, boxes, map };
 }

@@ -45,11 +45,16 @@ Deno.test("boxes of an API that read the stored picture lie where its words are 
       const placed = place([seen], STORED, orientation, true);
       assert.deepEqual([placed.width, placed.height], [upright.width, upright.height]);
       assert.deepEqual(placed.boxes[0], inside.flat());
+      // What is drawn goes the same way by the map.
+      const [a, b, c, d, e, f] = placed.map;
+      const mapped = seen.map(([x, y]) => [a * x + b * y + c, d * x + e * y + f]);
+      assert.deepEqual(mapped, inside);
     },
   ));
   assert.deepEqual(place([[[1.26, 2], [3, 4]]], STORED, 6, false), {
     ...STORED,
     boxes: [[1.3, 2, 3, 4]],
+    map: [1, 0, 0, 0, 1, 0],
   });
 });
 

@@ -231,7 +231,8 @@ Deno.test("a page that is checked is kept as a truth, shown again, and taken bac
   const edits = {
     texts: [[0, `not ${HOSTILE}`]],
     removed: [],
-    added: [{ box: [1, 2, 30, 9], text: "b" }],
+    moved: [[1, [[1, 2], [30, 3], [30, 12], [1, 11]]]],
+    added: [{ polygon: [[1, 2], [30, 2], [30, 9], [1, 9]], text: "b" }],
   };
   const kept = () => [...store.objects.keys()].filter((key) => key.startsWith("reviews/"));
   assert.equal((await post(edits, "checked/0", { origin: "http://evil.example" })).status, 403);

@@ -40,6 +40,11 @@ const KEYS_HELP: readonly (readonly [keys: string, meaning: string])[] = [
     "e x a",
     "put the selected word right, take it away, add one that is missing by drawing its box",
   ],
+  [
+    "g",
+    "move the selected word's box: drag a corner or the box, or arrows (Shift: 10 pixels); g again " +
+    "takes the next corner, then all of it; Enter ends",
+  ],
   ["c", "the page is checked: what is written on it becomes a truth"],
   ["+ − 0 w", "larger, smaller, whole page, full width; Ctrl and the wheel, too"],
   ["b", "boxes on and off"],
@@ -228,6 +233,10 @@ overflow-wrap:anywhere}#checkline.bad{color:var(--bad)}#checkline.open{color:var
 #wordlist .edited bdi{font-weight:600;color:var(--good)}
 #boxes .removed{stroke-dasharray:3 3;stroke:var(--soft);fill:none}
 #boxes .edited,#boxes .drawn{stroke:#1d7a46;stroke-width:2.5px}
+#boxes .grip{fill:#fff;stroke:#1d7a46;stroke-width:2px;vector-effect:non-scaling-stroke;
+pointer-events:all;cursor:move;touch-action:none}
+#boxes .grip.on{fill:#1d7a46}
+.gripping #boxes .sel{cursor:move;touch-action:none}
 .adding #sheet,.adding #boxes polygon{cursor:crosshair}
 #note,#wordtext{width:100%;font:inherit;padding:.45rem .6rem;margin-top:.3rem;border-radius:6px;
 border:1px solid var(--soft);background:var(--bg);color:var(--fg)}

@@ -4,7 +4,7 @@
  */
 
 import { flatRow, type ScannedRow } from "../dataset/output_scan.ts";
-import { differsInShape, type Frame, frameOf, type Size } from "../image/frame.ts";
+import { differsInShape, type Frame, frameOf, type KnownFrame, type Size } from "../image/frame.ts";
 import { swapsSides } from "../image/upright.ts";
 import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { type CheckedView, editsOf } from "./gallery_check.ts";
@@ -67,8 +67,6 @@ export interface PageView {
   readonly mark: ReviewMark | null;
   /** What somebody has put right. */
   readonly checked: CheckedView | null;
-  /** Whether words can be added: the boxes lie on the picture as the API's pixels do. */
-  readonly addable: boolean;
 }
 
 /**
@@ -76,18 +74,21 @@ export interface PageView {
  *
  * @param mark What reviewers have said of it.
  * @param checked What somebody has put right.
+ * @param known How its model reads pictures whose shape doesn't tell.
  */
 export function pageView(
   row: ScannedRow,
   picture: Picture,
   mark?: ReviewMark,
   checked?: CheckedPage,
+  known?: KnownFrame,
 ): PageView {
   const { metadata, texts, polygons, confidences } = row;
   const { stored, orientation } = picture;
   const seen = sizeOf(metadata.api_width, metadata.api_height);
   const notes = picture.problem === undefined ? [] : [picture.problem];
-  const frame: Frame = seen && stored ? frameOf(seen, stored, orientation) : "upright";
+  const shape: Frame = seen && stored ? frameOf(seen, stored, orientation) : "upright";
+  const frame = shape === "unknown" ? known ?? shape : shape;
   const size = seen ?? shownSize(stored, orientation) ?? sizeOf(row.width, row.height) ?? PAPER;
   const placed = place(polygons, size, orientation, frame === "stored");
   const otherwise = frame === "unknown" ? place(polygons, size, orientation, true) : undefined;
@@ -135,7 +136,6 @@ export function pageView(
     notes,
     mark: mark ?? null,
     checked: checked && edits ? { by: cut(checked.by), at: checked.at, edits } : null,
-    addable: frame === "upright",
   };
 }
 

@@ -125,6 +125,7 @@ export async function makeReport(options: ReportOptions): Promise<ReportDocument
         confidence: quantile(figures.pageConfidence, 0.5),
         words: figures.usualWords,
       },
+      frames: figures.frames,
       attempts: Object.fromEntries(
         figures.attempts.map((n, attempts) => [attempts, n] as const).filter(([, n]) => n > 0),
       ),

@@ -136,6 +136,8 @@ export class Figures {
   readonly status = { ok: 0, empty: 0, failed: 0 };
   /** Failed pages by code: how many, and the first of them. */
   readonly failures = new Map<string, { count: number; examples: PageMeasures[] }>();
+  /** Pages that were read by the frame in which that was; none of earlier versions. */
+  readonly frames = { upright: 0, stored: 0, unknown: 0 };
   /** Words on all pages. */
   words = 0;
   /** Words with a character that the API couldn't name. */
@@ -185,6 +187,7 @@ export class Figures {
     });
     this.rows++;
     this.status[page.status]++;
+    if (row.metadata.frame !== null) this.frames[row.metadata.frame]++;
     this.words += page.words;
     this.unknownWords += page.unknownWords;
     this.outsideWords += page.outsideWords;

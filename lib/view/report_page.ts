@@ -294,7 +294,7 @@ function tables({ least_confident, most_tried, slowest }: ReportDocument): strin
   return parts.join("\n");
 }
 
-function about({ dataset, cost, words, rows, made_by }: ReportDocument): string {
+function about({ dataset, cost, words, rows, pages, made_by }: ReportDocument): string {
   const notes = [
     `Names of pages lead into the gallery: into <code>gallery.html</code> beside this file, as ` +
     `<code>gallery --dataset-name ${html(dataset)} --out store</code> writes it, or, where ` +
@@ -318,6 +318,15 @@ function about({ dataset, cost, words, rows, made_by }: ReportDocument): string 
     notes.push(
       `In ${number(rows.size_mismatches)} rows the input's width and height differ from what the ` +
         "API saw; boxes are in pixels of <code>api_width × api_height</code>.",
+    );
+  }
+  const unknown = pages.frames?.unknown ?? 0;
+  if (unknown > 0) {
+    notes.push(
+      `${number(unknown)} pages are of pictures that EXIF turns by half, mirrors, or that are ` +
+        "square: their rows don't tell how the engine has read them " +
+        "(<code>metadata.frame</code> is <code>unknown</code>). <code>export</code> and " +
+        "<code>evaluate</code> leave them out until <code>probe-frame</code> has found it out.",
     );
   }
   return `<footer><ul>${notes.map((note) => `<li>${note}</li>`).join("")}</ul>` +
