@@ -12,7 +12,7 @@ import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
 import { readHeader } from "../image/header.ts";
-import { mediaType, otherType } from "../image/media_type.ts";
+import { MEDIA_TYPES, mediaType, otherType } from "../image/media_type.ts";
 
 /** A row's image, or why it can't be had. */
 export interface LoadedImage {
@@ -88,16 +88,15 @@ export class ImageLoader {
       const sha256 = await digest(bytes);
       if (bytes.byteLength === 0) return failed("image_empty", `${shownPath} is empty`, sha256);
       const type = mediaType(bytes);
-      if (!type) {
-        const other = otherType(bytes);
+      if (!type || !this.#engine.mediaTypes.has(type.type)) {
+        const other = !type || type.type === MEDIA_TYPES.webp ? otherType(bytes) : undefined;
+        const not = `which ${this.#engine.name} does not take`;
         const what = other
-          ? `${other.name}, which ${this.#engine.name} does not take; ${other.advice}`
+          ? `${other.name}, ${not}; ${other.advice}`
+          : type
+          ? `${type.type}, ${not}`
           : "no image or document by content";
         return failed("image_unsupported", `${shownPath} is ${what}`, sha256);
-      }
-      if (!this.#engine.mediaTypes.has(type.type)) {
-        const what = `${shownPath} is ${type.type}, which ${this.#engine.name} does not take`;
-        return failed("image_unsupported", what, sha256);
       }
       let picture: Picture | undefined;
       if (this.#engine.needsPicture) {
@@ -108,6 +107,10 @@ export class ImageLoader {
           const what = `${shownPath} tells no size (it is ${problem.message}), without which the ` +
             `answers of ${this.#engine.name} can't be understood`;
           return failed("image_unsupported", what, sha256);
+        }
+        if (header.pages > 1) {
+          const what = `${shownPath} has several pages, a row describes one image`;
+          return failed("multiple_pages", what, sha256);
         }
         const { width, height, orientation } = header;
         picture = { width, height, orientation };

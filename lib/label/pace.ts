@@ -8,9 +8,10 @@ import { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import { readLearntRate, writeLearntRate } from "../state/learnt_rate.ts";
+import { ConcurrencyController } from "../pace/concurrency.ts";
 import { Limiter } from "../pace/limiter.ts";
 import { MAX_IN_FLIGHT, RateController } from "../pace/controller.ts";
-import type { RateChange } from "../pace/types.ts";
+import type { LearntRate, RateChange } from "../pace/types.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
 
@@ -22,6 +23,8 @@ const UNSAVED_PER_REQUEST = 2;
 const UNPROVEN = 8;
 /** An unknown account is approached at this share of the engine's documented rate. */
 const FIRST_SHARE = 2 / 3;
+/** The rate of an engine that documents none, where a spacing makes it count. */
+const UNDOCUMENTED = 3;
 /** No request is closer to the one before at first, milliseconds. */
 const FIRST_SPACING_MS = 100;
 /** What was learnt is stored at most so often, milliseconds. */
@@ -65,8 +68,8 @@ export interface PaceOptions {
 export interface Pace extends AsyncDisposable {
   /** Hands out turns. */
   readonly limiter: Pick<Limiter, "turn">;
-  /** Requests per second that are allowed just now. */
-  readonly rate: () => number;
+  /** Requests per second that are allowed just now; null where only their number is. */
+  readonly rate: () => number | null;
   /** Room for rows in progress. */
   readonly rows: Budget;
   /** Room for paid answers that are not stored yet. */
@@ -75,12 +78,38 @@ export interface Pace extends AsyncDisposable {
 
 /** Starts from the user's figures, else from what was learnt, else gently. */
 export async function openPace(options: PaceOptions): Promise<Pace> {
-  const { settings, engine, store, key, server, note, clock, random } = options;
+  const { settings, engine, store, key, server } = options;
   const { rate, requestDelayMs } = settings;
   const auto = rate === undefined && requestDelayMs === undefined;
   const learnt = auto ? await readLearntRate(store, key, server) : undefined;
+  const paced = engine.documentedRate === null && auto
+    ? paceByNumber(options, learnt)
+    : paceByRate(options, engine.documentedRate ?? UNDOCUMENTED, learnt);
+  return withRoom(options, paced, auto);
+}
+
+/** A way of pacing, wired to whoever is told of it. */
+interface Paced {
+  readonly controller: {
+    readonly inFlightCap: number;
+    readonly hasLearnt: boolean;
+    snapshot(now: number): LearntRate;
+  };
+  readonly limiter: Pick<Limiter, "turn">;
+  readonly rate: () => number | null;
+  /** Called after each request. */
+  readonly afterEach: () => void;
+}
+
+/** A rate is looked for, unless the user gives one. */
+function paceByRate(
+  { settings, note, clock, random, reused }: PaceOptions,
+  documentedRate: number,
+  learnt: LearntRate | undefined,
+): Paced {
+  const { rate, requestDelayMs } = settings;
   const controller = new RateController({
-    rate: rate ?? firstRate(requestDelayMs, engine.documentedRate),
+    rate: rate ?? firstRate(requestDelayMs, documentedRate),
     fixed: rate !== undefined,
     minSpacingMs: requestDelayMs,
     maxInFlight: settings.concurrency ?? MAX_IN_FLIGHT,
@@ -93,8 +122,44 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     const message = news.tell(change);
     if (message) note(message, { rate_from: change.from, rate_to: change.to });
   };
-  const slowness = new Slowness(controller, options.reused ?? (() => 0));
-  const limiter = new Limiter({ controller, clock, onChange });
+  const slowness = new Slowness(controller, reused ?? (() => 0));
+  return {
+    controller,
+    limiter: new Limiter({ controller, clock, onChange }),
+    rate: () => controller.rate,
+    afterEach() {
+      const slow = slowness.tell();
+      if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: controller.rate });
+    },
+  };
+}
+
+/** The number in flight is looked for, unless the user gives one. */
+function paceByNumber(
+  { settings, note, clock, random }: PaceOptions,
+  learnt: LearntRate | undefined,
+): Paced {
+  const controller = new ConcurrencyController({
+    ...{ fixed: settings.concurrency, learnt, random },
+    now: clock.now(),
+  });
+  const news = new NumberNews(controller.inFlightCap);
+  const onChange = (change: RateChange) => {
+    const message = news.tell(change);
+    if (message) note(message, { in_flight_from: change.from, in_flight_to: change.to });
+  };
+  return {
+    controller,
+    limiter: new Limiter({ controller, clock, onChange }),
+    rate: () => null,
+    afterEach() {},
+  };
+}
+
+/** Rows and unsaved answers have as much room as the pace needs. */
+function withRoom(options: PaceOptions, paced: Paced, auto: boolean): Pace {
+  const { store, key, server, clock } = options;
+  const { controller, limiter, rate, afterEach } = paced;
   const rows = new Budget(controller.inFlightCap + ROWS_AHEAD);
   const proven = options.proven ?? (() => true);
   const unsavedRoom = () =>
@@ -109,8 +174,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     }
   };
   const fit = () => {
-    const slow = slowness.tell();
-    if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: controller.rate });
+    afterEach();
     rows.resize(controller.inFlightCap + ROWS_AHEAD);
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
@@ -118,7 +182,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     save().catch(() => {}); // beside the requests; it is only advice
   };
   return {
-    rate: () => controller.rate,
+    rate,
     rows,
     unsaved,
     limiter: {
@@ -163,6 +227,29 @@ export class RateNews {
     return to < from
       ? `slower, as the API asks (429): ${rate}`
       : `faster, as all goes well: ${rate}`;
+  }
+}
+
+/** The same of how many requests are in flight, where that is what is looked for. */
+export class NumberNews {
+  #told: number;
+  #at = -Infinity;
+
+  /** Nobody was told of a change yet. @param inFlight The first number. */
+  constructor(inFlight: number) {
+    this.#told = inFlight;
+  }
+
+  /** What people should know of a change; `undefined` for nothing. */
+  tell({ at, from, to, reason, pauseMs = 0 }: RateChange): string | undefined {
+    const far = Math.max(to, this.#told) >= 2 * Math.min(to, this.#told);
+    const waits = pauseMs >= NEWS_PAUSE_MS;
+    if (!far && !waits || at - this.#at < NEWS_INTERVAL_MS) return;
+    this.#at = at;
+    this.#told = to;
+    const wait = `the server asks to slow down: waiting ${Math.ceil(pauseMs / 1_000)} s`;
+    if (waits) return from === to ? wait : `${wait}, then ${to} pages at once`;
+    return `${to} pages at once: ${reason}`;
   }
 }
 
