@@ -7,14 +7,7 @@
 import { fixedKey } from "./api_key.ts";
 import type { Connection, Engine, FoundModel, Outcome } from "./engine.ts";
 import { exchange, HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
-import {
-  API_KEY,
-  FORMAT,
-  modelName,
-  type OwnServer,
-  serverAt,
-  URL_VARIABLE,
-} from "./own_server_address.ts";
+import { API_KEY, modelName, type OwnServer, serverAt } from "./own_server_address.ts";
 import { FACTS } from "./own_server_facts.ts";
 import { parseOwn, toldModel } from "./own_server_answers.ts";
 import { pageRequest } from "./own_server_formats.ts";
@@ -57,8 +50,8 @@ export const ownServerEngine: Engine = {
     return {
       server: options.baseUrl === undefined ? shown : "local profile",
       ...found && { model: found.model },
-      advice: `${URL_VARIABLE}, ${FORMAT} (it is ${format})` +
-        (server.key === "" ? ` and whether the server wants ${API_KEY}` : ` and ${API_KEY}`),
+      advice: `the server at ${shown}, --http-format (${format}) and ` +
+        (server.key === "" ? `whether it wants a key (${API_KEY})` : API_KEY),
       async send(image, _model, signal) {
         const request = { url, headers: authorization(server), body: pageRequest(image, server) };
         const judged = (reply: HttpReply) => judge(reply, clock.now());

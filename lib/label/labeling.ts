@@ -144,6 +144,8 @@ export async function openLabeling(
   const everAnswered = () => answers.any(options.halt.signal);
   const health = new Health({
     ...{ model, advice: connection.advice, maxOutageMs, clock, note, everAnswered, noGuard, down },
+    // A model that the server names can't be what is wrong.
+    ...engine.findModel && { request: connection.advice },
   });
   if (readable) health.knows();
   const known = new KnownPage({

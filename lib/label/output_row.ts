@@ -9,7 +9,7 @@ import type { Answer, AnswerPage, Engine } from "../engine/engine.ts";
 import type { PaidBy, StoredAnswer } from "../state/documents.ts";
 import type { LoadedImage } from "./images.ts";
 
-/** What every word is labelled as. */
+/** What a word is labelled as of which the engine says nothing else. */
 const WORD_LABEL = "text";
 /** `metadata.source` of every row. */
 export const SOURCE = "pseudolabel";
@@ -108,7 +108,7 @@ export function outputRow(
     height: sizeOf(row.height, page?.height),
     polygons: words.map((word) => word.polygon),
     texts: words.map((word) => word.text),
-    labels: words.map(() => WORD_LABEL),
+    labels: words.map(({ label = WORD_LABEL }) => label),
     metadata,
   };
 }

@@ -20,7 +20,7 @@ const WORTH = 0.06;
 /** Rounds at a level before its neighbours are tried again, at first and at most. */
 const FIRST_HOLD = 2;
 const LONGEST_HOLD = 24;
-/** A level that does so much worse than it did is another one by now, as a logarithm. */
+/** A server that does so much worse or better than before is another one by now, a logarithm. */
 const CHANGED = 0.35;
 /** What is left of the requests in flight after a refusal. */
 const GIVE_WAY = 0.7;
@@ -175,16 +175,19 @@ export class ConcurrencyController {
       this.#climbing = false;
       return this.#keep(this.#level);
     }
-    return this.#try(next);
+    this.#try(next);
+    return base === undefined ? undefined : "more at once bring more answers";
   }
 
   /** A round is over: the neighbours are compared, more seldom the longer nothing changes. */
   #settle(now: number): string | undefined {
     const base = this.#base;
     if (base === undefined) {
-      if (this.#throughput.drift(this.#level) < -CHANGED) {
+      const drift = this.#throughput.drift(this.#level);
+      if (Math.abs(drift) > CHANGED) {
         this.#throughput.forget();
         this.#hold = FIRST_HOLD;
+        this.#climbing = drift > 0;
         return;
       }
       if (++this.#heldRounds < this.#hold) return;
@@ -232,14 +235,13 @@ export class ConcurrencyController {
   }
 
   #keep(level: number): string | undefined {
-    const before = this.#base ?? this.#level;
+    const [before, tried] = [this.#base ?? this.#level, this.#level];
     this.#base = undefined;
     this.#heldRounds = 0;
-    if (level !== this.#level) this.#go(level);
-    if (level === before) return;
-    return level > before
-      ? "more at once bring more answers"
-      : "fewer at once bring as many answers";
+    if (level !== tried) this.#go(level);
+    if (level > before) return "more at once bring more answers";
+    if (level < before) return "fewer at once bring as many answers";
+    return level < tried ? "more at once bring no more answers" : undefined;
   }
 
   #go(level: number): void {

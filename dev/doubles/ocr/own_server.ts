@@ -67,7 +67,10 @@ export async function startOwnServer(options: OwnServerOptions): Promise<Running
     const said = request.headers.authorization;
     if (said !== undefined) authorizations.add(said);
     const path = (request.url ?? "").split("?")[0];
-    if (path === "/health") return json(200, { status: "healthy", ...options.told });
+    if (path === "/health") {
+      const model = options.told?.model;
+      return json(200, { status: "healthy", ...model !== undefined && { model } });
+    }
     if (path !== PATHS[format]) {
       // As FastAPI does for a slash too many or too few.
       const other = path.endsWith("/") ? path.slice(0, -1) : `${path}/`;
