@@ -19,8 +19,8 @@ import { oneLine, quoted } from "../base/text.ts";
 
 /** A page on a slow CPU, behind others that wait for it. Milliseconds. */
 const TIMEOUT_MS = 300_000;
-/** Saying what it is takes a server no time. Milliseconds. */
-const HEALTH_TIMEOUT_MS = 10_000;
+/** Saying what it is takes a server no time, but many do nothing else while they read. Milliseconds. */
+const HEALTH_TIMEOUT_MS = 60_000;
 /** In which a server may tell the version of its model with each answer. */
 const MODEL_HEADER = "x-model-version";
 /** Key, address, method: statuses that no page gets by what it holds. */
