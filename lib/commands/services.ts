@@ -46,8 +46,10 @@ export interface Needs {
 
 /** The variable that gives a key, where one does: nobody wants the local profile then. */
 function givenKey(settings: Settings, env: Environment): string | undefined {
-  const { keyVariable } = findEngine(settings.engine)!;
-  return [keyVariable, "AWS_SECRET_ARN"].find((name) => name !== undefined && env[name]);
+  const { keyVariable, keysVariable } = findEngine(settings.engine)!;
+  return [keyVariable, keysVariable, "AWS_SECRET_ARN"].find((name) =>
+    name !== undefined && env[name]
+  );
 }
 
 /**

@@ -4,7 +4,7 @@
  * message.
  */
 
-import { type ApiKey, fixedKey, StoredKey } from "./api_key.ts";
+import { type ApiKey, fixedKey, storedKeys } from "./api_key.ts";
 import type { ConnectOptions } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
 import { parseJsonAs, type Schema, z } from "../base/json.ts";
@@ -14,6 +14,11 @@ import { mayBeKey, secretName } from "../base/text.ts";
 export interface KeyForm {
   /** The variable that may hold it; also its name in a secret that is JSON. */
   readonly variable: string;
+  /**
+   * The variable that may hold several, also their name in a secret that is JSON. @default the
+   * engine takes one
+   */
+  readonly list?: string;
   /** Whether a text is clearly such a key: one that is given as the name of a secret. */
   readonly looksLikeKey: (text: string) => boolean;
 }
@@ -59,19 +64,29 @@ export function isLoopback(url: URL): boolean {
 }
 
 /**
- * The API key: the given one, else the engine's variable, else the secret that `AWS_SECRET_ARN`
- * names (its plain text, or JSON). One from a secret can be read again.
+ * The API keys: the given one, else those of the engine's list variable, else that of its variable,
+ * else what the secret that `AWS_SECRET_ARN` names holds (plain text, or JSON). What comes from a
+ * secret can be read again.
  *
- * @throws {RunError} `usage` if there is none, or it can't be sent as a header; whatever
+ * @returns Each key once, in the order in which they are given.
+ * @throws {RunError} `usage` if there is none, or one can't be sent as a header; whatever
  *   `readSecret` throws
  */
-export async function apiKey(
+export async function apiKeys(
   { env, readSecret, key }: Pick<ConnectOptions, "env" | "readSecret" | "key">,
-  { variable, looksLikeKey }: KeyForm,
-): Promise<ApiKey> {
-  if (key !== undefined) return fixedKey(key);
-  const given = env[variable]?.trim();
-  if (given) return fixedKey(checked(given, variable));
+  form: KeyForm,
+): Promise<readonly [ApiKey, ...ApiKey[]]> {
+  const { variable, list, looksLikeKey } = form;
+  if (key !== undefined) return [fixedKey(key)];
+  const [several, one] = [list && env[list]?.trim(), env[variable]?.trim()];
+  if (several && one) {
+    throw new RunError("usage", `${list} and ${variable} exclude each other: keep one of them`);
+  }
+  if (several) {
+    const [first, ...further] = listed(several, list!).map(fixedKey);
+    return [first, ...further];
+  }
+  if (one) return [fixedKey(checked(one, variable))];
   const id = env.AWS_SECRET_ARN?.trim();
   if (!id) {
     throw new RunError(
@@ -87,29 +102,38 @@ export async function apiKey(
     );
   }
   const source = `secret ${secretName(id)}`;
-  const read = async () => checked(keyInSecret(await readSecret(id), variable, source), source);
-  return new StoredKey(await read(), source, read);
+  const read = async () => keysInSecret(await readSecret(id), form, source);
+  return storedKeys(await read(), source, read);
 }
 
-/** A secret that is JSON, with the key under the variable's name or as `api_key`. */
-export function secretJson(variable: string): Schema<string> {
-  return z.union(
-    [variable, "api_key"].map((name) =>
-      z.object({ [name]: z.string().min(1) }).transform((value) => value[name])
-    ),
-  );
+const someText = z.string().min(1);
+/** Several keys, as a list or as a text. */
+const keyList = z.union([z.array(someText).min(1).transform((keys) => keys.join("\n")), someText]);
+
+/** A secret that is JSON: a list of keys, or keys under a variable's name or as `api_key`. */
+export function secretJson({ variable, list }: Pick<KeyForm, "variable" | "list">): Schema<string> {
+  const named = [...list ? [list, "api_keys"] : [], variable, "api_key"];
+  return z.union([
+    z.array(someText).min(1).transform((keys) => keys.join("\n")),
+    ...named.map((name) => z.object({ [name]: keyList }).transform((value) => value[name])),
+  ]);
 }
 
-function keyInSecret(secret: string, variable: string, source: string): string {
+function keysInSecret(secret: string, form: KeyForm, source: string): [string, ...string[]] {
   const text = secret.trim();
-  const key = text.startsWith("{")
-    ? (parseJsonAs(secretJson(variable), text).value ?? "").trim()
-    : text;
-  if (key !== "") return key;
+  const keys = /^[{[]/.test(text) ? (parseJsonAs(secretJson(form), text).value ?? "").trim() : text;
+  if (keys !== "") return form.list ? listed(keys, source) : [checked(keys, source)];
   throw new RunError(
     "usage",
-    `${source} holds no key: it must be the key itself, or JSON with ${variable} or api_key`,
+    `${source} holds no key: it must be the key itself, or JSON with ${form.variable} or api_key`,
   );
+}
+
+/** Keys with commas or line ends between them, each once. */
+function listed(text: string, source: string): [string, ...string[]] {
+  const keys = text.split(/[,\n]/).map((key) => key.trim()).filter((key) => key !== "");
+  const [first = "", ...further] = new Set(keys);
+  return [checked(first, source), ...further.map((key) => checked(key, source))];
 }
 
 /** A quote is no part of a key, but easily kept around one by mistake. */

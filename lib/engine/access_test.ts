@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { apiAddress, apiKey as keyFrom, secretJson } from "./access.ts";
+import { apiAddress, apiKeys as keysFrom, secretJson } from "./access.ts";
 import type { ApiKey } from "./api_key.ts";
 import type { ConnectOptions } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
@@ -14,8 +14,17 @@ const FORM = {
   looksLikeKey: (text: string) => /^ocr_[a-z0-9]{20,}$/.test(text),
 };
 
-function apiKey(env: Environment, readSecret: ConnectOptions["readSecret"]): Promise<ApiKey> {
-  return keyFrom({ env, readSecret }, FORM);
+async function apiKey(
+  env: Environment,
+  readSecret: ConnectOptions["readSecret"],
+): Promise<ApiKey> {
+  const [key, ...further] = await keysFrom({ env, readSecret }, FORM);
+  assert.deepEqual(further, []);
+  return key;
+}
+
+async function valuesOf(...given: Parameters<typeof keysFrom>): Promise<string[]> {
+  return (await keysFrom(...given)).map(({ value }) => value);
 }
 
 function usage(pattern: RegExp, absent = /$^/) {
@@ -121,7 +130,11 @@ Deno.test("secretJson() finds the key under both names, the variable's first", (
     ["k", undefined],
   ];
   for (const [secret, key] of table) {
-    assert.equal(parseAs(secretJson("OCR_API_KEY"), secret).value, key, JSON.stringify(secret));
+    assert.equal(
+      parseAs(secretJson({ variable: "OCR_API_KEY" }), secret).value,
+      key,
+      JSON.stringify(secret),
+    );
   }
 });
 
@@ -137,7 +150,7 @@ Deno.test("apiKey() can read a key from a secret again, as strictly as the first
 
 Deno.test("apiKey() takes a key that it is handed for the key, whatever the environment says", async () => {
   const options = { env: { OCR_API_KEY: "other" }, readSecret: noSecret, key: "mine" };
-  assert.equal((await keyFrom(options, FORM)).value, "mine");
+  assert.deepEqual(await valuesOf(options, FORM), ["mine"]);
 });
 
 Deno.test("apiKey() recognises a key in the place of a secret's name, and never repeats it", async () => {
@@ -204,5 +217,43 @@ Deno.test("apiAddress() says what to write where the scheme is missing, and repe
       assert.match(error.message, pattern);
       return true;
     });
+  }
+});
+
+const LIST = { ...FORM, list: "OCR_API_KEYS" };
+
+Deno.test("apiKeys() takes several keys from the list variable, each once and in order", async () => {
+  const env = { OCR_API_KEYS: " key_b, key_a ,key_b,\nkey_c" };
+  assert.deepEqual(await valuesOf({ env, readSecret: noSecret }, LIST), [
+    "key_b",
+    "key_a",
+    "key_c",
+  ]);
+  const both = { env: { ...env, OCR_API_KEY: "key_a" }, readSecret: noSecret };
+  await assert.rejects(keysFrom(both, LIST), usage(/OCR_API_KEYS and OCR_API_KEY exclude/, /key_/));
+  for (const bad of [",", "key_a,hunter 2", '"hunter2",key_a']) {
+    await assert.rejects(
+      keysFrom({ env: { OCR_API_KEYS: bad }, readSecret: noSecret }, LIST),
+      usage(/^OCR_API_KEYS is no API key/, /hunter/),
+      bad,
+    );
+  }
+});
+
+Deno.test("apiKeys() takes several keys from a secret, in whatever form a list has there", async () => {
+  const secrets = [
+    "key_a,key_b",
+    "key_a\nkey_b\n",
+    '["key_a", "key_b"]',
+    '{"OCR_API_KEYS": ["key_a", "key_b"]}',
+    '{"OCR_API_KEYS": "key_a, key_b", "OCR_API_KEY": "key_c"}',
+    '{"api_keys": ["key_a", "key_b"]}',
+  ];
+  for (const secret of secrets) {
+    const given = {
+      env: { AWS_SECRET_ARN: "arn" },
+      readSecret: () => Promise.resolve(secret),
+    };
+    assert.deepEqual(await valuesOf(given, LIST), ["key_a", "key_b"], secret);
   }
 });

@@ -38,10 +38,33 @@ export function fixedKey(value: string): ApiKey {
   return { value, accepted() {}, renew: () => Promise.resolve({ renewed: false }) };
 }
 
+/**
+ * Keys that are read again from where they came from, together: one that is refused gives way to
+ * one that none of the others is.
+ *
+ * @param source What holds them, in words for a message.
+ * @param read Reads all of them again; its errors pass to whoever renews.
+ */
+export function storedKeys(
+  values: readonly [string, ...string[]],
+  source: string,
+  read: () => Promise<readonly string[]>,
+): readonly [ApiKey, ...ApiKey[]] {
+  const keys: StoredKey[] = [];
+  const another = async (refused: string) => {
+    const found = await read();
+    const taken = new Set(keys.map(({ value }) => value).filter((value) => value !== refused));
+    return found.find((value) => value !== refused && !taken.has(value)) ??
+      found.find((value) => value === refused);
+  };
+  for (const value of values) keys.push(new StoredKey(value, source, another));
+  return keys as unknown as readonly [ApiKey, ...ApiKey[]];
+}
+
 /** A key that is read again from where it came from. */
 export class StoredKey implements ApiKey {
   readonly #source: string;
-  readonly #read: () => Promise<string>;
+  readonly #read: (refused: string) => Promise<string | undefined>;
   #value: string;
   /** The key was read after a refusal and has not been taken yet. */
   #untried = false;
@@ -52,9 +75,14 @@ export class StoredKey implements ApiKey {
    * Begins with a key that has just been read.
    *
    * @param source What holds the key, in words for a message.
-   * @param read Reads it again; its errors pass to whoever renews.
+   * @param read Reads what stands in its place now, if anything does; its errors pass to whoever
+   *   renews.
    */
-  constructor(value: string, source: string, read: () => Promise<string>) {
+  constructor(
+    value: string,
+    source: string,
+    read: (refused: string) => Promise<string | undefined>,
+  ) {
     this.#value = value;
     this.#source = source;
     this.#read = read;
@@ -105,7 +133,8 @@ export class StoredKey implements ApiKey {
   }
 
   async #lookUp(refused: string): Promise<Renewal> {
-    const value = await this.#read();
+    const value = await this.#read(refused);
+    if (value === undefined) return { renewed: false, why: `${this.#source} holds no other key` };
     if (value === refused) return { renewed: false, why: `${this.#source} still holds that key` };
     this.#value = value;
     this.#untried = true;

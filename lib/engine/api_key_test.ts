@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { fixedKey, type Renewal, StoredKey } from "./api_key.ts";
+import { fixedKey, type Renewal, StoredKey, storedKeys } from "./api_key.ts";
 import { RunError } from "../base/errors.ts";
 
 const signal = new AbortController().signal;
@@ -160,4 +160,20 @@ Deno.test("StoredKey.renew() looks again once the key was taken by a request sen
   secret.value = "b";
   assert.deepEqual(await key.renew("a", signal), { renewed: true });
   assert.deepEqual([key.value, secret.reads], ["b", 2]);
+});
+
+Deno.test("storedKeys(): a refused key gives way to one that none of the others is", async () => {
+  let secret = ["a", "b", "c"];
+  const read = () => Promise.resolve(secret);
+  const [a, b, c] = storedKeys(["a", "b", "c"], "secret s", read);
+  assert.match(refused(await a.renew("a", signal)), /still holds that key/);
+  a.accepted("a");
+  secret = ["d", "b", "c"];
+  assert.deepEqual(await b.renew("b", signal), { renewed: true });
+  assert.equal(b.value, "d");
+  secret = ["d", "c"];
+  assert.match(refused(await c.renew("c", signal)), /still holds that key/);
+  secret = ["d"];
+  const [, other] = storedKeys(["d", "x"], "secret s", read);
+  assert.match(refused(await other.renew("x", signal)), /secret s holds no other key/);
 });

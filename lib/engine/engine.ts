@@ -167,6 +167,8 @@ export interface Connection {
   readonly model?: string;
   /** What to check when the API refuses everything, as in "check …, then run again". */
   readonly advice: string;
+  /** The same engine by its further keys, where the user gave several; each has its own limit. */
+  readonly further?: readonly Connection[];
 }
 
 /** What is known of an engine before it is loaded: enough for options, prices and messages. */
@@ -191,6 +193,8 @@ export interface EngineFacts {
   readonly environment: readonly EnvironmentVariable[];
   /** The variable with its key; where that is set, nobody wants the local profile. */
   readonly keyVariable: string | undefined;
+  /** The variable with several of them, separated by commas; absent where it takes one. */
+  readonly keysVariable?: string;
   /** Whether a text holds what is clearly one of its keys: somebody gave it in the wrong place. */
   readonly looksLikeKey: (text: string) => boolean;
   /** What it takes, of those that `image/media_type.ts` recognises. */

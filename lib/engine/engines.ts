@@ -35,7 +35,7 @@ export function looksLikeKey(text: string): boolean {
 
 /** Whether a text is a key by its form, or holds the very one that the environment gives. */
 export function holdsKey(text: string, env: Environment): boolean {
-  const own = KEY_VARIABLES.map((name) => env[name]?.trim() ?? "");
+  const own = ENGINES.flatMap((engine) => keysOf(engine, env));
   return looksLikeKey(text) || own.some((key) => key.length >= 20 && text.includes(key));
 }
 
@@ -49,8 +49,15 @@ export function foreignKey(engine: EngineFacts, env: Environment): string | unde
   if (!key) return undefined;
   const isOf = (other: EngineFacts) =>
     other.keyVariable !== keyVariable &&
-    (other.looksLikeKey(key) || other.keyVariable && env[other.keyVariable]?.trim() === key);
+    (other.looksLikeKey(key) || keysOf(other, env).includes(key));
   return ENGINES.some(isOf) ? keyVariable : undefined;
+}
+
+/** What the environment gives as an engine's keys. */
+function keysOf({ keyVariable, keysVariable }: EngineFacts, env: Environment): string[] {
+  const one = keyVariable && env[keyVariable] || "";
+  const several = keysVariable && env[keysVariable] || "";
+  return [one, ...several.split(",")].map((key) => key.trim());
 }
 
 /** The variables that keys belong into. */

@@ -110,6 +110,13 @@ export class Health {
     return this.#outage !== undefined;
   }
 
+  /** Whether it is time to find out whether an API that failed answers again. */
+  get wantsProbe(): boolean {
+    const outage = this.#outage;
+    return outage !== undefined && !outage.probing &&
+      this.#options.clock.now() >= outage.nextProbe;
+  }
+
   /** Whether nothing starts now but what finds out whether the API works. */
   get holds(): boolean {
     return this.outage || this.refusesAll ||
@@ -153,12 +160,28 @@ export class Health {
    * @param fresh Whether its page has not failed before: such a page probes first, as its answer is
    *   needed anyway.
    * @param control Whether it asks for a page that is known to work: a doubt doesn't hold it back.
+   * @param elsewhere Whether the page may go elsewhere instead of waiting here. @default never
+   * @returns `undefined` if it is to go elsewhere.
    */
-  async pass(signal: AbortSignal, fresh = true, control = false): Promise<Pass> {
+  async pass(
+    signal: AbortSignal,
+    fresh: boolean,
+    control: boolean,
+    elsewhere: () => boolean,
+  ): Promise<Pass | undefined>;
+  /** As above; the page waits here, however long it takes. */
+  async pass(signal: AbortSignal, fresh?: boolean, control?: boolean): Promise<Pass>;
+  async pass(
+    signal: AbortSignal,
+    fresh = true,
+    control = false,
+    elsewhere: () => boolean = () => false,
+  ): Promise<Pass | undefined> {
     const { clock } = this.#options;
     while (this.outage || !control && this.holds) {
       const outage = this.#outage;
       if (!outage) {
+        if (elsewhere()) return undefined;
         await clock.sleep(LOOK_MS, signal);
         continue;
       }
@@ -169,6 +192,7 @@ export class Health {
         outage.probes++;
         return { probes: outage, control };
       }
+      if (elsewhere()) return undefined;
       const wait = probing ? LOOK_MS : Math.min(LOOK_MS, nextProbe - clock.now());
       await clock.sleep(wait, signal);
     }

@@ -4,8 +4,18 @@
  * https://console.upstage.ai/docs/capabilities/document-ocr
  */
 
-import { apiAddress, apiKey } from "./access.ts";
-import type { Answer, AnswerPage, Engine, ImageFile, Outcome, Word } from "./engine.ts";
+import { apiAddress, apiKeys } from "./access.ts";
+import type { ApiKey } from "./api_key.ts";
+import type {
+  Answer,
+  AnswerPage,
+  Connection,
+  ConnectOptions,
+  Engine,
+  ImageFile,
+  Outcome,
+  Word,
+} from "./engine.ts";
 import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
 import { multipart } from "./multipart.ts";
@@ -20,6 +30,7 @@ import { oneLine } from "../base/text.ts";
 const { jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx } = MEDIA_TYPES;
 
 const KEY = "UPSTAGE_API_KEY";
+const KEYS = "UPSTAGE_API_KEYS";
 const ADDRESS = "UPSTAGE_BASE_URL";
 const DEFAULT_ADDRESS = "https://api.upstage.ai/v1";
 /**
@@ -63,10 +74,13 @@ export const upstageOcr: Engine = {
   price: { perPage: 0.0015, asOf: "November 2026" },
   granularity: "word",
   environment: [
-    { name: KEY, help: "API key (required outside the local profile, or the next)" },
+    { name: KEY, help: "API key (required outside the local profile, or one of the next two)" },
+    { name: KEYS, help: "several keys, separated by commas: they share the work" },
     {
       name: "AWS_SECRET_ARN",
-      help: `Secrets Manager secret with the API key: plain, or JSON with ${KEY} or api_key`,
+      help:
+        `Secrets Manager secret with the API key or keys: plain, or JSON with ${KEY}, ${KEYS} ` +
+        "or api_key",
     },
     {
       name: ADDRESS,
@@ -75,6 +89,7 @@ export const upstageOcr: Engine = {
     },
   ],
   keyVariable: KEY,
+  keysVariable: KEYS,
   looksLikeKey,
   mediaTypes: new Set([jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx]),
   maxBytes: 52_428_800,
@@ -84,25 +99,9 @@ export const upstageOcr: Engine = {
 
   async connect(options) {
     const baseUrl = options.baseUrl ?? addressOf(options.env);
-    const key = await apiKey(options, {
-      variable: KEY,
-      looksLikeKey,
-    });
-    const client = new HttpClient({ key, timeoutMs: TIMEOUT_MS, note: options.note });
-    return {
-      server: options.baseUrl === undefined ? baseUrl : "local profile",
-      advice: `the API key, its credit and ${ADDRESS}`,
-      send: (image, model, signal) =>
-        client.post(
-          (key) => ({
-            url: `${baseUrl}/document-digitization`,
-            headers: { authorization: `Bearer ${key}` },
-            body: form(image, model),
-          }),
-          (reply) => judge(reply, options.clock.now()),
-          signal,
-        ),
-    };
+    const keys = await apiKeys(options, { variable: KEY, list: KEYS, looksLikeKey });
+    const [first, ...further] = keys.map((key) => connection(baseUrl, key, options));
+    return further.length > 0 ? { ...first, further } : first;
   },
 
   parse(body) {
@@ -112,6 +111,25 @@ export const upstageOcr: Engine = {
 
   billedPages,
 };
+
+/** The API by one of the keys. */
+function connection(baseUrl: string, key: ApiKey, options: ConnectOptions): Connection {
+  const client = new HttpClient({ key, timeoutMs: TIMEOUT_MS, note: options.note });
+  return {
+    server: options.baseUrl === undefined ? baseUrl : "local profile",
+    advice: `the API key, its credit and ${ADDRESS}`,
+    send: (image, model, signal) =>
+      client.post(
+        (key) => ({
+          url: `${baseUrl}/document-digitization`,
+          headers: { authorization: `Bearer ${key}` },
+          body: form(image, model),
+        }),
+        (reply) => judge(reply, options.clock.now()),
+        signal,
+      ),
+  };
+}
 
 function looksLikeKey(text: string): boolean {
   return /(^|[^A-Za-z0-9])up_[A-Za-z0-9]{20,}/.test(text);

@@ -8,12 +8,15 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Failure } from "../dataset/failure.ts";
-import type { Connection, Engine, ImageFile, Outcome } from "../engine/engine.ts";
+import { followSignals } from "../base/halt.ts";
+import { RunError } from "../base/errors.ts";
+import type { Engine, ImageFile, Outcome } from "../engine/engine.ts";
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
-import type { Limiter, Permit } from "../pace/limiter.ts";
+import type { Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import type { KnownPage } from "./known_page.ts";
+import type { Lane, Lanes, LaneSet } from "./lanes.ts";
 import type { Tally } from "./tally.ts";
 
 /** An answer as it came, and as the engine reads it. */
@@ -41,16 +44,18 @@ export interface AskOptions {
   readonly engine: Engine;
   /** Model to ask for. */
   readonly model: string;
-  /** Sends requests. */
-  readonly connection: Pick<Connection, "send">;
-  /** When a request may start, and how many may be in flight. */
-  readonly limiter: Pick<Limiter, "turn">;
+  /** The ways to ask, each with its own limit and its own health. */
+  readonly lanes: Lanes;
+  /**
+   * Called before each request: whether this process may still ask. @default it may
+   *
+   * @throws {RunError} if it may not
+   */
+  readonly check?: () => void;
   /** Paid answers that may wait to be stored; beyond that no request starts. */
   readonly unsaved: Budget;
   /** Whether another page may be paid. */
   readonly spending: Pick<SpendingLimit, "take" | "settle">;
-  /** Tells a failing page from a failing API. */
-  readonly health: Health;
   /** A page that is known to work, to tell them by. @default none is known */
   readonly known?: KnownPage;
   /** Retries of one page after its first attempt, at least 0. */
@@ -69,6 +74,8 @@ export interface AskOptions {
 
 /** What became of one request of a page; `throttled` only when there is no patience left. */
 export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
+  /** On which it was sent. */
+  readonly lane: Lane;
   /** The latest request that had started when its outcome was known. */
   readonly number: number;
 };
@@ -80,13 +87,20 @@ export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
  * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
  */
 export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
-  const { engine, health, known, maxRetries, tally, clock, random, halt } = options;
+  const { engine, lanes, known, maxRetries, tally, clock, random, halt } = options;
   let attempts = 0;
-  health.enter();
+  /** Lanes that have refused it, and by which request. */
+  const refusing = new Map<Lane, number>();
+  /** Lanes on which it has failed in any way, as long as there are others. */
+  const tried = new Set<Lane>();
+  lanes.enter();
   try {
     for (let tries = 0;;) {
-      const sent = await attempt(image, options, attempts === 0);
+      const sent = await attempt(image, options, attempts === 0, tried);
       if (!sent) continue;
+      const { health } = sent.lane;
+      tried.add(sent.lane);
+      if (!lanes.isLeft(tried)) tried.clear();
       attempts++;
       if (sent.kind === "answered") {
         const { text, body, release } = sent;
@@ -97,10 +111,19 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         const answered = { kind: sent.kind, text, body, read };
         return { answered, attempts, [Symbol.dispose]: release };
       }
+      if (sent.kind === "refused") {
+        refusing.set(sent.lane, sent.number);
+        for (const lane of refusing.keys()) tried.add(lane);
+        if (lanes.isLeft(refusing)) { // whether it is the key's fault or the page's, another shows
+          if (health.refusesAll) await judgeLane(sent, options);
+          tally.retries++;
+          continue;
+        }
+      }
       // What fails while everything fails is not the page's fault.
       if (sent.kind !== "retryable" || !health.outage) tries++;
       const final = sent.kind !== "retryable" || tries > maxRetries;
-      if (final && await isPagesOwn(image, sent, options)) {
+      if (final && await isPagesOwn(image, sent, refusing, options)) {
         tally.finished(attempts);
         const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
         const own = sent.kind === "retryable" ? sent.code : undefined;
@@ -114,7 +137,7 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       await clock.sleep(wait, halt.signal);
     }
   } finally {
-    health.leave(image.sha256);
+    lanes.leave(image.sha256);
   }
 }
 
@@ -123,12 +146,13 @@ async function attempt(
   image: ImageFile,
   options: AskOptions,
   fresh: boolean,
+  avoid: LaneSet,
 ): Promise<Sent & { readonly release: () => void } | undefined> {
   // While answers can't be stored, more of them must not be paid for.
   const release = await options.unsaved.acquire(1, options.halt.signal);
   let answered = false;
   try {
-    const sent = await sendInTurn(image, options, fresh);
+    const sent = await sendInTurn(image, options, fresh, avoid);
     answered = sent?.kind === "answered";
     return sent && { ...sent, release };
   } finally {
@@ -139,13 +163,28 @@ async function attempt(
 /**
  * Asks for the page that is known to work, once for all who want to know at this time.
  *
+ * @param lane Which way. @default one of those that are open
  * @returns `undefined` where none is known, or nothing came of it.
- * @throws {RunError} when the API refuses it too
+ * @throws {RunError} when the API refuses it too, and there is no other way to ask
  */
-export async function askKnownPage(options: AskOptions): Promise<Sent | undefined> {
+export async function askKnownPage(
+  options: AskOptions,
+  lane: Lane = options.lanes.open[0],
+): Promise<Sent | undefined> {
   const { known, halt } = options;
   const page = await known?.find(halt.signal);
-  return page && await known!.once(() => sendInTurn(page, options, false, true));
+  return page && await known!.once(lane, () => sendInTurn(page, options, false, NONE, lane));
+}
+
+const NONE: LaneSet = new Set<Lane>();
+
+/** A lane refuses page after page while others are open: finds out whether it refuses all. */
+async function judgeLane(
+  { lane, message }: Sent & { readonly kind: "refused" },
+  options: AskOptions,
+): Promise<void> {
+  if (await options.known?.find(options.halt.signal)) await askKnownPage(options, lane);
+  else options.lanes.close(lane, lane.health.refusal(message));
 }
 
 /**
@@ -153,32 +192,38 @@ export async function askKnownPage(options: AskOptions): Promise<Sent | undefine
  * it was known worked. Others' answers show that for nothing; where none comes for a while, a page
  * that is known to work is asked for, which costs a page.
  *
+ * @param refusing Lanes that have refused it, and by which request: where one of them answers
+ *   others since, it is this page.
  * @returns False while the API fails on the known page too: there is nothing to say about this one.
  * @throws {RunError} when the API refuses every page
  */
 async function isPagesOwn(
   image: ImageFile,
   sent: Sent & { readonly message: string },
+  refusing: ReadonlyMap<Lane, number>,
   options: AskOptions,
 ): Promise<boolean> {
   if (sent.kind === "rejected") return true; // the API has read it
-  const { health, known, clock, halt } = options;
+  const { lanes, known, clock, halt } = options;
+  const { health } = sent.lane;
   const refused = sent.kind === "refused";
   const patience = clock.now() + FIRST_PROBE_MS;
   for (;;) {
     if (health.workedSince(sent.number)) return true;
-    if (health.outage) return false;
+    if (refused && refusing.entries().some(([{ health }, n]) => health.workedSince(n))) return true;
+    if (health.outage || !lanes.isOpen(sent.lane)) return false;
     const page = await known?.find(halt.signal);
     if (!page && !refused) return true; // nothing to compare it with
     if (clock.now() < patience && !(refused && health.refusesAll)) {
       await clock.sleep(LOOK_MS, halt.signal);
     } else if (page) {
-      await askKnownPage(options);
+      await askKnownPage(options, sent.lane);
     } else if (health.noGuard) {
       health.pardon(image.sha256);
       return true;
     } else {
       const ending = health.refusal(sent.message);
+      if (lanes.close(sent.lane, ending)) return false;
       halt.abort(ending);
       throw ending;
     }
@@ -190,34 +235,50 @@ async function isPagesOwn(
  * page itself would show nothing, for one that is known to work. What ends the run is thrown.
  *
  * @param fresh Whether the page has not failed before.
- * @param control Whether the page is the one that is known to work.
+ * @param avoid Lanes that the page should not take, as long as there are others.
+ * @param controlled Set where the page is the one that is known to work: the lane to ask on.
  * @returns `undefined` if the page is to be asked for again as if it had not been.
  */
 async function sendInTurn(
   page: ImageFile,
   options: AskOptions,
   fresh: boolean,
-  control = false,
+  avoid: LaneSet,
+  controlled?: Lane,
 ): Promise<Sent | undefined> {
-  const { engine, model, connection, spending, health, known } = options;
+  const { engine, model, lanes, spending, known } = options;
   const { tally, clock, halt, giveUp } = options;
-  let [pass, permit, pages]: [Pass?, Permit?, number?] = [];
+  const control = controlled !== undefined;
+  let [turn, pages]: [Turn?, number?] = [];
   try {
     let image = page;
-    [pass, permit] = await nextTurn(options, fresh, control);
+    turn = await nextTurn(options, fresh, avoid, controlled);
+    if (!turn) return undefined;
+    const { lane, permit } = turn;
+    let { pass } = turn;
+    const { health } = lane;
     // Every other probe: a page that is needed costs nothing, but it may be the next that fails.
     if (pass.probes && (!fresh || pass.probes.probes % 2 === 0)) {
       image = await known?.find(halt.signal) ?? page;
     }
     const asksKnown = control || image !== page;
-    pass = { ...pass, control: asksKnown };
+    turn.pass = pass = { ...pass, control: asksKnown };
     await spending.take();
     pages = 0;
     halt.signal.throwIfAborted();
+    options.check?.();
     tally.requests++;
     health.begin(pass);
     const sentAt = clock.now();
-    const outcome = await counted(tally, giveUp, () => connection.send(image, model, giveUp));
+    const outcome = await counted(tally, giveUp, () => lane.connection.send(image, model, giveUp))
+      .catch((error) => {
+        const ends = error instanceof RunError && !giveUp.aborted; // no key to send any more
+        if (!ends || !lanes.close(lane, error)) throw error;
+      });
+    if (!outcome) {
+      health.cancel(pass);
+      return undefined;
+    }
     if (outcome.kind === "answered") {
       pages = engine.billedPages(outcome.body);
       tally.took(image.sha256, Math.max(0, clock.now() - sentAt));
@@ -230,20 +291,30 @@ async function sendInTurn(
     // A page that is throttled whenever it comes is not everybody, as one that works can show.
     const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
       health.patientUntil(outcome.until ?? 0) !== undefined && await known?.find(halt.signal);
-    if (fatal && !alone) throw fatal; // what ends the run aborts it before the next gets its turn
+    if (fatal && !alone) {
+      if (lanes.close(lane, fatal)) return undefined;
+      throw fatal; // what ends the run aborts it before the next gets its turn
+    }
     permit.done(paceOutcome(outcome, health, asksKnown || fresh));
     if (asksKnown) known?.asked(outcome, pages);
     if (asksKnown && !control || outcome.kind === "renewed") return undefined;
     if (outcome.kind === "throttled" && !alone) return undefined;
-    return { ...outcome, number };
+    return { ...outcome, number, lane };
   } catch (error) {
-    if (pass) health.cancel(pass);
+    if (turn) turn.lane.health.cancel(turn.pass);
     halt.abort(error);
     throw error;
   } finally {
     if (pages !== undefined) spending.settle(pages);
-    permit?.done({ kind: "failed" });
+    turn?.permit.done({ kind: "failed" });
   }
+}
+
+/** The right to send a request now, and on which lane. */
+interface Turn {
+  readonly lane: Lane;
+  pass: Pass;
+  readonly permit: Permit;
 }
 
 /** Counts a request while it is in flight, and if it is given up. */
@@ -263,21 +334,44 @@ async function counted(
   }
 }
 
-/** A turn while the API is up, or a probe while it is not. */
+/**
+ * A turn while the API is up, or a probe while it is not.
+ *
+ * @param only The lane to ask on, for the page that is known to work.
+ * @returns `undefined` if that lane was closed meanwhile.
+ */
 async function nextTurn(
-  { health, limiter, halt }: AskOptions,
+  { lanes, halt }: AskOptions,
   fresh: boolean,
-  control: boolean,
-): Promise<[Pass, Permit]> {
+  avoid: LaneSet,
+  only: Lane | undefined,
+): Promise<Turn | undefined> {
+  const control = only !== undefined;
   for (;;) {
-    const pass = await health.pass(halt.signal, fresh, control);
-    const permit = await limiter.turn(halt.signal).catch((error) => {
+    const lane = only ?? lanes.choose(fresh, avoid);
+    using _place = lanes.waitOn(lane);
+    using left = lanes.single ? undefined : followSignals(halt.signal, lanes.closed(lane));
+    const passed = await passOn(lane, left?.signal ?? halt.signal).catch((error) => {
+      if (halt.signal.aborted || lanes.isOpen(lane)) throw error;
+    });
+    if (passed) return passed;
+    if (only && !lanes.isOpen(only)) return undefined;
+  }
+
+  async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
+    const { health, limiter } = lane;
+    const elsewhere = () => !only && lanes.elsewhere(lane, avoid);
+    const pass = await health.pass(signal, fresh, control, elsewhere);
+    if (!pass) return undefined;
+    const permit = await limiter.turn(signal).catch((error) => {
       health.cancel(pass);
       throw error;
     });
     const held = control ? health.outage : health.holds;
-    if (pass.probes || !held) return [pass, permit];
+    if ((pass.probes || !held) && lanes.isOpen(lane)) return { lane, pass, permit };
     permit.done({ kind: "failed" }); // the outage began while this page waited for its turn
+    if (pass.probes) health.cancel(pass);
+    return undefined;
   }
 }
 

@@ -11,6 +11,7 @@ import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { RunError } from "../base/errors.ts";
 import { Health, OUTAGE_PAGES } from "../engine/health.ts";
 import { KnownPage } from "./known_page.ts";
+import { Lanes } from "./lanes.ts";
 import { Limiter } from "../pace/limiter.ts";
 import { RateController, START_TOLERANCE_MS } from "../pace/controller.ts";
 import { Tally } from "./tally.ts";
@@ -46,6 +47,8 @@ interface Request {
   readonly time: number;
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly model: string;
+  /** Which key it came with, from 0. */
+  readonly key: number;
   /** Gives the request up. */
   readonly signal: AbortSignal;
 }
@@ -90,6 +93,7 @@ class Bench {
       maxOutageMs = MAX_OUTAGE_MS,
       known = false,
       noGuard = false,
+      keys = 1,
     } = {},
   ) {
     this.#reply = reply;
@@ -97,19 +101,34 @@ class Bench {
     this.#options = {
       engine: upstageOcr,
       model: "ocr",
-      connection: { send: (image, model, signal) => this.#send(image, model, signal) },
-      limiter: new Limiter({
-        controller: new RateController({
-          rate: 1_000,
-          fixed: true,
-          minSpacingMs: spacingMs,
-          maxInFlight: slots,
-          random: () => 0,
-          now: clock.now(),
-        }),
-        clock,
-      }),
-      unsaved: new Budget(2 * slots),
+      lanes: new Lanes(
+        Array.from({ length: keys }, (_, key) => ({
+          name: `key ${key + 1}`,
+          rate: () => 1_000,
+          connection: { send: (image, model, signal) => this.#send(image, model, signal, key) },
+          limiter: new Limiter({
+            controller: new RateController({
+              rate: 1_000,
+              fixed: true,
+              minSpacingMs: spacingMs,
+              maxInFlight: slots,
+              random: () => 0,
+              now: clock.now(),
+            }),
+            clock,
+          }),
+          health: new Health({
+            model: "ocr",
+            advice: "the key",
+            maxOutageMs,
+            clock,
+            note: (message) => this.notes.push(message),
+            noGuard,
+          }),
+        })),
+        (message) => this.notes.push(message),
+      ),
+      unsaved: new Budget(2 * slots * keys),
       spending: {
         take() {
           if (spending.open + spending.settled >= maxPages) throw new RunError("limit", "limit");
@@ -121,14 +140,6 @@ class Bench {
           spending.settled += pages;
         },
       },
-      health: new Health({
-        model: "ocr",
-        advice: "the key",
-        maxOutageMs,
-        clock,
-        note: (message) => this.notes.push(message),
-        noGuard,
-      }),
       known: known
         ? new KnownPage({
           async *rows() {},
@@ -146,10 +157,15 @@ class Bench {
     };
   }
 
-  async #send({ bytes }: ImageFile, model: string, signal: AbortSignal): Promise<Outcome> {
+  async #send(
+    { bytes }: ImageFile,
+    model: string,
+    signal: AbortSignal,
+    key: number,
+  ): Promise<Outcome> {
     const index = this.requests.length;
     const time = this.clock.now() - this.begin;
-    const request: Request = { index, time, bytes: bytes.slice(), model, signal };
+    const request: Request = { index, time, bytes: bytes.slice(), model, key, signal };
     this.requests.push(request);
     this.maxInFlight = Math.max(this.maxInFlight, ++this.#inFlight);
     try {
@@ -629,5 +645,117 @@ Deno.test("ask() brings every page through any weather, within its slots and spa
       },
     ),
     { numRuns: 30 },
+  );
+});
+
+/** Requests by key. */
+function byKey({ requests }: Bench, keys: number): number[] {
+  return Array.from({ length: keys }, (_, n) => requests.filter(({ key }) => key === n).length);
+}
+
+Deno.test("several keys share the work, each within its own limit", async () => {
+  const bench = new Bench(async (request) => {
+    await bench.clock.sleep(1_000);
+    return answered(request);
+  }, { keys: 3, slots: 2 });
+  const results = await bench.all(images(60));
+  assert.ok(results.every(({ status }) => status === "fulfilled"));
+  assert.equal(bench.maxInFlight, 6);
+  assert.deepEqual(byKey(bench, 3), [20, 20, 20]);
+  assert.equal(bench.requests.length, 60);
+});
+
+for (const [when, answers] of [["from the first page on", 0], ["in mid-run", 5]] as const) {
+  for (const known of [true, false]) {
+    const named = known ? "a page that is known to work" : "nothing to compare with";
+    Deno.test(`a key that is revoked ${when} is dropped with a note, and no page fails: ${named}`, async () => {
+      let taken = 0;
+      const bench = new Bench(async (request) => {
+        await bench.clock.sleep(100);
+        return request.key === 1 && taken++ >= answers ? REFUSED : answered(request);
+      }, { keys: 3, slots: 2, known });
+      const results = await bench.all(images(100));
+      for (const result of results) assert.ok(result.status === "fulfilled" && result.value.text);
+      const dropped = bench.notes.filter((note) => /^key 2 is not used any more: /.test(note));
+      assert.equal(dropped.length, 1, bench.notes.join("\n"));
+      assert.match(dropped[0], /HTTP 401.*\(going on with key 1, key 3\)$/);
+      const [, refused] = byKey(bench, 3);
+      assert.ok(refused - answers <= 8, `${refused} requests with a key that is refused`);
+      assert.equal(bench.tally.billedPages - bench.controlled, 100);
+    });
+  }
+}
+
+Deno.test("the last key that is refused ends the run, and no page is marked as failed", async () => {
+  const bench = new Bench(async () => {
+    await bench.clock.sleep(100);
+    return REFUSED;
+  }, { keys: 3, slots: 2 });
+  const results = await bench.all(images(40));
+  assert.ok(results.every(({ status }) => status === "rejected"));
+  assert.equal((bench.halt.signal.reason as RunError).exit, "api");
+  assert.equal(bench.notes.filter((note) => /is not used any more/.test(note)).length, 2);
+  assert.ok(bench.requests.length <= 40, `${bench.requests.length} requests`);
+});
+
+Deno.test("a page that every key refuses fails by itself where others are answered", async () => {
+  const bad = image("page 7");
+  const bench = new Bench(async (request) => {
+    await bench.clock.sleep(100);
+    return request.bytes.every((byte, i) => byte === bad.bytes[i]) ? REFUSED : answered(request);
+  }, { keys: 2, slots: 2 });
+  const results = await bench.all(images(30));
+  const failed = results.flatMap((result, n) =>
+    result.status === "fulfilled" && result.value.code ? [[n, result.value.code]] : []
+  );
+  assert.deepEqual(failed, [[7, "api_rejected"]]);
+  assert.deepEqual(bench.notes, []);
+});
+
+Deno.test("while one key's requests all fail, pages take the others, and it is taken up again", async () => {
+  const bench = new Bench(async (request) => {
+    await bench.clock.sleep(1_000);
+    const down = request.key === 0 && request.time < 40_000;
+    return down ? RETRYABLE : answered(request);
+  }, { keys: 2, slots: 2 });
+  const results = await bench.all(images(300));
+  for (const result of results) assert.ok(result.status === "fulfilled" && result.value.text);
+  const early = bench.requests.filter(({ key, time }) => key === 0 && time < 40_000).length;
+  assert.ok(early <= 12, `${early} requests that failed`);
+  const late = bench.requests.filter(({ key, time }) => key === 0 && time > 60_000).length;
+  assert.ok(late > 50, `${late} requests by the key that works again`);
+  assert.ok(bench.requests.some(({ key, time }) => key === 1 && time > 20_000 && time < 30_000));
+});
+
+Deno.test("keys that share the work: whatever fails on each, every page is answered or fails, and none is paid twice", async () => {
+  const kinds = [RETRYABLE, REFUSED, { kind: "throttled", until: undefined, message: "HTTP 429" }];
+  const failing = fc.array(fc.tuple(fc.nat(1), fc.nat(2), fc.nat(5_000), fc.nat(30_000)), {
+    maxLength: 4,
+  });
+  await fc.assert(
+    fc.asyncProperty(failing, fc.boolean(), async (faults, known) => {
+      const paid = new Map<string, number>();
+      const bench = new Bench(async (request) => {
+        await bench.clock.sleep(200);
+        const fault = faults.find(([key, , from, ms]) =>
+          request.key === key && request.time >= from && request.time < from + ms
+        );
+        if (fault) return kinds[fault[1]] as Outcome;
+        const name = createHash("sha256").update(request.bytes).digest("hex");
+        paid.set(name, (paid.get(name) ?? 0) + 1);
+        return answered(request);
+      }, { keys: 3, slots: 2, known });
+      const results = await bench.all(images(60));
+      // The third key never fails, so the run goes on.
+      for (const result of results) {
+        assert.ok(result.status === "fulfilled" && result.value.text, JSON.stringify(result));
+      }
+      const twice = [...paid.values()].reduce((sum, n) => sum + n - 1, 0);
+      assert.ok(
+        twice <= bench.controlled,
+        `${twice} pages twice, ${bench.controlled} of them known`,
+      );
+    }),
+    { numRuns: 40 },
   );
 });

@@ -32,7 +32,7 @@ export class KnownPage {
   readonly #options: KnownPageOptions;
   #image: ImageFile | undefined;
   #search: Promise<void> | undefined;
-  #asking: Promise<unknown> | undefined;
+  readonly #asking = new Map<unknown, Promise<unknown>>();
 
   /** Knows none at first. @param options Where to look for one. */
   constructor(options: KnownPageOptions) {
@@ -51,11 +51,14 @@ export class KnownPage {
     return this.#image;
   }
 
-  /** Asks for it, once for all who want to at one time. */
-  async once<T>(ask: () => Promise<T>): Promise<T> {
-    return await ((this.#asking as Promise<T> | undefined) ??= ask().finally(() =>
-      this.#asking = undefined
-    ));
+  /** Asks for it, once for all who want to at one time. @param how In the same way. */
+  async once<T>(how: unknown, ask: () => Promise<T>): Promise<T> {
+    let asking = this.#asking.get(how) as Promise<T> | undefined;
+    if (!asking) {
+      asking = ask().finally(() => this.#asking.delete(how));
+      this.#asking.set(how, asking);
+    }
+    return await asking;
   }
 
   /** It was asked for. @param pages Pages billed. */

@@ -98,8 +98,8 @@ Deno.test("KnownPage is asked for once at a time, and says what that cost", asyn
   const { known, notes } = make([]);
   let asked = 0;
   const ask = () => Promise.resolve(++asked);
-  assert.deepEqual(await Promise.all([known.once(ask), known.once(ask)]), [1, 1]);
-  assert.equal(await known.once(ask), 2);
+  assert.deepEqual(await Promise.all([known.once(known, ask), known.once(known, ask)]), [1, 1]);
+  assert.equal(await known.once(known, ask), 2);
   known.asked({ kind: "answered", text: "{}", body: {} }, 1);
   known.asked({ kind: "retryable", message: "HTTP 503" }, 0);
   assert.deepEqual(notes, [1]);

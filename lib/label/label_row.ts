@@ -126,7 +126,7 @@ interface LookedUp {
 }
 
 async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
-  const { engine, answers, health, known, readableGuard, tally, clock, halt } = labeling;
+  const { engine, answers, lanes, known, readableGuard, tally, clock, halt } = labeling;
   const { askAgain, askedInVain } = labeling;
   const { sha256 } = image;
   const key = answers.key(sha256);
@@ -145,7 +145,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
       if (answer) {
         tally.reused++;
         // The model has answered: what is rejected or refused now is so for another reason.
-        health.knows();
+        lanes.knows();
         if (obtained.billedPages === 1) known?.remember(image);
       }
       const again = failure && askAgain.has(failure.code) && !askedInVain.has(sha256);

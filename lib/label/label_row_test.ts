@@ -12,6 +12,7 @@ import { Health } from "../engine/health.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { AnswerStore, MAX_ANSWER_BYTES } from "../state/answer_store.ts";
 import { ImageLoader } from "./images.ts";
+import { Lanes } from "./lanes.ts";
 import { type Labeling, labelRow, obtain } from "./label_row.ts";
 import type { Obtained } from "./output_row.ts";
 import { Tally } from "./tally.ts";
@@ -58,14 +59,22 @@ class Bench {
       answers: new AnswerStore(store, "upstage-ocr", "ocr"),
       payer,
       underWay: new Map(),
-      connection: {
-        send: async (image) => {
-          const bytes = image.bytes.slice();
-          this.asked.push(createHash("sha256").update(bytes).digest("hex"));
-          return await reply(bytes, this.asked.length - 1);
+      lanes: new Lanes([{
+        name: "the key",
+        connection: {
+          send: async (image) => {
+            const bytes = image.bytes.slice();
+            this.asked.push(createHash("sha256").update(bytes).digest("hex"));
+            return await reply(bytes, this.asked.length - 1);
+          },
         },
-      },
-      limiter: { turn: () => Promise.resolve({ done: () => {} }) },
+        limiter: { turn: () => Promise.resolve({ done: () => {} }) },
+        rate: () => 1,
+        health: new Health({
+          ...{ model: "ocr", advice: "", maxOutageMs: 600_000, clock },
+          note: () => {},
+        }),
+      }]),
       unsaved: new Budget(10),
       rows: new Budget(10),
       claims: { take: () => Promise.resolve({ [Symbol.dispose]: () => {} }) },
@@ -76,7 +85,6 @@ class Bench {
         count: (kind) => this.notes.push(kind),
       },
       spending: { take: () => Promise.resolve(), settle: () => {} },
-      health: new Health({ model: "ocr", advice: "", maxOutageMs: 600_000, clock, note: () => {} }),
       maxRetries: 3,
       tally,
       clock,

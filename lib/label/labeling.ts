@@ -15,6 +15,7 @@ import { ImageLoader } from "./images.ts";
 import { type ImageSource } from "../dataset/image_location.ts";
 import { type CheckpointKeys, rateKey } from "../state/keys.ts";
 import { KnownPage } from "./known_page.ts";
+import { type Lane, Lanes } from "./lanes.ts";
 import type { Labeling } from "./label_row.ts";
 import type { Limiter } from "../pace/limiter.ts";
 import { openPace } from "./pace.ts";
@@ -121,16 +122,15 @@ export async function openLabeling(
   });
   const key = rateKey(engine.name, model);
   let readableGuard: ReadableGuard | undefined = undefined as ReadableGuard | undefined;
+  const connections = [connection, ...connection.further ?? []];
   const pace = await openPace({
     ...{ settings, engine, store, key, note, clock, random },
     server: connection.server,
+    lanes: connections.length,
     reused: () => tally.reused,
     proven: () => readableGuard?.satisfied ?? false,
   });
   tally.rate = pace.rate;
-  const down = (since: number | undefined) => {
-    tally.paused = since === undefined ? undefined : { what: "the API is down", since };
-  };
   // What earlier processes of the run have shown.
   const { done, earlier } = options;
   const answered = [...done, ...earlier].filter(({ footer: { counts } }) =>
@@ -142,12 +142,30 @@ export async function openLabeling(
   );
   const answers = new AnswerStore(store, engine.name, model);
   const everAnswered = () => answers.any(options.halt.signal);
-  const health = new Health({
-    ...{ model, advice: connection.advice, maxOutageMs, clock, note, everAnswered, noGuard, down },
-    // A model that the server names can't be what is wrong.
-    ...engine.findModel && { request: connection.advice },
-  });
-  if (readable) health.knows();
+  /** Since when each lane is down. */
+  const downSince: (number | undefined)[] = connections.map(() => undefined);
+  const lanes = new Lanes(
+    connections.map((connection, n): Lane => {
+      const name = connections.length > 1 ? `key ${n + 1} of ${connections.length}` : "the key";
+      const health = new Health({
+        ...{ model, advice: connection.advice, maxOutageMs, clock, everAnswered, noGuard },
+        // A model that the server names can't be what is wrong.
+        ...engine.findModel && { request: connection.advice },
+        note: (message) => note(connections.length > 1 ? `${name}: ${message}` : message),
+        down(since) {
+          downSince[n] = since;
+          // While another is up, requests start.
+          const all = lanes.open.every((lane) => lane.health.outage);
+          const first = Math.min(...downSince.flatMap((since) => since ?? []));
+          tally.paused = all ? { what: "the API is down", since: first } : undefined;
+        },
+      });
+      const { limiter, rate } = pace.lanes[n];
+      return { name, connection, health, limiter: whileUp(limiter, options.patience), rate };
+    }),
+    note,
+  );
+  if (readable) lanes.knows();
   const known = new KnownPage({
     images: options.images,
     engine,
@@ -176,7 +194,7 @@ export async function openLabeling(
     },
   });
   const labeling: Labeling = {
-    ...{ engine, model, tally, clock, random, maxRetries, answers, health, known },
+    ...{ engine, model, lanes, tally, clock, random, maxRetries, answers, known },
     ...{ claims, remarks, askedInVain: new Set<string>() },
     // Only where the user names the code: an answer that can't be read has been paid for.
     askAgain: new Set(retryFailed && retryFailed.codes !== "all" ? retryFailed.codes : []),
@@ -189,14 +207,8 @@ export async function openLabeling(
     readableGuard,
     payer: { dataset, run_id },
     underWay: new Map(),
-    connection: {
-      // After a stall another run may be at work: what it asks for must not be asked for again.
-      async send(image, model, signal) {
-        options.check();
-        return await connection.send(image, model, signal);
-      },
-    },
-    limiter: whileUp(pace.limiter, options.patience),
+    // After a stall another run may be at work: what it asks for must not be asked for again.
+    check: options.check,
     unsaved: pace.unsaved,
     rows: pace.rows,
     spending,

@@ -52,6 +52,8 @@ export interface PaceOptions {
   readonly key: string;
   /** Who is asked, if there may be several. */
   readonly server?: string;
+  /** Lanes that share what the user allows, and each learn for themselves. @default 1 */
+  readonly lanes?: number;
   /** Rows that needed no request as there was an answer. @default none */
   readonly reused?: () => number;
   /** Whether answers can be read, as far as known. @default they can */
@@ -64,11 +66,19 @@ export interface PaceOptions {
   readonly random: () => number;
 }
 
-/** Turns, and the room that goes with them. Disposing it stores what was learnt. */
-export interface Pace extends AsyncDisposable {
+/** Turns of one lane. */
+export interface LanePace {
   /** Hands out turns. */
   readonly limiter: Pick<Limiter, "turn">;
   /** Requests per second that are allowed just now; null where only their number is. */
+  readonly rate: () => number | null;
+}
+
+/** Turns, and the room that goes with them. Disposing it stores what was learnt. */
+export interface Pace extends AsyncDisposable {
+  /** Each with a limit of its own. */
+  readonly lanes: readonly [LanePace, ...LanePace[]];
+  /** Requests per second that are allowed just now, on all lanes together; likewise. */
   readonly rate: () => number | null;
   /** Room for rows in progress. */
   readonly rows: Budget;
@@ -76,115 +86,42 @@ export interface Pace extends AsyncDisposable {
   readonly unsaved: Budget;
 }
 
-/** Starts from the user's figures, else from what was learnt, else gently. */
+/**
+ * Starts from the user's figures, else from what was learnt, else gently. What the user allows is
+ * for all lanes together; what was learnt is of one key, and so of each lane.
+ */
 export async function openPace(options: PaceOptions): Promise<Pace> {
-  const { settings, engine, store, key, server } = options;
+  const { settings, engine, store, key, server, clock } = options;
   const { rate, requestDelayMs } = settings;
   const auto = rate === undefined && requestDelayMs === undefined;
   const learnt = auto ? await readLearntRate(store, key, server) : undefined;
   const paced = engine.documentedRate === null && auto
     ? paceByNumber(options, learnt)
     : paceByRate(options, engine.documentedRate ?? UNDOCUMENTED, learnt);
-  return withRoom(options, paced, auto);
-}
-
-/** A way of pacing, wired to whoever is told of it. */
-interface Paced {
-  readonly controller: {
-    readonly inFlightCap: number;
-    readonly hasLearnt: boolean;
-    snapshot(now: number): LearntRate;
-  };
-  readonly limiter: Pick<Limiter, "turn">;
-  readonly rate: () => number | null;
-  /** Called after each request. */
-  readonly afterEach: () => void;
-}
-
-/** A rate is looked for, unless the user gives one. */
-function paceByRate(
-  { settings, note, clock, random, reused }: PaceOptions,
-  documentedRate: number,
-  learnt: LearntRate | undefined,
-): Paced {
-  const { rate, requestDelayMs } = settings;
-  const controller = new RateController({
-    rate: rate ?? firstRate(requestDelayMs, documentedRate),
-    fixed: rate !== undefined,
-    minSpacingMs: requestDelayMs,
-    maxInFlight: settings.concurrency ?? MAX_IN_FLIGHT,
-    learnt,
-    random,
-    now: clock.now(),
-  });
-  const news = new RateNews(controller.rate);
-  const onChange = (change: RateChange) => {
-    const message = news.tell(change);
-    if (message) note(message, { rate_from: change.from, rate_to: change.to });
-  };
-  const slowness = new Slowness(controller, reused ?? (() => 0));
-  return {
-    controller,
-    limiter: new Limiter({ controller, clock, onChange }),
-    rate: () => controller.rate,
-    afterEach() {
-      const slow = slowness.tell();
-      if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: controller.rate });
-    },
-  };
-}
-
-/** The number in flight is looked for, unless the user gives one. */
-function paceByNumber(
-  { settings, note, clock, random }: PaceOptions,
-  learnt: LearntRate | undefined,
-): Paced {
-  const controller = new ConcurrencyController({
-    ...{ fixed: settings.concurrency, learnt, random },
-    now: clock.now(),
-  });
-  const news = new NumberNews(controller.inFlightCap);
-  const onChange = (change: RateChange) => {
-    const message = news.tell(change);
-    if (message) note(message, { in_flight_from: change.from, in_flight_to: change.to });
-  };
-  return {
-    controller,
-    limiter: new Limiter({ controller, clock, onChange }),
-    rate: () => null,
-    afterEach() {},
-  };
-}
-
-/** Rows and unsaved answers have as much room as the pace needs. */
-function withRoom(options: PaceOptions, paced: Paced, auto: boolean): Pace {
-  const { store, key, server, clock } = options;
-  const { controller, limiter, rate, afterEach } = paced;
-  const rows = new Budget(controller.inFlightCap + ROWS_AHEAD);
+  const { controllers } = paced;
+  const cap = () => controllers.reduce((sum, { inFlightCap }) => sum + inFlightCap, 0);
+  const rows = new Budget(cap() + ROWS_AHEAD);
   const proven = options.proven ?? (() => true);
-  const unsavedRoom = () =>
-    proven()
-      ? controller.inFlightCap * UNSAVED_PER_REQUEST
-      : Math.min(UNPROVEN, controller.inFlightCap * UNSAVED_PER_REQUEST);
+  const unsavedRoom = () => {
+    const room = cap() * UNSAVED_PER_REQUEST;
+    return proven() ? room : Math.min(UNPROVEN, room);
+  };
   const unsaved = new Budget(unsavedRoom());
   let stored = clock.now();
   const save = async () => {
-    if (auto && controller.hasLearnt) {
-      await writeLearntRate(store, key, controller.snapshot(clock.now()), server);
-    }
+    const learned = controllers.find(({ hasLearnt }) => hasLearnt);
+    if (auto && learned) await writeLearntRate(store, key, learned.snapshot(clock.now()), server);
   };
   const fit = () => {
-    afterEach();
-    rows.resize(controller.inFlightCap + ROWS_AHEAD);
+    paced.afterEach();
+    rows.resize(cap() + ROWS_AHEAD);
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice
   };
-  return {
+  const lanes = paced.lanes.map(({ limiter, rate }): LanePace => ({
     rate,
-    rows,
-    unsaved,
     limiter: {
       async turn(signal) {
         const permit = await limiter.turn(signal);
@@ -196,7 +133,111 @@ function withRoom(options: PaceOptions, paced: Paced, auto: boolean): Pace {
         };
       },
     },
+  }));
+  return {
+    lanes: lanes as unknown as Pace["lanes"],
+    rate: paced.rate,
+    rows,
+    unsaved,
     [Symbol.asyncDispose]: save,
+  };
+}
+
+/** A way of pacing, wired to whoever is told of it. */
+interface Paced {
+  /** One of each lane. */
+  readonly controllers: readonly {
+    readonly inFlightCap: number;
+    readonly hasLearnt: boolean;
+    snapshot(now: number): LearntRate;
+  }[];
+  readonly lanes: readonly LanePace[];
+  readonly rate: () => number | null;
+  /** Called after each request. */
+  readonly afterEach: () => void;
+}
+
+/** A rate is looked for, unless the user gives one. */
+function paceByRate(
+  { settings, lanes: count = 1, note, clock, random, reused }: PaceOptions,
+  documentedRate: number,
+  learnt: LearntRate | undefined,
+): Paced {
+  const { rate, requestDelayMs, concurrency } = settings;
+  const spacingMs = requestDelayMs === undefined ? undefined : requestDelayMs * count;
+  const controllers = Array.from({ length: count }, () =>
+    new RateController({
+      rate: rate === undefined ? firstRate(spacingMs, documentedRate) : rate / count,
+      fixed: rate !== undefined,
+      minSpacingMs: spacingMs,
+      maxInFlight: Math.ceil((concurrency ?? MAX_IN_FLIGHT) / count),
+      learnt,
+      random,
+      now: clock.now(),
+    }));
+  const allowed = () => controllers.reduce((sum, { rate }) => sum + rate, 0);
+  const slowness = new Slowness(together(controllers), reused ?? (() => 0));
+  const lanes = controllers.map((controller, n): LanePace => {
+    const news = new RateNews(controller.rate);
+    const onChange = (change: RateChange) => {
+      const message = news.tell(change);
+      const facts = { rate_from: change.from, rate_to: change.to };
+      if (message) note(`${ofLane(n, count)}${message}`, facts);
+    };
+    return {
+      rate: () => controller.rate,
+      limiter: new Limiter({ controller, clock, onChange }),
+    };
+  });
+  return {
+    ...{ controllers, lanes },
+    rate: allowed,
+    afterEach() {
+      const slow = slowness.tell();
+      if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: allowed() });
+    },
+  };
+}
+
+/** The number in flight is looked for, unless the user gives one. */
+function paceByNumber(
+  { settings: { concurrency }, lanes: count = 1, note, clock, random }: PaceOptions,
+  learnt: LearntRate | undefined,
+): Paced {
+  const fixed = concurrency === undefined ? undefined : Math.ceil(concurrency / count);
+  const controllers = Array.from(
+    { length: count },
+    () => new ConcurrencyController({ fixed, learnt, random, now: clock.now() }),
+  );
+  const lanes = controllers.map((controller, n): LanePace => {
+    const news = new NumberNews(controller.inFlightCap);
+    const onChange = (change: RateChange) => {
+      const message = news.tell(change);
+      const facts = { in_flight_from: change.from, in_flight_to: change.to };
+      if (message) note(`${ofLane(n, count)}${message}`, facts);
+    };
+    return { rate: () => null, limiter: new Limiter({ controller, clock, onChange }) };
+  });
+  return { controllers, lanes, rate: () => null, afterEach() {} };
+}
+
+function ofLane(n: number, count: number): string {
+  return count > 1 ? `key ${n + 1}: ` : "";
+}
+
+/** Whether the program falls short of what all lanes allow. */
+function together(
+  controllers: readonly RateController[],
+): Pick<RateController, "programLimit" | "fallsShort"> {
+  return {
+    get programLimit() {
+      const limits = controllers.map(({ programLimit }) => programLimit);
+      if (limits.includes(undefined)) return undefined;
+      return limits.reduce<number>((sum, limit) => sum + limit!, 0);
+    },
+    get fallsShort() {
+      return controllers.every(({ fallsShort }) => fallsShort);
+    },
   };
 }
 

@@ -32,7 +32,7 @@ function setup() {
     const begin = clock.now();
     const starts: number[] = [];
     await clock.run(Promise.all(Array.from({ length: n }, async () => {
-      const permit = await pace.limiter.turn();
+      const permit = await pace.lanes[0].limiter.turn();
       starts.push(clock.now() - begin);
       await clock.sleep(latencyMs);
       permit.done({ kind: "clean" });
@@ -139,7 +139,7 @@ Deno.test("openPace() says once that the program is the limit, and remembers no 
       // A program that can't do more than four a second, whatever it may.
       for (let i = 0; i < 400; i++) {
         await clock.sleep(250);
-        (await pace.limiter.turn()).done({ kind: "clean" });
+        (await pace.lanes[0].limiter.turn()).done({ kind: "clean" });
       }
     })());
   }
@@ -169,7 +169,7 @@ Deno.test("openPace() looks for a number where no rate is documented, keeps it, 
   const send = async (pace: Pace, n: number): Promise<number> => {
     let [inFlight, most, free] = [0, 0, Array.from({ length: 8 }, () => 0)];
     await clock.run(Promise.all(Array.from({ length: n }, async () => {
-      const permit = await pace.limiter.turn();
+      const permit = await pace.lanes[0].limiter.turn();
       most = Math.max(most, ++inFlight);
       free = free.toSorted((a, b) => a - b);
       free[0] = Math.max(free[0], clock.now()) + 1_000;

@@ -1,0 +1,145 @@
+/**
+ * @module label/lanes: the ways to ask an engine: one for each of its keys, each with a limit and a
+ * health of its own. Pages take the lane on which their turn comes first; one on which no page gets
+ * through any more is closed while others are open, and only the last ends the run.
+ */
+
+import type { RunError } from "../base/errors.ts";
+import type { Connection } from "../engine/engine.ts";
+import type { Health } from "../engine/health.ts";
+import type { Limiter } from "../pace/limiter.ts";
+
+/** One way to ask. */
+export interface Lane {
+  /** For people, as in `key 2 of 3`. */
+  readonly name: string;
+  /** Sends requests. */
+  readonly connection: Pick<Connection, "send">;
+  /** When a request may start, and how many may be in flight. */
+  readonly limiter: Pick<Limiter, "turn">;
+  /** Requests per second that are allowed just now, above 0; null where only their number is. */
+  readonly rate: () => number | null;
+  /** Tells a failing page from a failing API. */
+  readonly health: Health;
+}
+
+/** Some lanes. */
+export interface LaneSet {
+  /** Whether it is one of them. */
+  has(lane: Lane): boolean;
+}
+
+interface State {
+  /** Pages that wait on it. */
+  waiting: number;
+  /** Aborted with the reason when it is closed. */
+  readonly closed: AbortController;
+}
+
+/** All lanes of an engine. */
+export class Lanes {
+  readonly #lanes: readonly Lane[];
+  readonly #states: ReadonlyMap<Lane, State>;
+  readonly #note: (message: string) => void;
+
+  /**
+   * All are open at first.
+   *
+   * @param lanes One at least.
+   * @param note Told when one is closed.
+   */
+  constructor(lanes: readonly Lane[], note: (message: string) => void = () => {}) {
+    this.#lanes = lanes;
+    this.#note = note;
+    this.#states = new Map(
+      lanes.map((lane) => [lane, { waiting: 0, closed: new AbortController() }]),
+    );
+  }
+
+  /** Whether there is only one, and ever was. */
+  get single(): boolean {
+    return this.#lanes.length === 1;
+  }
+
+  /** Those that are open. */
+  get open(): readonly Lane[] {
+    return this.#lanes.filter((lane) => this.isOpen(lane));
+  }
+
+  /** Whether pages may take it. */
+  isOpen(lane: Lane): boolean {
+    return !this.#states.get(lane)!.closed.signal.aborted;
+  }
+
+  /** Aborted once a lane is closed. */
+  closed(lane: Lane): AbortSignal {
+    return this.#states.get(lane)!.closed.signal;
+  }
+
+  /**
+   * The lane on which a page is likely to have its turn first.
+   *
+   * @param fresh Whether the page has not failed before: such a one finds out first whether an API
+   *   that failed answers again.
+   * @param avoid Lanes on which the page has failed, as long as there are others.
+   */
+  choose(fresh: boolean, avoid: LaneSet): Lane {
+    const { open } = this;
+    if (open.length === 1) return open[0];
+    const others = open.filter((lane) => !avoid.has(lane));
+    const from = others.length > 0 ? others : open;
+    const probed = fresh && from.find(({ health }) => health.wantsProbe);
+    if (probed) return probed;
+    const wait = (lane: Lane) =>
+      // What stands still may do so for minutes.
+      (lane.health.holds ? 1e9 : 0) + (this.#states.get(lane)!.waiting + 1) / (lane.rate() ?? 1);
+    return from.reduce((best, lane) => wait(lane) < wait(best) ? lane : best);
+  }
+
+  /** Whether there is an open lane, besides this one and those, that doesn't stand still. */
+  elsewhere(here: Lane, avoid: LaneSet): boolean {
+    return this.open.some((lane) => lane !== here && !avoid.has(lane) && !lane.health.holds);
+  }
+
+  /** Whether there is an open lane other than these. */
+  isLeft(avoid: LaneSet): boolean {
+    return this.open.some((lane) => !avoid.has(lane));
+  }
+
+  /** A page waits on a lane until this is disposed. */
+  waitOn(lane: Lane): Disposable {
+    const state = this.#states.get(lane)!;
+    state.waiting++;
+    return { [Symbol.dispose]: () => void state.waiting-- };
+  }
+
+  /**
+   * No page gets through on a lane any more, for this reason.
+   *
+   * @returns Whether others are open, so that the run goes on.
+   */
+  close(lane: Lane, reason: RunError): boolean {
+    const { closed } = this.#states.get(lane)!;
+    if (closed.signal.aborted) return true;
+    if (this.open.length === 1) return false;
+    closed.abort(reason);
+    const left = this.open.map(({ name }) => name).join(", ");
+    this.#note(`${lane.name} is not used any more: ${reason.message} (going on with ${left})`);
+    return true;
+  }
+
+  /** Pages of this engine are known to be answered. */
+  knows(): void {
+    for (const { health } of this.#lanes) health.knows();
+  }
+
+  /** A page begins to be asked for; {@linkcode leave} follows. */
+  enter(): void {
+    for (const { health } of this.#lanes) health.enter();
+  }
+
+  /** A page is through, whatever came of it. */
+  leave(page: string): void {
+    for (const { health } of this.#lanes) health.leave(page);
+  }
+}
