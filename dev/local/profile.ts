@@ -10,7 +10,7 @@ import { DEFAULT_ENGINE, OWN_SERVER } from "../../lib/engine/engines.ts";
 import { RunError } from "../../lib/base/errors.ts";
 import type { Environment, Settings } from "../../lib/base/settings.ts";
 import {
-  connect,
+  connectAll,
   engineEnvironment,
   type Needs,
   type Services,
@@ -48,16 +48,16 @@ export async function openLocalProfile(
   const key = settings.engine === OWN_SERVER.name ? "" : "local-profile";
   const options = { readSecret, clock, note, baseUrl: own?.url ?? address, key };
   // What is said of another server holds for that alone.
-  const connection = !asks
-    ? undefined
+  const asked = !asks
+    ? { settings }
     : own
-    ? await connect({ ...settings, engineVariables: {} }, { ...options, env: {} })
-    : await connect(settings, { ...options, env });
+    ? await connectAll({ ...settings, engineVariables: {} }, { ...options, env: {} })
+    : await connectAll(settings, { ...options, env });
   return {
     store,
     images: { local: store },
-    connection,
-    settings: withModel(settings, connection?.model),
+    connection: undefined,
+    ...asked,
     greeting: "Local profile: no bucket and no API key are set, so this run works on the folder " +
       ".local/store and reads the images on this machine; nothing is sent anywhere, nothing is paid.",
     pricePerPage: 0,
@@ -77,6 +77,14 @@ function settled(settings: Settings, env: Environment): Settings {
       "usage",
       `the local profile asks a server on this machine, not ${engine}: name a store (--store) and ` +
         "the engine's key to use that",
+    );
+  }
+  const other = settings.fallbacks.find((fallback) => fallback.engine !== engine);
+  if (other) {
+    throw new RunError(
+      "usage",
+      `the local profile has one server, which is asked by ${engine}: name a store (--store) to ` +
+        `fall back on ${other.engine}`,
     );
   }
   if (engine === settings.engine && engine !== OWN_SERVER.name) return settings;

@@ -38,7 +38,8 @@ import {
   type UpstageServer,
 } from "../doubles/ocr/upstage.ts";
 import type { Answer } from "../doubles/ocr/upstage_answer.ts";
-import { answerKey } from "../../lib/state/keys.ts";
+import { answerKey, claimKey, meetingKey } from "../../lib/state/keys.ts";
+import { History } from "./history.ts";
 
 const BUCKET = "bench";
 
@@ -61,6 +62,12 @@ const TORN = 3;
 
 function keyOf(image: string): string {
   return answerKey("upstage-ocr", "ocr", image);
+}
+
+/** Image that a key is the claim of; `undefined` for any other key. */
+function claimedImage(key: string): string | undefined {
+  const image = /\/(\w{64})\.json$/.exec(key)?.[1];
+  return image !== undefined && key === claimKey("upstage-ocr", "ocr", image) ? image : undefined;
 }
 
 /** What happens to a process at one of its requests. */
@@ -147,7 +154,12 @@ export class SoakBench implements AsyncDisposable {
   /** What may not happen and did: how often, by what, with an example. */
   readonly #violations = new Map<string, { times: number; example: string }>();
   /** Pages billed and why. */
-  readonly books: Books = new Books((kind, detail) => this.violate(kind, detail));
+  readonly books: Books = new Books((kind, detail, image) => {
+    const history = image && this.#history.of(image, (name) => this.#runners.has(name));
+    this.violate(kind, history ? `${detail}; ${history}` : detail);
+  });
+  /** What happened to images and processes. */
+  readonly #history = new History();
   /** Requests that were misanswered on purpose. */
   faults = 0;
   /** Pages billed for answers that were wrong on purpose. */
@@ -293,7 +305,9 @@ export class SoakBench implements AsyncDisposable {
       rival: Promise.withResolvers(),
     };
     this.#runners.set(name, runner);
+    this.#history.add([name], `starts${skew ? `, its clock ${skew} s wrong` : ""}`);
     const { code, stdout, stderr } = await program.ended;
+    this.#history.add([name], `ends (${code})`);
     runner.ended = true;
     runner.resume?.();
     const killed = runner.fate === "killed" && code === 137;
@@ -354,12 +368,14 @@ export class SoakBench implements AsyncDisposable {
     this.#outageAhead = undefined;
     const until = performance.now() + ms;
     this.#outage = { until, fault: oneOf(this.#options.random, OUTAGES) };
+    this.#history.add([], `the store is gone for ${ms} ms`);
     this.counts.outages++;
     this.counts.outageSeconds += ms / 1_000;
   }
 
   #kill(runner: Runner): boolean {
     runner.fate = "killed";
+    this.#history.add([runner.name], "is killed");
     try {
       runner.program.kill("SIGKILL");
       return true;
@@ -377,6 +393,7 @@ export class SoakBench implements AsyncDisposable {
       }
     };
     runner.signalledAt = performance.now();
+    this.#history.add([runner.name], `gets ${signal}`);
     this.counts.signals++;
     send();
     // Not both in one go: a signal that is not yet delivered absorbs its like.
@@ -391,12 +408,14 @@ export class SoakBench implements AsyncDisposable {
       return runner.rival.resolve(undefined);
     }
     this.counts.stalls++;
+    this.#history.add([runner.name], "is stopped");
     this.books.stall(runner);
     const timer = setTimeout(() => runner.resume?.(), STALL_MS);
     runner.resume = () => {
       clearTimeout(timer);
       runner.resume = undefined;
       runner.standing = false;
+      this.#history.add([runner.name], "goes on");
       if (!runner.ended) runner.program.kill("SIGCONT");
     };
     this.#startRival(runner);
@@ -471,15 +490,36 @@ export class SoakBench implements AsyncDisposable {
     if (moment === "before") return "reset";
     const image = answeredImage(request.key);
     if (!moment && !this.#calm) {
-      if (this.#outage && performance.now() < this.#outage.until) return this.#outage.fault;
+      if (this.#outage && performance.now() < this.#outage.until) {
+        this.#noteRequest(request, runner, this.#outage.fault);
+        return this.#outage.fault;
+      }
       const fault = this.#options.faults.has("requests") ? this.#storeFault(request) : undefined;
       if (fault) this.faults++;
+      this.#noteRequest(request, runner, fault);
       if (fault && fault !== "reset_after") return fault;
       this.#noteAnswer(image, request.method, runner);
       return fault;
     }
+    this.#noteRequest(request, runner, undefined);
     this.#noteAnswer(image, request.method, runner);
     return undefined;
+  }
+
+  /** What has to do with answers and who asks for them. */
+  #noteRequest(
+    { method, key }: DoubleRequest,
+    runner: Runner | undefined,
+    fault: StoreFault | undefined,
+  ): void {
+    const answered = answeredImage(key);
+    const image = answered ?? claimedImage(key);
+    const meets = key === meetingKey("upstage-ocr", "ocr");
+    if (image === undefined && !meets && !key.endsWith("/lease.json")) return;
+    const what = answered ? "answer" : image ? "claim" : meets ? "meeting" : key.split("/")[1];
+    const there = this.#bucket.has(key) ? "there" : "absent";
+    const how = fault === undefined ? "" : `, ${JSON.stringify(fault)}`;
+    this.#history.add([image, runner?.name], `${method} ${what} (${there}${how})`);
   }
 
   #noteAnswer(image: string | undefined, method: string, runner: Runner | undefined): void {
@@ -503,6 +543,7 @@ export class SoakBench implements AsyncDisposable {
     if (moment === "before") return { kind: "reset" };
     // Looked at as the request arrives: later the answer may have been stored.
     const ask = this.books.ask(runner, image, this.#bucket.get(keyOf(image))?.bytes);
+    this.#history.add([image, runner.name], `asks${ask.cause ? ` (${ask.cause})` : ""}`);
     const longest = faults.has("twin") ? TWIN_LATENCY_MS : LATENCY_MS;
     await new Promise((resolve) => setTimeout(resolve, between(random, 0, longest)));
     const good = readSoak(bytes);
@@ -515,6 +556,7 @@ export class SoakBench implements AsyncDisposable {
     }
     const wrong = this.#calm ? undefined : this.#apiFault(good.page);
     if (wrong) return this.#fail(ask, wrong, false);
+    this.#history.add([image, runner.name], "is answered");
     this.books.bill(ask);
     if (this.#outageAhead !== undefined) this.#beginOutage(this.#outageAhead);
     if (drift === "none") return good;
@@ -524,6 +566,7 @@ export class SoakBench implements AsyncDisposable {
   }
 
   #fail(ask: Ask, answer: Answer, isFault: boolean): Answer {
+    this.#history.add([ask.image, ask.asker.name], `fails (${answer.kind})`);
     this.books.fail(ask, isFault);
     if (isFault || answer.kind !== "http" || answer.status !== 422) this.faults++;
     const billed = answer.kind === "truncated" || answer.kind === "http" && answer.status === 200;

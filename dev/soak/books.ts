@@ -64,10 +64,10 @@ export class Books {
   readonly #torn = new Map<string, Uint8Array>();
   /** Who was told that an image has no stored answer. */
   readonly #missed = new Map<string, Set<Asker>>();
-  readonly #violated: (kind: string, detail: string) => void;
+  readonly #violated: (kind: string, detail: string, image: string) => void;
 
-  /** @param violated Told of what may not be: a kind, and which. */
-  constructor(violated: (kind: string, detail: string) => void) {
+  /** @param violated Told of what may not be: a kind, which, and the image. */
+  constructor(violated: (kind: string, detail: string, image: string) => void) {
     this.#violated = violated;
   }
 
@@ -170,7 +170,7 @@ export class Books {
       this.wrong[cause as Wrong]++;
       const earlier = `${before.asker.name} (${before.asker.fate})`;
       const detail = `image ${image.slice(0, 8)}, ${asker.name} after ${earlier}`;
-      this.#violated(`an image ${WRONGS[cause as Wrong]}`, detail);
+      this.#violated(`an image ${WRONGS[cause as Wrong]}`, detail, image);
       return;
     }
     this.again[cause as Cause]++;

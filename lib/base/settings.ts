@@ -45,6 +45,8 @@ export interface Settings {
   readonly model: string;
   /** What the user's options say to the engine, as the variables that they stand for. */
   readonly engineVariables: Environment;
+  /** Known engines that are asked for pages that this one fails on or finds empty, in order. */
+  readonly fallbacks: readonly { readonly engine: string; readonly model: string }[];
   /** Which of these the user gave; a run that is continued goes by its manifest for the others. */
   readonly given: {
     readonly batchSize: boolean;
@@ -63,6 +65,8 @@ export interface Settings {
   readonly maxPages: number;
   /** The limit as the user gave it, for messages. */
   readonly limit: string;
+  /** Both limits, where engines of several prices are asked; infinite for none. */
+  readonly limits: { readonly maxPages: number; readonly maxCost: number };
   /** Nothing but failures for so long ends the run, milliseconds. */
   readonly maxOutageMs: number;
   /** Whether pages fail one by one where the run would stop, as nothing has worked yet. */

@@ -178,6 +178,14 @@ export const OPTIONS = {
     default: "en",
     help: "language that it is asked to read, as en, ko, zh-tw",
   },
+  fallback: {
+    flag: "fallback",
+    env: "OCR_FALLBACK",
+    value: "ENGINES",
+    help:
+      "engines, separated by commas and each with :MODEL if need be, that are asked for pages " +
+      "that the engine fails on or finds no words on",
+  },
   resume: {
     flag: "resume",
     env: "RESUME",

@@ -72,8 +72,9 @@ export function readSettings(
     if (reserved === undefined) continue;
     throw usageError(`${nameOf(values, spec)} can't be '${key}': it lies ${reserved}`);
   }
-  // Who names the address of a server wants that one.
-  const ownServer = values.given(OPTIONS.engineUrl) !== undefined;
+  // Who names the address of a server wants that one, unless it is to stand in for another.
+  const standsIn = values.given(OPTIONS.fallback)?.[0].split(/[,:\s]+/).includes(OWN_SERVER.name);
+  const ownServer = values.given(OPTIONS.engineUrl) !== undefined && !standsIn;
   const engine = values.text(
     OPTIONS.engine,
     ownServer ? OWN_SERVER.name : OPTIONS.engine.default,
@@ -81,6 +82,8 @@ export function readSettings(
     `one of ${ENGINE_NAMES.join(", ")}`,
   );
   const { defaultModel, price } = findEngine(engine)!;
+  const model = values.text(OPTIONS.model, defaultModel, isSafeName, safe);
+  const fallbacks = readFallbacks(values, { engine, model });
   const start = startMode(values);
   const retryFailed = failedRows(values);
   if (start === "fresh" && retryFailed) {
@@ -100,8 +103,9 @@ export function readSettings(
     maxRetries: values.number(OPTIONS.maxRetries, 0, 100, "whole")!,
     maxFailureRate: values.number(OPTIONS.maxFailureRate, 0, 1, "any")!,
     engine,
-    model: values.text(OPTIONS.model, defaultModel, isSafeName, safe),
-    engineVariables: engineVariables(values, engine),
+    model,
+    fallbacks,
+    engineVariables: engineVariables(values, [engine, ...fallbacks.map(({ engine }) => engine)]),
     given: {
       batchSize: values.given(OPTIONS.batchSize) !== undefined,
       engine: values.given(OPTIONS.engine) !== undefined || ownServer,
@@ -117,12 +121,15 @@ export function readSettings(
 }
 
 /** What is said of a server of one's own. Where another engine is asked, a flag is a mistake. */
-function engineVariables(values: OptionValues, engine: string): Settings["engineVariables"] {
+function engineVariables(
+  values: OptionValues,
+  engines: readonly string[],
+): Settings["engineVariables"] {
   const told: [name: string, value: string][] = [];
   for (const spec of [OPTIONS.engineUrl, OPTIONS.httpFormat, OPTIONS.language]) {
     const [, from] = values.given(spec) ?? [];
     if (from === undefined) continue;
-    if (engine === OWN_SERVER.name) {
+    if (engines.includes(OWN_SERVER.name)) {
       told.push([spec.env, values.text(spec, "", () => true, "of the OCR server")]);
     } else if (from.startsWith("--")) {
       throw usageError(`${from} goes with --engine ${OWN_SERVER.name}`);
@@ -185,17 +192,54 @@ function failedRows(values: OptionValues): Settings["retryFailed"] {
   throw usageError(`${only[1]}: unknown code ${shown(unknown)}: it must be one of ${known}`);
 }
 
+/** `ENGINE[:MODEL],…`. @param own The run's own engine and model, which are no fallback. */
+function readFallbacks(
+  values: OptionValues,
+  own: { readonly engine: string; readonly model: string },
+): Settings["fallbacks"] {
+  const [text, from] = values.given(OPTIONS.fallback) ?? [];
+  if (text === undefined) return [];
+  const fallbacks = text.split(",").map((entry) => {
+    const [engine = "", given] = entry.trim().split(":");
+    return { engine, model: given ?? findEngine(engine)?.defaultModel ?? "" };
+  });
+  const seen = new Set([`${own.engine}:${own.model}`]);
+  for (const { engine, model } of fallbacks) {
+    const wrong = !findEngine(engine)
+      ? `${shown(engine)} is no engine`
+      : !isSafeName(model)
+      ? `${shown(model)} can't be a model's name`
+      : seen.has(`${engine}:${model}`)
+      ? `${engine} with model ${model} is asked already`
+      : undefined;
+    if (wrong) {
+      throw usageError(
+        `${from} must be engines, separated by commas, each ENGINE or ENGINE:MODEL with one of ` +
+          `${ENGINE_NAMES.join(", ")}: it is ${shown(text)} (${wrong})`,
+      );
+    }
+    seen.add(`${engine}:${model}`);
+  }
+  return fallbacks;
+}
+
 function spendingLimit(
   values: OptionValues,
   price: Engine["price"],
-): Pick<Settings, "pricePerPage" | "maxPages" | "limit"> {
+): Pick<Settings, "pricePerPage" | "maxPages" | "limit" | "limits"> {
   const spec = { ...OPTIONS.pricePerPage, default: String(price.perPage) };
   const pricePerPage = values.number(spec, 0, 1_000, "any")!;
   const pages = values.number(OPTIONS.maxPages, 0, 1e12, "whole") ?? Infinity;
   const cost = values.number(OPTIONS.maxCost, 0, 1e12, "any") ?? Infinity;
   // A hair more, or 3 × 0.1 dollars would not buy three pages.
   const affordable = pricePerPage > 0 ? Math.floor(cost / pricePerPage + 1e-9) : Infinity;
+  const limits = { maxPages: pages, maxCost: cost };
   return affordable < pages
-    ? { pricePerPage, maxPages: affordable, limit: `--max-cost ${cost} (${affordable} pages)` }
-    : { pricePerPage, maxPages: pages, limit: `--max-pages ${pages}` };
+    ? {
+      pricePerPage,
+      maxPages: affordable,
+      limit: `--max-cost ${cost} (${affordable} pages)`,
+      limits,
+    }
+    : { pricePerPage, maxPages: pages, limit: `--max-pages ${pages}`, limits };
 }

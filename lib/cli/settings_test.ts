@@ -115,6 +115,22 @@ const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
     fallback: "ocr",
     bad: ["a/b", "..", "o c r"],
   },
+  fallback: {
+    good: ["upstage-ocr:ocr-2", " upstage-ocr:ocr-2 ,upstage-ocr:ocr-3"],
+    means: [
+      [{ engine: "upstage-ocr", model: "ocr-2" }],
+      [{ engine: "upstage-ocr", model: "ocr-2" }, { engine: "upstage-ocr", model: "ocr-3" }],
+    ],
+    at: "fallbacks",
+    fallback: [],
+    bad: [
+      "other",
+      "upstage-ocr",
+      "upstage-ocr:ocr",
+      "upstage-ocr:a,upstage-ocr:a",
+      "upstage-ocr:../x",
+    ],
+  },
   maxPages: {
     good: ["0", "1000000000000"],
     means: [0, 1e12],
@@ -438,6 +454,10 @@ Deno.test("readSettings() takes the address of a server for the wish to ask it, 
   assert.equal(settings(["--dataset-name=demo"], { ENGINE_URL: "http://own" }).engine, "http");
   const paid = settings(["--dataset-name=demo", "--engine=http", "--price-per-page=0.001"]);
   assert.equal(paid.pricePerPage, 0.001);
+  const behind = settings(["--dataset-name=demo", "--fallback=http", "--engine-url=http://own"]);
+  assert.deepEqual([behind.engine, behind.given.engine], ["upstage-ocr", false]);
+  assert.deepEqual(behind.fallbacks, [{ engine: "http", model: "server" }]);
+  assert.deepEqual(behind.engineVariables, { ENGINE_URL: "http://own" });
   // Another engine is not told, and a flag for it is a mistake.
   const other = settings(["--dataset-name=demo", "--engine=upstage-ocr"], {
     ...{ ENGINE_URL: "http://own", HTTP_FORMAT: "doctr", OCR_LANGUAGE: "ko" },

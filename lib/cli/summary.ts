@@ -3,6 +3,7 @@
  */
 
 import type { RowCounts } from "../state/documents.ts";
+import { billedByOthers, costOf } from "../state/cost.ts";
 import { totalBilled } from "../state/ledger.ts";
 import { escaped } from "../base/text.ts";
 import { counted, duration } from "../base/figures.ts";
@@ -17,7 +18,8 @@ export function summaryFacts(summary: RunSummary): Record<string, unknown> {
     pages_billed: tally.billedPages,
     ...tally.paidAgain > 0 ? { pages_paid_again: tally.paidAgain } : {},
     pages_billed_in_all: totalBilled(summary.spent),
-    cost_in_all: Math.round(totalBilled(summary.spent) * summary.pricePerPage * 1e6) / 1e6,
+    cost_in_all: costOf(summary.spent, summary.pricePerPage),
+    ...byOthers(summary).length > 0 && { pages_billed_by: billedByOthers(summary.spent) },
     answers_reused: tally.reused,
     requests: tally.requests,
     throttled: tally.throttled,
@@ -40,11 +42,20 @@ export function renderSummary(summary: RunSummary): string {
     ...Object.entries(counts.failures)
       .sort(([a], [b]) => a < b ? -1 : 1)
       .map(([code, n]): [string, string] => [`    ${code}`, `${n}`]),
-    ["pages billed now", pages(tally.billedPages, summary.pricePerPage)],
+    [
+      "pages billed now",
+      pages(tally.billedPages, tally.billedPages * summary.pricePerPage + tally.extraCost),
+    ],
     ...tally.paidAgain > 0
       ? [["  of these paid again", `${tally.paidAgain}`] satisfies [string, string]]
       : [],
-    ["pages billed in all", pages(totalBilled(summary.spent), summary.pricePerPage)],
+    [
+      "pages billed in all",
+      pages(totalBilled(summary.spent), costOf(summary.spent, summary.pricePerPage)),
+    ],
+    ...byOthers(summary).map((
+      [engine, n],
+    ): [string, string] => [`  of these by ${engine}`, `${n}`]),
     ["answers reused", `${tally.reused}`],
     ["requests", requestsLine(tally)],
     ...summary.alreadyComplete ? [] : [[
@@ -73,8 +84,13 @@ function nothingToDo({ failed }: RowCounts): string {
     "what was paid for is reused.)";
 }
 
-function pages(n: number, price: number): string {
-  return `${n} ($${(n * price).toFixed(2)})`;
+function pages(n: number, dollars: number): string {
+  return `${n} ($${Math.max(0, dollars).toFixed(2)})`;
+}
+
+/** Pages of engines besides the run's own. */
+function byOthers({ spent }: RunSummary): [engine: string, pages: number][] {
+  return Object.entries(billedByOthers(spent)).filter(([, n]) => n > 0);
 }
 
 function requestsLine(tally: Tally): string {

@@ -26,6 +26,8 @@ export interface Services extends AsyncDisposable {
   readonly settings: Settings;
   /** The engine of the settings, ready to be asked; undefined where nothing is asked. */
   readonly connection: Connection | undefined;
+  /** The engines of the settings' fallbacks, in the same way. @default none */
+  readonly fallbacks?: readonly Connection[];
   /** What the user should know first. */
   readonly greeting?: string;
   /** What a page costs here, US dollars, whatever the settings say. */
@@ -111,7 +113,7 @@ async function openNamed(
   const proxy = proxyVariables(env);
   const readSecret = async (id: string) =>
     await (await import("../engine/secrets_manager.ts")).readSecret(id, proxy);
-  const connection = asks ? await connect(settings, { env, readSecret, clock, note }) : undefined;
+  const asked = asks ? await connectAll(settings, { env, readSecret, clock, note }) : { settings };
   let s3: S3Service | undefined;
   const openBuckets = async () => {
     const { openS3 } = await import("../store/s3.ts");
@@ -126,8 +128,8 @@ async function openNamed(
     store,
     // An image of a bucket lies in S3 wherever the store is; without one, AWS is never asked.
     images: { local: store, bucket },
-    connection,
-    settings: withModel(settings, connection?.model),
+    connection: undefined,
+    ...asked,
     [Symbol.asyncDispose]: () => {
       s3?.[Symbol.dispose]();
       return Promise.resolve();
@@ -159,6 +161,35 @@ export async function connect(
     env: engineEnvironment(settings, options.env),
     model: given.model ? model : undefined,
   });
+}
+
+/**
+ * The engine of the settings and its fallbacks, and the settings with the models that servers say
+ * that they have.
+ *
+ * @throws {RunError} as {@linkcode connect}
+ */
+export async function connectAll(
+  settings: Settings,
+  options: Omit<ConnectOptions, "model">,
+): Promise<Required<Pick<Services, "connection" | "fallbacks" | "settings">>> {
+  const connection = await connect(settings, options);
+  const fallbacks: Connection[] = [];
+  for (const { engine, model } of settings.fallbacks) {
+    const given = { ...settings.given, model: model !== findEngine(engine)!.defaultModel };
+    fallbacks.push(await connect({ ...settings, engine, model, given }, options));
+  }
+  return {
+    connection,
+    fallbacks,
+    settings: withModel({
+      ...settings,
+      fallbacks: settings.fallbacks.map((fallback, n) => ({
+        ...fallback,
+        model: fallbacks[n].model ?? fallback.model,
+      })),
+    }, connection.model),
+  };
 }
 
 /** The environment as the engine of the settings sees it: options count as their variables. */

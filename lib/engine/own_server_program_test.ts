@@ -6,6 +6,8 @@ import {
   type RunningOwnServer,
   startOwnServer,
 } from "../../dev/doubles/ocr/own_server.ts";
+import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
+import { errorAnswer } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { message } from "../../dev/doubles/stage.ts";
 import {
   encodeInput,
@@ -170,4 +172,27 @@ Deno.test("a server that is not there is said so, and neither engine's key is se
     plan.stdout.replace(/\s+/g, " "),
     /the server doesn't answer .* nobody knows its model/,
   );
+});
+
+Deno.test("a server of one's own stands in for an engine that fails, under the name of its model", async () => {
+  await using bench = await openBench();
+  await using own = await startOwnServer({ answer: read, told: { model: "own-1" } });
+  await using api = await startUpstageServer({
+    apiKeys: [TEST_API_KEY],
+    answer: ({ bytes, index }) =>
+      index === 0
+        ? { kind: "page", page: readFake(bytes) }
+        : errorAnswer(422, "unreadable_document", `page ${index}`),
+  });
+  const args = ["--fallback", "http", "--rate", "50"];
+  const ended = await bench.run(own, args, {
+    UPSTAGE_BASE_URL: api.url,
+    UPSTAGE_API_KEY: TEST_API_KEY,
+  });
+  assert.equal(ended.code, 0, ended.stderr);
+  const keys = await stored(bench.store);
+  assert.equal(new Set(keys).size, ROWS);
+  const folders = await Array.fromAsync(bench.store.list("responses/"), ({ key }) => key);
+  assert.ok(folders.some((key) => key.startsWith("responses/http/own-1/")), folders.join());
+  assert.deepEqual([...own.authorizations], []);
 });

@@ -14,6 +14,7 @@ import type { Engine, ImageFile, Outcome } from "../engine/engine.ts";
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
 import type { Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
+import type { Claim } from "../state/claims.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import type { KnownPage } from "./known_page.ts";
 import type { Lane, Lanes, LaneSet } from "./lanes.ts";
@@ -26,8 +27,9 @@ export type Answered = Outcome & { readonly kind: "answered" } & {
 };
 
 /**
- * What asking for a page came to: `answered`, which the engine may or may not be able to read, or
- * `failure`. Dispose it once the answer is stored: that makes room for another one to be paid.
+ * What asking for a page came to: `answered`, which the engine may or may not be able to read,
+ * `failure`, or neither, where another run has stored its answer meanwhile. Dispose it once the
+ * answer is stored: that makes room for another one to be paid.
  */
 export interface Asked extends Disposable {
   /** The answer. */
@@ -58,6 +60,8 @@ export interface AskOptions {
   readonly spending: Pick<SpendingLimit, "take" | "settle">;
   /** A page that is known to work, to tell them by. @default none is known */
   readonly known?: KnownPage;
+  /** Leave to ask for the page; while it is in doubt nothing is sent. @default nobody else asks */
+  readonly claim?: Pick<Claim, "held" | "confirm">;
   /** Retries of one page after its first attempt, at least 0. */
   readonly maxRetries: number;
   /** Counts requests, pages, retries. */
@@ -87,7 +91,7 @@ export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
  * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
  */
 export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
-  const { engine, lanes, known, maxRetries, tally, clock, random, halt } = options;
+  const { engine, lanes, known, claim, maxRetries, tally, clock, random, halt } = options;
   let attempts = 0;
   /** Lanes that have refused it, and by which request. */
   const refusing = new Map<Lane, number>();
@@ -96,6 +100,13 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   lanes.enter();
   try {
     for (let tries = 0;;) {
+      const unavailable = lanes.unavailable(attempts === 0);
+      if (unavailable !== undefined) {
+        if (attempts > 0) tally.finished(attempts);
+        const failure = { code: "api_unavailable", message: unavailable } as const;
+        return { failure, attempts, [Symbol.dispose]: () => {} };
+      }
+      if (claim && !await claim.confirm()) return { attempts, [Symbol.dispose]: () => {} };
       const sent = await attempt(image, options, attempts === 0, tried);
       if (!sent) continue;
       const { health } = sent.lane;
@@ -169,9 +180,10 @@ async function attempt(
  */
 export async function askKnownPage(
   options: AskOptions,
-  lane: Lane = options.lanes.open[0],
+  lane: Lane | undefined = options.lanes.open[0],
 ): Promise<Sent | undefined> {
   const { known, halt } = options;
+  if (!lane) return undefined;
   const page = await known?.find(halt.signal);
   return page && await known!.once(lane, () => sendInTurn(page, options, false, NONE, lane));
 }
@@ -246,7 +258,7 @@ async function sendInTurn(
   avoid: LaneSet,
   controlled?: Lane,
 ): Promise<Sent | undefined> {
-  const { engine, model, lanes, spending, known } = options;
+  const { engine, model, lanes, spending, known, claim } = options;
   const { tally, clock, halt, giveUp } = options;
   const control = controlled !== undefined;
   let [turn, pages]: [Turn?, number?] = [];
@@ -267,6 +279,10 @@ async function sendInTurn(
     pages = 0;
     halt.signal.throwIfAborted();
     options.check?.();
+    if (claim?.held === false && !asksKnown) {
+      health.cancel(pass); // to find out who else has asked since may take long: not in the turn
+      return undefined;
+    }
     tally.requests++;
     health.begin(pass);
     const sentAt = clock.now();
@@ -338,7 +354,7 @@ async function counted(
  * A turn while the API is up, or a probe while it is not.
  *
  * @param only The lane to ask on, for the page that is known to work.
- * @returns `undefined` if that lane was closed meanwhile.
+ * @returns `undefined` if that lane was closed meanwhile, or the page should look elsewhere.
  */
 async function nextTurn(
   { lanes, halt }: AskOptions,
@@ -349,13 +365,14 @@ async function nextTurn(
   const control = only !== undefined;
   for (;;) {
     const lane = only ?? lanes.choose(fresh, avoid);
+    if (!lane) return undefined;
     using _place = lanes.waitOn(lane);
     using left = lanes.single ? undefined : followSignals(halt.signal, lanes.closed(lane));
     const passed = await passOn(lane, left?.signal ?? halt.signal).catch((error) => {
       if (halt.signal.aborted || lanes.isOpen(lane)) throw error;
     });
     if (passed) return passed;
-    if (only && !lanes.isOpen(only)) return undefined;
+    if (only ? !lanes.isOpen(only) : lanes.unavailable(fresh)) return undefined;
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {

@@ -156,8 +156,8 @@ export class Growth implements AsyncDisposable {
     if (previous.metadata.status === "failed") return undefined;
     const taken = this.#takenOver(row, at, previous);
     if (taken) return taken;
-    const { engine, answers, halt } = labeling;
-    const restored = await restoreRow(row, previous, engine, answers, halt.signal);
+    const all = [labeling, ...labeling.fallbacks ?? []];
+    const restored = await restoreRow(row, previous, all, labeling.halt.signal);
     if (restored.problem === undefined) return { ...restored, imageEtag: null };
     return { output: takeOver(row, previous), paidBy: this.#payer(row, null), imageEtag: null };
   }
@@ -176,10 +176,11 @@ export class Growth implements AsyncDisposable {
   async #byAnswer(
     row: InputRow,
     at: number,
-    { engine, answers, halt }: Labeling,
+    { engine, answers, halt, fallbacks }: Labeling,
   ): Promise<LabeledRow | undefined> {
     const mark = this.#rows.mark(at);
-    if (!mark) return undefined;
+    // Which engine the row is of, only its checkpoint says.
+    if (!mark || fallbacks) return undefined;
     const { sha256 } = mark;
     const stored = (await answers.find(sha256, halt.signal))?.value;
     if (!stored) return undefined;

@@ -44,7 +44,42 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
 };
 
 /** What an engine takes. */
-export type Accepted = Pick<EngineFacts, "name" | "mediaTypes" | "maxBytes" | "needsPicture">;
+export interface Accepted
+  extends Pick<EngineFacts, "name" | "mediaTypes" | "maxBytes" | "needsPicture"> {
+  /** Whether the header is of use where there is one. @default as far as it is needed */
+  readonly wantsPicture?: boolean;
+}
+
+/** What any of several engines takes. */
+export function acceptedByAny(engines: readonly [Accepted, ...Accepted[]]): Accepted {
+  if (engines.length === 1) return engines[0];
+  return {
+    name: engines.map(({ name }) => name).join(" or "),
+    mediaTypes: new Set(engines.flatMap(({ mediaTypes }) => [...mediaTypes])),
+    maxBytes: Math.max(...engines.map(({ maxBytes }) => maxBytes)),
+    needsPicture: engines.every(({ needsPicture }) => needsPicture),
+    wantsPicture: engines.some(({ needsPicture }) => needsPicture),
+  };
+}
+
+/** Why an engine doesn't take an image that was read; `undefined` if it does. */
+export function refusalBy(engine: Accepted, image: ImageFile): Failure | undefined {
+  const { name, mediaTypes, maxBytes, needsPicture } = engine;
+  const { type } = image.mediaType;
+  if (image.bytes.byteLength > maxBytes) {
+    const message = `the image has ${image.bytes.byteLength} bytes, ${name} takes ${maxBytes}`;
+    return { code: "image_too_large", message };
+  }
+  if (!mediaTypes.has(type)) {
+    return {
+      code: "image_unsupported",
+      message: `the image is ${type}, which ${name} does not take`,
+    };
+  }
+  if (!needsPicture || image.picture) return undefined;
+  const message = `the image tells no size, without which the answers of ${name} mean nothing`;
+  return { code: "image_unsupported", message };
+}
 
 /** Reads images within a memory budget. */
 export class ImageLoader {
@@ -99,21 +134,24 @@ export class ImageLoader {
         return failed("image_unsupported", `${shownPath} is ${what}`, sha256);
       }
       let picture: Picture | undefined;
-      if (this.#engine.needsPicture) {
+      const { needsPicture, wantsPicture = needsPicture } = this.#engine;
+      if (wantsPicture) {
         const { header, problem } = await readHeader((start, end) =>
           Promise.resolve(bytes.subarray(start, end))
         );
-        if (!header) {
+        if (!header && needsPicture) {
           const what = `${shownPath} tells no size (it is ${problem.message}), without which the ` +
             `answers of ${this.#engine.name} can't be understood`;
           return failed("image_unsupported", what, sha256);
         }
-        if (header.pages > 1) {
+        if (needsPicture && header && header.pages > 1) {
           const what = `${shownPath} has several pages, a row describes one image`;
           return failed("multiple_pages", what, sha256);
         }
-        const { width, height, orientation } = header;
-        picture = { width, height, orientation };
+        if (header) {
+          const { width, height, orientation } = header;
+          picture = { width, height, orientation };
+        }
       }
       return {
         image: { bytes, sha256, mediaType: type, ...picture && { picture } },

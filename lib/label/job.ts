@@ -13,6 +13,7 @@ import { checkRows, findInput } from "../dataset/check_input.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import { type Input, openInput } from "../dataset/input.ts";
 import type { Connection, Engine } from "../engine/engine.ts";
+import { findEngine } from "../engine/engines.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type {
@@ -22,6 +23,8 @@ import type {
   RowCounts,
   Spent,
 } from "../state/documents.ts";
+import { runCost } from "../state/cost.ts";
+import { writeDocument } from "../state/document.ts";
 import { bookBatches, findResult, finish, type FinishedRun } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
@@ -33,6 +36,7 @@ import {
   isOf,
   readManifest,
   settleManifest,
+  withFallbacks,
 } from "../state/manifest.ts";
 import { checkOutputName } from "../state/output_name.ts";
 import { whileLeased } from "../store/leased.ts";
@@ -42,8 +46,10 @@ import { planRun, rowsKept, rowsRedone } from "./batch_work.ts";
 import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { Growth } from "./growth.ts";
 import { openLabeling } from "./labeling.ts";
+import type { FallbackEngine, LabelingOptions } from "./labeling_options.ts";
 import { labelRow } from "./label_row.ts";
 import type { BatchWork } from "./open_batch.ts";
+import { openAnswers, otherPayments } from "./other_answers.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { withPulse } from "./pulse.ts";
 import type { Tally, Watcher } from "./tally.ts";
@@ -80,6 +86,8 @@ export interface Job {
   readonly images: ImageSource;
   /** The engine, ready to be asked; `rebuild` does without. */
   readonly connection: Connection | undefined;
+  /** Those of the settings' fallbacks, in the same order. @default none */
+  readonly fallbacks?: readonly Connection[];
   /** Time. */
   readonly clock: Clock;
   /** Uniform in [0, 1), for jitter. */
@@ -125,7 +133,7 @@ export async function run(given: Job): Promise<RunSummary> {
 
   await using held = await holdDataset(job, keys, known === undefined);
   const { leased } = held;
-  const { manifest, resumed } = await settleManifest(leased, keys, wanted, start, {
+  const settled = await settleManifest(leased, keys, wanted, start, {
     absent: !known && start !== "fresh",
     clock,
     given: settings.given,
@@ -136,6 +144,8 @@ export async function run(given: Job): Promise<RunSummary> {
       if (!booked && (start === "fresh" || earlier)) await bookEarlierRun(leased, keys, clock);
     },
   });
+  const { resumed } = settled;
+  const manifest = await recordFallbacks(settled.manifest, leased, keys, settings, watcher);
   if (input.rows === 0) {
     watcher.note(`${store.url}/${info.key} has no rows: the output will have none either`);
   }
@@ -161,9 +171,18 @@ export async function run(given: Job): Promise<RunSummary> {
     revising: work.some(({ revise }) => revise),
     billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
   };
+  const fallbacks = await Promise.all(settings.fallbacks.map(async ({ engine, model }, n) => ({
+    engine: await findEngine(engine)!.load(),
+    model,
+    connection: job.fallbacks![n],
+  })));
   const begun = {
     ...{ keys, input, held, manifest, resumed, engine, checkpoints, done, work, summary },
-    billedBefore: pulse.billedBefore,
+    fallbacks,
+    billedBefore: {
+      pages: pulse.billedBefore,
+      dollars: runCost(before.spent, manifest.run_id, settings.pricePerPage),
+    },
   };
   return await withPulse(job, pulse, (watcher) => labelAndFinish({ ...job, watcher }, begun));
 }
@@ -174,12 +193,13 @@ interface Begun extends Pick<Dataset, "keys" | "input" | "summary"> {
   readonly manifest: Manifest;
   readonly resumed: boolean;
   readonly engine: Engine;
+  readonly fallbacks: readonly FallbackEngine[];
   readonly checkpoints: Checkpoints;
   /** Footers of the finished batches; it grows. */
   readonly done: Map<number, CheckpointFooter>;
   readonly work: readonly BatchWork[];
-  /** Pages that the run was billed as far as its finished batches told. */
-  readonly billedBefore: number;
+  /** What the run was billed as far as its finished batches told. */
+  readonly billedBefore: LabelingOptions["billedBefore"];
 }
 
 async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary> {
@@ -207,6 +227,7 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
     await using labeling = await openLabeling({
       ...{ ...job, manifest, resumed, engine, leased, keys, halt: halt.controller },
       billedBefore,
+      fallbacks: begun.fallbacks,
       done: Array.from(
         done.values(),
         (footer) => ({ footer, rows: () => checkpoints.rows(footer.batch) }),
@@ -235,6 +256,10 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
       earlier: growth && ((row) => growth.earlier(row)),
       payerOf: async ({ metadata: { image_sha256: sha256, processed_at: at } }) =>
         (sha256 && await labeling.answers.payerOf(sha256, at, halt.signal)) || null,
+      othersOf: async (row) =>
+        manifest.fallbacks
+          ? await otherPayments(row, await openAnswers(store, manifest), manifest, halt.signal)
+          : [],
       rows: labeling.rows,
       onSaved: (footer) => done.set(footer.batch, footer),
     });
@@ -253,6 +278,26 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
       () => finish(leased, keys, checkpoints, done, outputKey, clock, halt.signal),
     ),
   );
+}
+
+/** Writes down which engines may be asked, before any is: books and proofs look there. */
+async function recordFallbacks(
+  manifest: Manifest,
+  store: Store,
+  keys: CheckpointKeys,
+  settings: Settings,
+  { note }: Watcher,
+): Promise<Manifest> {
+  const all = { ...manifest, ...withFallbacks(manifest.fallbacks, settings) };
+  const known = manifest.fallbacks?.length ?? 0;
+  if (known > 0 && settings.fallbacks.length === 0) {
+    const names = manifest.fallbacks!.map(({ engine }) => engine).join(",");
+    note(
+      `this run was begun with --fallback ${names}, which is not given now: pages that fail stay so`,
+    );
+  }
+  if ((all.fallbacks?.length ?? 0) > known) await writeDocument(store, keys.manifest, all);
+  return all;
 }
 
 /** A job whose stores wait out an outage. */

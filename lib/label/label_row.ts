@@ -6,7 +6,7 @@
 
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
-import { endedByStore, StoreError } from "../base/errors.ts";
+import { endedByStore, RunError, StoreError } from "../base/errors.ts";
 import { pack } from "../base/packed.ts";
 import type { Failure } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
@@ -16,8 +16,9 @@ import type { Claims } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
 import { type Answered, ask, type AskOptions } from "./ask.ts";
 import type { ImageGuard } from "./image_guard.ts";
-import type { ImageLoader } from "./images.ts";
+import { type ImageLoader, refusalBy } from "./images.ts";
 import { type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
+import { otherPayments } from "./other_answers.ts";
 import type { ReadableGuard } from "./readable_guard.ts";
 import type { Remarks } from "./remarks.ts";
 
@@ -50,6 +51,13 @@ export interface Labeling extends AskOptions {
   readonly askedInVain: Set<string>;
   /** What people should know. */
   readonly remarks: Pick<Remarks, "tell" | "count">;
+  /**
+   * Engines that are asked, one after another, for pages that this one fails on or finds no words
+   * on. Images, limits and counters are the same for all. @default none
+   */
+  readonly fallbacks?: readonly Labeling[];
+  /** Whether earlier processes of the run may have asked them. @default false */
+  readonly resumed?: boolean;
 }
 
 /**
@@ -60,16 +68,91 @@ export interface Labeling extends AskOptions {
  * @throws {StoreError} when an answer cannot be found or stored for sure
  */
 export async function labelRow(row: InputRow, labeling: Labeling): Promise<LabeledRow> {
-  const { engine, images, imageGuard, clock, halt } = labeling;
+  const { images, imageGuard, clock, halt } = labeling;
   const loading = images.load(row.image_path, halt.signal);
   const loaded = await (imageGuard?.watch(loading, halt.signal) ?? loading);
   try {
-    const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
-    const output = outputRow(row, engine.name, loaded, obtained, clock.now());
-    return { output, paidBy: obtained?.paidBy ?? null, imageEtag: loaded.etag };
+    if (!loaded.image || !labeling.fallbacks?.length) {
+      const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
+      const output = outputRow(row, labeling.engine.name, loaded, obtained, clock.now());
+      return { output, paidBy: obtained?.paidBy ?? null, imageEtag: loaded.etag };
+    }
+    const { by, obtained } = await obtainFromAny(loaded.image, row.id, labeling);
+    const output = outputRow(row, by.engine.name, loaded, obtained, clock.now());
+    const all = [labeling, ...labeling.fallbacks];
+    // A run that has just begun can't have asked another engine for a page that its own has read.
+    const none = by === labeling && output.metadata.status === "ok" && !labeling.resumed;
+    const others = none ? [] : await otherPayments(output, all, labeling.payer, halt.signal);
+    return { output, paidBy: obtained.paidBy, others, imageEtag: loaded.etag };
   } finally {
     loaded.release();
   }
+}
+
+/** What an image came to, of whichever engine. */
+interface ObtainedBy {
+  /** Whose it is. */
+  readonly by: Labeling;
+  readonly obtained: Obtained;
+}
+
+/**
+ * The answer of the first engine that finds words; else the first that is one; else why there is
+ * none.
+ */
+async function obtainFromAny(
+  image: ImageFile,
+  rowId: string,
+  labeling: Labeling,
+): Promise<ObtainedBy> {
+  const { fallbacks = [], resumed = false } = labeling;
+  const known = resumed && await paidBefore(image, rowId, fallbacks);
+  if (known) return known;
+  const all: ObtainedBy[] = [];
+  for (const by of [labeling, ...fallbacks]) {
+    const refusal = refusalBy(by.engine, image);
+    const obtained = refusal ? failed(refusal, 0, by.clock) : await obtain(image, rowId, by);
+    all.push({ by, obtained });
+    if (hasWords({ by, obtained })) break;
+  }
+  return all.findLast(hasWords) ?? all.find(({ obtained }) => obtained.answer) ?? noneOf(all);
+}
+
+/** A file of several pages is none that another engine could make a row of, so it counts, too. */
+function hasWords({ obtained: { answer } }: ObtainedBy): boolean {
+  return answer !== undefined && (answer.pages.length > 1 || answer.pages[0].words.length > 0);
+}
+
+/**
+ * What an earlier process of this run has paid another engine for on behalf of this row: whatever
+ * the first one would answer now, that is the row's answer.
+ */
+async function paidBefore(
+  image: ImageFile,
+  rowId: string,
+  fallbacks: readonly Labeling[],
+): Promise<ObtainedBy | undefined> {
+  for (const by of fallbacks) {
+    const { dataset, run_id } = by.payer;
+    const stored = (await by.answers.find(image.sha256, by.halt.signal))?.value;
+    if (!stored || stored.paid_by.run_id !== run_id) continue;
+    if (stored.paid_by.dataset !== dataset || stored.paid_by.row_id !== rowId) continue;
+    const obtained = readAnswer(by.engine, stored, by.answers.key(image.sha256));
+    if (!hasWords({ by, obtained })) continue;
+    by.tally.reused++;
+    return { by, obtained };
+  }
+}
+
+/** The first engine's failure, with what became of the others. */
+function noneOf(all: readonly ObtainedBy[]): ObtainedBy {
+  const [{ by, obtained }, ...others] = all;
+  const { code, message } = obtained.failure!;
+  const also = others.map(({ by, obtained }) => `${by.engine.name}: ${obtained.failure?.message}`);
+  return {
+    by,
+    obtained: { ...obtained, failure: { code, message: [message, ...also].join("; ") } },
+  };
 }
 
 /**
@@ -102,13 +185,14 @@ async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): P
   const { claims, clock } = labeling;
   let looked = await lookUp(image, labeling);
   if (looked.obtained) return looked.obtained;
-  using _claim = await claims.take(image.sha256, async () => {
+  using claim = await claims.take(image.sha256, async () => {
     looked = await lookUp(image, labeling);
     return looked.obtained !== undefined;
   });
   if (looked.obtained) return looked.obtained;
-  using asked = await ask(image, labeling);
+  using asked = await ask(image, { ...labeling, claim });
   const { answered, failure, attempts } = asked;
+  if (looked.obtained) return looked.obtained;
   if (!answered) return failed(failure!, attempts, clock);
   return await keep(answered, attempts, image, rowId, labeling, looked.instead);
 }
@@ -126,7 +210,7 @@ interface LookedUp {
 }
 
 async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
-  const { engine, answers, lanes, known, readableGuard, tally, clock, halt } = labeling;
+  const { engine, answers, lanes, known, tally, clock, halt } = labeling;
   const { askAgain, askedInVain } = labeling;
   const { sha256 } = image;
   const key = answers.key(sha256);
@@ -150,7 +234,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
       }
       const again = failure && askAgain.has(failure.code) && !askedInVain.has(sha256);
       if (!again) {
-        await readableGuard?.judge(read, key, false);
+        await judgeReadable(read, key, false, labeling);
         return { obtained };
       }
       reason = `${failure.code}: ${failure.message}`;
@@ -175,8 +259,7 @@ async function keep(
   labeling: Labeling,
   instead: SetAside | undefined,
 ): Promise<Obtained> {
-  const { engine, answers, readableGuard, clock, payer, halt, tally, remarks, askedInVain } =
-    labeling;
+  const { engine, answers, clock, payer, halt, tally, remarks, askedInVain } = labeling;
   const { sha256 } = image;
   const envelope = {
     image_sha256: sha256,
@@ -222,8 +305,23 @@ async function keep(
     throw ending;
   }
   const { body, read: parsed } = read();
-  await readableGuard?.judge(parsed, key, true);
+  await judgeReadable(parsed, key, true, labeling);
   return readAnswer(engine, { ...envelope, body }, key, parsed);
+}
+
+/** Ends the run where answers can't be read; with another engine to go on with, only this one. */
+async function judgeReadable(
+  read: Answered["read"],
+  key: string,
+  paid: boolean,
+  { readableGuard, lanes }: Labeling,
+): Promise<void> {
+  try {
+    await readableGuard?.judge(read, key, paid);
+  } catch (error) {
+    if (!(error instanceof RunError) || !lanes.expendable) throw error;
+    lanes.closeAll(error);
+  }
 }
 
 /** Characters of an answer that is not held as objects while it is stored: about 1,000 words. */

@@ -77,7 +77,14 @@ class Bench {
       }]),
       unsaved: new Budget(10),
       rows: new Budget(10),
-      claims: { take: () => Promise.resolve({ [Symbol.dispose]: () => {} }) },
+      claims: {
+        take: () =>
+          Promise.resolve({
+            held: true,
+            confirm: () => Promise.resolve(true),
+            [Symbol.dispose]: () => {},
+          }),
+      },
       askAgain: new Set(),
       askedInVain: new Set(),
       remarks: {

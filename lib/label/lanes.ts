@@ -41,24 +41,53 @@ export class Lanes {
   readonly #lanes: readonly Lane[];
   readonly #states: ReadonlyMap<Lane, State>;
   readonly #note: (message: string) => void;
+  readonly #instead: string | undefined;
+  /** Why the last one was closed. */
+  #ended = "";
 
   /**
    * All are open at first.
    *
    * @param lanes One at least.
    * @param note Told when one is closed.
+   * @param instead What takes a page over that none of them serves; then the run goes on without
+   *   any. @default nothing does
    */
-  constructor(lanes: readonly Lane[], note: (message: string) => void = () => {}) {
+  constructor(
+    lanes: readonly Lane[],
+    note: (message: string) => void = () => {},
+    instead?: string,
+  ) {
     this.#lanes = lanes;
     this.#note = note;
+    this.#instead = instead;
     this.#states = new Map(
       lanes.map((lane) => [lane, { waiting: 0, closed: new AbortController() }]),
     );
   }
 
-  /** Whether there is only one, and ever was. */
+  /** Whether the run ends with it, as there is no other, and nothing instead. */
   get single(): boolean {
-    return this.#lanes.length === 1;
+    return this.#lanes.length === 1 && !this.expendable;
+  }
+
+  /** Whether something else takes pages over that none of them serves. */
+  get expendable(): boolean {
+    return this.#instead !== undefined;
+  }
+
+  /**
+   * Why a page should not wait for any of them, as something else takes it over; `undefined` while
+   * it should.
+   *
+   * @param fresh As in {@linkcode choose}.
+   */
+  unavailable(fresh: boolean): string | undefined {
+    if (!this.expendable) return undefined;
+    const { open } = this;
+    if (open.length === 0) return this.#ended;
+    const serves = open.some(({ health }) => !health.holds || fresh && health.wantsProbe);
+    return serves ? undefined : "it fails on every page just now";
   }
 
   /** Those that are open. */
@@ -82,10 +111,11 @@ export class Lanes {
    * @param fresh Whether the page has not failed before: such a one finds out first whether an API
    *   that failed answers again.
    * @param avoid Lanes on which the page has failed, as long as there are others.
+   * @returns `undefined` if none is open.
    */
-  choose(fresh: boolean, avoid: LaneSet): Lane {
+  choose(fresh: boolean, avoid: LaneSet): Lane | undefined {
     const { open } = this;
-    if (open.length === 1) return open[0];
+    if (open.length <= 1) return open[0];
     const others = open.filter((lane) => !avoid.has(lane));
     const from = others.length > 0 ? others : open;
     const probed = fresh && from.find(({ health }) => health.wantsProbe);
@@ -98,7 +128,8 @@ export class Lanes {
 
   /** Whether there is an open lane, besides this one and those, that doesn't stand still. */
   elsewhere(here: Lane, avoid: LaneSet): boolean {
-    return this.open.some((lane) => lane !== here && !avoid.has(lane) && !lane.health.holds);
+    return this.expendable ||
+      this.open.some((lane) => lane !== here && !avoid.has(lane) && !lane.health.holds);
   }
 
   /** Whether there is an open lane other than these. */
@@ -116,16 +147,22 @@ export class Lanes {
   /**
    * No page gets through on a lane any more, for this reason.
    *
-   * @returns Whether others are open, so that the run goes on.
+   * @returns Whether the run goes on: others are open, or something takes over.
    */
   close(lane: Lane, reason: RunError): boolean {
     const { closed } = this.#states.get(lane)!;
     if (closed.signal.aborted) return true;
-    if (this.open.length === 1) return false;
+    if (this.open.length === 1 && !this.expendable) return false;
     closed.abort(reason);
-    const left = this.open.map(({ name }) => name).join(", ");
+    this.#ended = reason.message;
+    const left = this.open.map(({ name }) => name).join(", ") || this.#instead;
     this.#note(`${lane.name} is not used any more: ${reason.message} (going on with ${left})`);
     return true;
+  }
+
+  /** No page gets through on any of them, for this reason. @returns As {@linkcode close} */
+  closeAll(reason: RunError): boolean {
+    return this.open.every((lane) => this.close(lane, reason));
   }
 
   /** Pages of this engine are known to be answered. */

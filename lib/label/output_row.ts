@@ -7,6 +7,7 @@ import type { Failure } from "../dataset/failure.ts";
 import { type InputRow, type OutputRow, type RowMetadata, SCHEMA_VERSION } from "../dataset/row.ts";
 import type { Answer, AnswerPage, Engine } from "../engine/engine.ts";
 import type { PaidBy, StoredAnswer } from "../state/documents.ts";
+import type { Payment } from "../state/ledger.ts";
 import type { LoadedImage } from "./images.ts";
 
 /** What a word is labelled as of which the engine says nothing else. */
@@ -20,6 +21,8 @@ export interface LabeledRow {
   readonly output: OutputRow;
   /** For whom its answer was paid; null where none is stored. */
   readonly paidBy: PaidBy | null;
+  /** Answers that were asked for besides, of other engines. @default none */
+  readonly others?: readonly Payment[];
   /**
    * Version of the image that was read for it, null where the store names none; absent where none
    * was read: then what was kept of it before still holds.

@@ -54,6 +54,8 @@ export interface PaceOptions {
   readonly server?: string;
   /** Lanes that share what the user allows, and each learn for themselves. @default 1 */
   readonly lanes?: number;
+  /** Requests that other engines may have in flight for the same rows. @default none */
+  readonly besides?: () => number;
   /** Rows that needed no request as there was an answer. @default none */
   readonly reused?: () => number;
   /** Whether answers can be read, as far as known. @default they can */
@@ -80,6 +82,8 @@ export interface Pace extends AsyncDisposable {
   readonly lanes: readonly [LanePace, ...LanePace[]];
   /** Requests per second that are allowed just now, on all lanes together; likewise. */
   readonly rate: () => number | null;
+  /** Requests that may be in flight just now. */
+  readonly inFlightCap: () => number;
   /** Room for rows in progress. */
   readonly rows: Budget;
   /** Room for paid answers that are not stored yet. */
@@ -100,7 +104,8 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     : paceByRate(options, engine.documentedRate ?? UNDOCUMENTED, learnt);
   const { controllers } = paced;
   const cap = () => controllers.reduce((sum, { inFlightCap }) => sum + inFlightCap, 0);
-  const rows = new Budget(cap() + ROWS_AHEAD);
+  const { besides = () => 0 } = options;
+  const rows = new Budget(cap() + besides() + ROWS_AHEAD);
   const proven = options.proven ?? (() => true);
   const unsavedRoom = () => {
     const room = cap() * UNSAVED_PER_REQUEST;
@@ -114,7 +119,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   };
   const fit = () => {
     paced.afterEach();
-    rows.resize(cap() + ROWS_AHEAD);
+    rows.resize(cap() + besides() + ROWS_AHEAD);
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
@@ -137,6 +142,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   return {
     lanes: lanes as unknown as Pace["lanes"],
     rate: paced.rate,
+    inFlightCap: cap,
     rows,
     unsaved,
     [Symbol.asyncDispose]: save,

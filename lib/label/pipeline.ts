@@ -11,7 +11,7 @@ import type { InputRow, OutputRow } from "../dataset/row.ts";
 import { markOf, payerOf as payerOfMark, type RowMark } from "../state/image_marks.ts";
 import type { EarlierRow } from "./growth.ts";
 import type { LabeledRow } from "./output_row.ts";
-import { addRow, takeOutRow } from "../state/ledger.ts";
+import { addRow, type Payment, takeOutRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
 import type { Input } from "../dataset/input.ts";
 import { inputBytes, outputBytes } from "../dataset/row_bytes.ts";
@@ -52,6 +52,12 @@ export interface PipelineOptions {
    * told. Asked only where other rows of the batch stay as they are.
    */
   readonly payerOf: (previous: OutputRow) => Promise<PaidBy | null>;
+  /**
+   * What engines besides the one that a row is of were paid on its behalf. Asked in the same case.
+   *
+   * @default nothing
+   */
+  readonly othersOf?: (previous: OutputRow) => Promise<readonly Payment[]>;
   /** Room for rows in progress: requests in flight and images fetched ahead. */
   readonly rows: Budget;
   /** Told of each batch that is saved. */
@@ -109,7 +115,7 @@ function isPaid({ metadata }: OutputRow): boolean {
  * @returns Whether it was the last one of its batch.
  */
 async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean> {
-  const { manifest, make, payerOf, tally, watcher } = options;
+  const { manifest, make, payerOf, othersOf, tally, watcher } = options;
   const { batch, kept } = work;
   const { row, previous, mark, earlier } = work.take();
   if (kept) {
@@ -121,12 +127,15 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
   const counted = batch.countedBefore ? previous : undefined;
   // Before the row is made: that may put another answer in the place of the stored one.
   const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
-  const { output, paidBy, imageEtag = mark?.etag ?? null } = await make(row, previous, earlier);
+  const othersBefore = counted && await othersOf?.(counted);
+  const made = await make(row, previous, earlier);
+  const { output, paidBy, others, imageEtag = mark?.etag ?? null } = made;
   countRow(tally.rows, output);
   if (counted) {
-    takeOutRow(batch.spent, manifest, counted, isPaid(counted) ? payer ?? paidBy : null);
+    const by = isPaid(counted) ? payer ?? paidBy : null;
+    takeOutRow(batch.spent, manifest, { row: counted, paidBy: by, others: othersBefore });
   }
-  addRow(batch.spent, manifest, output, paidBy);
+  addRow(batch.spent, manifest, { row: output, paidBy, others });
   const { error_code: code, error_message: message } = output.metadata;
   if (code !== null) {
     const { index, id, image_path: imagePath } = row;

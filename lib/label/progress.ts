@@ -72,7 +72,7 @@ export class ProgressMeter {
       total: tally.total,
       failed: tally.rows.failed,
       pages_billed: tally.billedPages,
-      cost: Math.round(tally.billedPages * pricePerPage * 1e6) / 1e6,
+      cost: Math.round((tally.billedPages * pricePerPage + tally.extraCost) * 1e6) / 1e6,
       answers_reused: tally.reused,
       requests: tally.requests,
       throttled: tally.throttled,

@@ -6,8 +6,6 @@
 import { Budget } from "../base/budget.ts";
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
-import type { Engine } from "../engine/engine.ts";
-import { AnswerStore } from "../state/answer_store.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest } from "../state/documents.ts";
 import { bookBatches, finish } from "../state/finish.ts";
@@ -27,6 +25,7 @@ import {
   surveyBatches,
   waitForStores,
 } from "./job.ts";
+import { openAnswers, otherPayments } from "./other_answers.ts";
 import { ROWS_AHEAD } from "./pace.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { withPulse } from "./pulse.ts";
@@ -45,7 +44,7 @@ export async function rebuild(given: Job): Promise<RunSummary> {
   const { keys, input, info, summary } = await openDataset(job);
   const was = await readManifest(store, keys.manifest);
   if (!was) throw nothingThere(`${store.url}/${keys.root}`);
-  const engine = await engineOf(was, `${store.url}/${keys.root}`).load();
+  engineOf(was, `${store.url}/${keys.root}`); // or there is nothing to read its answers with
   await checkOutputName(store, settings.outputKey, settings.datasetName, was);
 
   await using held = await holdDataset(job, keys, false);
@@ -68,7 +67,7 @@ export async function rebuild(given: Job): Promise<RunSummary> {
     ...{ keys, manifest, done, held },
     ...{ kept: noRows(), revising: true, billedBefore: 0 },
   };
-  const finished = { keys, input, held, manifest, engine, checkpoints, done, summary };
+  const finished = { keys, input, held, manifest, checkpoints, done, summary };
   return await withPulse(job, pulse, (watcher) => remakeAll({ ...job, watcher }, finished));
 }
 
@@ -76,23 +75,25 @@ export async function rebuild(given: Job): Promise<RunSummary> {
 interface Finished extends Pick<Dataset, "keys" | "input" | "summary"> {
   readonly held: Held;
   readonly manifest: Manifest;
-  readonly engine: Engine;
   readonly checkpoints: Checkpoints;
   readonly done: Map<number, CheckpointFooter>;
 }
 
 async function remakeAll(job: PatientJob, finished: Finished): Promise<RunSummary> {
   const { store, clock, tally, watcher, settings } = job;
-  const { keys, input, held, manifest, engine, checkpoints, done, summary } = finished;
+  const { keys, input, held, manifest, checkpoints, done, summary } = finished;
   const { leased, halt } = held;
   await leased.remove(keys.result);
 
-  const answers = new AnswerStore(store, engine.name, manifest.model);
+  const answers = await openAnswers(store, manifest);
   await workOnBatches(planRebuild(done), {
     ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
     async make(row, previous) {
-      const restored = await restoreRow(row, previous!, engine, answers, halt.signal);
-      if (restored.problem === undefined) return restored;
+      const restored = await restoreRow(row, previous!, answers, halt.signal);
+      if (restored.problem === undefined) {
+        const others = await otherPayments(restored.output, answers, manifest, halt.signal);
+        return { ...restored, others };
+      }
       const advice = restored.lost
         ? "; --fresh makes all rows anew and pays for this one again, for no other"
         : "";

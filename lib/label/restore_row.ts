@@ -18,23 +18,34 @@ export type Restored = (LabeledRow & { readonly problem?: undefined }) | {
   readonly lost?: boolean;
 };
 
+/** Stored answers, and what reads them. */
+export interface AnswersToRead {
+  /** Reads them. */
+  readonly engine: Engine;
+  /** Finds them. */
+  readonly answers: Pick<AnswerStore, "key" | "find">;
+}
+
 /**
  * Makes the row `previous` anew from `row` and the stored answer. A row without a stored answer
  * (its image or its page failed) stays as it is, but for what it takes from the input.
+ *
+ * @param all Answers of all engines that the row may be of.
  */
 export async function restoreRow(
   row: InputRow,
   previous: OutputRow,
-  engine: Engine,
-  answers: Pick<AnswerStore, "key" | "find">,
+  all: readonly AnswersToRead[],
   signal: AbortSignal,
 ): Promise<Restored> {
   const { metadata } = previous;
   const { image_sha256: sha256, image_bytes: size, response_key: answerKey } = metadata;
   if (sha256 === null || answerKey === null) return { output: previous, paidBy: null };
-  if (answerKey !== answers.key(sha256)) {
+  const of = all.find(({ answers }) => answers.key(sha256) === answerKey);
+  if (!of) {
     return { problem: `response_key ${quoted(answerKey)} is not that of the image's content` };
   }
+  const { engine, answers } = of;
   const found = await answers.find(sha256, signal);
   if (!found) return { problem: `stored answer ${answerKey} is missing`, lost: true };
   if (found.problem !== undefined) {

@@ -49,6 +49,8 @@ export class Tally {
   retries = 0;
   /** Pages that the answers of this process billed. */
   billedPages = 0;
+  /** What these cost more than at the price of the run's own engine, US dollars. */
+  extraCost = 0;
   /** Of these, pages for which an answer was stored that could not be used, or by somebody else. */
   paidAgain = 0;
   /** Rows whose answer was already there. */

@@ -20,7 +20,7 @@ import { readManifest } from "../state/manifest.ts";
 import { readFooter, readRows } from "../dataset/output_read.ts";
 import { openInput } from "../dataset/input.ts";
 import { openSource } from "../parquet/source.ts";
-import { AnswerStore } from "../state/answer_store.ts";
+import { openAnswers, otherPayments } from "./other_answers.ts";
 import { outputRow } from "./output_row.ts";
 import { restoreRow } from "./restore_row.ts";
 import {
@@ -96,7 +96,7 @@ export async function verify(
     return nothing();
   }
   const inputRows = input.read([[0, input.rows]]);
-  const responses = new AnswerStore(store, engine.name, manifest.model);
+  const responses = await openAnswers(store, manifest);
   const whole = showing();
   /** What the rows of each batch come to. */
   const batches: Shown[] = [];
@@ -107,21 +107,27 @@ export async function verify(
   const check = async (row: InputRow, output: OutputRow) => {
     const problems = checkRow(row, output);
     let stored: StoredAnswer | undefined;
-    const restored = await restoreRow(row, output, engine, {
-      key: (sha256) => responses.key(sha256),
-      find: async (...args) => {
-        const answer = await responses.find(...args);
-        stored = answer?.value;
-        return answer;
+    const watched = responses.map(({ engine, answers }) => ({
+      engine,
+      answers: {
+        key: (sha256: string) => answers.key(sha256),
+        find: async (...args: Parameters<typeof answers.find>) => {
+          const answer = await answers.find(...args);
+          stored = answer?.value;
+          return answer;
+        },
       },
-    }, stop);
-    const { response_key: key, image_bytes } = output.metadata;
+    }));
+    const restored = await restoreRow(row, output, watched, stop);
+    const others = await otherPayments(output, responses, manifest, stop);
+    const { response_key: key, image_bytes, image_sha256: sha256 } = output.metadata;
+    const by = responses.find(({ answers }) => answers.key(sha256 ?? "") === key);
     if (key !== null) answers++;
     if (restored.problem !== undefined) {
       problems.push({ code: "answer", message: restored.problem });
-      return { problems, paidBy: undefined };
+      return { problems, paidBy: undefined, others };
     }
-    if (stored) checkEnvelope(`${store.url}/${key}`, stored, engine, image_bytes, problems);
+    if (stored && by) checkEnvelope(`${store.url}/${key}`, stored, by, image_bytes, problems);
     const expected = stored ? restored.output : unanswered(row, output, engine);
     const { error_code: code } = output.metadata;
     if (code !== null && !Object.hasOwn(FAILURE_CODES, code)) {
@@ -132,19 +138,19 @@ export async function verify(
       return {
         problems: problems.filter(({ code }) => code !== "polygon"),
         paidBy: restored.paidBy,
+        others,
       };
     }
     problems.push({ code: "row_differs", message: difference(expected, output) });
-    return { problems, paidBy: restored.paidBy };
+    return { problems, paidBy: restored.paidBy, others };
   };
   const checkEnvelope = (
     url: string,
     stored: StoredAnswer,
-    { name, mediaTypes }: Engine,
+    { engine: { name, mediaTypes }, model }: { readonly engine: Engine; readonly model: string },
     imageBytes: number | null,
     problems: Finding[],
   ) => {
-    const { model } = manifest;
     const expected = { ...stored, engine: name, model, image_bytes: imageBytes };
     if (!isDeepStrictEqual(expected, stored)) {
       problems.push({ code: "answer", message: `${url}: ${difference(expected, stored)}` });
@@ -158,12 +164,12 @@ export async function verify(
   let chunkBytes = 0;
   const flush = async () => {
     const checked = await Promise.all(chunk.map(({ row, output }) => check(row, output)));
-    checked.forEach(({ problems, paidBy }, i) => {
+    checked.forEach(({ problems, paidBy, others }, i) => {
       const { row, output, batch } = chunk[i];
       for (const problem of problems) found({ ...problem, row: row.index, id: row.id });
       for (const shown of [whole, batch]) {
         if (paidBy === undefined) shown.known = false;
-        addRow(shown.spent, manifest, output, paidBy ?? null);
+        addRow(shown.spent, manifest, { row: output, paidBy: paidBy ?? null, others });
       }
     });
     chunk.length = chunkBytes = 0;

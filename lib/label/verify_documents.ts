@@ -175,25 +175,37 @@ function checkBills(
     answers: (n: number) => `are ${n}`,
     attempts: (n: number) => `took ${n} requests`,
   };
-  const runs = [shown?.spent.runs, inCheckpoints?.runs].flatMap((of) => Object.keys(of ?? {}));
-  for (const runId of new Set(runs)) {
-    const run = shown?.spent.runs[runId] ?? none;
-    const batches = inCheckpoints?.runs[runId] ?? none;
-    const booked = ledger?.runs[runId];
-    for (const name of ["billed_pages", "answers", "attempts"] as const) {
-      const message = `run ${runId}: the stored answers ${words[name](run[name])}, the `;
-      const off = shown?.known && inCheckpoints && batches[name] !== run[name];
+  const [inRows, inBatches] = [billsOf(shown?.spent), billsOf(inCheckpoints)];
+  for (const name of new Set([...inRows.keys(), ...inBatches.keys()])) {
+    const run = inRows.get(name) ?? none;
+    const batches = inBatches.get(name) ?? none;
+    const [runId, engine] = name.split("\n");
+    const entry = ledger?.runs[runId];
+    const booked = engine === undefined ? entry : entry?.others?.[engine];
+    const of = engine === undefined ? `run ${runId}` : `run ${runId}, ${engine}`;
+    for (const figure of ["billed_pages", "answers", "attempts"] as const) {
+      const message = `${of}: the stored answers ${words[figure](run[figure])}, the `;
+      const off = shown?.known && inCheckpoints && batches[figure] !== run[figure];
       if (off) {
-        found({ code: "ledger", message: `${root}: ${message}checkpoints ${batches[name]}` });
+        found({ code: "ledger", message: `${root}: ${message}checkpoints ${batches[figure]}` });
       }
-      const least = Math.max(run[name], batches[name]);
-      if (least > (booked?.[name] ?? 0)) {
-        const known = booked?.[name] ?? "none";
+      const least = Math.max(run[figure], batches[figure]);
+      if (least > (booked?.[figure] ?? 0)) {
+        const known = booked?.[figure] ?? "none";
         found({ code: "ledger", message: `${ledgerUrl}: ${message}ledger ${known}` });
       } else if (!off) continue;
       break; // what is wrong with the pages is mostly wrong with the rest, too
     }
   }
+}
+
+/** What runs were billed, and within that other engines: by run, or run and engine on two lines. */
+function billsOf(spent: Spent | undefined): Map<string, Spent["runs"][string]> {
+  const bills = new Map(Object.entries(spent?.runs ?? {}));
+  for (const [runId, engines] of Object.entries(spent?.others ?? {})) {
+    for (const [engine, paid] of Object.entries(engines)) bills.set(`${runId}\n${engine}`, paid);
+  }
+  return bills;
 }
 
 /** A finding if the two differ, naming the first field that does. */

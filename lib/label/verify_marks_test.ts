@@ -8,14 +8,14 @@ import { countRow, noRows } from "../state/row_counts.ts";
 import { checkMarks } from "./verify_marks.ts";
 
 const ROWS: readonly OutputRow[] = [okRow(0), okRow(1), failedRow(2)];
-const RUN = { dataset: "demo", run_id: "run-1" };
+const RUN = { dataset: "demo", run_id: "run-1", engine: "upstage-ocr", model: "ocr" };
 
 function sound(): { marks: (RowMark | null)[]; footer: CheckpointFooter } {
   const [counts, spent] = [noRows(), nothingSpent()];
   const marks = ROWS.map((row) => {
     const paidBy = row.metadata.status === "failed" ? null : { ...RUN, row_id: row.id };
     countRow(counts, row);
-    addRow(spent, RUN, row, paidBy);
+    addRow(spent, RUN, { row: row, paidBy: paidBy });
     return markOf("demo", row, paidBy, "etag");
   });
   return { marks, footer: { run_id: RUN.run_id, batch: 0, counts, spent } };

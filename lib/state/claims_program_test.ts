@@ -81,11 +81,16 @@ Deno.test("a run that is alone makes no claim, and looks once who else is there"
 });
 
 Deno.test("a store that forbids claims is said to forbid them, and its runs go on without", async () => {
-  await using bench = await openTwins(8);
-  bench.s3.fault = ({ method, key }) =>
-    key.startsWith("claims/") && method !== "GET"
-      ? { status: 403, code: "AccessDenied" }
-      : undefined;
+  const met = Promise.withResolvers<void>();
+  await using bench: Bench = await openTwins(8, async (document) => {
+    await met.promise; // the first is not through before the second has found it
+    return await readSlowly(document);
+  });
+  bench.s3.fault = ({ method, key }) => {
+    if (!key.startsWith("claims/") || method === "GET") return undefined;
+    met.resolve();
+    return { status: 403, code: "AccessDenied" };
+  };
   const ended = await Promise.all([bench.run(), bench.run(TWIN)]);
   for (const { code, stderr } of ended) assert.equal(code, 0, stderr);
   assert.ok(ended.some(({ stderr }) => /may be paid twice/.test(stderr)));

@@ -77,6 +77,8 @@ export const manifest = z.object({
   engine: z.string(),
   /** Model that is asked for. */
   model: z.string(),
+  /** Engines that were asked, or may have been, where that one failed; absent for none. */
+  fallbacks: z.array(z.object({ engine: z.string(), model: z.string() })).optional(),
   /** Version of the row layout. */
   schema_version: z.string(),
   created_at: timestamp,
@@ -105,6 +107,10 @@ export const rowCounts = z.object({
 /** Rows by how they ended. */
 export type RowCounts = z.infer<typeof rowCounts>;
 
+const paid = z.object({ answers: count, billed_pages: count, attempts: count });
+/** What engines were paid besides the run's own, by `engine/model`. */
+const paidByEngine = z.record(z.string(), paid);
+
 /** What the rows of a batch, or of a run, have cost; whoever makes one adds it up. */
 export const spent = z.object({
   /** Rows whose answer was paid for another row, run or data set. */
@@ -112,7 +118,9 @@ export const spent = z.object({
   /** Requests for pages that failed for good. */
   failed_attempts: count,
   /** What was paid for rows of this data set, by the run that paid. */
-  runs: z.record(z.string(), z.object({ answers: count, billed_pages: count, attempts: count })),
+  runs: z.record(z.string(), paid),
+  /** What of it went to engines besides the run's own, by run; absent where nothing did. */
+  others: z.record(z.string(), paidByEngine).optional(),
 });
 /** What rows have cost. */
 export type Spent = z.infer<typeof spent>;
@@ -196,6 +204,8 @@ const ledgerEntry = z.object({
   billed_pages: count,
   /** Requests that they took. */
   attempts: count,
+  /** What of it went to other engines, by `engine/model`; absent where nothing did. */
+  others: paidByEngine.optional(),
   /** Rows of it whose answer was there already. */
   answers_reused: count,
   updated_at: timestamp,
@@ -218,6 +228,8 @@ export const spending = z.object({
   run_id: z.string(),
   /** Pages that it was billed at most. */
   reserved_pages: count,
+  /** US dollars that these cost at most; only where engines of several prices are asked. */
+  reserved_dollars: finite.nonnegative().optional(),
 });
 /** The upper bound of what a run has spent. */
 export type Spending = z.infer<typeof spending>;
@@ -355,6 +367,8 @@ export const meetingDocument = z.object({
   /** The process, for people. */
   owner: z.string(),
   at: timestamp,
+  /** Leases of the runs that know that they are not alone; its own is the first. */
+  known_by: z.array(z.string()).optional(),
 });
 /** That a process has found another one at work in the store. */
 export type MeetingDocument = z.infer<typeof meetingDocument>;

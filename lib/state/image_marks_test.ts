@@ -45,8 +45,14 @@ Deno.test("a row that is taken over counts in the books as it was counted, whoev
       const kept = markOf("demo", row, paidBy, "etag")!;
       for (const run_id of ["run-1", "run-2"]) {
         const [was, is] = [nothingSpent(), nothingSpent()];
-        addRow(was, { dataset: "demo", run_id }, row, paidBy);
-        addRow(is, { dataset: "demo", run_id }, row, payerOf("demo", row.id, kept.payer));
+        addRow(was, { dataset: "demo", run_id, engine: "upstage-ocr", model: "ocr" }, {
+          row: row,
+          paidBy: paidBy,
+        });
+        addRow(is, { dataset: "demo", run_id, engine: "upstage-ocr", model: "ocr" }, {
+          row: row,
+          paidBy: payerOf("demo", row.id, kept.payer),
+        });
         assert.deepEqual(is, was);
       }
     }

@@ -47,6 +47,20 @@ export function answerKey(engine: string, model: string, sha256: string): string
 }
 
 /**
+ * The engine and the model of a stored answer by its key; `undefined` for any other key.
+ *
+ * @param sha256 Of the image that it is for.
+ */
+export function askedBy(
+  key: string,
+  sha256: string,
+): { readonly engine: string; readonly model: string } | undefined {
+  const [, engine, model] = /^responses\/([^/]+)\/([^/]+)\//.exec(key) ?? [];
+  if (engine === undefined || answerKey(engine, model, sha256) !== key) return undefined;
+  return { engine, model };
+}
+
+/**
  * Where an answer that can't be used is kept for inspection: beside the answers, never among them.
  *
  * @param mark Tells several for one image apart: safe as part of a key.

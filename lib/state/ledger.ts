@@ -18,6 +18,7 @@ import {
   type Spent,
 } from "./documents.ts";
 import { MAX_BILLED_PAGES } from "../engine/sound_answer.ts";
+import { askedBy } from "./keys.ts";
 import { readDocument, writeDocument } from "./document.ts";
 import { addCounts, noRows } from "./row_counts.ts";
 
@@ -26,56 +27,91 @@ export function nothingSpent(): Spent {
   return { answers_reused: 0, failed_attempts: 0, runs: {} };
 }
 
+/** An answer that was asked for on behalf of a row, of whatever engine. */
+export interface Payment {
+  /** Who answered. */
+  readonly engine: string;
+  /** Model that was asked for. */
+  readonly model: string;
+  /** From the stored answer. */
+  readonly paidBy: PaidBy;
+  /** Pages on its bill. */
+  readonly billedPages: number;
+  /** Requests that it took. */
+  readonly attempts: number;
+}
+
+/** A row with what was paid for it. */
+export interface PaidRow {
+  /** The row. */
+  readonly row: OutputRow;
+  /** For whom its own answer was paid, from the stored answer; null where there is none. */
+  readonly paidBy: PaidBy | null;
+  /** Answers that were asked for besides, of other engines. @default none */
+  readonly others?: readonly Payment[];
+}
+
 /**
  * Adds one row. Its answer counts for the run that paid for it if it was paid for this very row of
- * this data set; every other answer is reused.
- *
- * @param paidBy From the stored answer; null where there is none.
+ * this data set; every other answer is reused. So do answers that were asked for besides.
  */
-export function addRow(
-  spent: Spent,
-  { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
-  row: OutputRow,
-  paidBy: PaidBy | null,
-): void {
-  count(spent, { dataset, run_id }, row, paidBy, 1);
+export function addRow(spent: Spent, manifest: RunOf, paid: PaidRow): void {
+  count(spent, manifest, paid, 1);
 }
 
 /**
  * Takes a row out again that {@linkcode addRow} has counted, as another is made in its place: what
  * a batch has cost is what its rows say, however often they were made.
- *
- * @param paidBy As it was counted.
  */
-export function takeOutRow(
-  spent: Spent,
-  { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
-  row: OutputRow,
-  paidBy: PaidBy | null,
-): void {
-  count(spent, { dataset, run_id }, row, paidBy, -1);
+export function takeOutRow(spent: Spent, manifest: RunOf, paid: PaidRow): void {
+  count(spent, manifest, paid, -1);
 }
+
+/** The run that rows are counted for. */
+export type RunOf = Pick<Manifest, "dataset" | "run_id" | "engine" | "model">;
 
 function count(
   spent: Spent,
-  { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
-  { id, metadata: { attempts, billed_pages } }: OutputRow,
-  paidBy: PaidBy | null,
+  manifest: RunOf,
+  { row, paidBy, others }: PaidRow,
   sign: 1 | -1,
 ): void {
-  if (paidBy === null) {
-    spent.failed_attempts = bounded(spent.failed_attempts + sign * attempts);
-    return;
+  const { dataset, run_id } = manifest;
+  const { id, metadata: { attempts, billed_pages, image_sha256, response_key, engine } } = row;
+  if (paidBy === null) spent.failed_attempts = bounded(spent.failed_attempts + sign * attempts);
+  else {
+    const own = paidBy.dataset === dataset && paidBy.row_id === id;
+    if (!own || paidBy.run_id !== run_id) {
+      spent.answers_reused = bounded(spent.answers_reused + sign);
+    }
+    const model = askedBy(response_key ?? "", image_sha256 ?? "")?.model ?? manifest.model;
+    const billedPages = billed_pages ?? 0;
+    pay(spent, manifest, id, { engine, model, paidBy, billedPages, attempts }, sign);
   }
-  const own = paidBy.dataset === dataset && paidBy.row_id === id;
-  if (!own || paidBy.run_id !== run_id) {
-    spent.answers_reused = bounded(spent.answers_reused + sign);
-  }
-  if (!own) return;
-  const entry = spent.runs[paidBy.run_id] ??= { answers: 0, billed_pages: 0, attempts: 0 };
-  entry.answers = bounded(entry.answers + sign);
-  entry.billed_pages = bounded(entry.billed_pages + sign * believedPages(billed_pages ?? 0));
-  entry.attempts = bounded(entry.attempts + sign * attempts);
+  for (const payment of others ?? []) pay(spent, manifest, id, payment, sign);
+}
+
+function pay(spent: Spent, manifest: RunOf, id: string, payment: Payment, sign: 1 | -1): void {
+  const { engine, model, paidBy, billedPages, attempts } = payment;
+  if (paidBy.dataset !== manifest.dataset || paidBy.row_id !== id) return;
+  const paid = {
+    answers: sign,
+    billed_pages: sign * believedPages(billedPages),
+    attempts: sign * attempts,
+  };
+  add(spent.runs, paidBy.run_id, paid);
+  if (engine === manifest.engine && model === manifest.model) return;
+  add((spent.others ??= {})[paidBy.run_id] ??= {}, `${engine}/${model}`, paid);
+}
+
+/** What answers have cost together. */
+type Paid = Spent["runs"][string];
+
+function add(to: Record<string, Paid>, name: string, paid: Paid): void {
+  const entry = to[name] ??= { answers: 0, billed_pages: 0, attempts: 0 };
+  entry.answers = bounded(entry.answers + paid.answers);
+  entry.billed_pages = bounded(entry.billed_pages + paid.billed_pages);
+  entry.attempts = bounded(entry.attempts + paid.attempts);
 }
 
 /** The pages that an answer says it bills, as far as that can be. @param billed From outside. */
@@ -104,11 +140,10 @@ export function totalOf(
 export function addSpent(spent: Spent, other: Spent): void {
   spent.answers_reused = bounded(spent.answers_reused + other.answers_reused);
   spent.failed_attempts = bounded(spent.failed_attempts + other.failed_attempts);
-  for (const [runId, run] of Object.entries(other.runs)) {
-    const entry = spent.runs[runId] ??= { answers: 0, billed_pages: 0, attempts: 0 };
-    entry.answers = bounded(entry.answers + run.answers);
-    entry.billed_pages = bounded(entry.billed_pages + run.billed_pages);
-    entry.attempts = bounded(entry.attempts + run.attempts);
+  for (const [runId, run] of Object.entries(other.runs)) add(spent.runs, runId, run);
+  for (const [runId, engines] of Object.entries(other.others ?? {})) {
+    const to = (spent.others ??= {})[runId] ??= {};
+    for (const [engine, paid] of Object.entries(engines)) add(to, engine, paid);
   }
 }
 
@@ -135,6 +170,7 @@ export function updateLedger(
       answers: Math.max(known?.answers ?? 0, seen?.answers ?? 0),
       billed_pages: Math.max(known?.billed_pages ?? 0, seen?.billed_pages ?? 0),
       attempts: Math.max(known?.attempts ?? 0, seen?.attempts ?? 0),
+      ...atLeast(known?.others, spent.others?.[runId]),
       answers_reused: runId === run_id ? spent.answers_reused : known?.answers_reused ?? 0,
       updated_at: known?.updated_at ?? "",
     };
@@ -143,6 +179,24 @@ export function updateLedger(
     runs[runId] = { ...entry, updated_at: new Date(now).toISOString() };
   }
   return { ledger: { format: "pseudolabel-ledger/1", dataset, runs }, changed };
+}
+
+/** The greater of both, engine by engine. */
+function atLeast(
+  known: LedgerEntry["others"],
+  seen: LedgerEntry["others"],
+): Pick<LedgerEntry, "others"> {
+  if (!known && !seen) return {};
+  const others: Record<string, Paid> = { ...known };
+  for (const [engine, paid] of Object.entries(seen ?? {})) {
+    const was = others[engine];
+    others[engine] = {
+      answers: Math.max(was?.answers ?? 0, paid.answers),
+      billed_pages: Math.max(was?.billed_pages ?? 0, paid.billed_pages),
+      attempts: Math.max(was?.attempts ?? 0, paid.attempts),
+    };
+  }
+  return { others };
 }
 
 /** Pages billed by all runs together, of a ledger or of what rows have cost. */

@@ -23,7 +23,7 @@ const MANIFEST = {
 } as Manifest;
 
 function item(id: string, billed_pages: number | null, attempts = 1): OutputRow {
-  return { id, metadata: { billed_pages, attempts } } as OutputRow;
+  return { id, metadata: { engine: "upstage-ocr", billed_pages, attempts } } as OutputRow;
 }
 
 function paidBy(row_id: string, run_id = "run-2", dataset = "demo") {
@@ -32,11 +32,11 @@ function paidBy(row_id: string, run_id = "run-2", dataset = "demo") {
 
 Deno.test("addRow() counts an answer for the one row and run that paid for it", () => {
   const spent = nothingSpent();
-  addRow(spent, MANIFEST, item("a", 1, 2), paidBy("a"));
-  addRow(spent, MANIFEST, item("twin of a", 1, 2), paidBy("a"));
-  addRow(spent, MANIFEST, item("b", 3), paidBy("b", "run-1"));
-  addRow(spent, MANIFEST, item("c", 1), paidBy("c", "run-9", "another data set"));
-  addRow(spent, MANIFEST, item("failed", null, 4), null);
+  addRow(spent, MANIFEST, { row: item("a", 1, 2), paidBy: paidBy("a") });
+  addRow(spent, MANIFEST, { row: item("twin of a", 1, 2), paidBy: paidBy("a") });
+  addRow(spent, MANIFEST, { row: item("b", 3), paidBy: paidBy("b", "run-1") });
+  addRow(spent, MANIFEST, { row: item("c", 1), paidBy: paidBy("c", "run-9", "another data set") });
+  addRow(spent, MANIFEST, { row: item("failed", null, 4), paidBy: null });
   assert.deepEqual(spent, {
     answers_reused: 3,
     failed_attempts: 4,
@@ -45,6 +45,50 @@ Deno.test("addRow() counts an answer for the one row and run that paid for it", 
       "run-1": { answers: 1, billed_pages: 3, attempts: 1 },
     },
   });
+});
+
+Deno.test("addRow() books what other engines were paid under their names, within the sum", () => {
+  const spent = nothingSpent();
+  const payment = (id: string, engine: string, model: string, pages: number) => ({
+    ...{ engine, model, paidBy: paidBy(id), billedPages: pages, attempts: 2 },
+  });
+  // The first engine found the page empty, the other one made the row.
+  const row = item("a", 1);
+  const sha = "ab".repeat(32);
+  Object.assign(row.metadata, {
+    ...{ engine: "other", image_sha256: sha, response_key: `responses/other/m2/ab/${sha}.json.gz` },
+  });
+  const others = [
+    payment("a", "upstage-ocr", "ocr", 1),
+    payment("a", "third", "m3", 4),
+    payment("b", "third", "m3", 9), // for another row
+  ];
+  const paid = { row, paidBy: paidBy("a"), others };
+  addRow(spent, MANIFEST, paid);
+  const expected = {
+    ...{ answers_reused: 0, failed_attempts: 0 },
+    runs: { "run-2": { answers: 3, billed_pages: 6, attempts: 5 } },
+    others: {
+      "run-2": {
+        "other/m2": { answers: 1, billed_pages: 1, attempts: 1 },
+        "third/m3": { answers: 1, billed_pages: 4, attempts: 2 },
+      },
+    },
+  };
+  assert.deepEqual(spent, expected);
+  const { ledger } = updateLedger(undefined, MANIFEST, spent, 0);
+  assert.deepEqual(ledger.runs["run-2"].others, expected.others["run-2"]);
+  // It never shrinks, and a sum is the sum of its parts.
+  const less = updateLedger(ledger, MANIFEST, nothingSpent(), 0);
+  assert.deepEqual(less.ledger.runs["run-2"].others, expected.others["run-2"]);
+  const twice = nothingSpent();
+  addSpent(twice, spent);
+  addSpent(twice, spent);
+  assert.deepEqual(twice.others!["run-2"]["third/m3"], {
+    ...{ answers: 2, billed_pages: 8, attempts: 4 },
+  });
+  takeOutRow(spent, MANIFEST, paid);
+  assert.ok(Object.values(spent.others!["run-2"]).every(({ answers }) => answers === 0));
 });
 
 Deno.test("addSpent() gives the same sum however the rows are cut into batches", () => {
@@ -57,7 +101,10 @@ Deno.test("addSpent() gives the same sum however the rows are cut into batches",
   });
   fc.assert(fc.property(fc.array(row), fc.integer({ min: 1, max: 7 }), (rows, size) => {
     const add = (spent: Spent, { id, pages, payer }: (typeof rows)[number]) =>
-      addRow(spent, MANIFEST, item(id, pages), payer && paidBy(payer.row, payer.run));
+      addRow(spent, MANIFEST, {
+        row: item(id, pages),
+        paidBy: payer && paidBy(payer.row, payer.run),
+      });
     const whole = nothingSpent();
     for (const row of rows) add(whole, row);
     const sum = nothingSpent();
@@ -118,11 +165,11 @@ Deno.test("takeOutRow() undoes addRow(), whatever the row was and whoever paid",
   fc.assert(fc.property(fc.array(row), row, (others, one) => {
     const spent = nothingSpent();
     for (const { id, pages, attempts, payer } of others) {
-      addRow(spent, MANIFEST, item(id, pages, attempts), payer);
+      addRow(spent, MANIFEST, { row: item(id, pages, attempts), paidBy: payer });
     }
     const without = structuredClone(spent);
-    addRow(spent, MANIFEST, item(one.id, one.pages, one.attempts), one.payer);
-    takeOutRow(spent, MANIFEST, item(one.id, one.pages, one.attempts), one.payer);
+    addRow(spent, MANIFEST, { row: item(one.id, one.pages, one.attempts), paidBy: one.payer });
+    takeOutRow(spent, MANIFEST, { row: item(one.id, one.pages, one.attempts), paidBy: one.payer });
     const { runs, ...rest } = spent;
     const some = Object.entries(runs).filter(([, run]) => run.answers > 0);
     assert.deepEqual({ ...rest, runs: Object.fromEntries(some) }, without);
@@ -133,7 +180,7 @@ Deno.test("a ledger can be read again whatever the answers say that they bill", 
   const store = new MemoryStore();
   const spent = nothingSpent();
   for (let n = 0; n < 20; n++) {
-    addRow(spent, MANIFEST, item(`${n}`, 1e15, 2 ** 53 - 1), paidBy(`${n}`));
+    addRow(spent, MANIFEST, { row: item(`${n}`, 1e15, 2 ** 53 - 1), paidBy: paidBy(`${n}`) });
   }
   const twice = nothingSpent();
   addSpent(twice, spent);

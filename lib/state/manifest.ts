@@ -47,11 +47,25 @@ export function describeRun(
     batch_size: was?.batch_size ?? settings.batchSize,
     engine: was?.engine ?? settings.engine,
     model: was?.model ?? settings.model,
+    ...withFallbacks(was?.fallbacks, settings),
     schema_version: SCHEMA_VERSION,
     created_at: new Date(clock.now()).toISOString(),
     created_by: PROGRAM,
     batch_job_id: batchJobId,
   };
+}
+
+/** The engines that a run may have asked besides its own: those of before, and those of now. */
+export function withFallbacks(
+  before: Manifest["fallbacks"],
+  { fallbacks }: Pick<Settings, "fallbacks">,
+): Pick<Manifest, "fallbacks"> {
+  const all = [...before ?? []];
+  for (const { engine, model } of fallbacks) {
+    const known = all.some((other) => other.engine === engine && other.model === model);
+    if (!known) all.push({ engine, model });
+  }
+  return all.length > 0 ? { fallbacks: all } : {};
 }
 
 /** Whether the run was made of that very input. */
@@ -67,6 +81,7 @@ export function nextGeneration(earlier: Manifest, wanted: Manifest): Manifest {
   const { run_id, input, created_at: at, batch_size, engine, model } = earlier;
   return {
     ...wanted,
+    ...withFallbacks(earlier.fallbacks, { fallbacks: wanted.fallbacks ?? [] }),
     ...{ batch_size, engine, model },
     generation: (earlier.generation ?? 1) + 1,
     inputs: [...earlier.inputs ?? [], { run_id, ...input, at }],

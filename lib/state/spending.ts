@@ -21,6 +21,9 @@ export const RESERVATION_PAGES = 50;
 /** Near a limit blocks are smaller, so that a kill wastes at most this share of what is left. */
 const RESERVATION_SHARE = 0.05;
 
+/** Sums of prices are as exact as that, US dollars. */
+const ROUNDING = 1e-9;
+
 /** What {@linkcode SpendingLimit} works with. */
 export interface SpendingLimitOptions {
   /** Where the object lies. */
@@ -41,6 +44,17 @@ export interface SpendingLimitOptions {
   readonly isNew?: boolean;
   /** Pages that the run was billed as far as its finished batches tell. @default 0 */
   readonly billed?: number;
+  /**
+   * Where engines of several prices are asked: US dollars that the run may cost at most, the limit
+   * in words, what the finished batches have cost, and the highest price of a page. @default pages
+   * alone are counted
+   */
+  readonly dollars?: {
+    readonly max: number;
+    readonly limit: string;
+    readonly billed: number;
+    readonly highestPrice: number;
+  };
   /** Told when another run's object is found. @default nobody */
   readonly note?: (message: string) => void;
 }
@@ -53,13 +67,19 @@ export class SpendingLimit implements AsyncDisposable {
   #inFlight = 0;
   #taken = 0;
   #reserved: number;
+  /** The same in US dollars, where they are counted. */
+  #dollars: number;
+  #dollarsInFlight = 0;
+  #dollarsReserved: number;
   #writing: Promise<void> | undefined;
   #settled = Promise.withResolvers<void>();
 
-  private constructor(options: SpendingLimitOptions, spent: number) {
+  private constructor(options: SpendingLimitOptions, spent: number, dollars: number) {
     this.#options = options;
     this.#spent = spent;
     this.#reserved = spent;
+    this.#dollars = dollars;
+    this.#dollarsReserved = dollars;
   }
 
   /**
@@ -92,8 +112,17 @@ export class SpendingLimit implements AsyncDisposable {
           `one begins with what its finished batches have cost, ${counted(billed, "page")}`,
       );
     }
-    const reserved = found && !isOthers ? found.value.reserved_pages : 0;
-    return new SpendingLimit(options, Math.max(reserved, billed));
+    const own = found && !isOthers ? found.value : undefined;
+    const reserved = own?.reserved_pages ?? 0;
+    const { dollars } = options;
+    // Pages that were reserved before dollars were counted may have been any engine's.
+    const unknown = Math.max(0, reserved - billed) * (dollars?.highestPrice ?? 0);
+    const cost = own?.reserved_dollars ?? (dollars?.billed ?? 0) + unknown;
+    return new SpendingLimit(
+      options,
+      Math.max(reserved, billed),
+      Math.max(cost, dollars?.billed ?? 0),
+    );
   }
 
   /** Pages spent at most, those in flight included. */
@@ -101,27 +130,35 @@ export class SpendingLimit implements AsyncDisposable {
     return this.#spent + this.#inFlight;
   }
 
+  /** US dollars spent at most, where they are counted. */
+  get #cost(): number {
+    return this.#dollars + this.#dollarsInFlight;
+  }
+
   /**
    * Takes a page for a request that is about to start. Every call is followed by one of
    * {@linkcode settle}. At the limit it waits for the requests in flight, as not each is billed.
    *
+   * @param price Of the page, US dollars, where these are counted.
    * @throws {RunError} `limit` if the page would cross the limit
    * @throws {StoreError} if the reservation can't be written
    */
-  async take(): Promise<void> {
+  async take(price = 0): Promise<void> {
     const { maxPages } = this.#options;
-    while (this.#inFlight > 0 && this.pages + 1 > maxPages) await this.#settled.promise;
-    if (this.pages + 1 > maxPages) throw this.#atLimit();
+    const crosses = () => this.pages + 1 > maxPages || this.#costs(price);
+    while (this.#inFlight > 0 && crosses()) await this.#settled.promise;
+    if (crosses()) throw this.#atLimit(price);
     this.#inFlight++;
+    this.#dollarsInFlight += price;
     this.#taken++;
     try {
-      while (this.pages > this.#reserved) {
+      while (this.pages > this.#reserved || this.#isUnreserved) {
         // A document in flight had more pages than the one that was reserved for it.
-        if (this.pages > maxPages) throw this.#atLimit();
+        if (this.pages > maxPages || this.#costs(0)) throw this.#atLimit(0);
         await this.#reserve();
       }
     } catch (error) {
-      this.settle(0);
+      this.settle(0, price);
       throw error;
     }
     // The next block is written beside the requests, not in front of one.
@@ -131,20 +168,36 @@ export class SpendingLimit implements AsyncDisposable {
     }
   }
 
-  #atLimit(): RunError {
+  /** Whether another page at that price would cost too much. */
+  #costs(price: number): boolean {
+    const { dollars } = this.#options;
+    return dollars !== undefined && this.#cost + price > dollars.max + ROUNDING;
+  }
+
+  get #isUnreserved(): boolean {
+    return this.#options.dollars !== undefined && this.#cost > this.#dollarsReserved + ROUNDING;
+  }
+
+  #atLimit(price: number): RunError {
+    const limit = this.#costs(price) ? this.#options.dollars!.limit : this.#options.limit;
     return new RunError(
       "limit",
-      `stopped before ${this.#options.limit}: ${
-        counted(this.#spent, "page")
-      } billed or reserved; every ` +
+      `stopped before ${limit}: ${counted(this.#spent, "page")} billed or reserved; every ` +
         "answer is stored: run again with a higher limit and it continues",
     );
   }
 
-  /** The request is over. @param pages Pages billed; 0 for a request that was not answered. */
-  settle(pages: number): void {
+  /**
+   * The request is over.
+   *
+   * @param pages Pages billed; 0 for a request that was not answered.
+   * @param price As it was taken.
+   */
+  settle(pages: number, price = 0): void {
     this.#inFlight--;
+    this.#dollarsInFlight = this.#inFlight === 0 ? 0 : this.#dollarsInFlight - price;
     this.#spent += believedPages(pages);
+    this.#dollars += believedPages(pages) * price;
     this.#settled.resolve();
     this.#settled = Promise.withResolvers();
   }
@@ -152,7 +205,8 @@ export class SpendingLimit implements AsyncDisposable {
   /** Gives back what was reserved and not spent; what can't be written back counts as spent. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing?.catch(() => {});
-    if (this.#reserved !== this.pages) await this.#write(this.pages).catch(() => {});
+    const over = this.#reserved !== this.pages || this.#dollarsReserved !== this.#cost;
+    if (over) await this.#write(this.pages, this.#cost).catch(() => {});
   }
 
   get #block(): number {
@@ -163,18 +217,30 @@ export class SpendingLimit implements AsyncDisposable {
   }
 
   #reserve(): Promise<void> {
-    const upTo = Math.min(this.#options.maxPages, this.pages + this.#block);
-    return this.#writing ??= this.#write(upTo).finally(() => this.#writing = undefined);
+    const { maxPages, dollars } = this.#options;
+    const block = this.#block;
+    const upTo = Math.min(maxPages, this.pages + block);
+    const cost = dollars ? this.#cost + this.#ahead(dollars, block) : 0;
+    return this.#writing ??= this.#write(upTo, cost).finally(() => this.#writing = undefined);
   }
 
-  async #write(pages: number): Promise<void> {
-    const { store, key, runId } = this.#options;
+  /** What a block of pages may cost, within what is left; a kill wastes little of that. */
+  #ahead({ max, highestPrice }: { max: number; highestPrice: number }, pages: number): number {
+    const left = Math.max(0, max - this.#cost);
+    const share = Math.max(highestPrice, left * RESERVATION_SHARE);
+    return Math.min(pages * highestPrice, share, left);
+  }
+
+  async #write(pages: number, cost: number): Promise<void> {
+    const { store, key, runId, dollars } = this.#options;
     const spending: Spending = {
       format: "pseudolabel-spending/1",
       run_id: runId,
       reserved_pages: pages,
+      ...dollars && { reserved_dollars: Math.round(cost * 1e9) / 1e9 },
     };
     await writeDocument(store, key, spending, { oneLine: true });
     this.#reserved = pages;
+    this.#dollarsReserved = cost;
   }
 }

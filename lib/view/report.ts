@@ -18,6 +18,7 @@ import {
 } from "../state/documents.ts";
 import { CheckpointKeys, reportKey } from "../state/keys.ts";
 import type { FinishedRun } from "../state/finish.ts";
+import { costOf } from "../state/cost.ts";
 import { totalBilled } from "../state/ledger.ts";
 import type { Store } from "../store/store.ts";
 import { openLabels } from "./labels.ts";
@@ -103,7 +104,7 @@ export async function makeReport(options: ReportOptions): Promise<ReportDocument
     cost: {
       pages_billed: pages,
       price_per_page: settings.pricePerPage,
-      dollars: Math.round(pages * settings.pricePerPage * 1e6) / 1e6,
+      dollars: costOf(spent, settings.pricePerPage),
       answers_reused: spent.answers_reused,
       failed_attempts: spent.failed_attempts,
     },

@@ -19,6 +19,7 @@ import {
 } from "../state/documents.ts";
 import { findResult } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
+import { extraCost } from "../state/cost.ts";
 import { totalBilled } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
 import type { Store } from "../store/store.ts";
@@ -138,7 +139,9 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
     : Number.isFinite(settings.maxPages)
     ? settings.maxPages
     : null;
-  const cost = (pages: number) => Math.round(pages * price * 1e6) / 1e6;
+  const cost = (pages: number, extra = 0) => Math.round((pages * price + extra) * 1e6) / 1e6;
+  const all = ledger?.value?.runs ?? {};
+  const own = Object.fromEntries(Object.entries(all).filter(([id]) => id === manifest?.run_id));
   const failures = Object.entries(rows.counts.failures).filter(([, n]) => n > 0)
     .sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
   const examples = brief || !manifest ? [] : await findExamples(
@@ -182,8 +185,8 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
       limit,
       limit_option: mine ? mine.limit : limit === null ? null : settings.limit,
       price_per_page: price,
-      cost: cost(billed),
-      cost_in_all: cost(billed + earlier),
+      cost: cost(billed, extraCost(own, price)),
+      cost_in_all: cost(billed + earlier, extraCost(all, price)),
       cost_limit: limit === null ? null : cost(limit),
     },
     process: current ? processOf(current.value, (life.ageMs ?? 0) / 1_000, current.ageMs) : null,

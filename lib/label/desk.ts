@@ -1,0 +1,208 @@
+/**
+ * @module label/desk: what asks one engine: its answers that are stored, its lanes with their limits
+ * and their health, the pages that it is known to work on. A run has one for its own engine, and
+ * one for each that is asked where that fails.
+ */
+
+import type { OutputRow } from "../dataset/row.ts";
+import type { Connection, Engine } from "../engine/engine.ts";
+import { Health } from "../engine/health.ts";
+import type { Limiter } from "../pace/limiter.ts";
+import type { Settings } from "../base/settings.ts";
+import { AnswerStore } from "../state/answer_store.ts";
+import { Claims } from "../state/claims.ts";
+import { askedBy, rateKey } from "../state/keys.ts";
+import type { SpendingLimit } from "../state/spending.ts";
+import type { Patience } from "../store/patient.ts";
+import { askKnownPage } from "./ask.ts";
+import type { ImageGuard } from "./image_guard.ts";
+import type { ImageLoader } from "./images.ts";
+import { KnownPage } from "./known_page.ts";
+import type { Labeling } from "./label_row.ts";
+import type { LabelingOptions } from "./labeling_options.ts";
+import { type Lane, Lanes } from "./lanes.ts";
+import { openPace } from "./pace.ts";
+import { ReadableGuard } from "./readable_guard.ts";
+import type { Remarks } from "./remarks.ts";
+
+/** What the desks of a run have in common. */
+export interface SharedByDesks {
+  /** The run. */
+  readonly options: LabelingOptions;
+  /** Told what people should know. */
+  readonly remarks: Remarks;
+  /** Whether another page may be paid, of whatever engine. */
+  readonly spending: SpendingLimit;
+  /** Reads images. */
+  readonly images: ImageLoader;
+  /** Ends a run none of whose images is there. */
+  readonly imageGuard: ImageGuard;
+  /** Whether there are several desks, so that each must say which it is. */
+  readonly several: boolean;
+}
+
+/** The engine of a desk. */
+export interface DeskOptions {
+  /** How to read. */
+  readonly engine: Engine;
+  /** Model to ask for. */
+  readonly model: string;
+  /** The engine, ready to be asked. */
+  readonly connection: Connection;
+  /** Of a page, US dollars. */
+  readonly price: number;
+  /** By how much that is above the price of the run's own engine. */
+  readonly extraCost: number;
+  /** How fast, as far as the user says. */
+  readonly pace: Pick<Settings, "rate" | "concurrency" | "requestDelayMs">;
+  /** What takes over a page that this engine fails on. @default nothing */
+  readonly instead?: string;
+  /** Requests that other engines may have in flight for the same rows. @default none */
+  readonly besides?: () => number;
+}
+
+/** A desk. Disposing it stores what was learnt and takes claims back. */
+export interface Desk extends AsyncDisposable {
+  /** What rows are labelled with by it. */
+  readonly labeling: Labeling;
+  /** Requests per second that are allowed just now. */
+  readonly rate: () => number | null;
+  /** Requests that may be in flight just now. */
+  readonly inFlightCap: () => number;
+}
+
+/** Opens a desk. @throws {StoreError} if the store fails */
+export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promise<Desk> {
+  const { engine, model, connection, price, extraCost, instead } = desk;
+  const { options: run, remarks, spending, images, imageGuard, several } = shared;
+  const { settings, manifest, store, keys, tally, clock, random, halt } = run;
+  const { dataset, run_id } = manifest;
+  const { maxOutageMs, maxRetries, noGuard, retryFailed } = settings;
+  const note: typeof run.note = several
+    ? (message, facts) => run.note(`${engine.name}: ${message}`, facts)
+    : run.note;
+
+  let readableGuard: ReadableGuard | undefined = undefined as ReadableGuard | undefined;
+  const connections = [connection, ...connection.further ?? []];
+  const pace = await openPace({
+    ...{ settings: desk.pace, engine, store, note, clock, random },
+    key: rateKey(engine.name, model),
+    server: connection.server,
+    lanes: connections.length,
+    besides: desk.besides,
+    reused: () => tally.reused,
+    proven: () => readableGuard?.satisfied ?? false,
+  });
+
+  // What earlier processes of the run have shown, as far as the answers can be none but this one's.
+  const answered = [...run.done, ...run.earlier].filter(({ footer: { counts } }) =>
+    counts.ok + counts.empty > 0
+  );
+  const readable = answered.length > 0 && !manifest.fallbacks;
+  const answers = new AnswerStore(store, engine.name, model);
+  const everAnswered = () => answers.any(halt.signal);
+  /** Since when each lane is down. */
+  const downSince: (number | undefined)[] = connections.map(() => undefined);
+  const lanes: Lanes = new Lanes(
+    connections.map((connection, n): Lane => {
+      const name = connections.length > 1 ? `key ${n + 1} of ${connections.length}` : "the key";
+      const health = new Health({
+        ...{ model, advice: connection.advice, maxOutageMs, clock, everAnswered, noGuard },
+        // A model that the server names can't be what is wrong.
+        ...engine.findModel && { request: connection.advice },
+        note: (message) => note(connections.length > 1 ? `${name}: ${message}` : message),
+        down(since) {
+          downSince[n] = since;
+          // While another is up, or something takes over, requests start.
+          const all = !lanes.expendable && lanes.open.every((lane) => lane.health.outage);
+          const first = Math.min(...downSince.flatMap((since) => since ?? []));
+          tally.paused = all ? { what: "the API is down", since: first } : undefined;
+        },
+      });
+      const { limiter, rate } = pace.lanes[n];
+      return { name, connection, health, limiter: whileUp(limiter, run.patience), rate };
+    }),
+    note,
+    instead,
+  );
+  if (readable) lanes.knows();
+
+  const known = new KnownPage({
+    images: run.images,
+    engine,
+    note,
+    async *rows(): AsyncGenerator<OutputRow> {
+      for (const { rows } of answered) {
+        for await (const row of rows()) {
+          const { image_sha256, response_key } = row.metadata;
+          const by = askedBy(response_key ?? "", image_sha256 ?? "");
+          if (by?.engine === engine.name && by.model === model) yield row;
+        }
+      }
+    },
+  });
+  const claims = new Claims({
+    ...{ store, keys, engine: engine.name, model, owner: run.owner, clock, note },
+    holder: run.newRunId,
+    leaseMs: settings.leaseMs,
+    conditional: run.conditional,
+    check: run.check,
+    stop: halt.signal,
+  });
+  readableGuard = new ReadableGuard({
+    noGuard,
+    known: readable,
+    async readsKnownPage() {
+      const sent = await askKnownPage(labeling);
+      if (sent?.kind !== "answered") return undefined;
+      const { picture } = (await known.find(halt.signal))!;
+      return engine.parse(sent.body, picture).problem === undefined;
+    },
+  });
+  const labeling: Labeling = {
+    ...{ engine, model, lanes, tally, clock, random, maxRetries, answers, known, claims, remarks },
+    ...{ images, imageGuard, readableGuard, askedInVain: new Set<string>(), underWay: new Map() },
+    // Only where the user names the code: an answer that can't be read has been paid for.
+    askAgain: new Set(retryFailed && retryFailed.codes !== "all" ? retryFailed.codes : []),
+    payer: { dataset, run_id },
+    // After a stall another run may be at work: what it asks for must not be asked for again.
+    check: run.check,
+    unsaved: pace.unsaved,
+    rows: pace.rows,
+    spending: {
+      take: () => spending.take(several ? price : 0),
+      settle(pages) {
+        tally.extraCost += extraCost * pages;
+        spending.settle(pages, several ? price : 0);
+      },
+    },
+    halt,
+    giveUp: run.giveUp,
+  };
+  return {
+    labeling,
+    rate: pace.rate,
+    inFlightCap: pace.inFlightCap,
+    async [Symbol.asyncDispose]() {
+      await claims[Symbol.asyncDispose]();
+      await pace[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Turns that are given only while the store is up: what is paid must be stored. */
+function whileUp(
+  limiter: Pick<Limiter, "turn">,
+  patience: Pick<Patience, "up" | "down">,
+): Pick<Limiter, "turn"> {
+  return {
+    async turn(signal) {
+      for (;;) {
+        if (patience.down) await patience.up(signal);
+        const permit = await limiter.turn(signal);
+        if (!patience.down) return permit;
+        permit.done({ kind: "failed" }); // the outage began while this one waited for its turn
+      }
+    },
+  };
+}

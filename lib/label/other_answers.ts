@@ -1,0 +1,71 @@
+/**
+ * @module label/other_answers: what engines besides the one that a row is of were paid on its
+ * behalf, found among the stored answers: so books are the same whenever they are made, and whoever
+ * makes them.
+ */
+
+import type { OutputRow } from "../dataset/row.ts";
+import type { Engine } from "../engine/engine.ts";
+import { findEngine } from "../engine/engines.ts";
+import { AnswerStore } from "../state/answer_store.ts";
+import type { Manifest } from "../state/documents.ts";
+import type { Payment } from "../state/ledger.ts";
+import type { Store } from "../store/store.ts";
+
+/** The stored answers of an engine and model. */
+export interface AnswersBy {
+  /** What reads them. */
+  readonly engine: Pick<Engine, "name" | "billedPages">;
+  /** Model that was asked for. */
+  readonly model: string;
+  /** The answers. */
+  readonly answers: Pick<AnswerStore, "key" | "find">;
+}
+
+/**
+ * Opens the answers of all engines that a run has asked, its own first. One that this version
+ * doesn't have is left out.
+ */
+export async function openAnswers(
+  store: Store,
+  { engine, model, fallbacks = [] }: Pick<Manifest, "engine" | "model" | "fallbacks">,
+): Promise<(AnswersBy & { readonly engine: Engine })[]> {
+  const opened: (AnswersBy & { readonly engine: Engine })[] = [];
+  for (const asked of [{ engine, model }, ...fallbacks]) {
+    const engine = await findEngine(asked.engine)?.load();
+    if (!engine) continue;
+    const { model } = asked;
+    opened.push({ engine, model, answers: new AnswerStore(store, engine.name, model) });
+  }
+  return opened;
+}
+
+/**
+ * Answers that were paid for a row besides its own. Those of a page that the run's own engine has
+ * found words on count only if this run has paid for them: it asked another engine and was killed
+ * before it could say so.
+ *
+ * @param all Answers of all engines that the run may have asked, its own first.
+ * @param manifest The run.
+ */
+export async function otherPayments(
+  { id, metadata }: OutputRow,
+  all: readonly AnswersBy[],
+  { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
+  signal: AbortSignal,
+): Promise<Payment[]> {
+  const { image_sha256: sha256, response_key: key, status } = metadata;
+  if (sha256 === null || all.length < 2) return [];
+  const own = all.findIndex(({ answers }) => answers.key(sha256) === key);
+  const payments: Payment[] = [];
+  for (const [n, { engine, model, answers }] of all.entries()) {
+    if (n === own) continue;
+    const stored = (await answers.find(sha256, signal))?.value;
+    if (!stored || stored.paid_by.dataset !== dataset || stored.paid_by.row_id !== id) continue;
+    if (own === 0 && status === "ok" && stored.paid_by.run_id !== run_id) continue;
+    const { paid_by: paidBy, attempts } = stored;
+    const billedPages = engine.billedPages(stored.body);
+    payments.push({ engine: engine.name, model, paidBy, billedPages, attempts });
+  }
+  return payments;
+}
