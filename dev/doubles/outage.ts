@@ -22,9 +22,10 @@ export function resetFor(bench: Bench, ms: number): { readonly over: Promise<voi
   return { over: over.promise };
 }
 
-/** Starts the program with these options, too. */
-export function startRun(bench: Bench, more: string): Program {
-  return startProgram(`${ARGS} ${more}`.split(" "), { env: bench.env });
+/** Starts the program with these options, too. @param command Another command than `run`. */
+export function startRun(bench: Bench, more: string, command: readonly string[] = []): Program {
+  const args = `${ARGS} ${more}`.split(" ").filter((word) => word !== "");
+  return startProgram([...command, ...args], { env: bench.env });
 }
 
 /** Answers that are stored. */

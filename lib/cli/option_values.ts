@@ -72,24 +72,30 @@ export class OptionValues {
     this.env = env;
   }
 
-  /** The value and the name of where it came from; `undefined` if the option was not given. */
+  /**
+   * The value and the name of where it came from; `undefined` if the option was not given.
+   *
+   * @throws {RunError} `usage` if it holds an API key
+   */
   given(spec: FlagSpec | OptionSpec): readonly [value: string, from: string] | undefined {
     const flag = this.#flags[spec.flag];
-    if (typeof flag === "string") return [flag, `--${spec.flag}`];
-    const value = "env" in spec && this.env[spec.env];
-    return value ? [value, spec.env] : undefined;
+    const isFlag = typeof flag === "string";
+    const value = isFlag ? flag : "env" in spec && this.env[spec.env];
+    if (!value && !isFlag) return undefined;
+    const from = isFlag ? `--${spec.flag}` : (spec as OptionSpec).env;
+    // It would be stored or shown, in keys, documents and messages.
+    if (holdsKey(value || "", this.env)) {
+      throw usageError(
+        `${from} looks like an API key, which is not repeated here; ` +
+          `a key goes into ${KEY_VARIABLES.join(" or ")}`,
+      );
+    }
+    return [value || "", from];
   }
 
   /** A text. @throws {RunError} `usage` unless `ok` accepts it; `is` says what it must be */
   text(spec: OptionSpec, fallback: string, ok: (value: string) => boolean, is: string): string {
     const [value, from] = this.given(spec) ?? [fallback, `--${spec.flag}`];
-    // It would be stored, in keys and documents.
-    if (holdsKey(value, this.env)) {
-      throw usageError(
-        `${from} looks like an API key, which is not repeated here: it must be ${is}; ` +
-          `a key goes into ${KEY_VARIABLES.join(" or ")}`,
-      );
-    }
     if (!ok(value)) throw usageError(`${from} must be ${is}: it is ${shown(value)}`);
     return value;
   }

@@ -18,6 +18,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<{ readonly command:
   gallery: () => import("./gallery.ts"),
   evaluate: () => import("./evaluate.ts"),
   compare: () => import("./compare.ts"),
+  agree: () => import("./agree.ts"),
   export: () => import("./export.ts"),
   "probe-frame": () => import("./probe_frame.ts"),
   verify: () => import("./verify.ts"),

@@ -86,7 +86,8 @@ Deno.test("--help and --version answer whatever else is missing or wrong", async
 
 Deno.test("a gallery's flags are checked before anything is opened", async () => {
   const refused: [string, RegExp][] = [
-    ["--worst --sample", /^--worst and --sample exclude each other/],
+    ["--worst --sample", /^--worst, --disagreeing and --sample exclude each other/],
+    ["--disagreeing --sample", /^--worst, --disagreeing and --sample exclude each other/],
     ["--status ok,fine", /^--status must be of ok, empty, failed: it has 'fine'/],
     ["--below 1.5", /^--below must be a number from 0 to 1: it is '1\.5'/],
     ["--pages 0", /^--pages must be a whole number from 1 to 10000: it is '0'/],

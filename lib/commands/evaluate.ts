@@ -3,7 +3,7 @@
  */
 
 import { systemClock } from "../base/clock.ts";
-import { jsonLine, shown } from "../base/text.ts";
+import { jsonLine, printable, shown } from "../base/text.ts";
 import { PROGRAM } from "../base/version.ts";
 import type { Command } from "../cli/command.ts";
 import { type OptionValues, usageError } from "../cli/option_values.ts";
@@ -47,7 +47,7 @@ export const command: Command = {
     const target = readTarget(values);
     const [
       { evaluateLabels },
-      { openLabels },
+      { agreedLabels, openLabels },
       { renderEvaluation },
       { writeEvaluation },
       { openUnasking },
@@ -67,12 +67,17 @@ export const command: Command = {
     if (services.greeting) printError(`${services.greeting}\n`);
     const { store, images } = services;
     const { datasetName: dataset } = settings;
-    const labels = await openLabels(store, settings, signal);
+    const opened = await openLabels(store, settings, signal);
+    const beside = await agreedLabels(store, opened, dataset, signal);
+    if (!beside.agreed && beside.made) {
+      printError(`${printable(`Without agreement: ${beside.problem}`)}\n`);
+    }
+    const { labels, agreed } = beside;
     const truth = await openWishedTruth(place, format, dataset, { store, images, signal });
     using watch = watchRows("comparing pages", context, systemClock);
     const { manifest } = labels;
     const found = await evaluateLabels({
-      ...{ labels, engine: manifest.engine, truth, granularity, caseRule, target, signal },
+      ...{ labels, engine: manifest.engine, truth, granularity, caseRule, target, signal, agreed },
       onProgress: watch.progress,
     });
     const head = { dataset, made_at: new Date(systemClock.now()).toISOString(), made_by: PROGRAM };

@@ -25,7 +25,8 @@ export const command: Command = {
   name: "export",
   summary: "write the labels as a trainer reads them: PaddleOCR, COCO, ALTO, …",
   description:
-    "A pure function of the output: the same labels and options give the same bytes. Says what " +
+    "A pure function of the output, and with --min-agreement of what agree has found: the same " +
+    "labels and options give the same bytes. Says what " +
     "became of every page and word (export.json and a table), and fails if that doesn't add up. " +
     "Interrupted, the same command continues. docs/FORMATS.md says what each format carries. " +
     "Asks nothing, pays nothing, needs no API key.",
@@ -39,10 +40,17 @@ export const command: Command = {
   flags: Object.values(FLAGS),
   async run(values: OptionValues, context: Context): Promise<ExitName> {
     const settings = readSettings(values);
-    const [{ openUnasking }, { openOutput }, { openSource }, { watchRows }] = await Promise.all([
+    const [
+      { openUnasking },
+      { openOutput },
+      { openSource },
+      { engineText, needAgreement, withAgreement },
+      { watchRows },
+    ] = await Promise.all([
       import("./services.ts"),
       import("../dataset/output_scan.ts"),
       import("../parquet/source.ts"),
+      import("../state/agreement.ts"),
       import("../cli/watch_rows.ts"),
     ]);
     await using services = await openUnasking(settings, values.env, context);
@@ -65,6 +73,9 @@ export const command: Command = {
     const output = await openOutput(openSource(store, info, { signal: context.stop }));
     const marks = asked.options.marks ? await readMarks(store, datasetName) : undefined;
     const probed = await readProbe(output.keyValues, store, context.stop);
+    const agreement = asked.options.minAgreement === undefined
+      ? undefined
+      : await needAgreement(store, info, datasetName, context.stop);
     const options = {
       ...asked.options,
       probed,
@@ -86,6 +97,12 @@ export const command: Command = {
         ...(charset ? { charset: charset.digest } : {}),
         ...(filter ? { filter: JSON.stringify(filter) } : {}),
         ...(probed ? { "probed-frame": probed.frame } : {}),
+        ...(agreement
+          ? {
+            "agreed-engines": [agreement.footer.a, agreement.footer.b].map(engineText).join(","),
+            agreement: agreement.etag,
+          }
+          : {}),
       },
       marks: marks ? JSON.stringify([...marks.values()]) : null,
     };
@@ -106,7 +123,7 @@ export const command: Command = {
     const watch = watchRows("exporting", context, systemClock);
     const exported = await exportLabels({
       options,
-      rows: output.scan(),
+      rows: agreement ? withAgreement(output.scan(), agreement) : output.scan(),
       total: output.rows,
       marks: marks ?? new Map(),
       source: services.images,

@@ -43,6 +43,12 @@ export const FLAGS = {
     value: "N",
     help: "words below it are not learnt from, 0 to 1",
   },
+  minAgreement: {
+    flag: "min-agreement",
+    value: "N",
+    help:
+      "words on which two engines agree less, by the command agree, are not learnt from, 0 to 1",
+  },
   filter: {
     flag: "filter",
     value: "FILE",
@@ -181,6 +187,7 @@ export function readExportOptions(values: OptionValues, dataset: string): Asked 
     granularity: one(FLAGS.granularity, "word", "line") ?? format.granularity,
     whenIgnored: one(FLAGS.whenIgnored, "drop-page", "drop-word") ?? format.whenIgnored,
     minConfidence: number(FLAGS.minConfidence, 1),
+    minAgreement: number(FLAGS.minAgreement, 1),
     minPageConfidence: number(FLAGS.minPageConfidence, 1),
     minHeight: number(FLAGS.minHeight, 1e5),
     minArea: number(FLAGS.minArea, 1e9),

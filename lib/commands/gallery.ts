@@ -5,7 +5,7 @@
 
 import { systemClock } from "../base/clock.ts";
 import { type ExitName, RunError, StoreError } from "../base/errors.ts";
-import { shown } from "../base/text.ts";
+import { printable, shown } from "../base/text.ts";
 import type { RowStatus } from "../dataset/row.ts";
 import type { Command, Context } from "../cli/command.ts";
 import { type OptionValues, usageError } from "../cli/option_values.ts";
@@ -23,6 +23,10 @@ const STATUSES = ["ok", "empty", "failed"] as const satisfies readonly RowStatus
 
 const FLAGS = {
   worst: { flag: "worst", help: "the most doubtful pages first (the default)" },
+  disagreeing: {
+    flag: "disagreeing",
+    help: "the pages first on which two engines agree least, as the command agree has found it",
+  },
   sample: { flag: "sample", help: "a random choice of pages instead, in the order of the rows" },
   seed: { flag: "seed", value: "N", help: "decides on the choice of --sample (default 1)" },
   pages: {
@@ -85,25 +89,40 @@ export const command: Command = {
     const port = numberOf(values, FLAGS.port, 0, 65_535) ?? 0;
     const reviewer = values.given(FLAGS.reviewer)?.[0] ?? context.hostname();
     if (reviewer.length > 100) throw usageError("--reviewer must be of 100 characters at most");
-    const [{ openLabels }, { pickPages }, { Gallery }, { Reviews }, { openUnasking }, watch] =
-      await Promise.all([
-        import("../view/labels.ts"),
-        import("../view/gallery_pick.ts"),
-        import("../view/gallery.ts"),
-        import("../state/reviews.ts"),
-        import("./services.ts"),
-        import("../cli/watch_rows.ts"),
-      ]);
+    const [
+      { agreedLabels, openLabels },
+      { pickPages },
+      { Gallery },
+      { Reviews },
+      { openUnasking },
+      watch,
+    ] = await Promise.all([
+      import("../view/labels.ts"),
+      import("../view/gallery_pick.ts"),
+      import("../view/gallery.ts"),
+      import("../state/reviews.ts"),
+      import("./services.ts"),
+      import("../cli/watch_rows.ts"),
+    ]);
     await using services = await openUnasking(settings, values.env, context);
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const { store, images } = services;
     const labels = await openLabels(store, settings, context.stop);
+    const beside = await agreedLabels(store, labels, settings.datasetName, context.stop);
+    if (selection.order === "disagreeing" && !beside.agreed) {
+      throw new RunError("conflict", beside.problem);
+    }
+    if (!beside.agreed && beside.made) {
+      context.printError(`${printable(`Without another engine's words: ${beside.problem}`)}\n`);
+    }
+    const { labels: joined, agreed } = beside;
     const reading = watch.watchRows("looking for doubtful pages", context, systemClock);
-    const picked = await pickPages(labels, selection, context.stop, reading.progress)
+    const picked = await pickPages(joined, selection, context.stop, reading.progress)
       .finally(() => reading[Symbol.dispose]());
     const gallery = new Gallery({
       dataset: settings.datasetName,
-      ...{ store, images, labels, picked, selection, reviewer, clock: systemClock },
+      ...{ store, images, labels: joined, picked, selection, reviewer, clock: systemClock },
+      ...agreed && { agreed: agreed.join(" and ") },
       reviews: await Reviews.open(store, settings.datasetName),
     });
     const { datasetName } = settings;
@@ -114,9 +133,10 @@ export const command: Command = {
 };
 
 function readSelection(values: OptionValues, pages: number): Selection {
-  const sample = values.onCommandLine(FLAGS.sample);
-  if (sample && values.onCommandLine(FLAGS.worst)) {
-    throw usageError("--worst and --sample exclude each other");
+  const [worst, disagreeing, sample] = [FLAGS.worst, FLAGS.disagreeing, FLAGS.sample]
+    .map((flag) => values.onCommandLine(flag));
+  if (Number(worst) + Number(disagreeing) + Number(sample) > 1) {
+    throw usageError("--worst, --disagreeing and --sample exclude each other");
   }
   const named = values.given(FLAGS.status)?.[0].split(",").map((name) => name.trim());
   const unknown = named?.find((name) => !STATUSES.some((status) => status === name));
@@ -124,7 +144,7 @@ function readSelection(values: OptionValues, pages: number): Selection {
     throw usageError(`--status must be of ${STATUSES.join(", ")}: it has ${shown(unknown)}`);
   }
   return {
-    order: sample ? "sample" : "worst",
+    order: sample ? "sample" : disagreeing ? "disagreeing" : "worst",
     seed: numberOf(values, FLAGS.seed, 0, 2 ** 32 - 1) ?? 1,
     limit: numberOf(values, FLAGS.pages, 1, MAX_PAGES) ?? pages,
     status: named as RowStatus[] | undefined,

@@ -86,7 +86,9 @@ export const command: Command = {
     const wishes = await readWishes(values);
     const clock = systemClock;
     const { openUnasking } = await import("./services.ts");
-    await using services = await openUnasking(settings, values.env, context);
+    // It waits for its stores by itself.
+    const { standalone } = context;
+    await using services = await openUnasking(settings, values.env, { standalone });
     if (services.greeting) context.printError(`${services.greeting}\n`);
     const [{ prepare }, { PrepareTally }, { openProgress }, { renderPrepared }, { preparedKey }] =
       await Promise.all([

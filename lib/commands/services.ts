@@ -11,7 +11,8 @@ import { RunError } from "../base/errors.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
 import { proxyVariables } from "../base/proxy.ts";
-import { shown } from "../base/text.ts";
+import { printable, shown } from "../base/text.ts";
+import type { Context } from "../cli/command.ts";
 import { lazyStore } from "../store/lazy.ts";
 import type { S3Service } from "../store/s3.ts";
 import type { Store } from "../store/store.ts";
@@ -72,19 +73,36 @@ export async function openServices(
 }
 
 /**
- * The same for a command that asks the API nothing, and so needs no key.
+ * The same for a command that asks the API nothing, and so needs no key. Where it says when it is
+ * to stop, it waits for a store that is gone for a while, as a run does, and says so.
  *
  * @throws as {@linkcode openServices}
  */
 export async function openUnasking(
   settings: Settings,
   env: Environment,
-  { standalone }: Pick<Needs, "standalone">,
+  context: Pick<Needs, "standalone"> & Partial<Pick<Context, "stop" | "printError">>,
 ): Promise<Services> {
-  return await openServices(settings, env, {
+  const { standalone, stop, printError } = context;
+  const services = await openServices(settings, env, {
     ...{ asks: false, standalone, clock: systemClock },
     note: () => {},
   });
+  if (!stop) return services;
+  const { Patience } = await import("../store/patient.ts");
+  const patience = new Patience({
+    ...{ maxOutageMs: settings.maxOutageMs, clock: systemClock, random: Math.random, giveUp: stop },
+    note: (message) => printError?.(`${printable(message)}\n`),
+    meanwhile: "Ctrl-C ends it",
+  });
+  const { local, bucket } = services.images;
+  const store = patience.wrap(services.store);
+  return {
+    ...services,
+    store,
+    images: { local: local && store, bucket: bucket && ((name) => patience.wrap(bucket(name))) },
+    [Symbol.asyncDispose]: () => services[Symbol.asyncDispose](),
+  };
 }
 
 async function openLocal(settings: Settings, env: Environment, needs: Needs): Promise<Services> {

@@ -10,6 +10,7 @@ import { ParquetError } from "../parquet/footer.ts";
 import { readBatches, type RowRange } from "../parquet/rows.ts";
 import type { RandomAccess } from "../parquet/source.ts";
 import type { SchemaTree } from "../parquet/types.ts";
+import type { RowAgreement } from "./agreement_rows.ts";
 import { checkGroups } from "./input_columns.ts";
 import { isOutputSchema } from "./output_schema.ts";
 import type { Polygon, RowMetadata, RowStatus } from "./row.ts";
@@ -63,6 +64,8 @@ export interface ScannedRow extends NamedRow {
   readonly status: RowStatus;
   /** The rest of what is known of it. */
   readonly metadata: Omit<RowMetadata, "source" | "engine" | "input_metadata" | "status">;
+  /** What another engine says of its words; absent unless somebody has put it beside the row. */
+  readonly agreement?: RowAgreement;
 }
 
 /** A file of ours that can be walked through, any number of times. */

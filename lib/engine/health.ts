@@ -120,9 +120,17 @@ export class Health {
   /** Whether nothing starts now but what finds out whether the API works. */
   get holds(): boolean {
     return this.outage || this.refusesAll ||
+      // Rejections come quicker than answers: those that are under way may yet show that it is the
+      // pages.
+      this.#rejectsAll && this.#underWay.size > 0 ||
       // Whether the key is wrong, those that are under way will show.
       this.#refusing.size > 0 && !this.#answered &&
         this.#refusing.size + this.#underWay.size >= OUTAGE_PAGES;
+  }
+
+  /** Whether all first pages were rejected alike, so far. */
+  get #rejectsAll(): boolean {
+    return !this.#answered && !this.noGuard && this.#alike.count >= ALIKE_REJECTIONS;
   }
 
   /** Whether so many different pages were refused in a row that it is hardly the pages' fault. */
@@ -398,7 +406,7 @@ export class Health {
     const alike = this.#alike;
     alike.count = alike.message === message ? alike.count + 1 : 1;
     alike.message = message;
-    if (this.#answered || this.noGuard || alike.count < ALIKE_REJECTIONS) return;
+    if (!this.#rejectsAll || this.#underWay.size > 0) return;
     const { model, request = `--model ${model}` } = this.#options;
     return new RunError(
       "api",

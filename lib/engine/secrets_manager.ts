@@ -16,15 +16,23 @@ interface SdkError {
   readonly $metadata?: { readonly httpStatusCode?: number };
 }
 
+/** Longest time for the whole of it, retries and the body of the answer included, milliseconds. */
+const WHOLE_MS = 60_000;
+
 /**
  * The text of a secret.
  *
  * @param id Name or ARN; an ARN's own region is asked, for a name that of the environment.
  * @param proxy The proxy to ask through.
+ * @param wholeMs Longest time for all of it, milliseconds.
  * @throws {RunError} `usage`, or `again` where the service fails or can't be reached; it names the
  *   secret and what to do, never its value
  */
-export async function readSecret(id: string, proxy?: ProxyVariables): Promise<string> {
+export async function readSecret(
+  id: string,
+  proxy?: ProxyVariables,
+  wholeMs: number = WHOLE_MS,
+): Promise<string> {
   const region = regionOf(id);
   const client = new SecretsManagerClient({
     ...(region === undefined ? {} : { region }),
@@ -37,14 +45,21 @@ export async function readSecret(id: string, proxy?: ProxyVariables): Promise<st
       httpAgent: { keepAlive: true, proxyEnv: proxy },
     },
   });
+  // The SDK waits for the end of a body without a limit, and no signal ends that.
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new Error(`no whole answer within ${wholeMs / 1_000} s`));
+  }, wholeMs);
   try {
-    const { SecretString } = await client.send(new GetSecretValueCommand({ SecretId: id }));
+    const sent = client.send(new GetSecretValueCommand({ SecretId: id }));
+    const { SecretString } = await Promise.race([sent, late.promise]);
     if (SecretString !== undefined) return SecretString;
   } catch (error) {
     const asked = region ?? await client.config.region().catch(() => "that region");
     const [exit, state] = diagnose(error as SdkError, asked);
     throw new RunError(exit, `cannot read secret ${secretName(id)}: ${state}`, { cause: error });
   } finally {
+    clearTimeout(timer);
     client.destroy();
   }
   throw new RunError(

@@ -18,14 +18,19 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
 };
 
 /** Reads a secret in an environment of its own. */
-async function read(id: string, url: string, without: string[] = []): Promise<string> {
+async function read(
+  id: string,
+  url: string,
+  without: string[] = [],
+  wholeMs?: number,
+): Promise<string> {
   const own = { ...ENVIRONMENT, AWS_ENDPOINT_URL_SECRETS_MANAGER: url };
   const given = Object.entries(own).filter(([name]) => !without.includes(name));
   return await withEnvironment((now) => {
     const none = Object.keys(now).filter((name) => name.startsWith("AWS_"))
       .map((name) => [name, undefined]);
     return Object.fromEntries([...none, ...given]);
-  }, () => readSecret(id));
+  }, () => readSecret(id, undefined, wholeMs));
 }
 
 /** The error that reading ends with. */
@@ -52,94 +57,96 @@ Deno.test("readSecret() asks the environment's region for a name and an ARN's ow
 const USER = "arn:aws:sts::123456789012:assumed-role/pseudolabel-job/task";
 
 /** Answers as AWS words them. */
-const ANSWERS: readonly (readonly [SecretAnswer, exit: string, message: RegExp])[] = [
-  [
-    {
-      status: 400,
-      type: "ResourceNotFoundException",
-      message: "Secrets Manager can't find the specified secret.",
-    },
-    "usage",
-    /^cannot read secret ocr-key: it does not exist in us-east-1; check AWS_SECRET_ARN and AWS_REG/,
-  ],
-  [
-    {
-      status: 400,
-      type: "ResourceNotFoundException",
-      message:
-        "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT",
-    },
-    "usage",
-    /^cannot read secret ocr-key: it has no value yet; put the API key into it$/,
-  ],
-  [
-    {
-      status: 400,
-      type: "AccessDeniedException",
-      message: `User: ${USER} is not authorized to perform: secretsmanager:GetSecretValue on ` +
-        "resource: ocr-key because no identity-based policy allows the action",
-    },
-    "usage",
-    /ocr-key: access denied to arn:aws:sts::123456789012:assumed-role\/pseudolabel-job\/task; allow secretsmanager:GetSecretValue on it$/,
-  ],
-  [
-    { status: 400, type: "AccessDeniedException", message: "Access to KMS is not allowed" },
-    "usage",
-    /^cannot read secret ocr-key: .*kms:Decrypt on that KMS key$/,
-  ],
-  [
-    { status: 400, type: "DecryptionFailure", message: "can't decrypt" },
-    "usage",
-    /ocr-key: its KMS key can't decrypt it; check that the key exists and is enabled$/,
-  ],
-  [
-    {
-      status: 400,
-      type: "InvalidRequestException",
-      message: "You can't perform this operation on the secret because it was marked for deletion.",
-    },
-    "usage",
-    /ocr-key: it is scheduled for deletion; restore it or name another one$/,
-  ],
-  [
-    { status: 400, type: "InvalidRequestException", message: "Something\nelse" },
-    "usage",
-    /ocr-key: InvalidRequestException: Something else$/,
-  ],
-  [
-    {
-      status: 400,
-      type: "ExpiredTokenException",
-      message: "The security token included in the request is expired",
-    },
-    "usage",
-    /ocr-key: the AWS session has run out; get new credentials$/,
-  ],
-  [
-    {
-      status: 400,
-      type: "UnrecognizedClientException",
-      message: "The security token included in the request is invalid.",
-    },
-    "usage",
-    /ocr-key: AWS refuses the credentials \(UnrecognizedClientException\)/,
-  ],
-  [
-    { status: 400, type: "ThrottlingException", message: "Rate exceeded" },
-    "again",
-    /ocr-key: Secrets Manager fails \(HTTP 400, ThrottlingException\); run again later$/,
-  ],
-  [
-    { status: 500, type: "InternalServiceError", message: "oh" },
-    "again",
-    /ocr-key: Secrets Manager fails \(HTTP 500, InternalServiceError\); run again later$/,
-  ],
-  [
-    new Uint8Array([1, 2, 3]),
-    "usage",
-    /^cannot read secret ocr-key: it is binary; store the API key as text$/,
-  ],
-];
+const ANSWERS:
+  readonly (readonly [Exclude<SecretAnswer, ReadableStream>, exit: string, message: RegExp])[] = [
+    [
+      {
+        status: 400,
+        type: "ResourceNotFoundException",
+        message: "Secrets Manager can't find the specified secret.",
+      },
+      "usage",
+      /^cannot read secret ocr-key: it does not exist in us-east-1; check AWS_SECRET_ARN and AWS_REG/,
+    ],
+    [
+      {
+        status: 400,
+        type: "ResourceNotFoundException",
+        message:
+          "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT",
+      },
+      "usage",
+      /^cannot read secret ocr-key: it has no value yet; put the API key into it$/,
+    ],
+    [
+      {
+        status: 400,
+        type: "AccessDeniedException",
+        message: `User: ${USER} is not authorized to perform: secretsmanager:GetSecretValue on ` +
+          "resource: ocr-key because no identity-based policy allows the action",
+      },
+      "usage",
+      /ocr-key: access denied to arn:aws:sts::123456789012:assumed-role\/pseudolabel-job\/task; allow secretsmanager:GetSecretValue on it$/,
+    ],
+    [
+      { status: 400, type: "AccessDeniedException", message: "Access to KMS is not allowed" },
+      "usage",
+      /^cannot read secret ocr-key: .*kms:Decrypt on that KMS key$/,
+    ],
+    [
+      { status: 400, type: "DecryptionFailure", message: "can't decrypt" },
+      "usage",
+      /ocr-key: its KMS key can't decrypt it; check that the key exists and is enabled$/,
+    ],
+    [
+      {
+        status: 400,
+        type: "InvalidRequestException",
+        message:
+          "You can't perform this operation on the secret because it was marked for deletion.",
+      },
+      "usage",
+      /ocr-key: it is scheduled for deletion; restore it or name another one$/,
+    ],
+    [
+      { status: 400, type: "InvalidRequestException", message: "Something\nelse" },
+      "usage",
+      /ocr-key: InvalidRequestException: Something else$/,
+    ],
+    [
+      {
+        status: 400,
+        type: "ExpiredTokenException",
+        message: "The security token included in the request is expired",
+      },
+      "usage",
+      /ocr-key: the AWS session has run out; get new credentials$/,
+    ],
+    [
+      {
+        status: 400,
+        type: "UnrecognizedClientException",
+        message: "The security token included in the request is invalid.",
+      },
+      "usage",
+      /ocr-key: AWS refuses the credentials \(UnrecognizedClientException\)/,
+    ],
+    [
+      { status: 400, type: "ThrottlingException", message: "Rate exceeded" },
+      "again",
+      /ocr-key: Secrets Manager fails \(HTTP 400, ThrottlingException\); run again later$/,
+    ],
+    [
+      { status: 500, type: "InternalServiceError", message: "oh" },
+      "again",
+      /ocr-key: Secrets Manager fails \(HTTP 500, InternalServiceError\); run again later$/,
+    ],
+    [
+      new Uint8Array([1, 2, 3]),
+      "usage",
+      /^cannot read secret ocr-key: it is binary; store the API key as text$/,
+    ],
+  ];
 
 for (const [answer, exit, message] of ANSWERS) {
   const name = answer instanceof Uint8Array
@@ -174,6 +181,25 @@ Deno.test("readSecret() says that the service can't be reached, which another ru
     error.message,
     /^cannot read secret ocr-key: Secrets Manager in us-east-1 can't be reached \(.*refused.*\); check AWS_REG/i,
   );
+});
+
+Deno.test("readSecret() waits for no answer that stops in the middle, or comes by the byte", async () => {
+  for (const drips of [false, true]) {
+    await using double = startSecretsDouble("up_abc");
+    let timer: ReturnType<typeof setInterval> | undefined;
+    double.answer = () =>
+      new ReadableStream({
+        start(body) {
+          body.enqueue(new TextEncoder().encode('{"Name": "'));
+          if (drips) timer = setInterval(() => body.enqueue(new Uint8Array([97])), 20);
+        },
+        cancel: () => clearInterval(timer),
+      });
+    const error = await problem(read("ocr-key", double.url, [], 300));
+    clearInterval(timer);
+    assert.equal(error.exit, "again");
+    assert.match(error.message, /can't be reached \(no whole answer within 0\.3 s\)/);
+  }
 });
 
 Deno.test("readSecret() asks for a region or credentials where there are none", async () => {

@@ -178,10 +178,17 @@ function answerOrError(verdict: Outcome & { kind: "answered" | "retryable" }): V
 /** A confidence is computed with few digits: so far above 1 or below 0 it still means 1 or 0. */
 const ROUNDING = 0.001;
 
-const confidence = z.number().min(-ROUNDING).max(1 + ROUNDING)
-  .transform((value) => Math.min(1, Math.max(0, value))).nullish();
+/** Some serialisers write numbers as text. */
+const asNumber = (value: unknown) => isNumberText(value) ? Number(value) : value;
+
+const confidence = z.preprocess(
+  asNumber,
+  z.number().min(-ROUNDING).max(1 + ROUNDING)
+    .transform((value) => Math.min(1, Math.max(0, value))).nullish(),
+);
 /** Some serialisers leave out what is zero. */
-const coordinate = z.number().default(0);
+const coordinate = z.preprocess(asNumber, z.number().default(0));
+const side = z.preprocess(asNumber, z.number().positive());
 
 /**
  * An answer as far as it is used; unknown fields are let through, and what has one obvious meaning
@@ -193,11 +200,11 @@ const answerBody = z.object({
   pages: z.array(z.preprocess(
     withWords,
     z.object({
-      width: z.number().positive(),
-      height: z.number().positive(),
+      width: side,
+      height: side,
       confidence,
       words: z.array(z.object({
-        text: z.string(),
+        text: z.string().default(""),
         confidence,
         boundingBox: z.object({
           vertices: z.array(z.object({ x: coordinate, y: coordinate })).length(4),
@@ -207,9 +214,17 @@ const answerBody = z.object({
   )).min(1),
 });
 
-/** The list of words may be left out by a serialiser only where the page says it has no text. */
+function isNumberText(value: unknown): value is string {
+  return typeof value === "string" && /^-?\d{1,15}(\.\d{1,20})?$/.test(value);
+}
+
+/**
+ * The list of words may be left out by a serialiser, or null, only where the page says that it has
+ * no text.
+ */
 function withWords(page: unknown): unknown {
-  if (typeof page !== "object" || page === null || "words" in page) return page;
+  if (typeof page !== "object" || page === null) return page;
+  if ((page as RawPage).words !== undefined && (page as RawPage).words !== null) return page;
   return (page as RawPage).text === "" ? { ...page, words: [] } : page;
 }
 
@@ -219,14 +234,22 @@ interface RawAnswer {
   readonly pages: readonly RawPage[];
 }
 interface RawPage {
-  readonly confidence?: number | null;
+  readonly width?: number | string;
+  readonly height?: number | string;
+  readonly confidence?: number | string | null;
   readonly text?: unknown;
-  readonly words?: readonly {
-    readonly confidence?: number | null;
-    readonly boundingBox: {
-      readonly vertices: readonly { readonly x?: number; readonly y?: number }[];
-    };
-  }[];
+  readonly words?:
+    | readonly {
+      readonly text?: string;
+      readonly confidence?: number | string | null;
+      readonly boundingBox: {
+        readonly vertices: readonly {
+          readonly x?: number | string;
+          readonly y?: number | string;
+        }[];
+      };
+    }[]
+    | null;
 }
 
 const KNOWN_FIELDS = {
@@ -249,9 +272,13 @@ function driftOf(body: RawAnswer): string[] {
       }
     }
   };
-  const measure = (value: number | null | undefined) => {
-    if (value! > 1) drift.add("confidence above 1 taken for 1");
-    if (value! < 0) drift.add("confidence below 0 taken for 0");
+  const number = (value: unknown) => {
+    if (typeof value === "string") drift.add("numbers written as text");
+  };
+  const measure = (value: number | string | null | undefined) => {
+    number(value);
+    if (Number(value) > 1) drift.add("confidence above 1 taken for 1");
+    if (Number(value) < 0) drift.add("confidence below 0 taken for 0");
   };
   look("answer", body);
   if (!isBill(body.numBilledPages)) {
@@ -260,11 +287,16 @@ function driftOf(body: RawAnswer): string[] {
   for (const page of body.pages) {
     look("page", page);
     measure(page.confidence);
+    number(page.width);
+    number(page.height);
     if (!page.words) drift.add("words missing on a page without text");
     for (const word of page.words ?? []) {
       look("word", word);
       measure(word.confidence);
+      if (word.text === undefined) drift.add("missing text of a word taken for none");
       for (const { x, y } of word.boundingBox.vertices) {
+        number(x);
+        number(y);
         if (x === undefined || y === undefined) drift.add("missing x or y taken for 0");
       }
     }

@@ -25,6 +25,8 @@ export interface LabelWord extends TextBox {
   readonly text: string;
   /** 0 to 1; null where the engine gives none. */
   readonly confidence: number | null;
+  /** With another engine, 0 to 1; absent where that was not compared. */
+  readonly agreement?: number;
 }
 
 /** What became of boxes that can't be compared as they are. */

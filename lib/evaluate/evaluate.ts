@@ -7,6 +7,7 @@ import type { EvaluationDocument, ThresholdFound } from "../state/documents.ts";
 import { type JudgedPage, judgePage } from "./judge.ts";
 import { commonPages, type LabelSource, type Repairs } from "./pages.ts";
 import { pairPages } from "./pair_pages.ts";
+import { rankings } from "./ranking.ts";
 import { reliability } from "./reliability.ts";
 import { nothingInCommon, type RuleWishes, settleRules } from "./rules.ts";
 import { HEIGHT_RANGES, heightRange, ScoreSum, TextSum } from "./scores.ts";
@@ -21,6 +22,8 @@ export interface EvaluateOptions extends RuleWishes {
   readonly labels: LabelSource;
   /** What they were made with, by name. */
   readonly engine: string;
+  /** The engines whose agreement stands beside the labels, by name; absent where none does. */
+  readonly agreed?: readonly string[];
   /** A threshold is looked for if it is given; shares 0 to 1, exclusive. */
   readonly target?: { readonly error: number; readonly confidence: number };
   /** Its reason is thrown once it aborts. */
@@ -33,7 +36,7 @@ export interface EvaluateOptions extends RuleWishes {
 export type Evaluation =
   & Pick<
     EvaluationDocument,
-    "pages" | "overall" | "by" | "reliability" | "threshold" | "worst"
+    "pages" | "overall" | "by" | "reliability" | "ranking" | "threshold" | "worst"
   >
   & {
     readonly labels: Pick<EvaluationDocument["labels"], "hulled" | "dropped">;
@@ -93,7 +96,8 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     },
     overall: sums.overall.scores,
     by: sums.groups,
-    reliability: reliability(sample, sums.withoutConfidence),
+    reliability: reliability(sample, sums.unsure.wrong.length),
+    ranking: rankings(sample, sums.unsure, options.agreed),
     threshold: target ? lookFor(sample, target.error, target.confidence) : null,
     worst: sums.worst.pages,
   };
@@ -109,7 +113,8 @@ class Sums {
   readonly overall = new ScoreSum();
   readonly words = new WordSample();
   readonly worst = new WorstPages();
-  withoutConfidence = 0;
+  /** Judged words without a confidence. */
+  readonly unsure = new WordSample();
   readonly #engine: string;
   readonly #split = new Map<string, ScoreSum>();
   readonly #engines = new Map<string, ScoreSum>();
@@ -123,7 +128,7 @@ class Sums {
 
   add(
     row: Parameters<WorstPages["add"]>[0],
-    words: readonly { readonly confidence: number | null }[],
+    words: readonly { readonly confidence: number | null; readonly agreement?: number }[],
     judged: JudgedPage,
   ): void {
     this.overall.add(judged);
@@ -136,13 +141,13 @@ class Sums {
       sumOf(this.#scripts, scriptOf(truth.text), () => new TextSum()).add(truth);
     }
     judged.wrong.forEach((wrong, i) => {
-      const { confidence } = words[i];
+      const { confidence, agreement } = words[i];
       if (wrong === null) return;
       if (confidence === null) {
-        this.withoutConfidence++;
+        this.unsure.add(NaN, wrong, row.index, agreement);
         return;
       }
-      this.words.add(confidence, wrong, row.index);
+      this.words.add(confidence, wrong, row.index, agreement);
       const bucket = Math.max(1, CONFIDENCES.findIndex((edge) => confidence < edge));
       const counts = this.#confidences[confidence >= 1 ? this.#confidences.length - 1 : bucket - 1];
       counts.words++;

@@ -126,7 +126,11 @@ export function labelWords(row: ScannedRow, [x, y]: Factors, repairs: BoxRepairs
   return row.polygons.flatMap((polygon, i): LabelWord[] => {
     const points = convexPoints(scaled(polygon, x, y), repairs);
     if (!points) return [];
-    return [{ points, text: row.texts[i] ?? "", confidence: row.confidences[i] ?? null }];
+    const agreement = row.agreement?.words[i];
+    return [{
+      ...{ points, text: row.texts[i] ?? "", confidence: row.confidences[i] ?? null },
+      ...agreement !== undefined && { agreement },
+    }];
   });
 }
 

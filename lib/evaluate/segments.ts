@@ -61,10 +61,12 @@ export function groupWords(truths: readonly TruthBox[], words: readonly LabelWor
 /**
  * Words line by line along the piece's first side, which runs as its text does: from the top left
  * to the top right.
+ *
+ * @param of Positions of the words.
  */
-function inReadingOrder(
+export function inReadingOrder(
   of: readonly number[],
-  words: readonly LabelWord[],
+  words: readonly { readonly points: Points }[],
   piece: Points,
 ): number[] {
   const [from, to] = [piece[0], piece[1]];
@@ -75,7 +77,7 @@ function inReadingOrder(
     const along = words[word].points.map(([x, y]) => x * dx + y * dy);
     const [top, bottom] = [Math.min(...across), Math.max(...across)];
     return { word, middle: (top + bottom) / 2, height: bottom - top, start: Math.min(...along) };
-  }).sort((a, b) => a.middle - b.middle || a.word - b.word);
+  }).sort((a, b) => a.middle - b.middle || a.start - b.start || a.word - b.word);
   const lines: (typeof placed)[] = [];
   for (const each of placed) {
     const line = lines[lines.length - 1];

@@ -198,6 +198,7 @@ async function prepare(
   const read = row.texts.map((text, at): ReadWord => ({
     text,
     confidence: row.confidences[at] ?? null,
+    agreement: row.agreement?.words[at] ?? null,
     points: polygons[at] ?? [],
   }));
   const sorted = sortWords(read, width, height, options);

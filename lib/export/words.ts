@@ -22,6 +22,8 @@ import type { Entry, ExportWord } from "./page.ts";
 export interface WordFilter {
   /** Least confidence, 0 to 1; with it a word without one is not kept. */
   readonly minConfidence?: number;
+  /** Least agreement with another engine, 0 to 1; with it a word that has none is not kept. */
+  readonly minAgreement?: number;
   /** Least height of the text, pixels. */
   readonly minHeight?: number;
   /** Least area, square pixels. */
@@ -48,6 +50,8 @@ export interface ReadWord {
   readonly text: string;
   /** 0 to 1; null where the engine gave none. */
   readonly confidence: number | null;
+  /** With another engine, 0 to 1; null or absent where nothing was compared. */
+  readonly agreement?: number | null;
   /** Should be four; whatever they are. */
   readonly points: Points;
 }
@@ -160,15 +164,17 @@ function beginAt(points: number[][], first: readonly number[]): number[][] {
 }
 
 function judge(
-  { text, confidence }: ReadWord,
+  { text, confidence, agreement = null }: ReadWord,
   quad: number[][],
-  { minConfidence = 0, minHeight = 0, minArea = 0, charset }: WordOptions,
+  { minConfidence = 0, minAgreement = 0, minHeight = 0, minArea = 0, charset }: WordOptions,
 ): Sorted {
   const doubt = (): string | undefined => {
     if (text.trim() === "") return "empty_text";
     if (text.includes("\ufffd") || !text.isWellFormed()) return "unreadable_text";
     if (minConfidence > 0 && confidence === null) return "no_confidence";
     if (minConfidence > 0 && confidence! < minConfidence) return "low_confidence";
+    if (minAgreement > 0 && agreement === null) return "no_agreement";
+    if (minAgreement > 0 && agreement! < minAgreement) return "low_agreement";
     if (textHeight(quad) < minHeight || area(quad) < minArea) return "too_small";
     if (charset && ![...text].every((c) => charset.has(c))) return "outside_charset";
     return undefined;

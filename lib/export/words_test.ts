@@ -29,6 +29,7 @@ Deno.test("sortWords() accounts for every word, whatever words, boxes and option
         fc.constantFrom("", " ", "\ufffd"),
       ),
       confidence: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
+      agreement: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
       points: fc.array(fc.array(number, { minLength: 1, maxLength: 3 }), {
         minLength: 3,
         maxLength: 5,
@@ -49,6 +50,7 @@ Deno.test("sortWords() accounts for every word, whatever words, boxes and option
       ),
     }),
     minConfidence: fc.constantFrom(undefined, 0.5),
+    minAgreement: fc.constantFrom(undefined, 0.5),
     maxLength: fc.constantFrom(undefined, 2),
     charset: fc.constantFrom(undefined, new Set("abc ")),
   });
@@ -145,4 +147,20 @@ Deno.test("sortWords() loses a page with doubtful words where a format can't mar
   const options = { format: { ...FORMAT, ignores: false }, minConfidence: 0.5 };
   assert.equal(sort(words, { ...options, whenIgnored: "drop-page" }).pageLost, "ignored_words");
   assert.equal(sort(words, { ...options, whenIgnored: "drop-word" }).pageLost, undefined);
+});
+
+Deno.test("sortWords() leaves words to be ignored on which engines agree too little, or were not compared", () => {
+  const words = [1, 0.9, 0.89, 0, null, undefined].map((agreement, i) => ({
+    ...word(`w${i}`, box(10, 30 * i)),
+    agreement,
+  }));
+  const sorted = sort(words, { minAgreement: 0.9 });
+  assert.deepEqual(sorted.ignored, { low_agreement: 2, no_agreement: 2 });
+  assert.deepEqual(sorted.entries.map(({ ignore }) => ignore), [
+    false,
+    false,
+    ...Array(4).fill(true),
+  ]);
+  assert.equal(sort(words, { minAgreement: 0 }).kept, 6);
+  assert.equal(sort(words).kept, 6);
 });

@@ -56,6 +56,23 @@ Deno.test("answers that drift a little are read, paid once, kept as they came, a
     [(body) => body.novelty = { a: 1 }, /unknown field 'novelty' of the answer: 6 times/],
     [(body) => delete body.numBilledPages, /numBilledPages missing.*: 6 times/],
     [(body) => body.numBilledPages = 1e15, /numBilledPages missing or out of range.*: 6 times/],
+    [
+      (body) =>
+        eachWord(body, (word) => {
+          for (const vertex of word.boundingBox.vertices) vertex.x = `${vertex.x}`;
+        }),
+      /numbers written as text: [1-6] times/,
+    ],
+    [(body) => body.pages[0].width = "300", /numbers written as text: 6 times/],
+    [
+      (body) => eachWord(body, (word) => delete word.text),
+      /missing text of a word taken for none: [1-6] times/,
+    ],
+    [
+      // As a null slice of Go is written.
+      ({ pages }) => pages[0].words = pages[0].words.length === 0 ? null : pages[0].words,
+      /words missing on a page without text: [1-6] times/,
+    ],
     [(body) => body.numBilledPages = "1", /numBilledPages missing or out of range.*: 6 times/],
   ];
   for (const [change, note] of drifts) {

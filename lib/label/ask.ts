@@ -16,7 +16,7 @@ import type { Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
 import type { Claim } from "../state/claims.ts";
 import type { SpendingLimit } from "../state/spending.ts";
-import type { KnownPage } from "./known_page.ts";
+import { isBlank, type KnownPage } from "./known_page.ts";
 import type { Lane, Lanes, LaneSet } from "./lanes.ts";
 import type { Tally } from "./tally.ts";
 
@@ -116,7 +116,9 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       if (sent.kind === "answered") {
         const { text, body, release } = sent;
         const read = engine.parse(body, image.picture);
-        if (read.problem === undefined && engine.billedPages(body) === 1) known?.remember(image);
+        if (read.problem === undefined && engine.billedPages(body) === 1) {
+          known?.remember(image, isBlank(read.value));
+        }
         tally.finished(attempts);
         tally.unsaved++; // until it is stored
         const answered = { kind: sent.kind, text, body, read };

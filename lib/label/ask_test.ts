@@ -74,6 +74,8 @@ class Bench {
   readonly notes: string[] = [];
   /** Pages taken from the spending limit and not settled yet, and pages settled. */
   readonly spending = { open: 0, settled: 0 };
+  /** Called where a page is taken from the spending limit. */
+  taking: () => Promise<void> = () => Promise.resolve();
   /** Called where an answer is handed over, before it counts as kept. */
   keep: () => Promise<void> = () => Promise.resolve();
   maxInFlight = 0;
@@ -130,10 +132,10 @@ class Bench {
       ),
       unsaved: new Budget(2 * slots * keys),
       spending: {
-        take() {
+        take: () => {
           if (spending.open + spending.settled >= maxPages) throw new RunError("limit", "limit");
           spending.open++;
-          return Promise.resolve();
+          return this.taking();
         },
         settle(pages) {
           spending.open--;
@@ -610,6 +612,36 @@ Deno.test("ask() ends the run with the reason when requests in flight are given 
     assert.ok(result.status === "rejected" && result.reason === stop);
   }
   assert.equal(bench.requests.length, 3);
+});
+
+Deno.test("ask() sends nothing if the run has ended while the limit was asked", async () => {
+  const bench = new Bench(answered);
+  const asked = Promise.withResolvers<void>();
+  const allowed = Promise.withResolvers<void>();
+  bench.taking = () => {
+    asked.resolve();
+    return allowed.promise;
+  };
+  const asking = bench.ask(image("a"));
+  await asked.promise;
+  bench.halt.abort(new RunError("again", "the lease is lost"));
+  allowed.resolve();
+  assert.match((await ending(asking)).message, /the lease is lost/);
+  assert.equal(bench.requests.length, 0);
+  assert.deepEqual(bench.spending, { open: 0, settled: 0 });
+});
+
+Deno.test("ask() takes no answer for proof that had started before the failure was known", async () => {
+  // Both are sent at once; the first fails when the second is answered long since, and by then
+  // everything fails.
+  const bench: Bench = new Bench(async ({ index, bytes, time }) => {
+    if (index === 0) await bench.clock.sleep(1_000);
+    return index === 1 || time > 60_000 ? answered({ bytes }) : RETRYABLE;
+  }, { maxRetries: 0, known: true });
+  const [first, second] = await bench.all([image("a"), image("b")]);
+  assert.ok(second.status === "fulfilled" && second.value.text === text(image("b")));
+  assert.ok(first.status === "fulfilled", "it ended the run");
+  assert.equal(first.value.text, text(image("a")), "an outage has failed a page");
 });
 
 Deno.test("ask() brings every page through any weather, within its slots and spacing", async () => {

@@ -151,8 +151,12 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
   });
   readableGuard = new ReadableGuard({
     noGuard,
-    known: readable,
+    known: !manifest.fallbacks && answered.some(({ footer: { counts } }) => counts.ok > 0),
+    underWay: () => tally.inFlight + tally.unsaved,
+    ...{ clock, signal: halt.signal },
     async readsKnownPage() {
+      await known.find(halt.signal);
+      if (known.blank) return undefined;
       const sent = await askKnownPage(labeling);
       if (sent?.kind !== "answered") return undefined;
       const { picture } = (await known.find(halt.signal))!;

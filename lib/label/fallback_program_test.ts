@@ -170,6 +170,7 @@ Deno.test("killed anywhere, a run with a fallback pays for nothing twice that it
     }
     program.kill("SIGKILL");
     await program.ended;
+    while (bench.api.inFlight > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     let stored = 0;
     for await (const { key } of bench.store.list("responses/")) if (key.endsWith(".gz")) stored++;
     unsaved = bench.api.billedPages - stored;

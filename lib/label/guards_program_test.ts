@@ -8,6 +8,8 @@ import {
   readAll,
   rows,
 } from "../../dev/doubles/stage.ts";
+import type { Fault } from "../../dev/doubles/s3/server.ts";
+import { systemClock } from "../base/clock.ts";
 import { type Answer, errorAnswer, pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { encodeInput, fakeImage, queryRows, readFake } from "../../dev/testing/fixtures.ts";
 import type { Store } from "../store/store.ts";
@@ -78,7 +80,7 @@ Deno.test("a model that rejects all first pages ends the run with 5, which --no-
   );
   const ended = await bench.run(["--batch-size", "12"]);
   assert.equal(ended.code, 5, ended.stderr);
-  assert.match(message(ended), /rejected the first 5 pages alike.*--model ocr.*--no-guard/);
+  assert.match(message(ended), /rejected the first [5-7] pages alike.*--model ocr.*--no-guard/);
   assert.equal((await bench.run(["--batch-size", "12", "--no-guard"])).code, 6);
   assert.equal(Object.keys(await failures(bench.store)).length, 12);
 });
@@ -105,6 +107,26 @@ Deno.test("images none of which is there end the run with 3 before a row is mark
   }
 });
 
+Deno.test("images none of which can be had as they lie there end the run with 3, too", async () => {
+  const kinds: [fault: Fault, says: RegExp][] = [
+    [{ status: 403, code: "InvalidObjectState" }, /none of 20 images.*images\/0\.png.*restore it/],
+    [{ status: 400, code: "KMS.DisabledException" }, /none of 20 images.*images\/0\.png.*KMS key/],
+  ];
+  for (const [fault, says] of kinds) {
+    await using bench = await openBench(rows(24));
+    // An archived object can be looked up like any other.
+    bench.s3.fault = ({ key, method }) =>
+      key.startsWith("images/") && method === "GET" ? fault : undefined;
+    const ended = await bench.run(ANY_RATE);
+    assert.equal(ended.code, 3, ended.stderr);
+    assert.match(message(ended), says);
+    assert.deepEqual(await batches(bench.store), []);
+    const regardless = await bench.run([...ANY_RATE, "--no-guard"]);
+    assert.equal(regardless.code, 0, regardless.stderr);
+    assert.equal(Object.keys(await failures(bench.store)).length, 24);
+  }
+});
+
 Deno.test("images that may not be read are said so; one that is there is enough to go on", async () => {
   await using bench = await openBench(rows(24));
   const denied = new Set(rows(24).map(({ index }) => `images/${index}.png`));
@@ -122,6 +144,30 @@ Deno.test("images that may not be read are said so; one that is there is enough 
   assert.equal((await bench.run(["--retry-failed"])).code, 6);
 });
 
+Deno.test("first pages that come back bad at once end no run whose slower ones are answered", async () => {
+  const kinds: [bad: Answer, code: string][] = [
+    [errorAnswer(400, "invalid_request_body", "cannot be read"), "api_rejected"],
+    [UNREADABLE, "invalid_answer"],
+  ];
+  for (const [bad, code] of kinds) {
+    let answered = 0;
+    await using bench = await openBench(rows(20), async (document) => {
+      if (document.index < 5) {
+        answered++;
+        return bad;
+      }
+      // Not before the five were judged by themselves: long after the last of them left.
+      while (answered < 5) await systemClock.sleep(5);
+      await systemClock.sleep(1_000);
+      return readAll(document);
+    });
+    const ended = await bench.run([...ANY_RATE, "--batch-size", "20", "--concurrency", "16"]);
+    assert.equal(ended.code, 0, ended.stderr);
+    const codes = Object.values(await failures(bench.store));
+    assert.deepEqual(codes, Array(5).fill(code));
+  }
+});
+
 Deno.test("answers that can't be read end the run after a few, with examples; --no-guard fails their rows", async () => {
   await using bench = await openBench(rows(40), () => UNREADABLE);
   const ended = await bench.run();
@@ -136,6 +182,23 @@ Deno.test("answers that can't be read end the run after a few, with examples; --
   const regardless = await bench.run(["--no-guard"]);
   assert.equal(regardless.code, 6, regardless.stderr);
   assert.equal(bench.api.billedPages, 40);
+  assert.ok([...bench.api.billed.values()].every((times) => times === 1));
+});
+
+Deno.test("answers whose words can't be read end the run, however many blank pages can", async () => {
+  await using bench = await openBench(rows(80), ({ bytes, index }) => {
+    const body = structuredClone(pageBody(readFake(bytes))) as { pages: { words: unknown[] }[] };
+    body.pages[0].words = index % 2 ? [{ text: "a", boundingBox: "0 0 9 9" }] : [];
+    return { kind: "http", status: 200, body: JSON.stringify(body) };
+  });
+  const ended = await bench.run(ANY_RATE);
+  assert.equal(ended.code, 5, ended.stderr);
+  assert.match(message(ended), /\d+ answers in a row can't be read .*boundingBox/);
+  const paid = bench.api.billedPages;
+  assert.ok(paid <= 40, `${paid} pages`);
+  // Nor is a blank page asked for to see whether words can be read.
+  const again = await bench.run(ANY_RATE);
+  assert.equal(again.code, 5, again.stderr);
   assert.ok([...bench.api.billed.values()].every((times) => times === 1));
 });
 

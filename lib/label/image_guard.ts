@@ -1,6 +1,6 @@
 /**
- * @module label/image_guard: ends a run none of whose images is where the input says, before each
- * row has become a failed one. A wrong prefix or missing rights look like that.
+ * @module label/image_guard: ends a run none of whose images can be had where the input says, before
+ * each row has become a failed one. A wrong prefix, missing rights or an archive look like that.
  */
 
 import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
@@ -11,9 +11,17 @@ import type { LoadedImage } from "./images.ts";
 /** So many images are looked up once the first can't be read. */
 export const IMAGES_TRIED = 20;
 
-/** What the store says of an image that the run can do nothing with. */
-const GONE: ReadonlySet<StoreErrorKind> = new Set(["not_found", "no_bucket", "denied"]);
-const GONE_CODES: ReadonlySet<FailureCode> = new Set(["image_not_found", "image_denied"]);
+/**
+ * What the store says of an image that the run can do nothing with: it isn't there, or can't be had
+ * as it lies there (archived, encrypted with a key that is gone).
+ */
+const GONE: ReadonlySet<StoreErrorKind> = new Set(
+  ["not_found", "no_bucket", "denied", "archived", "refused"],
+);
+/** What their rows fail with. */
+export const GONE_CODES: ReadonlySet<FailureCode> = new Set(
+  ["image_not_found", "image_denied", "image_archived", "image_unreadable"],
+);
 
 /** What {@linkcode ImageGuard} works with. */
 export interface ImageGuardOptions {
@@ -94,11 +102,12 @@ async function whyMissing(
   if (!location) return `${path} is no place for an image`;
   const { store, key } = location;
   try {
-    if (await store.stat(key, { signal })) return undefined;
-    return `${store.url}/${key} does not exist`;
+    // Its first byte, as an archived object can be looked up like any other.
+    await store.read(key, { signal, range: { start: 0, end: 1 } });
+    return undefined;
   } catch (error) {
-    if (error instanceof StoreError && GONE.has(error.kind)) return error.message;
-    throw error;
+    if (!(error instanceof StoreError && GONE.has(error.kind))) throw error;
+    return error.kind === "not_found" ? `${store.url}/${key} does not exist` : error.message;
   }
 }
 

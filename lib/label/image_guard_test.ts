@@ -18,7 +18,7 @@ function make(paths: readonly string[], known = false) {
   const store = new MemoryStore();
   const looked: string[] = [];
   store.before = (operation, key) => {
-    if (operation === "stat") looked.push(key);
+    if (operation === "read") looked.push(key);
   };
   const guard = new ImageGuard({
     known,

@@ -8,7 +8,7 @@
 import { RunError, StoreError } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { OutputRow } from "../dataset/row.ts";
-import type { ImageFile, Outcome } from "../engine/engine.ts";
+import type { Answer, ImageFile, Outcome } from "../engine/engine.ts";
 import { type Accepted, ImageLoader } from "./images.ts";
 import { Budget } from "../base/budget.ts";
 
@@ -27,10 +27,16 @@ export interface KnownPageOptions {
   readonly note: (message: string, facts?: Record<string, unknown>) => void;
 }
 
-/** Holds one image at most: the smallest that was met. */
+/** Whether nothing was read on an answer's pages: that shows that the API works, and little else. */
+export function isBlank({ pages }: Pick<Answer, "pages">): boolean {
+  return pages.every(({ words }) => words.length === 0);
+}
+
+/** Holds one image at most: the smallest that was met, if possible with words on it. */
 export class KnownPage {
   readonly #options: KnownPageOptions;
   #image: ImageFile | undefined;
+  #blank = false;
   #search: Promise<void> | undefined;
   readonly #asking = new Map<unknown, Promise<unknown>>();
 
@@ -39,10 +45,22 @@ export class KnownPage {
     this.#options = options;
   }
 
-  /** An image whose answer is stored, readable, and of one page. A small one is copied. */
-  remember(image: ImageFile): void {
+  /**
+   * An image whose answer is stored, readable, and of one page. A small one is copied.
+   *
+   * @param blank Whether nothing was read on it.
+   */
+  remember(image: ImageFile, blank: boolean): void {
     const known = this.#image?.bytes.byteLength ?? Infinity;
-    if (image.bytes.byteLength < known) this.#image = { ...image, bytes: image.bytes.slice() };
+    const better = blank === this.#blank ? image.bytes.byteLength < known : !blank;
+    if (this.#image && !better) return;
+    this.#image = { ...image, bytes: image.bytes.slice() };
+    this.#blank = blank;
+  }
+
+  /** Whether nothing was read on the page that is known to work. */
+  get blank(): boolean {
+    return this.#blank;
   }
 
   /** The image; `undefined` if none is known, nor found among the rows that are done. */
@@ -75,16 +93,28 @@ export class KnownPage {
     const { rows, images, engine } = this.#options;
     // A budget of its own: the run's may be full of images that wait for what this one shows.
     const loader = new ImageLoader(images, new Budget(engine.maxBytes), engine);
+    const take = async ({ image_path, metadata }: OutputRow) => {
+      const { image, release } = await loader.load(image_path, signal);
+      if (image && image.sha256 === metadata.image_sha256) {
+        this.remember(image, metadata.status === "empty");
+      }
+      release();
+    };
     let tried = 0;
+    const blanks: OutputRow[] = [];
     try {
-      for await (const { image_path, metadata } of rows()) {
+      for await (const row of rows()) {
+        const { image_path, metadata } = row;
         if (metadata.status === "failed" || metadata.billed_pages !== 1) continue;
         if (!locateImage(image_path, images)) continue;
-        const { image, release } = await loader.load(image_path, signal);
-        if (image && image.sha256 === metadata.image_sha256) this.remember(image);
-        release();
-        if (this.#image || ++tried === ROWS_TRIED) return;
+        if (metadata.status === "empty") {
+          if (blanks.length < ROWS_TRIED) blanks.push(row);
+          continue;
+        }
+        await take(row);
+        if (this.#image || ++tried === ROWS_TRIED) break;
       }
+      for (const row of blanks) if (!this.#image) await take(row);
     } catch (error) {
       signal.throwIfAborted();
       // A fault of the store is met, and reported, by those who need what it holds. It passes: who

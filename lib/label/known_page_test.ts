@@ -59,7 +59,7 @@ Deno.test("KnownPage keeps a copy of the smallest image that it was shown, and r
   const [large, small] = [image("large", 300), image("small", 100)];
   const { sha256 } = small;
   for (const one of [large, small, image("another", 200)]) {
-    known.remember(one);
+    known.remember(one, false);
     one.bytes.fill(0); // it is gone once its row is done
   }
   const found = await known.find(NEVER);
@@ -103,4 +103,15 @@ Deno.test("KnownPage is asked for once at a time, and says what that cost", asyn
   known.asked({ kind: "answered", text: "{}", body: {} }, 1);
   known.asked({ kind: "retryable", message: "HTTP 503" }, 0);
   assert.deepEqual(notes, [1]);
+});
+
+Deno.test("KnownPage prefers a page with words, however small a blank one is", async () => {
+  const { known } = make([]);
+  const [blank, words, smaller] = [image("blank", 100), image("words", 300), image("small", 200)];
+  known.remember(blank, true);
+  assert.equal(known.blank, true);
+  for (const one of [words, smaller]) known.remember(one, false);
+  known.remember(image("another", 90), true);
+  assert.equal((await known.find(NEVER))!.sha256, smaller.sha256);
+  assert.equal(known.blank, false);
 });

@@ -17,6 +17,7 @@ import type { PaidBy } from "../state/documents.ts";
 import { type Answered, ask, type AskOptions } from "./ask.ts";
 import type { ImageGuard } from "./image_guard.ts";
 import { type ImageLoader, refusalBy } from "./images.ts";
+import { isBlank } from "./known_page.ts";
 import { type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
 import { otherPayments } from "./other_answers.ts";
 import type { ReadableGuard } from "./readable_guard.ts";
@@ -230,7 +231,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
         tally.reused++;
         // The model has answered: what is rejected or refused now is so for another reason.
         lanes.knows();
-        if (obtained.billedPages === 1) known?.remember(image);
+        if (obtained.billedPages === 1) known?.remember(image, isBlank(answer));
       }
       const again = failure && askAgain.has(failure.code) && !askedInVain.has(sha256);
       if (!again) {

@@ -6,7 +6,7 @@
 import { Budget } from "../base/budget.ts";
 import { SpendingLimit } from "../state/spending.ts";
 import { type Desk, openDesk, type SharedByDesks } from "./desk.ts";
-import { ImageGuard } from "./image_guard.ts";
+import { GONE_CODES, ImageGuard } from "./image_guard.ts";
 import { acceptedByAny, ImageLoader } from "./images.ts";
 import type { Labeling } from "./label_row.ts";
 import type { LabelingOptions } from "./labeling_options.ts";
@@ -50,7 +50,7 @@ export async function openLabeling(
   );
   const remarks = new Remarks(note);
   const imagesRead = options.done.some(({ footer: { counts: { rows, failures } } }) =>
-    rows > (failures.image_not_found ?? 0) + (failures.image_denied ?? 0)
+    rows > GONE_CODES.values().reduce((sum, code) => sum + (failures[code] ?? 0), 0)
   );
   const accepted = acceptedByAny([engine, ...fallbacks.map(({ engine }) => engine)]);
   const shared: SharedByDesks = {

@@ -272,7 +272,9 @@ export class RateNews {
       return from === to ? wait : `${wait}, then ${rate}`;
     }
     return to < from
-      ? `slower, as the API asks (429): ${rate}`
+      ? pauseMs > 0
+        ? `slower, as the API asks (429): ${rate}`
+        : `slower, as no more is really started: ${rate}`
       : `faster, as all goes well: ${rate}`;
   }
 }

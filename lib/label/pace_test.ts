@@ -123,6 +123,11 @@ Deno.test("RateNews tells of what is far from the last news, in plain words, and
   assert.equal(change(1, 8, 20), undefined); // soon after
   assert.equal(change(40, 8, 8.2), undefined); // nearly the same
   assert.equal(change(41, 8.2, 4, 300), "slower, as the API asks (429): 4.0 requests/s");
+  const other = new RateNews(8);
+  assert.equal(
+    other.tell({ at: 0, from: 8, to: 2, reason: "a test" }),
+    "slower, as no more is really started: 2.0 requests/s",
+  );
   assert.equal(
     change(80, 4, 3.9, 60_000),
     "the API asks to slow down (429): waiting 60 s, then 3.9 requests/s",

@@ -5,9 +5,12 @@
  * answered as ever.
  */
 
+import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
+import { LOOK_MS } from "../engine/health.ts";
 import type { Parsed } from "../base/json.ts";
 import type { Answer } from "../engine/engine.ts";
+import { isBlank } from "./known_page.ts";
 
 /**
  * So many answers that can't be read for the same reason, none readable in between, are too many.
@@ -25,19 +28,26 @@ export interface ReadableGuardOptions {
   /** Whether the run goes on regardless. */
   readonly noGuard: boolean;
   /**
-   * Asks for a page whose answer could be read before.
+   * Asks for a page with words whose answer could be read before.
    *
    * @returns Whether it can be read now; `undefined` where that can't be found out.
    */
   readonly readsKnownPage: () => Promise<boolean | undefined>;
-  /** Whether answers of this run are known to be readable. */
+  /** Whether answers of this run, with words, are known to be readable. */
   readonly known: boolean;
+  /** Requests in flight, and answers that are being stored: any of them may be readable. */
+  readonly underWay: () => number;
+  /** Time. */
+  readonly clock: Pick<Clock, "sleep">;
+  /** Ends the waiting for those. */
+  readonly signal: AbortSignal;
 }
 
 /** Counts answers that can't be read. */
 export class ReadableGuard {
   readonly #options: ReadableGuardOptions;
   #known: boolean;
+  #readBlank = false;
   #limit = ALIKE_UNREADABLE;
   /** Keys by what is wrong with them, since an answer could be read. */
   #unreadable = new Map<string, Set<string>>();
@@ -51,7 +61,8 @@ export class ReadableGuard {
 
   /** Whether an answer could be read, or the user doesn't mind; until then each may be in vain. */
   get satisfied(): boolean {
-    return this.#known || this.#options.noGuard;
+    const { noGuard } = this.#options;
+    return this.#known || noGuard || this.#readBlank && this.#unreadable.size === 0;
   }
 
   /**
@@ -64,6 +75,9 @@ export class ReadableGuard {
    */
   async judge(read: Parsed<Answer>, key: string, paid: boolean): Promise<void> {
     if (read.problem === undefined) {
+      // What has gone wrong with words leaves pages without any as they were.
+      this.#readBlank ||= isBlank(read.value);
+      if (isBlank(read.value)) return;
       this.#known = true;
       this.#unreadable.clear();
       return;
@@ -73,7 +87,7 @@ export class ReadableGuard {
     const problem = read.problem.replace(/\d+/g, "0");
     const alike = this.#unreadable.get(problem) ?? new Set();
     this.#unreadable.set(problem, alike.add(key));
-    const all = [...this.#unreadable.values()].flatMap((keys) => [...keys]);
+    const all = this.#all;
     const manyAlike = alike.size >= this.#limit;
     if (!manyAlike && all.length < ANYHOW * this.#limit) return;
     await (this.#looking ??= this.#look(read.problem, manyAlike ? [...alike] : all).finally(() =>
@@ -81,7 +95,20 @@ export class ReadableGuard {
     ));
   }
 
+  /** Keys of all that can't be read. */
+  get #all(): string[] {
+    return [...this.#unreadable.values()].flatMap((keys) => [...keys]);
+  }
+
   async #look(problem: string, keys: readonly string[]): Promise<void> {
+    if (!this.#known) {
+      // The first to come need not be like the others: short answers come first. Whoever waits here
+      // keeps its room, so few more are asked for.
+      const { underWay, clock, signal } = this.#options;
+      const more = () => underWay() > 0 && this.#all.length < ANYHOW * this.#limit;
+      while (!this.#known && more()) await clock.sleep(LOOK_MS, signal);
+      if (this.#known) return;
+    }
     if (this.#known && await this.#options.readsKnownPage()) {
       // These pages are like that. Each look costs a page, so the next one is further away.
       this.#limit *= 2;

@@ -1,20 +1,29 @@
 import assert from "node:assert/strict";
+import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import type { RunError } from "../base/errors.ts";
 import type { Parsed } from "../base/json.ts";
 import type { Answer } from "../engine/engine.ts";
+import type { Polygon } from "../dataset/row.ts";
 import { ALIKE_UNREADABLE, ReadableGuard } from "./readable_guard.ts";
 
-const GOOD: Parsed<Answer> = { value: { modelVersion: null, pages: [] as never } };
+const SIZE = { width: 9, height: 9, confidence: null };
+const QUAD: Polygon = [[0, 0], [1, 0], [1, 1], [0, 1]];
+const WORDS = [{ text: "a", confidence: null, polygon: QUAD }];
+const GOOD: Parsed<Answer> = { value: { modelVersion: null, pages: [{ ...SIZE, words: WORDS }] } };
+const BLANK: Parsed<Answer> = { value: { modelVersion: null, pages: [{ ...SIZE, words: [] }] } };
 
 function bad(n: number): Parsed<Answer> {
   return { problem: `pages.0.words.${n}.confidence: Too big` };
 }
 
 function make({ noGuard = false, known = false, reads = undefined as boolean | undefined } = {}) {
-  const bench = { looks: 0, guard: undefined as unknown as ReadableGuard };
+  const clock = new VirtualClock();
+  const bench = { looks: 0, underWay: 0, clock, guard: undefined as unknown as ReadableGuard };
   bench.guard = new ReadableGuard({
     noGuard,
     known,
+    underWay: () => bench.underWay,
+    ...{ clock, signal: new AbortController().signal },
     readsKnownPage: () => {
       bench.looks++;
       return Promise.resolve(reads);
@@ -91,4 +100,36 @@ Deno.test("ReadableGuard pays for nothing where answers were found", async () =>
   const bench = make({ known: true, reads: true });
   assert.equal(await endsAfter(bench.guard, 40, false), Infinity);
   assert.equal(bench.looks, 0);
+});
+
+Deno.test("ReadableGuard waits for answers under way before the first few end a run", async () => {
+  for (const last of [GOOD, bad(0)]) {
+    const bench = make();
+    bench.underWay = 1;
+    const judged = Array.from({ length: ALIKE_UNREADABLE }, (_, n) => {
+      return bench.guard.judge(bad(n), `responses/${n}`, true);
+    });
+    const ends = Promise.allSettled(judged);
+    await bench.clock.run(bench.clock.sleep(60_000));
+    const other = bench.guard.judge(last, "responses/last", true).catch(() => {});
+    bench.underWay = 0;
+    const { status } = (await bench.clock.run(ends)).at(-1)!;
+    await other;
+    assert.equal(status, last === GOOD ? "fulfilled" : "rejected");
+  }
+});
+
+Deno.test("ReadableGuard takes blank pages for no sign that words can be read", async () => {
+  const { guard } = make({ reads: true });
+  let judged = 0;
+  await assert.rejects(async () => {
+    for (; judged < 50; judged++) {
+      await guard.judge(judged % 2 ? BLANK : bad(judged), `responses/${judged}`, true);
+    }
+  }, /5 answers in a row can't be read/);
+  assert.equal(judged, 8);
+  assert.equal(guard.satisfied, false);
+  const blank = make().guard;
+  await blank.judge(BLANK, "responses/blank", true);
+  assert.equal(blank.satisfied, true); // so far
 });

@@ -14,6 +14,13 @@ const ROW_MEMORY = 48 << 20;
 const AS_OBJECTS = 1 / 3;
 /** What packing leaves of a row, about. */
 const PACKED = 1 / 8;
+/**
+ * What an answer takes while it is in hand (its text, what is made of it, and what the collector
+ * has not found yet) for each byte of its row as objects, and what of that needs no counting: so
+ * pages of up to 500 words are not held up, and of 10,000 words four are under way.
+ */
+const IN_HAND = 2;
+const UNCOUNTED = 1 << 19;
 /** How much the latest row counts when the size of the next is guessed. */
 const LATEST = 1 / 8;
 
@@ -36,6 +43,8 @@ export class RowMemory {
   #bytesUnderWay = 0;
   /** What a made row takes while it waits, by those of late. */
   #usual = 0;
+  /** What a row takes while its answer is in hand, by those of late. */
+  #inHand = 0;
   #wake: (() => void) | undefined;
   /** Who sends a batch before it is done. */
   #sender: object | undefined;
@@ -45,9 +54,14 @@ export class RowMemory {
     this.#capacity = capacity;
   }
 
-  /** Bytes in use, those that rows under way will need once they are made among them. */
+  /** Bytes in use, those that rows under way will need as they are made among them. */
   get used(): number {
-    return this.#made + this.#bytesUnderWay + this.#rowsUnderWay * this.#usual;
+    return this.#made + this.#bytesUnderWay + this.#rowsUnderWay * this.#next;
+  }
+
+  /** What the next row is going to need. */
+  get #next(): number {
+    return Math.max(this.#usual, this.#inHand);
   }
 
   /**
@@ -60,7 +74,7 @@ export class RowMemory {
    */
   async start(bytes: number, signal: AbortSignal): Promise<() => void> {
     signal.throwIfAborted();
-    while (this.#rowsUnderWay > 0 && this.used + bytes + this.#usual > this.#capacity) {
+    while (this.#rowsUnderWay > 0 && this.used + bytes + this.#next > this.#capacity) {
       const woken = Promise.withResolvers<void>();
       const stop = () => woken.reject(signal.reason);
       signal.addEventListener("abort", stop, { once: true });
@@ -82,6 +96,7 @@ export class RowMemory {
   /** Keeps a made row until it is taken, packed where many wait already. */
   hold(row: OutputRow): HeldRow {
     const asObject = outputBytes(row);
+    this.#inHand += (Math.max(0, asObject * IN_HAND - UNCOUNTED) - this.#inHand) * LATEST;
     if (this.#objects + asObject > this.#capacity * AS_OBJECTS) return this.#holdPacked(pack(row));
     return this.#holdObject(row, asObject);
   }

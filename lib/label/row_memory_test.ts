@@ -50,3 +50,18 @@ Deno.test("RowMemory lets go of who waits when the run ends", async () => {
   await assert.rejects(memory.start(1, halt.signal), /the end/);
   release();
 });
+
+Deno.test("RowMemory counts the words that answers in hand will have, by those of late", async () => {
+  const started = async (words: number) => {
+    const memory = new RowMemory();
+    const row = okRow(0, words);
+    for (let n = 0; n < 40; n++) memory.hold(row).drop();
+    let rows = 0;
+    while (rows < 300 && await settled(memory.start(1, NEVER))) rows++;
+    await settled(new Promise(() => {})); // timers before it are over
+    return rows;
+  };
+  const dense = await started(10_000);
+  assert.ok(dense >= 2 && dense <= 8, `${dense} rows`);
+  assert.equal(await started(100), 300);
+});

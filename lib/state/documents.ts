@@ -692,6 +692,35 @@ const reliability = z.object({
 /** Whether confidences mean what they say. */
 export type Reliability = z.infer<typeof reliability>;
 
+const ranking = z.object({
+  /** The chance that a wrong word is less sure than a right one. */
+  auroc: share,
+  /** Of finding wrong words by looking at the least sure first. */
+  average_precision: share,
+  /** Share of wrong words among the surest. */
+  kept: z.array(z.object({ share: finite, words: count, errors: share })),
+});
+/** How well a figure of words tells wrong ones from right ones. */
+export type Ranking = z.infer<typeof ranking>;
+
+const errorRanking = z.object({
+  /** Judged words that have all figures, and how many of them are wrong. */
+  words: count,
+  wrong: count,
+  /** Judged words that lack one. */
+  without: count,
+  /** The engines whose agreement it is; null where none belongs to these labels. */
+  engines: z.array(z.string()).nullable(),
+  /** Null where the engine gives none. */
+  confidence: ranking.nullable(),
+  /** Null without it. */
+  agreement: ranking.nullable(),
+  /** By the sum of both; likewise. */
+  both: ranking.nullable(),
+});
+/** How well confidence and agreement tell wrong words from right ones. */
+export type ErrorRanking = z.infer<typeof errorRanking>;
+
 const level = z.object({
   min_confidence: finite,
   /** Judged words that are accepted, and how many of them are wrong. */
@@ -795,6 +824,8 @@ export const evaluationDocument = z.object({
     confidence: z.record(z.string(), z.object({ words: count, right: count, accuracy: share })),
   }),
   reliability,
+  /** Absent in evaluations of earlier versions. */
+  ranking: errorRanking.optional(),
   /** Null where it wasn't asked for. */
   threshold: threshold.nullable(),
   /** Pages with most errors. */
@@ -896,6 +927,78 @@ export const comparisonDocument = z.object({
 });
 /** How the labels of two data sets differ. */
 export type ComparisonDocument = z.infer<typeof comparisonDocument>;
+
+/** A name that may stand in a command line that people copy. */
+const plainName = z.string().regex(/^[A-Za-z0-9_-][A-Za-z0-9._-]*$/);
+const engineModel = z.object({ engine: plainName, model: plainName });
+
+/** What the footer of an agreement says: which engines agree, and on which output. */
+export const agreementFooter = z.object({
+  format: z.literal("pseudolabel-agreement-rows/1"),
+  dataset: z.string(),
+  /** The very version of the output whose rows stand in the same order. */
+  output: z.object({ key: z.string(), etag: z.string(), bytes: count, rows: count }),
+  a: engineModel,
+  b: engineModel,
+});
+/** Which engines agree, and on which output. */
+export type AgreementFooter = z.infer<typeof agreementFooter>;
+/** Where a footer has it. */
+export const AGREEMENT_FOOTER_KEY = "pseudolabel.agreement";
+
+const agreeingSide = engineModel.extend({
+  /** Rows of compared pages that it has read, and whose labels are its own. */
+  rows: count,
+  /** Pages without a stored answer of it. */
+  missing: count,
+  /** Words on compared pages; those with the same text on the other side; those it has alone. */
+  words: count,
+  equal: count,
+  alone: count,
+});
+
+/** How far two engines agree on the pages of a data set; `docs/EVALUATION.md` explains it. */
+export const agreementDocument = z.object({
+  format: z.literal("pseudolabel-agreement/1"),
+  dataset: z.string(),
+  made_at: timestamp,
+  made_by: z.string(),
+  output: z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count }),
+  /** What stands beside each row and word. */
+  rows: z.object({ url: z.string(), etag: z.string(), bytes: count }),
+  a: agreeingSide,
+  b: agreeingSide,
+  pages: z.object({
+    compared: count,
+    /** Of them those on which all words agree. */
+    identical: count,
+    /** Mean agreement of compared pages. */
+    agreement: share,
+    /** Pages that could not be compared, by reason. */
+    not_compared: z.record(z.string(), count),
+  }),
+  /** Words of the rows. */
+  words: z.object({
+    compared: count,
+    agreement: share,
+    /** How many agree so far or further. */
+    levels: z.array(z.object({ agreement: finite, words: count })),
+  }),
+  /** Characters that one reads where the other reads another, the most frequent first. */
+  confusions: z.array(z.object({ a: z.string(), b: z.string(), count })),
+  /** Pages on which they agree least. */
+  least: z.array(z.object({
+    row: count,
+    id: z.string(),
+    agreement: finite,
+    a_words: count,
+    b_words: count,
+    /** Words that they read differently, the first of them; null for nothing. */
+    readings: z.array(z.object({ a: z.string().nullable(), b: z.string().nullable() })),
+  })),
+});
+/** How far two engines agree on the pages of a data set. */
+export type AgreementDocument = z.infer<typeof agreementDocument>;
 
 const counts = z.record(z.string(), count);
 const part = z.object({ pages: count, entries: count });

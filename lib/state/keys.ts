@@ -29,11 +29,21 @@ export function defaultOutputKey(dataset: string): string {
 }
 
 /**
+ * Key of what two engines agree on, beside the output that it belongs to: `….agreement.parquet`.
+ */
+export function agreementKey(outputKey: string): string {
+  return `${outputKey.replace(/\.parquet$/, "")}.agreement.parquet`;
+}
+
+/** Below it lie all answers, by engine and model. */
+export const ANSWERS = "responses/";
+
+/**
  * Where the answers of one model lie. It depends on what was asked, never on the data set, so that
  * an image that two data sets share is paid for once.
  */
 export function answerPrefix(engine: string, model: string): string {
-  return `responses/${engine}/${model}/`;
+  return `${ANSWERS}${engine}/${model}/`;
 }
 
 /** Key of what was learnt about a model's rate limit, by whatever data set. */
@@ -104,6 +114,11 @@ export function filterKey(dataset: string): string {
   return reportKey(dataset, "filter.json");
 }
 
+/** Key of how far two engines agree on a data set, all pages together. */
+export function agreementReportKey(dataset: string): string {
+  return reportKey(dataset, "agreement.json");
+}
+
 /** Key of how two data sets' labels differ. @param other Name of the other one. */
 export function comparisonKey(dataset: string, other: string): string {
   return reportKey(dataset, `compare_${other}.json`);
@@ -158,7 +173,7 @@ export function exportPrefix(dataset: string, format: string): string {
 }
 
 /** Below these lie what was paid for and what was learnt, of all data sets together. */
-const SHARED = ["responses/", "rates/", "claims/"];
+const SHARED = [ANSWERS, "rates/", "claims/"];
 /** What a data set keeps below `{prefix}{dataset}/`, see {@linkcode CheckpointKeys}. */
 const STATE =
   /^((manifest|result|lease|ledger|spending|heartbeat)\.json$|(gen\d+\/)?batch_\d{6,}\.parquet$|set_aside\/)/;

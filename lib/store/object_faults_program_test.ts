@@ -95,6 +95,55 @@ Deno.test("one image that always breaks off or answers 500 is one failed row", a
   assert.equal(bench.api.billedPages, 58);
 });
 
+/** The first half of what was to be sent, as a part of it, which says so or doesn't. */
+function half(response: Response, says: boolean): Response {
+  const length = Number(response.headers.get("content-length"));
+  const end = length >> 1;
+  const headers = new Headers(response.headers);
+  headers.set("content-length", `${end}`);
+  if (says) headers.set("content-range", `bytes 0-${end - 1}/${length}`);
+  else headers.delete("content-range");
+  let left = end;
+  const cut = new TransformStream<Uint8Array, Uint8Array>({
+    transform(chunk, out) {
+      out.enqueue(chunk.subarray(0, left));
+      left -= Math.min(left, chunk.length);
+    },
+  });
+  return new Response(response.body!.pipeThrough(cut), { status: 206, headers });
+}
+
+Deno.test("a part of an image is never taken for the image, nor a part without a place for the input", async () => {
+  await using bench = await openBench(rows(6));
+  bench.s3.reply = ({ key, method }, response) =>
+    key === "images/2.png" && method === "GET" ? half(response, false) : response;
+  const ended = await bench.run(["--max-failure-rate", "1"]);
+  assert.equal(ended.code, 0, ended.stderr);
+  const failures = ended.events.filter(({ event }) => event === "failure");
+  assert.deepEqual(failures.map(({ row, code }) => [row, code]), [[2, "image_unreadable"]]);
+  assert.match(String(failures[0].message), /206 without Content-Range/);
+  assert.equal(bench.api.billedPages, 5);
+  // Once it comes whole.
+  let halves = 0;
+  bench.s3.reply = ({ key, method }, response) =>
+    key === "images/2.png" && method === "GET" && halves++ === 0 ? half(response, true) : response;
+  assert.equal((await bench.run(["--retry-failed"])).code, 0);
+  const sizes = await queryRows(
+    (await bench.store.read(OUTPUT)).bytes,
+    "SELECT DISTINCT metadata.image_bytes::INT AS bytes FROM parquet_file",
+  );
+  assert.deepEqual(sizes, [{ bytes: 200 }]);
+  assert.equal(halves, 2);
+  // A range that may be any.
+  bench.s3.reply = ({ key }, response) => {
+    if (key.startsWith("data/")) response.headers.delete("content-range");
+    return response;
+  };
+  const unread = await bench.run(["--dataset-name", "demo", "--fresh"]);
+  assert.equal(unread.code, 4, unread.stderr);
+  assert.match(message(unread), /demo\.parquet.*without saying which/);
+});
+
 Deno.test("an image and a stored answer without end are given up at their limits", async () => {
   await using bench = await openBench(rows(4));
   assert.equal((await bench.run()).code, 0);

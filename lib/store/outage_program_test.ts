@@ -65,3 +65,21 @@ Deno.test("told to stop during an outage, the program stores what is paid once t
   assert.equal(ended.code, 75, ended.stderr);
   assert.equal(answersIn(bench), bench.api.billedPages, "a paid answer was lost");
 });
+
+Deno.test("commands that only read wait for a store that is gone, and say so", async () => {
+  await Promise.all(
+    [["verify"], ["export", "--format", "csv", "--out", "-"]].map(async (command) => {
+      await using bench = await openBench(rows(30));
+      assert.equal((await bench.run()).code, 0);
+      const begun = bench.s3.requests.length;
+      let down = true;
+      bench.s3.fault = ({ index }) => down && index > begun + 3 ? "reset" : undefined;
+      const program = startRun(bench, "", command);
+      await program.said(/the store fails \(Cannot .*waiting for it for up to 10 min/);
+      down = false;
+      const ended = await program.ended;
+      assert.equal(ended.code, 0, ended.stderr);
+      assert.match(ended.stderr, /the store answers again/);
+    }),
+  );
+});

@@ -40,6 +40,8 @@ export interface PatienceOptions {
   readonly giveUp: AbortSignal;
   /** Told what people should know. */
   readonly note: (message: string) => void;
+  /** What the waiting means, for the note. @default "no page is asked for meanwhile" */
+  readonly meanwhile?: string;
   /** Told since when a store is down, milliseconds since the epoch; `undefined` when all are up. */
   readonly onChange?: (downSince: number | undefined) => void;
 }
@@ -66,6 +68,10 @@ interface Health {
   /** Operations that got none, with all their retries. */
   failures: number;
   outage: Outage | undefined;
+  /** Reads a byte of what was read last. */
+  readAgain?: (signal: AbortSignal) => Promise<unknown>;
+  /** Such a read that is under way: whether it succeeds. */
+  reading?: Promise<boolean>;
 }
 
 /** Waits for stores that are down. */
@@ -113,7 +119,15 @@ export class Patience {
       url: store.url,
       read(key, options = {}): Promise<StoredObject> {
         const once = admitOnce(options);
-        return run(options.signal, () => store.read(key, once()), "reads");
+        const read = async () => {
+          const object = await store.read(key, once());
+          if (object.bytes.length > 0) {
+            const range = { start: 0, end: 1 };
+            health.readAgain = (signal) => store.read(key, { range, signal });
+          }
+          return object;
+        };
+        return run(options.signal, read, "reads");
       },
       stat: (key, options) => run(options?.signal, () => store.stat(key, options), "reads"),
       write(key, bytes, options = {}): Promise<ObjectInfo> {
@@ -204,23 +218,48 @@ export class Patience {
       health.failures++;
       if (kind === "once" || health.answers === 0) throw error;
       firstFailure ??= clock.now();
-      const answered = health.answers - answers + (health.outage?.open ? 1 : 0);
+      const open = health.outage?.open === true;
+      const others = health.answers - answers;
+      // A first failure while all is silent begins an outage, and shows nothing else yet.
+      const readAgain = kind === "reads" && (open || others > 0) ? health.readAgain : undefined;
+      const answered = others + (open && !readAgain ? 1 : 0);
       const othersFailed = health.failures - failures - 1;
       ({ answers, failures } = health);
-      if (answered > ANSWERS_PER_FAILURE * othersFailed) vain++;
-      if (kind === "reads" && vain >= VAIN_READS) {
+      let up = answered > ANSWERS_PER_FAILURE * othersFailed;
+      // Several objects that fail for ever are each other's only company; an outage of all reads
+      // looks the same. What could be read before tells them apart.
+      const proven = !up && readAgain !== undefined && await this.#readsAgain(health, signal);
+      const silent = !up && !proven && readAgain !== undefined && health.answers === answers;
+      up ||= proven;
+      if (up) vain++;
+      const late = giveUp.aborted || clock.now() - firstFailure >= maxOutageMs;
+      if (kind === "reads" && (vain >= VAIN_READS || up && late)) {
         this.#answered(health);
         const message = `${error.message}; the store answers for other objects`;
         throw new StoreError("refused", message, { cause: error });
       }
-      if (answered === 0 || health.outage) {
+      if (!proven && (answered === 0 || silent || health.outage)) {
         this.#failed(health, error);
         if (this.#isOver(health)) throw tooLong(health.outage!, error);
         continue;
       }
-      if (giveUp.aborted || clock.now() - firstFailure >= maxOutageMs) throw error;
+      if (late) throw error;
       await this.#pause(backoffMs(tries, random), signal);
     }
+  }
+
+  /** Whether what was read last can be read now; asked once for all who want to know. */
+  async #readsAgain(health: Health, signal: AbortSignal | undefined): Promise<boolean> {
+    const { readAgain } = health;
+    if (!readAgain) return false;
+    health.reading ??= (async () => {
+      using halt = followSignals(this.#options.giveUp);
+      return await readAgain(halt.signal).then(() => true, () => false);
+    })().finally(() => health.reading = undefined);
+    let read = false;
+    await this.#unlessAborted(signal, async () => void (read = await health.reading!));
+    if (read) this.#answered(health);
+    return read;
   }
 
   /** Any answer shows that the store is up. */
@@ -236,6 +275,7 @@ export class Patience {
 
   #failed(health: Health, error: StoreError): void {
     const { clock, note, maxOutageMs, random } = this.#options;
+    const { meanwhile = "no page is asked for meanwhile" } = this.#options;
     const now = clock.now();
     if (health.outage) {
       if (health.outage.open) postpone(health.outage, now);
@@ -248,7 +288,7 @@ export class Patience {
     if (maxOutageMs > 0) {
       note(
         `the store fails (${error.message}): waiting for it for up to ${minutes(maxOutageMs)}; ` +
-          "no page is asked for meanwhile",
+          meanwhile,
       );
     }
     this.#tellChange();

@@ -151,6 +151,25 @@ Deno.test("many objects that fail together are an outage, not so many bad object
   for (const error of await it.clock.run(Promise.all(all))) assert.ok(unavailable(error));
 });
 
+Deno.test("many objects that fail together are so many bad objects where one read before can be read", async () => {
+  for (const maxOutageMs of [MINUTE / 2, 10 * MINUTE]) {
+    const it = open(maxOutageMs);
+    const store = it.patience.wrap(it.store);
+    await store.write("good", BYTES);
+    await store.read("good");
+    const begin = it.clock.now();
+    it.fails = (operation, key) => operation === "read" && key !== "good";
+    const all = Array.from({ length: 10 }, (_, n) => store.read(`a${n}`).catch((error) => error));
+    for (const error of await it.clock.run(Promise.all(all))) assert.equal(error.kind, "refused");
+    assert.ok(it.clock.now() - begin < MINUTE);
+    assert.ok(it.asked.filter((what) => what === "read good").length < 40);
+    assert.equal(it.patience.down, false);
+    // With that gone bad, too, it is the store.
+    it.fails = (operation) => operation === "read";
+    assert.ok(unavailable(await it.clock.run(store.read("a0").catch((error) => error))));
+  }
+});
+
 Deno.test("a listing that breaks off goes on behind what it gave; one without order ends", async () => {
   const it = open();
   const keys = ["a", "b", "c\u{10000}", "c\uffff", "d"];

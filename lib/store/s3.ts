@@ -66,7 +66,7 @@ class S3Bucket implements Store {
         try {
           return await this.#readVersion(key, action.url, options);
         } catch (error) {
-          if (httpStatus(error) !== 416) throw error;
+          if (range === undefined || httpStatus(error) !== 416) throw error;
         }
       }
       // HTTP cannot ask for no bytes, and answers 416 behind the end: an empty range of an object.

@@ -20,6 +20,18 @@ export interface TakeOptions {
   readonly stallMs: number;
 }
 
+/**
+ * Whether a body comes so slowly that it might as well not come: a byte now and then is no silence,
+ * but holds its reader up for ever. Four silences long it may take whatever it takes, then it must
+ * have come by a kilobyte a second on the whole.
+ *
+ * @param ms Since it began.
+ * @param at Bytes that have come.
+ */
+export function crawls(ms: number, at: number, stallMs: number): boolean {
+  return ms > 4 * stallMs + at;
+}
+
 /** A body on its way. */
 export interface S3Body {
   /**
@@ -35,6 +47,11 @@ export interface S3Body {
 
 /** Room for a body of unknown length at first, bytes; it doubles. */
 const FIRST_UNKNOWN_BYTES = 256 * 1024;
+
+function tooSlow(begun: number): Error {
+  const seconds = Math.round((performance.now() - begun) / 1_000);
+  return new Error(`slower than a kilobyte a second for ${seconds} s`);
+}
 
 function broken(at: number, given: number | undefined, error: unknown): BrokenBody {
   const state = error instanceof Error ? error.message : String(error);
@@ -55,9 +72,11 @@ export function nodeBody(body: Readable): S3Body {
       const stop = () => body.destroy(new Error("cancelled"));
       const stall = () => body.destroy(new Error(`no bytes for ${stallMs} ms`));
       let timer = setTimeout(stall, stallMs);
+      const begun = performance.now();
       signal?.addEventListener("abort", stop, { once: true });
       try {
         for await (const chunk of body as AsyncIterable<Uint8Array>) {
+          if (crawls(performance.now() - begun, at, stallMs)) throw tooSlow(begun);
           clearTimeout(timer);
           timer = setTimeout(stall, stallMs);
           if (at + chunk.length > length) {
@@ -124,8 +143,10 @@ export function fetchedBody(
       signal?.addEventListener("abort", cancel, { once: true });
       // One timer for all chunks: it looks whether one has come since it was set.
       let seen = -1;
+      const begun = performance.now();
       const look = () => {
         if (at === seen) return stop(new Error(`no bytes for ${stallMs} ms`));
+        if (crawls(performance.now() - begun, at, stallMs)) return stop(tooSlow(begun));
         seen = at;
         timer = setTimeout(look, stallMs);
       };

@@ -37,6 +37,8 @@ export interface S3Place {
 export interface S3Got {
   /** To be taken or dropped. */
   readonly Body: S3Body;
+  /** Whether the server calls it a part of the object, by its status. */
+  readonly IsPart: boolean;
   /** Of the body, bytes; a server may not tell. */
   readonly ContentLength?: number;
   /** Where a server sends a part: which, and of how many bytes. */
@@ -299,7 +301,8 @@ function withShortCut(s3: S3, stallMs: number): S3Api {
       first = got;
     }
     const got = await s3.send(bySdk(new GetObjectCommand(input), input, first), call);
-    return Object.assign(got, { Body: nodeBody(got.Body as Readable) });
+    const IsPart = got.$metadata.httpStatusCode === 206;
+    return Object.assign(got, { Body: nodeBody(got.Body as Readable), IsPart });
   };
 
   const headObject: S3Api["headObject"] = async (input, call) => {
@@ -335,12 +338,13 @@ function withShortCut(s3: S3, stallMs: number): S3Api {
 }
 
 /** An answer that came past the SDK, as the SDK would give it. */
-function gotten({ headers, body, length }: DirectAnswer): S3Got & {
+function gotten({ status, headers, body, length }: DirectAnswer): S3Got & {
   readonly Metadata: Record<string, string>;
 } {
   const text = (name: string) => headers.get(name) ?? undefined;
   return {
     Body: body,
+    IsPart: status === 206,
     ContentLength: Number.isNaN(length) ? undefined : length,
     ContentRange: text("content-range"),
     ETag: text("etag"),

@@ -72,6 +72,8 @@ export class ForSdk {
 
 /** An answer to a request that succeeded. */
 export interface DirectAnswer {
+  /** 200, or 206 for a part. */
+  readonly status: number;
   /** All that were sent. */
   readonly headers: Headers;
   /** Of a GetObject; to be taken or dropped. */
@@ -306,7 +308,7 @@ export class DirectS3 {
       }
       const length = Number(response.headers.get("content-length") ?? NaN);
       const content = fetchedBody(response.body, (why) => stop.abort(why), release);
-      return { headers: response.headers, body: content, length };
+      return { status, headers: response.headers, body: content, length };
     } catch (error) {
       release();
       signal?.throwIfAborted();

@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import { patterned, rejectsWith } from "../../dev/testing/store_conformance.ts";
 import type { StoreError } from "../base/errors.ts";
 import type { S3Api } from "./s3_client.ts";
-import { fetchedBody, nodeBody, type S3Body } from "./s3_body.ts";
+import { BrokenBody, fetchedBody, nodeBody, type S3Body } from "./s3_body.ts";
 import { openS3 } from "./s3.ts";
 import { readObject } from "./s3_read.ts";
 import type { ReadOptions } from "./store.ts";
@@ -16,6 +16,8 @@ interface Reply {
   readonly length?: number;
   /** The `Content-Range`. */
   readonly range?: string;
+  /** Whether it comes with status 206. @default if it has a range */
+  readonly isPart?: boolean;
 }
 
 /** Both ways in which bodies come. */
@@ -39,10 +41,11 @@ async function readIn(way: typeof WAYS[number], options: ReadOptions, replies: R
   const asked = replies.length;
   const s3 = {
     getObject() {
-      const { body, length, range } = replies.shift()!;
+      const { body, length, range, isPart = range !== undefined } = replies.shift()!;
       return Promise.resolve({
         ContentLength: length ?? body.length,
         ContentRange: range,
+        IsPart: isPart,
         ETag: '"e"',
         Body: way(body),
       });
@@ -105,6 +108,74 @@ Deno.test("a range that comes only in part is asked for again", async () => {
   const beyond = { body: OBJECT.slice(8), range: "bytes 8-9/10" };
   const got = await read({ range: { start: 8, end: 20 } }, beyond);
   assert.deepEqual(got, { bytes: OBJECT.slice(8), size: 10, requests: 1 });
+});
+
+Deno.test("a part that nobody asked for is no object, and one without a place no range", async () => {
+  const part = { body: OBJECT.slice(0, 5), range: "bytes 0-4/10" };
+  assert.deepEqual(await read({}, part, { body: OBJECT }), {
+    bytes: OBJECT,
+    size: 10,
+    requests: 2,
+  });
+  const error = await rejectsWith("unavailable", "s3://images/x", read({}, part));
+  assert.match(error.message, /sent 5 bytes as bytes 0-4\/10, which is not what was asked for/);
+  const all = { body: OBJECT, range: "bytes 0-9/10", isPart: true };
+  assert.deepEqual(await read({}, all), { bytes: OBJECT, size: 10, requests: 1 });
+  for (const range of [undefined, "", "bytes */10", "bytes 0-4/*"]) {
+    const nowhere = { body: OBJECT.slice(0, 5), isPart: true, range };
+    for (const options of [{}, { range: { start: 0, end: 5 } }, { range: { start: 5, end: 10 } }]) {
+      const error = await rejectsWith("unsupported", "s3://images/x", read(options, nowhere));
+      assert.match(error.message, /a part without saying which \(206 without Content-Range\)/);
+    }
+  }
+});
+
+Deno.test("a range whose bytes are not as many as it says is asked for again", async () => {
+  const options = { range: { start: 2, end: 5 } };
+  for (const body of [OBJECT.slice(2, 4), OBJECT.slice(2, 6)]) {
+    const got = await read(options, { body, range: "bytes 2-4/10" }, { body: OBJECT });
+    assert.deepEqual(got, { bytes: OBJECT.slice(2, 5), size: 10, requests: 2 });
+  }
+});
+
+Deno.test("a body that comes by the byte is given up, one that is only slow is not", async () => {
+  for (const [every, bytes, whole] of [[10, 1, false], [10, 40, true]] as const) {
+    const stop = Promise.withResolvers<void>();
+    const dripping = () => {
+      let timer: ReturnType<typeof setInterval>;
+      let left = 1_000;
+      return new ReadableStream<Uint8Array<ArrayBuffer>>({
+        type: "bytes",
+        start(body) {
+          timer = setInterval(() => {
+            const next = Math.min(bytes, left);
+            body.enqueue(new Uint8Array(next));
+            left -= next;
+            if (left === 0) clearInterval(timer), body.close();
+          }, every);
+          void stop.promise.then(() => {
+            clearInterval(timer);
+            try {
+              body.error(new Error("stopped"));
+            } catch {
+              // It was read to its end.
+            }
+          });
+        },
+        cancel: () => clearInterval(timer),
+      });
+    };
+    const bodies = [
+      nodeBody(Readable.fromWeb(dripping() as never)),
+      fetchedBody(dripping(), () => stop.resolve(), () => {}),
+    ];
+    for (const body of bodies) {
+      const taking = body.takeWhole({ given: 1_000, most: 0, signal: undefined, stallMs: 40 });
+      if (whole) assert.equal((await taking)!.length, 1_000);
+      else await assert.rejects(taking, BrokenBody);
+    }
+    stop.resolve();
+  }
 });
 
 Deno.test("the limit is for the object, also where a range of it is read", async () => {

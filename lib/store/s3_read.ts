@@ -7,7 +7,7 @@
 import { StoreError } from "../base/errors.ts";
 import { fromCaller } from "./caller_errors.ts";
 import type { ReadOptions, StoredObject } from "./store.ts";
-import type { S3Api } from "./s3_client.ts";
+import type { S3Api, S3Got } from "./s3_client.ts";
 import { BrokenBody } from "./s3_body.ts";
 import { crc32Base64 } from "./s3_direct.ts";
 
@@ -29,6 +29,11 @@ export interface S3Source {
   readonly holdMs: number;
 }
 
+/**
+ * No body that broke off is asked for again later than this after the first try, milliseconds: each
+ * may take minutes to break off.
+ */
+const RETRY_FOR_MS = 300_000;
 /** Longest body that is read without knowing its length, bytes. */
 const MAX_UNKNOWN_BYTES = 64 * 1024 * 1024;
 /**
@@ -42,6 +47,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
   const { s3, bucket: Bucket, key: Key, url } = source;
   const { signal, range, ifMatch, maxBytes } = options;
   let { admit } = options;
+  let begun = performance.now();
   for (let attempt = 1;; attempt++) {
     const got = await s3.getObject({
       Bucket,
@@ -56,10 +62,11 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
         return new StoreError("too_large", message);
       };
       const length = got.ContentLength;
+      const part = partOf(got, url);
       // Without a length the body is read as it comes, up to a limit.
       const most = Math.min(maxBytes ?? Infinity, MAX_UNKNOWN_BYTES);
-      const told = /\/(\d+)$/.exec(got.ContentRange ?? "")?.[1] ?? length;
-      let total = Number(told ?? most);
+      const told = part?.of ?? length;
+      let total = told ?? most;
       if (maxBytes !== undefined && total > maxBytes) throw tooLarge(`${total}`, maxBytes);
       if (admit !== undefined) {
         // The wait is not cut short by `signal`: whoever admits must know whether it did.
@@ -75,10 +82,16 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
           continue;
         }
         await admission;
+        begun = performance.now();
       }
       signal?.throwIfAborted();
       let bytes = await body.takeWhole({ given: length, most, signal, stallMs: source.stallMs });
       if (bytes === undefined) throw tooLarge("no length and more", most);
+      const whole = range !== undefined || bytes.length === part?.of;
+      if (part && !(whole && bytes.length === part.end - part.start)) {
+        const sent = `${bytes.length} bytes as ${got.ContentRange}`;
+        throw new BrokenBody(`the server sent ${sent}, which is not what was asked for`);
+      }
       if (told === undefined) total = bytes.length;
       const sum = range === undefined ? got.ChecksumCRC32 : undefined;
       // That of an object written in parts is no sum of its bytes.
@@ -87,7 +100,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
       }
       if (range !== undefined) {
         // Some servers ignore `Range`, or send more than was asked: cut out what was.
-        const from = Number(/^bytes (\d+)-/.exec(got.ContentRange ?? "")?.[1] ?? 0);
+        const from = part?.start ?? 0;
         const wanted = Math.min(range.end, total) - range.start;
         if (from <= range.start) bytes = bytes.slice(range.start - from, range.end - from);
         if (from > range.start || bytes.length < wanted) {
@@ -102,7 +115,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof BrokenBody)) throw error;
-      if (attempt >= source.maxAttempts) {
+      if (attempt >= source.maxAttempts || performance.now() - begun > RETRY_FOR_MS) {
         throw new StoreError(
           "unavailable",
           `Cannot read ${url}: ${error.message}; gave up after ${attempt} attempts, run again later`,
@@ -114,6 +127,34 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
     }
     await pause(Math.random() * Math.min(100 * 2 ** attempt, 5_000), signal);
   }
+}
+
+/** The part of an object that an answer holds, bytes. */
+interface Part {
+  readonly start: number;
+  /** Behind its last byte. */
+  readonly end: number;
+  /** Length of the object. */
+  readonly of: number;
+}
+
+/**
+ * Which part an answer holds; `undefined` if it is none.
+ *
+ * @throws {StoreError} `unsupported` for a part that doesn't say which
+ */
+function partOf({ IsPart, ContentRange }: S3Got, url: string): Part | undefined {
+  const found = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(ContentRange?.trim() ?? "");
+  if (!found) {
+    if (!IsPart) return undefined;
+    throw new StoreError(
+      "unsupported",
+      `Cannot read ${url}: the server, or a proxy before it, sent a part without saying which ` +
+        "(206 without Content-Range)",
+    );
+  }
+  const [start, last, of] = found.slice(1).map(Number);
+  return { start, end: last + 1, of };
 }
 
 /** An ETag as a version mark: without quotes, and without the sign that it is a weak one. */
@@ -135,9 +176,8 @@ export async function sizeByReading(
   const body = got.Body;
   const etag = versionMark(got.ETag);
   try {
-    const told = /\/(\d+)$/.exec(got.ContentRange ?? "")?.[1] ??
-      (got.ContentRange === undefined ? got.ContentLength : undefined);
-    if (told !== undefined) return { size: Number(told), etag };
+    const told = partOf(got, place.Key)?.of ?? got.ContentLength;
+    if (told !== undefined) return { size: told, etag };
     const most = MAX_UNKNOWN_BYTES;
     const bytes = await body.takeWhole({ given: undefined, most, signal, stallMs: 30_000 });
     return { size: bytes?.length ?? MAX_UNKNOWN_BYTES, etag };

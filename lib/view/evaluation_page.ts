@@ -5,8 +5,8 @@
 
 import { grouped } from "../base/figures.ts";
 import { oneLine } from "../base/text.ts";
-import type { EvaluationDocument, Scores, TextScores } from "../state/documents.ts";
-import { percent, thresholdLine } from "./evaluation_text.ts";
+import type { EvaluationDocument, Ranking, Scores, TextScores } from "../state/documents.ts";
+import { percent, SHOWN_COVERAGES, thresholdLine } from "./evaluation_text.ts";
 import { BASE_STYLE, foreign, html, wholePage } from "./html.ts";
 
 /** Worst pages that are drawn. */
@@ -86,13 +86,48 @@ function alone(pages: EvaluationDocument["pages"]): string[] {
   return parts.length > 0 ? [`In no figure: ${parts.join(", ")}.`] : [];
 }
 
-function confidence({ reliability: { bins, ece, words } }: EvaluationDocument): string {
-  if (bins.length === 0) return "";
+function confidence(
+  { reliability: { bins, ece, words }, ranking }: EvaluationDocument,
+): string {
+  if (bins.length === 0) {
+    const alone = ranked(ranking);
+    return alone && `<section><h2>What agreement means</h2>${alone}</section>`;
+  }
   return `<section><h2>What a confidence means</h2><p>Each point is the words of one range of ` +
     `confidence (${grouped(words)} in ${bins.length} ranges of about equally many): along, their ` +
     "mean confidence; up, the share that is right, with its 95 % interval. On the line, " +
     "confidences mean what they say; below it they promise too much. They are off by " +
-    `${percent(ece)} in the mean (ECE).</p>${diagram(bins)}</section>`;
+    `${percent(ece)} in the mean (ECE).</p>${diagram(bins)}${ranked(ranking)}</section>`;
+}
+
+function ranked(ranking: EvaluationDocument["ranking"]): string {
+  if (!ranking || ranking.wrong === 0) return "";
+  const { confidence, agreement, both, engines } = ranking;
+  const line = (name: string, figures: Ranking) =>
+    `<tr><th scope="row">${html(name)}</th>` +
+    [figures.auroc, figures.average_precision].map((each) =>
+      `<td class="n">${each === null ? "-" : each.toFixed(3)}</td>`
+    ).join("") +
+    SHOWN_COVERAGES.map((share) =>
+      `<td class="n">${percent(figures.kept.find((kept) => kept.share === share)!.errors)}</td>`
+    ).join("") + "</tr>";
+  const rows = [
+    ...confidence ? [line("confidence", confidence)] : [],
+    ...agreement ? [line(`agreement of ${engines?.join(" and ")}`, agreement)] : [],
+    ...both ? [line("their sum", both)] : [],
+  ];
+  return `<p>How well wrong words (${percent(ranking.wrong / ranking.words)} of ${
+    grouped(ranking.words)
+  }) are told from right ones: the chance that a wrong one is less sure (AUROC), the average ` +
+    "precision of looking at the least sure first, and how many are wrong among the surest.</p>" +
+    `<div class="wide"><table><thead><tr><th scope="col"></th><th scope="col" class="n">AUROC</th>` +
+    `<th scope="col" class="n">average precision</th>${
+      SHOWN_COVERAGES.map((share) =>
+        `<th scope="col" class="n">wrong, surest ${share * 100} %</th>`
+      ).join(
+        "",
+      )
+    }</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
 type Bins = EvaluationDocument["reliability"]["bins"];

@@ -4,7 +4,13 @@
 
 import { counted, grouped } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
-import type { EvaluationDocument, Scores, TextScores, ThresholdFound } from "../state/documents.ts";
+import type {
+  EvaluationDocument,
+  Ranking,
+  Scores,
+  TextScores,
+  ThresholdFound,
+} from "../state/documents.ts";
 import { type Field, renderFields, renderTable, wrap } from "./columns.ts";
 
 type Unpaired = EvaluationDocument["pages"]["ambiguous"];
@@ -36,6 +42,7 @@ export function renderEvaluation(document: EvaluationDocument, columns: number):
     ["with text", endToEndLine(overall)],
     ["reading", readingLine(overall)],
     ["confidence", reliabilityLine(reliability)],
+    ...rankingFields(document.ranking),
     ...threshold ? [["threshold", thresholdLine(threshold)] satisfies Field] : [],
   ];
   const lines = [...wrap(`${dataset}: labels against a truth`, columns)];
@@ -84,6 +91,38 @@ function reliabilityLine({ words, ece, bins, without_confidence }: Reliability):
 }
 
 type Reliability = EvaluationDocument["reliability"];
+
+function rankingFields(ranking: EvaluationDocument["ranking"]): Field[] {
+  if (!ranking || ranking.wrong === 0) return [];
+  const { engines, confidence, agreement, both, words, wrong, without } = ranking;
+  const some = without > 0 ? `; ${grouped(without)} can't be ranked` : "";
+  const kept = (figures: Ranking) => {
+    const at = figures.kept.filter(({ share }) => SHOWN_COVERAGES.includes(share));
+    return at.map(({ share, errors }) => `${percent(errors)} at ${share * 100} %`).join(", ");
+  };
+  const line = (figures: Ranking) =>
+    `AUROC ${figure(figures.auroc)}, average precision ${figure(figures.average_precision)}; ` +
+    `wrong among the surest: ${kept(figures)}`;
+  return [
+    [
+      "finds errors",
+      `of ${grouped(words)} words ${percent(wrong / words)} are wrong${some}; how well they are ` +
+      "told from the others:",
+    ],
+    ...confidence ? [["  confidence", line(confidence)] satisfies Field] : [],
+    ...agreement && engines
+      ? [["  agreement", `${line(agreement)} (${engines.join(" and ")})`] satisfies Field]
+      : [],
+    ...both ? [["  both", `${line(both)} (by their sum)`] satisfies Field] : [],
+  ];
+}
+
+/** Shares of the surest words of which people are shown how many are wrong. */
+export const SHOWN_COVERAGES: readonly number[] = [0.5, 0.8, 0.9];
+
+function figure(value: number | null): string {
+  return value === null ? "-" : value.toFixed(3);
+}
 
 /** What was found, in a sentence or two. */
 export function thresholdLine(found: ThresholdFound): string {

@@ -35,6 +35,8 @@ export interface GalleryOptions {
   readonly selection: Selection;
   /** What reviewers say of its pages. */
   readonly reviews: Reviews;
+  /** The engines whose agreement stands beside the labels, in words; absent where none does. */
+  readonly agreed?: string;
   /** Who marks pages. */
   readonly reviewer: string;
   /** Time. */
@@ -80,13 +82,18 @@ export class Gallery {
 
   /** What is to be seen. @param report Whether there is a report beside it. */
   list(report: boolean): GalleryList {
-    const { dataset, picked, selection, reviews } = this.#options;
+    const { dataset, picked, selection, reviews, agreed } = this.#options;
     const { order, seed, below } = selection;
+    const orders = {
+      worst: "doubtful first",
+      disagreeing: `where ${agreed} agree least first`,
+      sample: `a sample (seed ${seed})`,
+    };
     const marked = new Set(Array.from(reviews.marks.keys(), shortId));
     return {
       dataset,
       ...picked,
-      order: order === "worst" ? "doubtful first" : `a sample (seed ${seed})`,
+      order: orders[order],
       below: below ?? null,
       // Rows may have moved since; ids have not.
       marks: picked.pages.filter(({ id }) => marked.has(id)).map(({ row }) => row),
@@ -157,7 +164,7 @@ export class Gallery {
     const page: CheckedPage = {
       ...{ format: "pseudolabel-checked-page/1", dataset, by, at },
       ...checkedContent(row, edits),
-      picked: byList ? selection.order : "named",
+      picked: !byList ? "named" : selection.order === "sample" ? "sample" : "worst",
     };
     await writeChecked(store, page);
     return { by, at, edits: editsOf(row, page) ?? edits };

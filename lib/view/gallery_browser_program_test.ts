@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import type { AgreementRow } from "../dataset/agreement_rows.ts";
+import { writeAgreement } from "../state/agreement.ts";
+import { defaultOutputKey } from "../state/keys.ts";
 import { openFolder } from "../store/folder.ts";
+import type { Store } from "../store/store.ts";
 import { type Browser, findChromium, startBrowser, type Tab } from "../../dev/testing/browser.ts";
 import { type Page, putLabelled } from "../../dev/testing/labelled.ts";
 import { slopeJpeg } from "../../dev/testing/pictures.ts";
@@ -51,6 +55,35 @@ const text = (selector: string) =>
 const here = (id: string) => `${text("#name")} === ${JSON.stringify(id)}`;
 const drawn = `document.querySelector("#img").complete`;
 
+/** Another engine reads the second word of each page otherwise, and the first hostile one. */
+async function putAgreement(store: Store): Promise<void> {
+  const { key, etag, size } = (await store.stat(defaultOutputKey("demo")))!;
+  async function* rows(): AsyncGenerator<AgreementRow> {
+    for (const [index, page] of PAGES.entries()) {
+      const words = page.words ?? [];
+      const failed = page.failure !== undefined;
+      yield await Promise.resolve({
+        ...{ id: page.id ?? `row-${index}`, sha256: null, state: failed ? "failed" : "compared" },
+        ...{ agreement: failed ? null : 0.5, onlyOther: failed ? null : 2 },
+        words: words.map(({ text }, i) => text === HOSTILE || i === 1 ? 0.5 : 1),
+        others: words.map(({ text }, i) =>
+          text === HOSTILE ? `${HOSTILE}!` : i === 1 ? null : text
+        ),
+      });
+    }
+  }
+  const [a, b] = ["ocr", "other"].map((model) => ({ engine: "upstage-ocr", model }));
+  await writeAgreement(
+    store,
+    {
+      ...{ format: "pseudolabel-agreement-rows/1", dataset: "demo", a, b },
+      output: { key, etag, bytes: size, rows: PAGES.length },
+    },
+    rows(),
+    new AbortController().signal,
+  );
+}
+
 /** Nothing that a text says has become an element, an attribute or a dialog. */
 async function assertHarmless(tab: Tab): Promise<void> {
   assert.deepEqual(tab.complaints, []);
@@ -100,6 +133,7 @@ Deno.test({
     stack.defer(() => Deno.remove(folder, { recursive: true }));
     const store = openFolder(folder);
     await putLabelled(store, "demo", PAGES);
+    await putAgreement(store);
     await store.write("images/plain.jpg", await slopeJpeg(400, 600));
     await store.write("images/turned.jpg", await slopeJpeg(600, 400, 6));
     const args = ["--dataset-name", "demo", "--store", folder];
@@ -140,6 +174,22 @@ Deno.test({
       assert.equal(await tab.evaluate(chosen), "0,0");
     });
 
+    await t.step(
+      "what another engine has read stands beside a word, and d leads to it",
+      async () => {
+        await tab.until(here("plain"));
+        assert.match(
+          await tab.evaluate(text("#facts")),
+          /agreement 0\.50 · the other engine has 2 more/,
+        );
+        await tab.press("Escape");
+        await tab.press("d");
+        assert.equal(await tab.evaluate("document.querySelector('#wordlist .sel').dataset.i"), "1");
+        assert.equal(await tab.evaluate(text("#wordlist .sel .other")), "≠ nothing");
+        assert.equal(await tab.evaluate("document.querySelectorAll('#wordlist .other').length"), 1);
+      },
+    );
+
     await t.step("boxes lie right on a turned picture, whichever way the API saw it", async () => {
       for (const id of ["plain", "turned", "as stored"]) {
         const row = PAGES.findIndex((page) => page.id === id);
@@ -163,6 +213,7 @@ Deno.test({
       await tab.evaluate(`document.querySelector("#boxes polygon").dispatchEvent(
         new PointerEvent("pointermove", { bubbles: true, clientX: 300, clientY: 300 }))`);
       assert.ok((await tab.evaluate(text("#tip"))).startsWith(HOSTILE));
+      assert.equal(await tab.evaluate(text("#wordlist .other")), `≠ ${HOSTILE}!`);
       await assertHarmless(tab);
       await assertFits(tab);
     });

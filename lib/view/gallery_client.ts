@@ -97,6 +97,18 @@ function client(): void {
     return to.texts.length - 1;
   }
 
+  /** Whether another engine has read a word otherwise. */
+  const differs = (i: number) => (page.agreement?.words[i] ?? 1) < 1;
+
+  /** What it has read there. */
+  function apart(i: number): any[] {
+    if (!differs(i)) return [];
+    const other = page.agreement.others[i];
+    const said = other === null ? make("i", {}, "nothing") : make("bdi", {}, other);
+    const title = `The other engine; agreement ${figure(page.agreement.words[i])}`;
+    return [make("small", { class: "other", title }, "≠ ", said)];
+  }
+
   /** How a word differs from what was read. */
   function change(i: number): string {
     if (page.removed.has(i)) return "removed";
@@ -167,6 +179,8 @@ function client(): void {
       page.confidence === null ? "" : `page ${figure(page.confidence)}`,
       `${page.texts.length.toLocaleString("en")} word${page.texts.length === 1 ? "" : "s"}`,
       page.attempts > 1 ? `${page.attempts} requests` : "",
+      page.agreement ? `agreement ${figure(page.agreement.page)}` : "",
+      page.agreement?.onlyOther ? `the other engine has ${page.agreement.onlyOther} more` : "",
     ];
     $("facts").textContent = facts.filter(Boolean).join(" · ");
     const reasons = list.pages[at]?.reasons?.length ? list.pages[at].reasons : page.reasons;
@@ -225,6 +239,7 @@ function client(): void {
         { class: change(i) },
         make("span", { class: `conf ${band(confidence)}` }, figure(confidence)),
         make("bdi", {}, page.texts[i]),
+        ...apart(i),
       );
       item.dataset.i = i;
       items[i] = item;
@@ -282,19 +297,19 @@ function client(): void {
     stage.scrollBy(dx, dy);
   }
 
-  /** To the next or the last word, of all that are shown or of the doubtful ones. */
-  function step(by: number, doubtful = false) {
+  /** To the next or the last word of those that are shown and wanted. */
+  function step(by: number, wanted: (i: number) => boolean = () => true) {
     const order = [...$("wordlist").children].map((item: any) => Number(item.dataset.i));
     let place = order.indexOf(selected);
     if (place < 0 && by < 0) place = 0;
     for (let n = 0; n < order.length; n++) {
       place = (place + by + order.length) % order.length;
       const i = order[place];
-      const confidence = page.confidences[i];
-      if (!visible(i) || doubtful && !(confidence !== null && confidence < LOW)) continue;
-      return select(i, "keys");
+      if (visible(i) && wanted(i)) return select(i, "keys");
     }
   }
+
+  const doubtful = (i: number) => page.confidences[i] !== null && page.confidences[i] < LOW;
 
   function fit() {
     if (!placed) return;
@@ -584,6 +599,7 @@ function client(): void {
     tip.replaceChildren(
       make("bdi", {}, page.texts[i]),
       make("small", {}, ` ${figure(page.confidences[i])}`),
+      ...apart(i),
     );
     const room = 12;
     const box = tip.getBoundingClientRect();
@@ -718,8 +734,10 @@ function client(): void {
     End: () => list.pages.length && go(list.pages.at(-1).row, list.pages.length - 1),
     j: () => page && step(1),
     k: () => page && step(-1),
-    n: () => page && step(1, true),
-    p: () => page && step(-1, true),
+    n: () => page && step(1, doubtful),
+    p: () => page && step(-1, doubtful),
+    d: () => page && step(1, differs),
+    D: () => page && step(-1, differs),
     m: openMark,
     c: () => page && sendCheck(true),
     e: () => selected >= 0 && openWord(selected),

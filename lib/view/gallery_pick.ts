@@ -15,8 +15,11 @@ import { measurePage, type PageMeasures } from "./report_measures.ts";
 
 /** What is wanted. */
 export interface Selection {
-  /** The most doubtful first, or a random choice in the order of the rows. */
-  readonly order: "worst" | "sample";
+  /**
+   * The most doubtful first, those on which two engines agree least, or a random choice in the
+   * order of the rows.
+   */
+  readonly order: "worst" | "disagreeing" | "sample";
   /** Decides on the random choice: equal seeds choose alike. */
   readonly seed: number;
   /** Pages at most, at least 1. */
@@ -77,6 +80,10 @@ export async function pickPages(
     order === "sample" ? limit : 0,
     ([rank]) => rank,
   );
+  const apart = new Top<readonly [number, PageMeasures]>(
+    order === "disagreeing" ? limit : 0,
+    ([agreement]) => -agreement,
+  );
   let [matching, total] = [0, 0];
   for await (const row of labels.rows()) {
     signal.throwIfAborted();
@@ -91,14 +98,19 @@ export async function pickPages(
     matching++;
     worst.add(page);
     sample.add([random(), page]);
+    const agreement = row.agreement?.agreement ?? null;
+    if (agreement !== null) apart.add([agreement, page]);
     if (id !== undefined) break; // ids are unique
   }
   if (id !== undefined && matching === 0) {
     throw new RunError("usage", `no page has the id ${quoted(id)}, or it doesn't fit the filters`);
   }
   const usual = { coverage: quantile(coverage, 0.5) ?? 0, span: quantile(span, 0.5) ?? 0 };
+  const agreements = new Map(apart.items.map(([agreement, { row }]) => [row, agreement]));
   const chosen = order === "worst"
     ? worst.worst(usual)
+    : order === "disagreeing"
+    ? apart.items.map(([, page]) => page)
     : sample.items.map(([, page]) => page).sort((a, b) => a.row - b.row);
   const pages = chosen.map((page): PickedPage => ({
     row: page.row,
@@ -106,15 +118,24 @@ export async function pickPages(
     status: page.status,
     words: page.words,
     confidence: page.confidence,
-    reasons: doubtOf(page, usual).reasons.slice(0, 3),
+    reasons: [
+      ...agreements.has(page.row) ? [agreementText(agreements.get(page.row)!)] : [],
+      ...doubtOf(page, usual).reasons,
+    ].slice(0, 3),
   }));
   return { pages, matching, total: labels.counts.rows };
 }
 
+/** How far two engines agree on a page, in words; a little apart is never written as 1. */
+export function agreementText(agreement: number): string {
+  return `agreement ${(Math.floor(agreement * 100 + 1e-9) / 100).toFixed(2)}`;
+}
+
 const FINE = Array.from({ length: 501 }, (_, i) => i / 500);
 
-function filter({ status, id, below }: Selection): (row: ScannedRow) => boolean {
+function filter({ order, status, id, below }: Selection): (row: ScannedRow) => boolean {
   return (row) =>
+    (order !== "disagreeing" || typeof row.agreement?.agreement === "number") &&
     (id === undefined || row.id === id) &&
     (status === undefined || status.includes(row.status)) &&
     (below === undefined || row.status !== "failed" &&

@@ -78,3 +78,27 @@ Deno.test("a sample is the same for the same seed, in the order of the rows, eac
   const random = seeded(1);
   assert.ok(Array.from({ length: 1_000 }, random).every((value) => value >= 0 && value < 1));
 });
+
+Deno.test("pages on which engines agree least come first, and only those that were compared", async () => {
+  const all = labels(PAGES.slice(0, 5));
+  const agreements = [0.5, 1, null, 0.25, 0.5];
+  const beside = {
+    counts: all.counts,
+    async *rows() {
+      for await (const row of all.rows()) {
+        const agreement = agreements[row.index];
+        const state = agreement === null ? "no_answer" as const : "compared" as const;
+        yield { ...row, agreement: { state, agreement, onlyOther: 0, words: [], others: [] } };
+      }
+    },
+  };
+  const selection = { order: "disagreeing" as const, seed: 1, limit: 3 };
+  const picked = await pickPages(beside, selection, signal);
+  assert.deepEqual(picked.pages.map(({ row }) => row), [3, 0, 4]);
+  assert.deepEqual(picked.pages.map(({ reasons }) => reasons[0]), [
+    "agreement 0.25",
+    "agreement 0.50",
+    "agreement 0.50",
+  ]);
+  assert.deepEqual([picked.matching, picked.total], [4, 5]);
+});

@@ -33,6 +33,7 @@ const KEYS_HELP: readonly (readonly [keys: string, meaning: string])[] = [
   ["Home End", "first, last page"],
   ["j k", "next, previous word"],
   ["n p", "next, previous doubtful word (below 0.80)"],
+  ["d D", "next, previous word that the other engine reads otherwise"],
   ["[ ]", "show only words below a lower, higher confidence"],
   ["m", "mark the page as wrong, with a note"],
   [
@@ -203,6 +204,8 @@ gap:.2rem .9rem;align-items:center}
 #wordlist li{display:flex;gap:.55rem;padding:.14rem .7rem;cursor:pointer;align-items:baseline;
 content-visibility:auto;contain-intrinsic-size:auto 1.65rem}
 #wordlist bdi{overflow-wrap:anywhere;white-space:pre-wrap;min-width:0}
+#wordlist .other,#tip .other{margin-left:auto;color:var(--warn);overflow-wrap:anywhere;min-width:0}
+#tip .other{margin-left:.5rem;color:#f3c77a}
 #wordlist li:hover,#wordlist .lit{background:var(--panel)}
 #wordlist .sel{background:var(--mark)}
 .conf{font-size:12px;font-variant-numeric:tabular-nums;border-radius:4px;padding:0 .3rem;color:#fff;

@@ -44,6 +44,17 @@ export interface PageView {
   readonly texts: readonly string[];
   /** By word, 0 to 1. */
   readonly confidences: readonly (number | null)[];
+  /** How far another engine agrees; null where nothing was compared. */
+  readonly agreement: {
+    /** On the page, 0 to 1. */
+    readonly page: number;
+    /** By word, 0 to 1. */
+    readonly words: readonly number[];
+    /** By word what the other engine has read there; null for nothing. */
+    readonly others: readonly (string | null)[];
+    /** Words that the other engine alone has. */
+    readonly onlyOther: number;
+  } | null;
   /** Where the words lie. */
   readonly placed: Placed;
   /** Where they would lie had the API read the picture the other way; where that can't be told. */
@@ -117,6 +128,7 @@ export function pageView(
     reasons: row.status === "ok" ? doubtOf(measurePage(row), usual).reasons : [],
     texts,
     confidences: texts.map((_, i) => confidences[i] ?? null),
+    agreement: agreementOf(row),
     placed,
     ...otherwise && { otherwise },
     picture: picture.bytes !== undefined,
@@ -125,6 +137,12 @@ export function pageView(
     checked: checked && edits ? { by: cut(checked.by), at: checked.at, edits } : null,
     addable: frame === "upright",
   };
+}
+
+function agreementOf({ agreement }: ScannedRow): PageView["agreement"] {
+  if (!agreement || agreement.agreement === null) return null;
+  const { agreement: page, words, others, onlyOther } = agreement;
+  return { page, words, others, onlyOther: onlyOther ?? 0 };
 }
 
 /** Where nothing tells how large a page is. */

@@ -13,13 +13,14 @@ import {
 } from "../dataset/output_scan.ts";
 import type { RowRange } from "../parquet/rows.ts";
 import { openSource } from "../parquet/source.ts";
+import { engineText, findAgreement, withAgreement } from "../state/agreement.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, RowCounts, Spent } from "../state/documents.ts";
 import { findResult, type FinishedRun } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { totalOf } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
-import type { Store } from "../store/store.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
 
 /** The labels that there are. */
 export interface Labels {
@@ -31,6 +32,8 @@ export interface Labels {
   readonly spent: Spent;
   /** Null where batches are missing. */
   readonly finishedAt: string | null;
+  /** The very version of the output that is read; absent where batches are missing. */
+  readonly output?: ObjectInfo;
   /**
    * Rows in order; `index` is the position in the output.
    *
@@ -74,6 +77,7 @@ export async function openLabels(
     const file = await openOutput(source);
     return {
       ...{ manifest, counts, spent, finishedAt },
+      output: { key: settings.outputKey, etag, size },
       rows: (ranges) => file.scan(ranges),
       names: () => file.names(),
       row: (index) => rowOf(file, index),
@@ -122,6 +126,58 @@ export async function openLabels(
       if (!finished.has(batch)) return undefined;
       const row = await rowOf(await open(batch), index - checkpoints.rowsOf(batch)[0]);
       return row && placed(batch, row);
+    },
+  };
+}
+
+/** Labels, with what another engine says of their words where that was compared, or why not. */
+export type AgreedLabels =
+  & {
+    /** With it beside each row, where there is any. */
+    readonly labels: Labels;
+  }
+  & (
+    | { readonly agreed: readonly [string, string]; readonly problem?: undefined }
+    /** `made`: whether there is one that can't be used; else nobody has compared. */
+    | { readonly agreed?: undefined; readonly problem: string; readonly made: boolean }
+  );
+
+/**
+ * Puts beside labels how far another engine agrees: only what was made for this very output.
+ *
+ * @param dataset Whose labels they are.
+ * @throws {StoreError} when the store fails
+ */
+export async function agreedLabels(
+  store: Store,
+  labels: Labels,
+  dataset: string,
+  signal: AbortSignal,
+): Promise<AgreedLabels> {
+  if (!labels.output) {
+    const problem = `'${dataset}' is not labelled to its end, which comes before engines are ` +
+      `compared (run --dataset-name ${dataset})`;
+    return { labels, problem, made: false };
+  }
+  const found = await findAgreement(store, labels.output, dataset, signal);
+  if (!found.agreement) return { labels, ...found };
+  const { agreement } = found;
+  const { a, b } = agreement.footer;
+  return {
+    agreed: [engineText(a), engineText(b)],
+    labels: {
+      ...labels,
+      rows: (ranges) => withAgreement(labels.rows(ranges), agreement, ranges),
+      async row(index) {
+        const row = await labels.row(index);
+        if (!row) return undefined;
+        const alone = async function* () {
+          yield row;
+        };
+        for await (const joined of withAgreement(alone(), agreement, [[index, index + 1]])) {
+          return joined;
+        }
+      },
     },
   };
 }

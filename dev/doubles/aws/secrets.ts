@@ -4,10 +4,11 @@
  * sets the answer, at any time.
  */
 
-/** What is answered: a text, bytes, or an error as AWS words it. */
+/** What is answered: a text, bytes, a body as it is, or an error as AWS words it. */
 export type SecretAnswer =
   | string
   | Uint8Array
+  | ReadableStream<Uint8Array>
   | { readonly status: number; readonly type: string; readonly message: string };
 
 /** One request that arrived. */
@@ -49,6 +50,7 @@ export function startSecretsDouble(answer: SecretAnswer): SecretsDouble {
       if (said instanceof Uint8Array) {
         return reply(200, { Name: id, SecretBinary: said.toBase64() });
       }
+      if (said instanceof ReadableStream) return new Response(said);
       return reply(said.status, { __type: said.type, message: said.message });
     },
   );

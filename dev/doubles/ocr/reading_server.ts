@@ -72,25 +72,52 @@ async function serve(
     : await startOwnServer({ port, answer, told: { model: READER_MODEL, complete: true } });
 }
 
+/** The server's figures, or what is wrong with them. */
+function figures(args: string[]): { port: number; workers: number } | string {
+  const options = {
+    port: { type: "string", default: "8787" },
+    workers: { type: "string", default: "2" },
+  } as const;
+  try {
+    const { values } = parseArgs({ args, options });
+    const [port, workers] = [Number(values.port), Number(values.workers)];
+    if (!(Number.isInteger(port) && port >= 0 && port <= 65_534)) {
+      return "--port must be a whole number from 0 to 65534, as the next one is taken, too";
+    }
+    if (!(Number.isInteger(workers) && workers >= 1 && workers <= 64)) {
+      return "--workers must be a whole number from 1 to 64";
+    }
+    return { port, workers };
+  } catch (error) {
+    return `${(error as Error).message.split("\n")[0]}; it takes --port N and --workers N`;
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    args: Deno.args,
-    options: {
-      port: { type: "string", default: "8787" },
-      workers: { type: "string", default: "2" },
-    },
-  });
+  const given = figures(Deno.args);
+  const fail = (why: string) => {
+    console.error(`OCR server: ${why}`);
+    Deno.exit(2);
+  };
+  if (typeof given === "string") return fail(given);
   const stop = Promise.withResolvers<void>();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, stop.resolve);
   }
-  const [port, workers] = [Number(values.port), Number(values.workers)];
+  const { port, workers } = given;
+  const next = port === 0 ? 0 : port + 1;
   {
+    const refused = (port: number) => (error: { code?: string }) => {
+      if (error.code !== "EADDRINUSE" && error.code !== "EACCES") throw error;
+      const why = error.code === "EACCES" ? "may not be used" : "is taken";
+      return fail(`port ${port} ${why}; name another one: deno task api --port 0`);
+    };
     await using reader = await createReader({ workers });
-    await using own = await serve(reader, { port, protocol: "liteparse" });
-    const next = port === 0 ? 0 : port + 1;
-    await using vendor = await serve(reader, { port: next, protocol: "upstage" });
-    console.log(`OCR server, which reads with ${READER_MODEL}:`);
+    const starting = serve(reader, { port, protocol: "liteparse" }).catch(refused(port));
+    await using own = (await starting)!;
+    const further = serve(reader, { port: next, protocol: "upstage" }).catch(refused(next));
+    await using vendor = (await further)!;
+    console.log(`OCR server at ${own.url}, which reads with ${READER_MODEL}:`);
     console.log(`  ENGINE_URL=${own.url}  (LiteParse's OCR API, --engine http)`);
     console.log(
       `  UPSTAGE_BASE_URL=${vendor.url} UPSTAGE_API_KEY=anything  (--engine upstage-ocr)`,
