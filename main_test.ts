@@ -22,7 +22,7 @@ import { loadAll } from "./lib/commands/commands.ts";
 import { openS3 } from "./lib/store/s3.ts";
 import { stopSignals } from "./main.ts";
 
-Deno.test("a run of one row asks the store for what docs/ARCHITECTURE.md lists, and four times where nothing is left to do", async () => {
+Deno.test("a run of one row asks the store for what docs/ARCHITECTURE.md lists, and a few times where nothing is left to do", async () => {
   await using bench = await openBench(rows(1));
   const asked = () =>
     bench.s3.requests.splice(0).map(({ method, key, query }) => {
@@ -40,7 +40,11 @@ Deno.test("a run of one row asks the store for what docs/ARCHITECTURE.md lists, 
   assert.deepEqual(asked(), listed);
   assert.ok(listed.length <= 24);
   assert.equal((await bench.run(byItself)).code, 0);
-  assert.equal(asked().length, 4);
+  assert.deepEqual(asked().slice(4), [
+    "LIST checkpoints/demo/batch_",
+    "GET checkpoints/demo/batch_000000.parquet",
+    "LIST images/",
+  ]);
 });
 
 Deno.test("the program labels a data set through S3 and the API, and a second run changes nothing", async () => {
@@ -136,6 +140,13 @@ Deno.test(labelsSample, { ignore: Deno.env.has("PSEUDOLABEL_PROGRAM") }, async (
     assert.match(second.stdout, /^Nothing to do/m);
     assert.match(second.stdout, /^requests +0$/m);
     assert.deepEqual(await Deno.readFile(output), bytes);
+
+    for (const looks of [["list"], ["status", "--dataset-name", "sample_10", "--json"]]) {
+      const { code, stderr, stdout } = await runProgram(looks, options);
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /^Local profile: no bucket and no API key are set/, looks[0]);
+      assert.match(stdout, /sample_10/);
+    }
 
     const off = await runProgram(args, { checkout, env: { UPSTAGE_API_KEY: TEST_API_KEY } });
     assert.equal(off.code, 2, "a key was set, yet it fell back to the local profile");

@@ -3,7 +3,7 @@
  */
 
 /** How a server counts. */
-export type LimitKind = "fixed window" | "sliding window" | "token bucket";
+export type LimitKind = "fixed window" | "sliding window" | "token bucket" | "at once";
 
 /** A limit that changes over time: from `from` (ms) on it is `limit` requests per second. */
 export type LimitSchedule = readonly { readonly from: number; readonly limit: number }[];
@@ -11,7 +11,9 @@ export type LimitSchedule = readonly { readonly from: number; readonly limit: nu
 /** Takes or refuses requests by their arrival times, which never go back. */
 export interface RateLimit {
   /** Takes a request that arrives at `now` (ms), or says when one may be taken again (ms). */
-  admit(now: number): { readonly taken: true } | { readonly taken: false; readonly until: number };
+  admit(now: number): { readonly taken: true } | { readonly taken: false; readonly until?: number };
+  /** A request that was taken is answered. */
+  answered?(): void;
 }
 
 /** Usual length of a window, milliseconds. */
@@ -46,6 +48,7 @@ export function rateLimit(
 ): RateLimit {
   if (kind === "fixed window") return fixedWindow(schedule, windowMs);
   if (kind === "sliding window") return slidingWindow(schedule);
+  if (kind === "at once") return atOnce(schedule);
   return tokenBucket(schedule, burst);
 }
 
@@ -80,6 +83,19 @@ function slidingWindow(schedule: LimitSchedule): RateLimit {
       taken.push(now);
       return { taken: true };
     },
+  };
+}
+
+/** Here the limit is the number of requests in work; nobody knows until when. */
+function atOnce(schedule: LimitSchedule): RateLimit {
+  let working = 0;
+  return {
+    admit(now) {
+      if (working >= limitAt(schedule, now)) return { taken: false };
+      working++;
+      return { taken: true };
+    },
+    answered: () => void working--,
   };
 }
 

@@ -39,6 +39,8 @@ export interface Scenario {
   readonly staggerMs?: number;
   /** Whether a 429 says until when, as a Unix time in whole seconds. @default true */
   readonly retryAfter?: boolean;
+  /** By how much that time is wrong, milliseconds. @default 0 */
+  readonly retryAfterOffMs?: number;
   /** Share of requests that fail with a 5xx. @default 0 */
   readonly failing?: number;
   /** Timers are late by 1 to this many milliseconds. @default 15 */
@@ -83,7 +85,14 @@ interface Worker {
 /** Runs a scenario to its end. */
 export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
   const { kind, requests, medianMs = 2_000, sigma = 0.5, burst = 1, workers: size = 1 } = scenario;
-  const { staggerMs = 0, retryAfter = true, failing = 0, lateMs = 15, seed = 1 } = scenario;
+  const {
+    staggerMs = 0,
+    retryAfter = true,
+    retryAfterOffMs = 0,
+    failing = 0,
+    lateMs = 15,
+    seed = 1,
+  } = scenario;
   const { starvation } = scenario;
   const schedule = typeof scenario.limit === "number"
     ? [{ from: 0, limit: scenario.limit }]
@@ -171,8 +180,11 @@ export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
 
     function ended(): void {
       worker.inFlight--;
+      if (verdict.taken) server.answered?.();
       if (!verdict.taken) {
-        const until = retryAfter ? Math.ceil(verdict.until / 1_000) * 1_000 : undefined;
+        const until = retryAfter && verdict.until !== undefined
+          ? Math.ceil(verdict.until / 1_000) * 1_000 + retryAfterOffMs
+          : undefined;
         policy.finished(start, { kind: "throttled", until }, now);
         again(policy.backoffMs?.(tries + 1) ?? 0, tries + 1);
       } else if (fails) {

@@ -8,26 +8,32 @@ import {
   plainAimd,
   type PolicyMaker,
 } from "./policies.ts";
-import { type LimitKind, rateLimit } from "./servers.ts";
+import { type LimitKind, type LimitSchedule, rateLimit } from "./servers.ts";
 import { MAX_IN_FLIGHT } from "../../lib/pace/controller.ts";
 
 const KINDS: readonly LimitKind[] = ["fixed window", "sliding window", "token bucket"];
 
-type Mean = Record<"used" | "usedToEnd" | "throttled" | "reachedMs", number> & { runs: Measured[] };
+/** Nothing was chosen by these seeds: the limiter's numbers were, by others. */
+const FIRST_SEED = 90_001;
 
-/** Mean over a few seeds: one run more or less lucky says little. */
+type Mean = Record<"used" | "usedToEnd" | "throttled" | "worst" | "mostThrottled", number> & {
+  runs: Measured[];
+};
+
+/** Mean over a few seeds, and the worst: one run more or less lucky says little. */
 function mean(scenario: Scenario, maker: PolicyMaker = adaptive(), seeds = 3): Mean {
   const runs = Array.from(
     { length: seeds },
-    (_, i) => simulate({ ...scenario, seed: i + 1 }, maker),
+    (_, i) => simulate({ ...scenario, seed: FIRST_SEED + i }, maker),
   );
-  const of = (name: "used" | "usedToEnd" | "throttled" | "reachedMs") =>
+  const of = (name: "used" | "usedToEnd" | "throttled") =>
     runs.reduce((sum, run) => sum + run[name], 0) / seeds;
   return {
     used: of("used"),
     usedToEnd: of("usedToEnd"),
     throttled: of("throttled"),
-    reachedMs: of("reachedMs"),
+    worst: Math.min(...runs.map((run) => run.used)),
+    mostThrottled: Math.max(...runs.map((run) => run.throttled)),
     runs,
   };
 }
@@ -40,12 +46,22 @@ function assertAtMost(value: number, most: number, what: string): void {
   assert.ok(value <= most, `${what}: ${value.toFixed(4)} is over ${most}`);
 }
 
+/** Jain's index: 1 where all get the same, 1 / workers where one gets everything. */
+function jain(shares: readonly number[]): number {
+  const sum = shares.reduce((total, share) => total + share, 0);
+  return sum ** 2 / shares.reduce((total, share) => total + share ** 2, 0) / shares.length;
+}
+
+function average(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
 Deno.test("rateLimit() takes what its kind allows and says when there is room again", () => {
   const taken = (kind: LimitKind, times: number[]) => {
     const limit = rateLimit(kind, [{ from: 0, limit: 2 }], 1);
     return times.map((now) => {
       const verdict = limit.admit(now);
-      return verdict.taken ? "taken" : Math.round(verdict.until);
+      return verdict.taken ? "taken" : Math.round(verdict.until ?? NaN);
     });
   };
   const times = [0, 900, 950, 1_000, 1_050, 1_100, 1_950];
@@ -66,6 +82,13 @@ Deno.test("rateLimit() takes what its kind allows and says when there is room ag
   ]);
 });
 
+Deno.test("rateLimit() of requests at once has room when one is answered", () => {
+  const limit = rateLimit("at once", [{ from: 0, limit: 2 }], 1);
+  assert.deepEqual([0, 1, 2].map((now) => limit.admit(now).taken), [true, true, false]);
+  limit.answered?.();
+  assert.deepEqual([3, 4].map((now) => limit.admit(now).taken), [true, false]);
+});
+
 Deno.test("simulate() comes out the same for the same seed, and differently for another", () => {
   const scenario = { kind: "sliding window", limit: 10, requests: 500, seed: 7 } as const;
   assert.deepEqual(simulate(scenario, adaptive()), simulate(scenario, adaptive()));
@@ -76,45 +99,51 @@ Deno.test("simulate() comes out the same for the same seed, and differently for 
 });
 
 /**
- * Least rate used by limit and requests. 2,000 requests at 200/s take ten seconds, in which the
- * limit has to be found, too: two pauses until a full second are already a tenth of it.
+ * Least rate used by limit and requests, on average. 2,000 requests at 200/s take ten seconds, in
+ * which the limit has to be found, too: the way up takes two of them, and a pause up to one.
  */
 const LEAST_USED: readonly (readonly [LimitKind, number, number, number])[] = [
-  ["fixed window", 1, 2_000, 0.97],
-  ["fixed window", 3, 2_000, 0.97],
-  ["fixed window", 10, 2_000, 0.96],
-  ["fixed window", 10, 10_000, 0.97],
-  ["fixed window", 50, 2_000, 0.93],
-  ["fixed window", 50, 20_000, 0.965],
-  ["fixed window", 50, 50_000, 0.97],
+  ["fixed window", 1, 2_000, 0.975],
+  ["fixed window", 3, 2_000, 0.975],
+  ["fixed window", 10, 2_000, 0.97],
+  ["fixed window", 10, 10_000, 0.975],
+  ["fixed window", 50, 2_000, 0.94],
+  ["fixed window", 50, 20_000, 0.97],
   ["fixed window", 200, 2_000, 0.78],
-  ["fixed window", 200, 40_000, 0.94],
-  ["sliding window", 1, 2_000, 0.965],
+  ["fixed window", 200, 40_000, 0.96],
+  ["sliding window", 1, 2_000, 0.975],
   ["sliding window", 3, 2_000, 0.97],
   ["sliding window", 10, 2_000, 0.96],
   ["sliding window", 10, 10_000, 0.97],
-  ["sliding window", 50, 2_000, 0.93],
-  ["sliding window", 50, 50_000, 0.97],
-  ["sliding window", 200, 2_000, 0.66],
-  ["sliding window", 200, 40_000, 0.93],
-  ["token bucket", 1, 2_000, 0.965],
-  ["token bucket", 3, 2_000, 0.97],
-  ["token bucket", 10, 2_000, 0.97],
-  ["token bucket", 50, 2_000, 0.93],
-  ["token bucket", 50, 10_000, 0.97],
-  ["token bucket", 200, 2_000, 0.88],
-  ["token bucket", 200, 40_000, 0.95],
+  ["sliding window", 50, 2_000, 0.915],
+  ["sliding window", 50, 20_000, 0.965],
+  ["sliding window", 200, 2_000, 0.78],
+  ["sliding window", 200, 40_000, 0.95],
+  ["token bucket", 1, 2_000, 0.975],
+  ["token bucket", 3, 2_000, 0.985],
+  ["token bucket", 10, 2_000, 0.99],
+  ["token bucket", 50, 2_000, 0.985],
+  ["token bucket", 50, 10_000, 0.985],
+  ["token bucket", 200, 2_000, 0.93],
+  ["token bucket", 200, 40_000, 0.975],
 ];
+/** The worst run may use so much less, at 200/s so much. */
+const WORST_LESS = 0.03;
+const WORST_LESS_FAST = 0.2;
 
 for (const retryAfter of [true, false]) {
   const how = retryAfter ? "that say until when" : "that say nothing more";
   Deno.test(`the limiter finds an unknown limit and stays just under it, with 429s ${how}`, () => {
     for (const [kind, limit, requests, least] of LEAST_USED) {
       const what = `${kind} of ${limit}/s, ${requests} requests`;
-      const { used, throttled } = mean({ kind, limit, requests, retryAfter });
+      const { used, worst, throttled } = mean({ kind, limit, requests, retryAfter });
       assertAtLeast(used, least, `${what}, rate used`);
-      // Finding the limit costs some, the more the faster everything goes.
-      const most = requests > 2_000 ? 0.01 : limit < 200 ? 0.015 : 0.04;
+      const less = limit === 200 ? WORST_LESS_FAST : WORST_LESS;
+      assertAtLeast(worst, least - less, `${what}, rate used in the worst run`);
+      // Finding the limit costs some, the more the faster everything goes; that of a small bucket
+      // is hidden by what it has saved up.
+      const known = kind === "token bucket" && limit === 3 ? 0.027 : 0.015;
+      const most = requests > 2_000 ? 0.01 : limit < 200 ? known : 0.045;
       assertAtMost(throttled, most, `${what}, 429s`);
     }
   });
@@ -125,10 +154,9 @@ Deno.test("the limiter that knows the rate of an earlier run is at the limit at 
     for (const limit of [3, 10, 50]) {
       const learnt = { rate: limit * 0.98, ceiling: limit, latency_ms: 2_200, at: 0 };
       const what = `${kind} of ${limit}/s, a restart`;
-      const { used, throttled } = mean({ kind, limit, requests: 2_000 }, adaptive(learnt));
-      // At 50/s this takes 40 s, of which the first probe's pause is one in a hundred.
-      assertAtLeast(used, limit === 50 ? 0.95 : 0.965, `${what}, rate used`);
-      assertAtMost(throttled, 0.013, `${what}, 429s`);
+      const { worst, throttled } = mean({ kind, limit, requests: 2_000 }, adaptive(learnt));
+      assertAtLeast(worst, limit === 50 ? 0.96 : 0.97, `${what}, rate used`);
+      assertAtMost(throttled, kind === "token bucket" ? 0.02 : 0.006, `${what}, 429s`);
     }
   }
 });
@@ -136,33 +164,79 @@ Deno.test("the limiter that knows the rate of an earlier run is at the limit at 
 Deno.test("the limiter follows a limit that drops to a third and comes back", () => {
   const limit = [{ from: 0, limit: 9 }, { from: 300_000, limit: 3 }, { from: 600_000, limit: 9 }];
   for (const kind of KINDS) {
-    const { used, throttled } = mean({ kind, limit, requests: 6_300 });
-    assertAtLeast(used, 0.9, `${kind}, rate used`);
-    assertAtMost(throttled, 0.01, `${kind}, 429s`);
+    const { used, worst, throttled } = mean({ kind, limit, requests: 6_300 });
+    assertAtLeast(used, 0.93, `${kind}, rate used`);
+    assertAtLeast(worst, 0.91, `${kind}, rate used in the worst run`);
+    assertAtMost(throttled, 0.015, `${kind}, 429s`);
   }
 });
 
 Deno.test("the limiter is back soon after a limit that was down for a minute", () => {
-  const limit = [{ from: 0, limit: 10 }, { from: 60_000, limit: 4 }, { from: 120_000, limit: 10 }];
-  for (const [kind, least] of [["fixed window", 0.9], ["sliding window", 0.84]] as const) {
-    const { used, throttled } = mean({ kind, limit, requests: 1_750 }, adaptive(), 8);
-    assertAtLeast(used, least, `${kind}, rate used`);
+  for (const [kind, each] of [["fixed window", 0.95], ["sliding window", 0.925]] as const) {
+    const limit = dropOf(60_000);
+    const { used, worst, throttled } = mean({ kind, limit, requests: 1_750 }, adaptive(), 8);
+    assertAtLeast(used, 0.935, `${kind}, rate used`);
+    assertAtLeast(worst, each, `${kind}, rate used in the worst run`);
     assertAtMost(throttled, 0.015, `${kind}, 429s`);
   }
+  const { used } = mean({ kind: "token bucket", limit: dropOf(60_000), requests: 1_750 });
+  assertAtLeast(used, 0.93, "token bucket, rate used");
 });
+
+Deno.test("the limiter is back soon whenever a limit comes back", () => {
+  for (const kind of KINDS) {
+    const used = [30_000, 45_000, 75_000, 90_000].map((downMs) => {
+      const requests = 1_510 + 4 * downMs / 1_000;
+      const run = mean({ kind, limit: dropOf(downMs), requests });
+      assertAtLeast(run.worst, 0.88, `${kind}, down for ${downMs} ms, rate used`);
+      assertAtMost(run.throttled, 0.025, `${kind}, down for ${downMs} ms, 429s`);
+      return run.used;
+    });
+    assertAtLeast(average(used), 0.925, `${kind}, rate used on average`);
+  }
+});
+
+/** Ten a second, after a minute four for so long, ten again. */
+function dropOf(downMs: number): LimitSchedule {
+  const back = 60_000 + downMs;
+  return [{ from: 0, limit: 10 }, { from: 60_000, limit: 4 }, { from: back, limit: 10 }];
+}
 
 Deno.test("the limiter finds limits that are counted by windows other than a second, too", () => {
   const common = { kind: "fixed window", requests: 2_000 } as const;
   // Here 20 ms are a fifth of a window, and what started within a second says nothing.
   const short = mean({ ...common, limit: 30, windowMs: 100, medianMs: 200, lateMs: 3 });
-  assertAtLeast(short.used, 0.8, "windows of 100 ms, rate used");
+  assertAtLeast(short.worst, 0.6, "windows of 100 ms, rate used");
   assertAtMost(short.throttled, 0.01, "windows of 100 ms, 429s");
-  const long = mean({ ...common, limit: 3, windowMs: 10_000 });
-  assertAtLeast(long.used, 0.98, "windows of 10 s, rate used");
-  assertAtMost(long.throttled, 0.04, "windows of 10 s, 429s");
+  for (const windowMs of [10_000, 60_000]) {
+    const long = mean({ ...common, limit: 3, windowMs });
+    assertAtLeast(long.worst, 0.98, `windows of ${windowMs} ms, rate used`);
+    assertAtMost(long.throttled, 0.06, `windows of ${windowMs} ms, 429s`);
+  }
   const bucket = mean({ kind: "token bucket", limit: 30, burst: 0.1, requests: 2_000 });
-  assertAtLeast(bucket.used, 0.83, "a bucket of three, rate used");
+  assertAtLeast(bucket.worst, 0.55, "a bucket of three, rate used");
   assertAtMost(bucket.throttled, 0.01, "a bucket of three, 429s");
+});
+
+Deno.test("the limiter is not led astray by a time that the API gives wrong", () => {
+  for (const kind of KINDS) {
+    const scenario = { kind, limit: 10, requests: 2_000 };
+    const past = mean({ ...scenario, retryAfterOffMs: -60_000 });
+    assertAtLeast(past.worst, 0.965, `${kind}, times that are over, rate used`);
+    assertAtMost(past.mostThrottled, 0.015, `${kind}, times that are over, 429s`);
+    // It is kept, however long, so that what may be refused is tried all the less.
+    const long = mean({ ...scenario, retryAfterOffMs: 10_000 });
+    assertAtLeast(long.worst, 0.7, `${kind}, ten seconds too long, rate used`);
+  }
+});
+
+Deno.test("the limiter finds what a server takes that counts requests at once", () => {
+  const meanSeconds = 2 * Math.exp(0.5 ** 2 / 2);
+  for (const limit of [4, 8, 32]) {
+    const { worst, mostThrottled } = mean({ kind: "at once", limit, requests: limit * 300 });
+    assertAtLeast(worst * meanSeconds, 0.5, `${limit} at once, of what they can answer`);
+    assertAtMost(mostThrottled, 0.06, `${limit} at once, 429s`);
+  }
 });
 
 /** A quarter and a tenth of a core; 5 and 2 ms of CPU an image. */
@@ -180,21 +254,19 @@ Deno.test("a starved program starts what it could, and is hardly ever refused", 
         const scenario = { kind, limit, requests: Math.max(1_500, limit * 60), starvation };
         const ours = mean(scenario, adaptive(undefined, MAX_IN_FLIGHT));
         const best = mean(scenario, knowing(limit));
-        const ratio = ours.runs.reduce((sum, run, i) => sum + best.runs[i].endMs / run.endMs, 0) /
-          3;
+        const ratio = average(ours.runs.map((run, i) => best.runs[i].endMs / run.endMs));
         const what = `${share} of a core, ${costMs} ms, ${kind} of ${limit}/s`;
-        assertAtLeast(ratio, 0.83, `${what}, of what it could have started`);
+        assertAtLeast(ratio, 0.8, `${what}, of what it could have started`);
         assertAtMost(ours.throttled, 0.07, `${what}, 429s`);
         ratios.push(ratio);
         refused.push(ours.throttled);
       }
     }
   }
-  const average = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-  assertAtLeast(average(ratios), 0.93, "of what it could have started, on average");
-  assertAtMost(average(refused), 0.02, "429s, on average");
-  assertAtLeast(ratios.filter((ratio) => ratio >= 0.9).length / ratios.length, 0.8, "share ≥ 0.9");
-  assertAtLeast(refused.filter((r) => r <= 0.03).length / refused.length, 0.85, "share ≤ 3 %");
+  assertAtLeast(average(ratios), 0.94, "of what it could have started, on average");
+  assertAtMost(average(refused), 0.018, "429s, on average");
+  assertAtLeast(ratios.filter((ratio) => ratio >= 0.9).length / ratios.length, 0.75, "share ≥ 0.9");
+  assertAtLeast(refused.filter((r) => r <= 0.03).length / refused.length, 0.9, "share ≤ 3 %");
 });
 
 Deno.test("a starved program finds a limit behind short windows, too, without a storm", () => {
@@ -219,8 +291,8 @@ Deno.test("the limiter works with latencies from 50 ms to 20 s", () => {
   for (const kind of KINDS) {
     for (const medianMs of [50, 500, 8_000, 20_000]) {
       const what = `${kind}, median latency ${medianMs} ms`;
-      const { used, throttled, runs } = mean({ kind, limit: 10, requests: 10_000, medianMs });
-      assertAtLeast(used, medianMs > 2_000 ? 0.95 : 0.97, `${what}, rate used`);
+      const { worst, throttled, runs } = mean({ kind, limit: 10, requests: 10_000, medianMs });
+      assertAtLeast(worst, medianMs > 2_000 ? 0.96 : 0.97, `${what}, rate used`);
       assertAtMost(throttled, 0.012, `${what}, 429s`);
       // Little's law: what is in flight is rate × latency, with headroom.
       const needed = 10 * medianMs / 1_000 * Math.exp(0.5 ** 2 / 2);
@@ -237,41 +309,36 @@ Deno.test("the limiter takes no 5xx for a quota", () => {
 });
 
 /**
- * Limit, workers, least share of it that is used. Behind a sliding window each 429 costs a worker
- * up to a second that nobody else makes use of.
+ * Limit, workers, least share of it that is used and most 429s, as means. At some three requests a
+ * second, and of eight workers at ten, more are refused even of workers that know their share, as
+ * the seconds of all together scatter.
  */
-const SHARED: readonly (readonly [limit: number, workers: number, least: number])[] = [
-  [10, 2, 0.94],
-  [10, 3, 0.93],
-  [50, 2, 0.95],
-  [50, 3, 0.95],
-  [50, 8, 0.95],
+const SHARED: readonly (readonly [number, number, used: number, throttled: number])[] = [
+  [3, 2, 0.93, 0.05],
+  [3, 3, 0.84, 0.07],
+  [10, 2, 0.93, 0.022],
+  [10, 3, 0.93, 0.03],
+  [10, 8, 0.9, 0.05],
+  [50, 3, 0.95, 0.01],
+  [50, 8, 0.94, 0.021],
 ];
 
 Deno.test("workers that share a key come to have alike, without a storm of 429s", () => {
   const all: number[] = [];
   for (const kind of KINDS) {
-    for (const [limit, workers, least] of SHARED) {
+    for (const [limit, workers, least, most] of SHARED) {
       const what = `${kind} of ${limit}/s, ${workers} workers`;
-      const { used, throttled, runs } = mean({
-        kind,
-        limit,
-        workers,
-        staggerMs: 30_000,
-        requests: limit * 900,
-      });
-      assertAtLeast(used, kind === "sliding window" ? least - 0.06 : least, `${what}, rate used`);
-      assertAtMost(throttled, 0.025, `${what}, 429s`);
-      const fair = runs.map(({ shares }) => {
-        // Jain's index: 1 where all get the same, 1 / workers where one gets everything.
-        const sum = shares.reduce((total, share) => total + share, 0);
-        return sum ** 2 / shares.reduce((total, share) => total + share ** 2, 0) / workers;
-      });
+      const staggerMs = 20_000;
+      const requests = limit * 900;
+      const { used, throttled, runs } = mean({ kind, limit, workers, staggerMs, requests });
+      assertAtLeast(used, kind === "sliding window" ? least - 0.04 : least, `${what}, rate used`);
+      assertAtMost(throttled, most, `${what}, 429s`);
+      const fair = runs.map(({ shares }) => jain(shares));
       all.push(...fair);
-      assertAtLeast(fair.reduce((a, b) => a + b, 0) / fair.length, 0.7, `${what}, fairness`);
+      assertAtLeast(average(fair), 0.6, `${what}, fairness`);
     }
   }
-  assertAtLeast(all.reduce((a, b) => a + b, 0) / all.length, 0.85, "fairness on average");
+  assertAtLeast(average(all), 0.85, "fairness on average");
 });
 
 Deno.test("the limiter beats fixed pacing, AIMD and the CUBIC bucket where the limit is counted by the second", () => {

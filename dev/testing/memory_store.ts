@@ -9,6 +9,7 @@ import type {
   ListOptions,
   ObjectInfo,
   ReadOptions,
+  StatOptions,
   Store,
   StoredObject,
   WriteOptions,
@@ -61,14 +62,16 @@ export class MemoryStore implements Store {
     await options.admit?.(info.size);
     const { start = 0, end = info.size } = options.range ?? {};
     const bytes = this.objects.get(key)!.slice(start, end);
+    if (options.modified) Object.assign(info, this.#modified(key));
     if (!options.age || !this.clock) return { ...info, bytes };
     return { ...info, bytes, ageMs: this.clock() - (this.#written.get(key) ?? 0) };
   }
 
   /** @inheritdoc */
-  async stat(key: string): Promise<ObjectInfo | undefined> {
+  async stat(key: string, { modified }: StatOptions = {}): Promise<ObjectInfo | undefined> {
     await this.before("stat", key);
-    return this.#info(key);
+    const info = this.#info(key);
+    return info && modified ? { ...info, ...this.#modified(key) } : info;
   }
 
   /** @inheritdoc */
@@ -99,13 +102,13 @@ export class MemoryStore implements Store {
   }
 
   /** @inheritdoc */
-  async *list(prefix: string, { shallow }: ListOptions = {}): AsyncGenerator<ObjectInfo> {
+  async *list(prefix: string, { shallow, modified }: ListOptions = {}): AsyncGenerator<ObjectInfo> {
     await this.before("list", prefix);
     const folders = new Set<string>();
     for (const key of [...this.objects.keys()]) {
       if (!key.startsWith(prefix) || !this.objects.has(key)) continue;
       const slash = shallow ? key.indexOf("/", prefix.length) : -1;
-      if (slash < 0) yield this.#info(key)!;
+      if (slash < 0) yield { ...this.#info(key)!, ...modified && this.#modified(key) };
       else folders.add(key.slice(0, slash + 1));
     }
     for (const key of folders) yield { key, size: 0, etag: "" };
@@ -115,6 +118,15 @@ export class MemoryStore implements Store {
   async remove(key: string): Promise<void> {
     await this.before("remove", key);
     this.objects.delete(key);
+  }
+
+  /** @inheritdoc */
+  async removeAll(keys: readonly string[]): Promise<void> {
+    for (const key of keys) await this.remove(key);
+  }
+
+  #modified(key: string): { modified?: number } {
+    return this.clock ? { modified: this.#written.get(key) } : {};
   }
 
   #put(key: string, bytes: Uint8Array<ArrayBuffer>): ObjectInfo {

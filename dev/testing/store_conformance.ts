@@ -331,6 +331,27 @@ export async function storeConformance(
     assert.deepEqual(await keys("removed/"), ["removed/xy"]);
   });
 
+  await step("removeAll() removes what it is given, there or not, and nothing else", async () => {
+    const names = Array.from({ length: 1_003 }, (_, i) => `removed/all/${i}&<한글>`);
+    for (const name of names.slice(-40)) await store.write(name, text("x"));
+    await store.removeAll(names);
+    await store.removeAll([]);
+    assert.deepEqual(await keys("removed/"), ["removed/xy"]);
+  });
+
+  await step(
+    "when an object was written is said alike however it is asked, if at all",
+    async () => {
+      await store.write("written", text("x"));
+      const { modified } = (await store.stat("written", { modified: true }))!;
+      assert.equal((await store.read("written", { modified: true })).modified, modified);
+      for await (const listed of store.list("written", { modified: true, etag: false })) {
+        assert.equal(listed.modified, modified);
+      }
+      assert.equal((await store.stat("written"))!.modified, undefined);
+    },
+  );
+
   await step("a cancelled operation throws the signal's reason and has no effect", async () => {
     const reason = new Error("stop here");
     const signal = AbortSignal.abort(reason);
@@ -340,6 +361,7 @@ export async function storeConformance(
       () => store.write("cancelled", text("x"), { signal }),
       () => store.writeParts("cancelled", uneven(patterned(10)), { signal }),
       () => store.remove("long", { signal }),
+      () => store.removeAll(["long", "short"], { signal }),
       () => Array.fromAsync(store.list("many/", { signal })),
     ];
     for (const operation of operations) {

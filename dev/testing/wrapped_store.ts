@@ -3,7 +3,13 @@
  * them, hold them up or let them fail.
  */
 
-import type { ListOptions, ReadOptions, Store, WriteOptions } from "../../lib/store/store.ts";
+import type {
+  ListOptions,
+  ReadOptions,
+  StatOptions,
+  Store,
+  WriteOptions,
+} from "../../lib/store/store.ts";
 import type { Operation } from "./memory_store.ts";
 
 /** Told of each operation; `work` carries it out. */
@@ -28,8 +34,8 @@ export class WrappedStore implements Store {
     return this.#around("read", key, () => this.#store.read(key, options));
   }
   /** @inheritdoc */
-  stat(key: string) {
-    return this.#around("stat", key, () => this.#store.stat(key));
+  stat(key: string, options?: StatOptions) {
+    return this.#around("stat", key, () => this.#store.stat(key, options));
   }
   /** @inheritdoc */
   write(key: string, bytes: Uint8Array<ArrayBuffer>, options?: WriteOptions) {
@@ -47,5 +53,9 @@ export class WrappedStore implements Store {
   /** @inheritdoc */
   remove(key: string) {
     return this.#around("remove", key, () => this.#store.remove(key));
+  }
+  /** @inheritdoc One after another, so that a test can come between. */
+  async removeAll(keys: readonly string[]) {
+    for (const key of keys) await this.remove(key);
   }
 }

@@ -12,6 +12,11 @@ export function duration(seconds: number | null): string {
   return `${Math.floor(s / 3_600)} h ${two(Math.floor(s / 60) % 60)} min`;
 }
 
+/** A number as people type it: `3`, `0.5`, `.5`; NaN for anything else. */
+export function parseNumber(text: string): number {
+  return /^\d*\.?\d+$/.test(text) ? Number(text) : NaN;
+}
+
 /** `1,234,567`, `1,234.5678`. */
 export function grouped(n: number): string {
   const [whole, ...rest] = String(n).split(".");

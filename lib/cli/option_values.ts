@@ -6,6 +6,7 @@
 
 import { parseArgs } from "node:util";
 import { RunError } from "../base/errors.ts";
+import { parseNumber } from "../base/figures.ts";
 import { shown } from "../base/text.ts";
 import { holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
 import type { FlagSpec, OptionSpec } from "./options.ts";
@@ -60,6 +61,18 @@ function argTypes(specs: readonly FlagSpec[]) {
   }));
 }
 
+/** What numbers are called, and an example. */
+const NUMBERS = {
+  whole: ["a whole number", ""],
+  any: ["a number", ""],
+  share: ["a share", ", such as 0.02 for 2 %"],
+} as const;
+
+/** `a, b or c`. */
+function either(names: readonly string[]): string {
+  return [names.slice(0, -1).join(", "), ...names.slice(-1)].filter((part) => part).join(" or ");
+}
+
 /** What the user gave. */
 export class OptionValues {
   /** The environment, for what is no option. */
@@ -101,14 +114,22 @@ export class OptionValues {
   }
 
   /** A number in [min, max]; `undefined` if it was not given and has no default. */
-  number(spec: OptionSpec, min: number, max: number, kind: "whole" | "any"): number | undefined {
+  number(
+    spec: FlagSpec | OptionSpec,
+    min: number,
+    max: number,
+    kind: "whole" | "any" | "share",
+  ): number | undefined {
+    const standard = "default" in spec ? spec.default : undefined;
     const found = this.given(spec);
-    if (!found && spec.default === undefined) return undefined;
-    const [value, from] = found ?? [spec.default!, `--${spec.flag}`];
-    const n = /^\d+(\.\d+)?$/.test(value) ? Number(value) : NaN;
+    if (!found && standard === undefined) return undefined;
+    const [value, from] = found ?? [standard!, `--${spec.flag}`];
+    const n = parseNumber(value);
     if (!(n >= min && n <= max) || (kind === "whole" && !Number.isSafeInteger(n))) {
-      const what = kind === "whole" ? "a whole number" : "a number";
-      throw usageError(`${from} must be ${what} from ${min} to ${max}: it is ${shown(value)}`);
+      const [what, such] = NUMBERS[kind];
+      throw usageError(
+        `${from} must be ${what} from ${min} to ${max}${such}: it is ${shown(value)}`,
+      );
     }
     return n;
   }
@@ -122,6 +143,26 @@ export class OptionValues {
   /** A switch: set by its flag, or by `true` or `false` in the environment. */
   flag(spec: OptionSpec): boolean {
     return this.#flags[spec.flag] === true || (this.choice(spec) ?? false);
+  }
+
+  /** One of some names; `undefined` if the flag was not given. @throws {RunError} `usage` */
+  oneOf<T extends string>(spec: FlagSpec, names: readonly T[]): T | undefined {
+    const given = this.given(spec)?.[0];
+    const found = names.find((name) => name === given);
+    if (given === undefined || found !== undefined) return found;
+    throw usageError(`--${spec.flag} must be ${either(names)}: it is ${shown(given)}`);
+  }
+
+  /**
+   * Names that are separated by commas; `undefined` if the flag was not given.
+   *
+   * @throws {RunError} `usage` for one that is none of `known`
+   */
+  names<T extends string>(spec: FlagSpec, known: readonly T[]): readonly T[] | undefined {
+    const given = this.given(spec)?.[0].split(",").map((name) => name.trim());
+    const unknown = given?.find((name) => !known.some((one) => one === name));
+    if (unknown === undefined) return given as readonly T[] | undefined;
+    throw usageError(`--${spec.flag} must be of ${known.join(", ")}: it has ${shown(unknown)}`);
   }
 
   /** `true` or `false` in the environment; `undefined` for neither. */

@@ -108,7 +108,7 @@ const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
     good: ["0", "0.25"],
     means: [0, 0.25],
     fallback: 0.05,
-    bad: ["1.01", "-0.1", "5%", "NaN", ".5", "1."],
+    bad: ["1.01", "-0.1", "5%", "NaN", ".", "1."],
   },
   model: {
     good: ["ocr-260930", "ocr_2"],

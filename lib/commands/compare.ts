@@ -60,10 +60,9 @@ export const command: Command = {
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
     ]);
-    const { stop: signal, print, printError, terminal } = context;
+    const { stop: signal, print, terminal } = context;
     await using services = await openUnasking(settings, values.env, context);
     if (other === undefined) throw usageError("--with is required: it names the other data set");
-    if (services.greeting) printError(`${services.greeting}\n`);
     const { store, images } = services;
     const { datasetName: dataset } = settings;
     const a = await openLabels(store, settings, signal);

@@ -3,7 +3,7 @@
  */
 
 import { systemClock } from "../base/clock.ts";
-import { jsonLine, printable, shown } from "../base/text.ts";
+import { jsonLine, printable } from "../base/text.ts";
 import { PROGRAM } from "../base/version.ts";
 import type { Command } from "../cli/command.ts";
 import { type OptionValues, usageError } from "../cli/option_values.ts";
@@ -60,17 +60,16 @@ export const command: Command = {
       import("./services.ts"),
       import("../cli/watch_rows.ts"),
     ]);
-    const { stop: signal, print, printError, terminal } = context;
+    const { stop: signal, print, terminal } = context;
     await using services = await openUnasking(settings, values.env, context);
     const { place, format, granularity, caseRule } = wishes;
     if (place === undefined) throw usageError("--truth is required: it names what to compare with");
-    if (services.greeting) printError(`${services.greeting}\n`);
     const { store, images } = services;
     const { datasetName: dataset } = settings;
     const opened = await openLabels(store, settings, signal);
     const beside = await agreedLabels(store, opened, dataset, signal);
     if (!beside.agreed && beside.made) {
-      printError(`${printable(`Without agreement: ${beside.problem}`)}\n`);
+      context.printError(`${printable(`Without agreement: ${beside.problem}`)}\n`);
     }
     const { labels, agreed } = beside;
     const truth = await openWishedTruth(place, format, dataset, { store, images, signal });
@@ -107,23 +106,9 @@ export const command: Command = {
 };
 
 function readTarget(values: OptionValues): { error: number; confidence: number } | undefined {
-  const error = shareOf(values, FLAGS.targetError, 0.0001, 0.5);
-  const confidence = shareOf(values, FLAGS.confidence, 0.5, 0.9999);
+  const error = values.number(FLAGS.targetError, 0.0001, 0.5, "share");
+  const confidence = values.number(FLAGS.confidence, 0.5, 0.9999, "share");
   if (error !== undefined) return { error, confidence: confidence ?? 0.95 };
   if (confidence !== undefined) throw usageError("--confidence goes with --target-error");
   return undefined;
-}
-
-function shareOf(
-  values: OptionValues,
-  spec: FlagSpec,
-  min: number,
-  max: number,
-): number | undefined {
-  const given = values.given(spec)?.[0];
-  if (given === undefined) return undefined;
-  const n = /^\d*\.?\d+$/.test(given) ? Number(given) : NaN;
-  if (n >= min && n <= max) return n;
-  const is = `a share from ${min} to ${max}, such as 0.02 for 2 %`;
-  throw usageError(`--${spec.flag} must be ${is}: it is ${shown(given)}`);
 }

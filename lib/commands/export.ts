@@ -59,7 +59,6 @@ export const command: Command = {
       asked.charsetFile === undefined ? undefined : await readCharsetFile(asked.charsetFile),
       asked.filterFile === undefined ? undefined : await readFilterFile(asked.filterFile),
     ];
-    if (services.greeting) context.printError(`${services.greeting}\n`);
     const { store } = services;
     const { outputKey, datasetName } = settings;
     const info = await store.stat(outputKey, { signal: context.stop });

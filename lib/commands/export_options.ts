@@ -143,15 +143,10 @@ export interface Asked {
 /** Reads the command line. @throws {RunError} `usage` */
 export function readExportOptions(values: OptionValues, dataset: string): Asked {
   const format = readFormat(values);
-  const one = <T extends string>(flag: FlagSpec, ...choices: readonly T[]): T | undefined => {
-    const given = values.given(flag)?.[0];
-    if (given === undefined) return undefined;
-    const choice = choices.find((name) => name === given);
-    if (choice !== undefined) return choice;
-    throw usageError(`--${flag.flag} must be ${choices.join(" or ")}: it is ${shown(given)}`);
-  };
+  const one = <T extends string>(flag: FlagSpec, ...choices: readonly T[]): T | undefined =>
+    values.oneOf(flag, choices);
   const number = (flag: FlagSpec, max: number, kind: "whole" | "any" = "any") =>
-    values.number({ ...flag, env: "" }, 0, max, kind);
+    values.number(flag, 0, max, kind);
   const out = values.given(FLAGS.out)?.[0] ?? "store";
   if (out.trim() === "") throw usageError("--out must be a folder, s3://bucket/prefix, - or store");
   const unread = values.onCommandLine(FLAGS.unread);
@@ -192,7 +187,7 @@ export function readExportOptions(values: OptionValues, dataset: string): Asked 
     minHeight: number(FLAGS.minHeight, 1e5),
     minArea: number(FLAGS.minArea, 1e9),
     maxLength: number(FLAGS.maxLength, 1e5, "whole"),
-    status: readStatus(values),
+    status: values.names(FLAGS.status, STATUSES) ?? STATUSES,
     splits: names(values, FLAGS.split),
     marks: one(FLAGS.marks, "exclude-wrong", "only-reviewed"),
     split: { val, test, group, seed: values.given(FLAGS.seed)?.[0] ?? "1" },
@@ -228,13 +223,6 @@ function readFormat(values: OptionValues): Format {
 
 function names(values: OptionValues, flag: FlagSpec): readonly string[] | undefined {
   return values.given(flag)?.[0].split(",").map((name) => name.trim());
-}
-
-function readStatus(values: OptionValues): readonly RowStatus[] {
-  const given = names(values, FLAGS.status) ?? STATUSES;
-  const unknown = given.find((name) => !STATUSES.some((status) => status === name));
-  if (unknown === undefined) return given as readonly RowStatus[];
-  throw usageError(`--status must be of ${STATUSES.join(", ")}: it has ${shown(unknown)}`);
 }
 
 function readPattern(values: OptionValues): RegExp | undefined {

@@ -34,7 +34,7 @@ Deno.test("readExportOptions() refuses what can't be and says what it takes", ()
     ],
     ["--format csv --out - --images copy", /^--out - has no room/],
     ["--format yolo-obb --images paths", /^--images paths is impossible with yolo-obb/],
-    ["--format coco --images move", /^--images must be copy or link or paths: it is 'move'/],
+    ["--format coco --images move", /^--images must be copy, link or paths: it is 'move'/],
     ["--format yolo-obb --images link", /^--images link is impossible with yolo-obb/],
     ["--format coco --unread --images copy", /^--unread goes with --images paths/],
     ["--format mmocr-rec --unread", /^--unread goes with --images paths/],

@@ -86,7 +86,7 @@ export const command: Command = {
     const settings = readSettings(values);
     const out = values.given(FLAGS.out)?.[0];
     const selection = readSelection(values, out === undefined ? SERVED_PAGES : FILED_PAGES);
-    const port = numberOf(values, FLAGS.port, 0, 65_535) ?? 0;
+    const port = values.number(FLAGS.port, 0, 65_535, "whole") ?? 0;
     const reviewer = values.given(FLAGS.reviewer)?.[0] ?? context.hostname();
     if (reviewer.length > 100) throw usageError("--reviewer must be of 100 characters at most");
     const [
@@ -105,7 +105,6 @@ export const command: Command = {
       import("../cli/watch_rows.ts"),
     ]);
     await using services = await openUnasking(settings, values.env, context);
-    if (services.greeting) context.printError(`${services.greeting}\n`);
     const { store, images } = services;
     const labels = await openLabels(store, settings, context.stop);
     const beside = await agreedLabels(store, labels, settings.datasetName, context.stop);
@@ -138,34 +137,14 @@ function readSelection(values: OptionValues, pages: number): Selection {
   if (Number(worst) + Number(disagreeing) + Number(sample) > 1) {
     throw usageError("--worst, --disagreeing and --sample exclude each other");
   }
-  const named = values.given(FLAGS.status)?.[0].split(",").map((name) => name.trim());
-  const unknown = named?.find((name) => !STATUSES.some((status) => status === name));
-  if (unknown !== undefined) {
-    throw usageError(`--status must be of ${STATUSES.join(", ")}: it has ${shown(unknown)}`);
-  }
   return {
     order: sample ? "sample" : disagreeing ? "disagreeing" : "worst",
-    seed: numberOf(values, FLAGS.seed, 0, 2 ** 32 - 1) ?? 1,
-    limit: numberOf(values, FLAGS.pages, 1, MAX_PAGES) ?? pages,
-    status: named as RowStatus[] | undefined,
+    seed: values.number(FLAGS.seed, 0, 2 ** 32 - 1, "whole") ?? 1,
+    limit: values.number(FLAGS.pages, 1, MAX_PAGES, "whole") ?? pages,
+    status: values.names(FLAGS.status, STATUSES),
     id: values.given(FLAGS.id)?.[0],
-    below: numberOf(values, FLAGS.below, 0, 1, "any"),
+    below: values.number(FLAGS.below, 0, 1, "any"),
   };
-}
-
-function numberOf(
-  values: OptionValues,
-  { flag }: FlagSpec,
-  min: number,
-  max: number,
-  kind: "whole" | "any" = "whole",
-): number | undefined {
-  const given = values.given({ flag, help: "" })?.[0];
-  if (given === undefined) return undefined;
-  const n = /^\d+(\.\d+)?$/.test(given) ? Number(given) : NaN;
-  if (n >= min && n <= max && (kind === "any" || Number.isInteger(n))) return n;
-  const what = kind === "whole" ? "a whole number" : "a number";
-  throw usageError(`--${flag} must be ${what} from ${min} to ${max}: it is ${shown(given)}`);
 }
 
 async function serve(

@@ -30,7 +30,6 @@ export async function printPlan(
 ): Promise<ExitName> {
   await using services = await openUnasking(wanted, values.env, context);
   const json = values.onCommandLine(FLAGS.json);
-  if (services.greeting) context.printError(`${services.greeting}\n`);
   const depth = values.onCommandLine(FLAGS.read) ? "reads" : "looks";
   const progress = new Progress(context);
   const options = await optionsOf(values, services, context, depth, progress);
@@ -54,7 +53,7 @@ export async function confirmRun(
 ): Promise<boolean> {
   const { ask, printError, terminal, stop } = context;
   if (!ask || !terminal || values.onCommandLine(FLAGS.yes)) return true;
-  await using services = await openUnasking(settings, values.env, context);
+  await using services = await openUnasking(settings, values.env, context, true);
   const progress = new Progress(context);
   if ((services.pricePerPage ?? services.settings.pricePerPage) === 0) return true;
   const options = await optionsOf(values, services, context, "lists", progress);
@@ -66,7 +65,8 @@ export async function confirmRun(
   const now = Math.min(plan.pages.likely, outset.pagesLeft) * price;
   if (now <= ASKS_ABOVE) return true;
   printError(renderPlanBrief(plan, terminal.columns() - 1).join("\n") + "\n");
-  const answer = await ask(`Begin, for about ${dollars(now)}? [y/N] `);
+  const about = plan.answers_known ? "about" : "at most";
+  const answer = await ask(`Begin, for ${about} ${dollars(now)}? [y/N] `);
   stop.throwIfAborted();
   return /^\s*(y|yes)\s*$/i.test(answer ?? "");
 }

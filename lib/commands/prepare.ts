@@ -87,9 +87,8 @@ export const command: Command = {
     const clock = systemClock;
     const { openUnasking } = await import("./services.ts");
     // It waits for its stores by itself.
-    const { standalone } = context;
-    await using services = await openUnasking(settings, values.env, { standalone });
-    if (services.greeting) context.printError(`${services.greeting}\n`);
+    const { standalone, printError } = context;
+    await using services = await openUnasking(settings, values.env, { standalone, printError });
     const [{ prepare }, { PrepareTally }, { openProgress }, { renderPrepared }, { preparedKey }] =
       await Promise.all([
         import("../prepare/prepare.ts"),

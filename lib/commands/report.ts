@@ -38,7 +38,6 @@ export const command: Command = {
       import("../cli/watch_rows.ts"),
     ]);
     await using services = await openUnasking(settings, values.env, context);
-    if (services.greeting) context.printError(`${services.greeting}\n`);
     const { store } = services;
     const pricePerPage = services.pricePerPage ?? settings.pricePerPage;
     using watch = watchRows("reading labels", context, systemClock);

@@ -4,6 +4,7 @@
  * only where they are used.
  */
 
+import type { Context } from "../cli/command.ts";
 import type { Connection, ConnectOptions } from "../engine/engine.ts";
 import { findEngine, foreignKey, holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
@@ -12,7 +13,6 @@ import type { ImageSource } from "../dataset/image_location.ts";
 import type { Environment, Settings } from "../base/settings.ts";
 import { proxyVariables } from "../base/proxy.ts";
 import { printable, shown } from "../base/text.ts";
-import type { Context } from "../cli/command.ts";
 import { lazyStore } from "../store/lazy.ts";
 import type { S3Service } from "../store/s3.ts";
 import type { Store } from "../store/store.ts";
@@ -73,26 +73,30 @@ export async function openServices(
 }
 
 /**
- * The same for a command that asks the API nothing, and so needs no key. Where it says when it is
- * to stop, it waits for a store that is gone for a while, as a run does, and says so.
+ * The same for a command that asks the API nothing, and so needs no key. Says first what the user
+ * should know. Where it is told when to stop, it waits for a store that is gone for a while, as a
+ * run does, and says so.
  *
+ * @param silent Whether nothing is said, as another does. @default false
  * @throws as {@linkcode openServices}
  */
 export async function openUnasking(
   settings: Settings,
   env: Environment,
-  context: Pick<Needs, "standalone"> & Partial<Pick<Context, "stop" | "printError">>,
+  context: Pick<Context, "standalone" | "printError"> & Partial<Pick<Context, "stop">>,
+  silent = false,
 ): Promise<Services> {
   const { standalone, stop, printError } = context;
   const services = await openServices(settings, env, {
     ...{ asks: false, standalone, clock: systemClock },
     note: () => {},
   });
+  if (services.greeting && !silent) printError(`${services.greeting}\n`);
   if (!stop) return services;
   const { Patience } = await import("../store/patient.ts");
   const patience = new Patience({
     ...{ maxOutageMs: settings.maxOutageMs, clock: systemClock, random: Math.random, giveUp: stop },
-    note: (message) => printError?.(`${printable(message)}\n`),
+    note: (message) => printError(`${printable(message)}\n`),
     meanwhile: "Ctrl-C ends it",
   });
   const { local, bucket } = services.images;

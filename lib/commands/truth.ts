@@ -2,7 +2,6 @@
  * @module commands/truth: what `evaluate` and `compare` take of the command line to find a truth.
  */
 
-import { shown } from "../base/text.ts";
 import { type OptionValues, usageError } from "../cli/option_values.ts";
 import type { FlagSpec } from "../cli/options.ts";
 import type { Granularity } from "../evaluate/judge.ts";
@@ -60,9 +59,9 @@ export function readTruthWishes(values: OptionValues): TruthWishes {
   if (place === "") throw usageError("--truth is empty");
   return {
     place,
-    format: oneOf(values, TRUTH_FLAGS.truthFormat, FILE_FORMATS) as TruthWishes["format"],
-    granularity: oneOf(values, TRUTH_FLAGS.granularity, GRANULARITIES),
-    caseRule: oneOf(values, TRUTH_FLAGS.case, CASES),
+    format: values.oneOf(TRUTH_FLAGS.truthFormat, FILE_FORMATS) as TruthWishes["format"],
+    granularity: values.oneOf(TRUTH_FLAGS.granularity, GRANULARITIES),
+    caseRule: values.oneOf(TRUTH_FLAGS.case, CASES),
   };
 }
 
@@ -84,15 +83,4 @@ export async function openWishedTruth(
   }
   const { openReviewedTruth } = await import("../evaluate/truth_reviews.ts");
   return await openReviewedTruth(places.store, dataset, places.signal);
-}
-
-function oneOf<T extends string>(
-  values: OptionValues,
-  spec: FlagSpec,
-  names: readonly T[],
-): T | undefined {
-  const given = values.given(spec)?.[0];
-  const found = names.find((name) => name === given);
-  if (given === undefined || found !== undefined) return found;
-  throw usageError(`--${spec.flag} must be one of ${names.join(", ")}: it is ${shown(given)}`);
 }

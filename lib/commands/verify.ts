@@ -28,7 +28,6 @@ export const command: Command = {
     const { verify } = await import("../label/verify.ts");
     const { openUnasking } = await import("./services.ts");
     await using services = await openUnasking(settings, values.env, context);
-    if (services.greeting) context.printError(`${services.greeting}\n`);
     const line = (facts: unknown) => context.print(jsonLine(facts) + "\n");
     const verified = await verify(
       services.store,

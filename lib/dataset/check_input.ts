@@ -9,6 +9,8 @@ import { findBegun } from "../parquet/source.ts";
 import type { Store, StoredObject } from "../store/store.ts";
 import { IMAGE_PATH_FORMS, type ImageSource, locateImage, pathAdvice } from "./image_location.ts";
 import type { Input } from "./input.ts";
+import { rowKey } from "./row_keys.ts";
+import { RowSample, sampleHashes } from "./row_sample.ts";
 
 /** Objects of a folder that are counted at most, for a message. */
 const COUNTED = 1_000;
@@ -47,12 +49,21 @@ async function count(store: Store, prefix: string): Promise<number> {
   return objects;
 }
 
+/** What is learnt of rows that are checked. */
+export interface CheckedRows {
+  /** Hashes of some rows, see `dataset/row_sample.ts`. */
+  readonly sample: readonly number[];
+  /** How many of an earlier input's sample are among them; `undefined` without one. */
+  readonly shared: number | undefined;
+}
+
 /**
  * Checks every row: its image can be located, its id is its own. All columns that will be used are
  * read, so that whatever is wrong with a value is found by the reader on the way, and not when
  * pages have been paid for.
  *
  * @param url Names the input in messages.
+ * @param sampled Of an earlier input, see `dataset/row_sample.ts`, to be looked for.
  * @throws {RunError} `input` naming the row
  */
 export async function checkRows(
@@ -60,7 +71,11 @@ export async function checkRows(
   url: string,
   images: ImageSource,
   stop: AbortSignal,
-): Promise<void> {
+  sampled?: string,
+): Promise<CheckedRows> {
+  const sample = new RowSample();
+  const earlier = sampled === undefined ? undefined : sampleHashes(sampled);
+  const wanted = new Set(earlier);
   async function* readAll() {
     let rows: IdRow[] = [];
     let characters = 0;
@@ -74,6 +89,9 @@ export async function checkRows(
           }${pathAdvice(image_path)}`,
         );
       }
+      const key = rowKey(id, image_path);
+      sample.add(key);
+      wanted.delete(key);
       rows.push({ index, id });
       characters += id.length;
       if (rows.length < ROWS_AT_ONCE && characters < CHARACTERS_AT_ONCE) continue;
@@ -90,7 +108,7 @@ export async function checkRows(
     return readAll();
   };
   const twice = await findDuplicateId(scan, input.rows);
-  if (!twice) return;
+  if (!twice) return { sample: sample.hashes, shared: earlier && earlier.length - wanted.size };
   throw new RunError(
     "input",
     `${url}: rows ${twice.first} and ${twice.second} have the same id ${

@@ -6,11 +6,10 @@
 
 import { StoreError } from "../base/errors.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
-import type { Store } from "../store/store.ts";
-import { type ImageSource, locateImage, parseImagePath } from "./image_location.ts";
+import type { ObjectInfo, Store } from "../store/store.ts";
+import type { ImageFolders } from "./image_folders.ts";
+import { type ImageSource, locateImage } from "./image_location.ts";
 
-/** Folders that are listed one by one; of more, the folders above them are. */
-const MAX_FOLDERS = 100;
 /** Objects that are listed at most: so many times as many as there are images, and some more. */
 const LISTED_PER_IMAGE = 4;
 const LISTED_BESIDES = 10_000;
@@ -19,63 +18,22 @@ const LISTINGS = 4;
 /** Images that are looked up at once, where listing them won't do. */
 const LOOKUPS = 32;
 
-/** Where images lie. */
-interface Folder {
-  /** Bucket; null for the run's own store. */
-  readonly bucket: string | null;
-  /** Empty, or ends with a slash. */
-  readonly prefix: string;
+/** By what an image object is known to be as it was, together with its length. */
+export interface ImageVersion {
+  /** As the store names the version; null where it names none. */
+  readonly etag: string | null;
+  /**
+   * When it was written, by the store's clock, milliseconds since the epoch; null where the store
+   * doesn't say. For stores whose ETags don't follow the content, and those that have to read the
+   * image for one.
+   */
+  readonly modified: number | null;
 }
-
-/** Collects the folders of images, few enough to be listed. */
-export class ImageFolders {
-  /** By bucket: prefixes, and how many of their levels are kept. */
-  readonly #buckets = new Map<string | null, { levels: number; readonly prefixes: Set<string> }>();
-  /** Images that were added. */
-  images = 0;
-
-  /** Adds the folder of an image. @param path Its `image_path`. */
-  add(path: string): void {
-    const location = parseImagePath(path);
-    if (!location) return;
-    this.images++;
-    const { bucket, key } = location;
-    let of = this.#buckets.get(bucket);
-    if (!of) this.#buckets.set(bucket, of = { levels: Infinity, prefixes: new Set() });
-    of.prefixes.add(cut(key.slice(0, key.lastIndexOf("/") + 1), of.levels));
-    while (of.prefixes.size > MAX_FOLDERS) {
-      const deepest = Math.max(...Array.from(of.prefixes, (prefix) => levelsOf(prefix)));
-      of.levels = deepest - 1;
-      const above = Array.from(of.prefixes, (prefix) => cut(prefix, of.levels));
-      of.prefixes.clear();
-      for (const prefix of above) of.prefixes.add(prefix);
-    }
-  }
-
-  /** The folders, and whether what lies in folders below one belongs to it. */
-  *[Symbol.iterator](): Generator<Folder & { readonly deep: boolean }> {
-    for (const [bucket, { levels, prefixes }] of this.#buckets) {
-      for (const prefix of prefixes) {
-        const deep = levelsOf(prefix) >= levels;
-        yield { bucket, prefix, deep };
-      }
-    }
-  }
-}
-
-/** The first folders of a prefix. */
-function cut(prefix: string, levels: number): string {
-  if (levelsOf(prefix) <= levels) return prefix;
-  return prefix.split("/").slice(0, levels).map((name) => `${name}/`).join("");
-}
-
-/** How many folders a prefix names. */
-function levelsOf(prefix: string): number {
-  return prefix.split("/").length - 1;
-}
+/** Of an image of which no version is known. */
+export const NO_VERSION: ImageVersion = { etag: null, modified: null };
 
 /** Told of each image that lies in the store: its `image_path`, length in bytes and version. */
-export type See = (path: string, size: number, etag: string) => void;
+export type See = (path: string, size: number, version: ImageVersion) => void;
 
 /**
  * Lists the images of the folders.
@@ -97,13 +55,15 @@ export async function listImages(
     if (!store || listed > most) return;
     const root = bucket === null ? "" : `s3://${bucket}/`;
     try {
-      for await (const { key, size, etag } of store.list(prefix, { shallow: !deep, signal })) {
+      // A folder would read whole files for their ETags; when they were written says as much.
+      const options = { shallow: !deep, etag: !store.url.startsWith("file:"), modified: true };
+      for await (const { key, size, ...info } of store.list(prefix, { ...options, signal })) {
         signal.throwIfAborted();
         if (++listed > most) {
           problem ??= `${store.url}/${prefix} holds far more objects than the data set has rows`;
           break;
         }
-        if (!key.endsWith("/")) see(root + key, size, etag);
+        if (!key.endsWith("/")) see(root + key, size, versionOf(info));
       }
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
@@ -131,13 +91,18 @@ export async function lookUpImages(
     signal.throwIfAborted();
     const location = locateImage(path, images);
     try {
-      const info = await location?.store.stat(location.key, { signal });
-      if (info) see(path, info.size, info.etag);
+      const info = await location?.store.stat(location.key, { signal, modified: true });
+      if (info) see(path, info.size, versionOf(info));
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       if (error.kind === "unavailable" || error.kind === "credentials") throw error;
     }
   });
+}
+
+/** The version of an object. */
+export function versionOf({ etag, modified }: Pick<ObjectInfo, "etag" | "modified">): ImageVersion {
+  return { etag: etag || null, modified: modified ?? null };
 }
 
 function storeOf(bucket: string | null, images: ImageSource): Store | undefined {

@@ -14,6 +14,7 @@ export const DECODABLE: ReadonlySet<string> = new Set([
   "image/bmp",
   "image/tiff",
   "image/webp",
+  "image/gif",
 ]);
 
 /** Decodes images. It keeps as much memory as its largest JPEG took. */
@@ -50,6 +51,8 @@ export class Decoder {
         return (await import("./bmp.ts")).decodeBmp(bytes, options);
       case "image/tiff":
         return (await import("./tiff.ts")).decodeTiff(bytes, options);
+      case "image/gif":
+        return (await import("./gif.ts")).decodeGif(bytes, options);
     }
     if (type === "image/webp") {
       this.#webp ??= import("./webp.ts").then(({ WebpDecoder }) => new WebpDecoder());

@@ -1,5 +1,5 @@
 /**
- * @module image/tiff: the first page of a TIFF (6.0) to pixels: grey, RGB and palette in 1, 8 or 16
+ * @module image/tiff: the first page of a TIFF (6.0) to pixels: grey, RGB, CMYK and palette in 1, 8 or 16
  * bits, strips and tiles, uncompressed, LZW, Deflate and PackBits. Written here, as libraries
  * unpack whatever a file says it holds: each piece is unpacked into the room that its size allows,
  * no more.
@@ -27,12 +27,14 @@ const TAG = {
   tileHeight: 323,
   tileOffsets: 324,
   tileLengths: 325,
+  inkSet: 332,
   sampleFormat: 339,
 } as const;
 const KNOWN: ReadonlySet<number> = new Set(Object.values(TAG));
 /** Values of a tag at most: pieces of the largest pictures. */
 const MAX_VALUES = 1 << 18;
-const [WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE] = [0, 1, 2, 3];
+const [WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, SEPARATED] = [0, 1, 2, 3, 5];
+const COLOURED: ReadonlySet<number> = new Set([RGB, PALETTE, SEPARATED]);
 /** Bytes of a value by its type: BYTE, SHORT, LONG. */
 const SIZES: Readonly<Record<number, number>> = { 1: 1, 3: 2, 4: 4 };
 
@@ -76,7 +78,7 @@ export function decodeTiff(
 function decode(bytes: Uint8Array<ArrayBuffer>, maxPixels: number): Pixels {
   const layout = readLayout(bytes, maxPixels);
   const { width, height, bits, samples, pieceWidth, pieceHeight, photometric } = layout;
-  const channels = photometric === RGB || photometric === PALETTE ? 3 : 1;
+  const channels = COLOURED.has(photometric) ? 3 : 1;
   const data = new Uint8Array(width * height * channels);
   const across = Math.ceil(width / pieceWidth);
   const stride = Math.ceil(pieceWidth * samples * bits / 8);
@@ -155,7 +157,7 @@ function readLayout(bytes: Uint8Array<ArrayBuffer>, maxPixels: number): Layout {
     depths: tags.get(TAG.bits) ?? [1],
     chunky: one(TAG.planar, 1) === 1 || layout.samples === 1,
     usual: one(TAG.sampleFormat, 1) === 1 && one(TAG.predictor, 1) <= 2 &&
-      one(TAG.fillOrder, 1) === 1,
+      one(TAG.fillOrder, 1) === 1 && one(TAG.inkSet, 1) === 1,
     maxPixels,
   });
   return layout;
@@ -175,6 +177,8 @@ function checkLayout(
   const one = samples === 1;
   const fits = photometric === RGB
     ? samples >= 3 && samples <= 8 && (bits === 8 || bits === 16)
+    : photometric === SEPARATED
+    ? samples >= 4 && samples <= 8 && (bits === 8 || bits === 16)
     : photometric === PALETTE
     ? one && (bits === 4 || bits === 8)
     : (photometric === WHITE_IS_ZERO || photometric === BLACK_IS_ZERO) &&
@@ -277,6 +281,16 @@ function sampler(layout: Layout, piece: Uint8Array, stride: number): Sampler {
   const channels = photometric === RGB ? 3 : 1;
   const step = bits / 8;
   const high = bits === 16 && little ? 1 : 0; // of 16 bits the upper ones
+  if (photometric === SEPARATED) {
+    // Without a look at profiles: to read text by, it is near enough.
+    return (y, x, out, to) => {
+      const from = y * stride + x * samples * step + high;
+      const light = 255 - piece[from + 3 * step];
+      for (let c = 0; c < 3; c++) {
+        out[to + c] = Math.round((255 - piece[from + c * step]) * light / 255);
+      }
+    };
+  }
   return (y, x, out, to) => {
     const from = y * stride + x * samples * step + high;
     for (let c = 0; c < channels; c++) out[to + c] = piece[from + c * step] ^ invert;

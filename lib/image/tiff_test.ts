@@ -149,3 +149,22 @@ Deno.test("decodeTiff() gives pixels or an ImageError for any bytes", () => {
     { numRuns: 1_000 },
   );
 });
+
+/** 20 × 10 pixels of CMYK in 8 bits, LZW, and in 16, plain, as libtiff writes them; gzipped. */
+const CMYK = [
+  "H4sIAAAAAAACA/P01GJwYWJgaGCQf/+BRfQRbzPzgnUvHBhvcjFYKa7LaG6Tut22lfHgBOY5DDpNe1o2hM+o85Ca0KbS6Mnh5cE/4QwDvwHz3v+8DE7zPxQw/7xrVeYk/64j+Odpjnrzh/zXzmj+usB2XEZBsYOH4ZNI6LwkAdEYy9jKNgZjg7W9T4Q27jlken2KWBpD/v7DxRdY9Ypt59knPmB/PE/gT5GTfO6L4JdrOWo2Pc5/doEnj2N1N8NlQwWxdXKnbQ6bLlgb+UR4LYPuLO1qw38a+2Lvbw9gfvfu9zy7RQ7sh/tEvuc5ya21CD7ZG1hrwrD4Q2tMEs/MzsbQQjbHZ1In9zTdtFwgdP/atq/LutN/3I5eUxt73+r4sY1vPrbaygS0d+eJvF3BIHOGq/tkG5sq+7LkhDVnQjhWPeQSqGxOiFrHwKhdwc98MHOxEYPw8R9tDDa5u89cU+sIfHRN9ryTVa4iO+Mstsbjki2sbAyMCxjYGgzX1bMvtEoTa+7a4fZv2QSmW61qE4xuPV3WV8DgKP+og6Fqa/viSN6F7sURpXrPpV6xy6pPELoizcCyUZdB6Mx23VajV1wC818uerbtOANLKQ8Dn9Mtg/mPvvC1eJ4IvHZN5uQJWXWGh0J3BNde/nzaXnoBK0M+g/BXQYeAFbqC7rpXMgxq5Q4wWWxbOvEMn6z84yiZ3XOFZt1i3u+h68UQ8tXrzl/5qQ4MhQycpglN10qr7kZdF93FxTFvvVbItsb0H5/YPRmMnjUt5dDtY4gsi52cpnst607TnNWlq7N0L5/dmNsgtvtpNgMHB4MgAwMjMwMjAwODCBAzQtlcQMwEZLMAaTFmBgZmqDgrELMhsbmgbBAWZGQB0xxALIQkLgplg81CMl8cqt4amIJlkNRrAtlAITDPFioO4tsxsoJpP6B77IFsNiBbDsj2QdLLALYfAltfBzKA8sbhrytAwkxnz/iADYXQDQxQPlP/oa8gWsBcagGYr90Ocp0CAwDAZcQkXgMAAA==",
+  "H4sIAAAAAAACA02Va0iUWRjH/1q5y4bThd1q1i67X8QpA4Mwimw3xMoxKLPELhiZUijdrJQpZSQb16GmixmjTkWDkjXiDJmFNZDlEF4yxLAUGU1RxNR0+hB96MOz799j4Blefs975lx+5/rGx6/GjhBoSbSkGAiEhpKDg2FhZEdHRATp9UZHk5WVsbGk1ZqYSGZmpqaScXFZWaRebzLp9WzNZIqLI7OyMjPJ1FSrlUxMrKwkY2O9XjI6uqODjIgYHCTDwgIBMjT0pxUwNSVCL5Jek5OBAL0mJvr76TU+3tZGr7Gxujp6jY7a7fQaGcnJodfQ0K5dJhMwMLBqVVGRXj8wABQXG41DQ8CFC9nZIyPAiRO3bo2OAocPezxjY8CePc3N4+NAXJzfPzEBbNgwOfnlC7B6tcjUFLB8ueKCBcCnT8qrr0+EXr29IvTq6QkE6PXhg99Pr85On49e795VV9OrpcVioVdT08GDRUWA1xseXlqq1z9/Dtjtu3e/fg1YrXl5zc1AXt79++3twMmTL192dgJHjnR3d3UBe/dOTHR3A9u2ifT2Ahs3ivj9wJo1Iv39wMqVQHu78mppUV5v3ojQ69UrEXp5vYEAvZ4+7emhV22t10uvqiq7nV7l5ZmZpaXAlStRUU6nXm+xAA8epKTcvg2UlVmtTif/83hqaoD8/I6OJ0+A06c/f+Y40tJEGhuBfftEfD5gxw4RjmfTJpG3b4G1a4Fnz5TX48fKq6ZGeVVVidDrzh0RepWUBAL0Kip6/55eubm1tfRKT8/Pp4PRGBPjduv1mzcD9fVHjx44AFRXl5efOgVUVPh8BQXA1avDwzYbYDaLlJUBZ86IsG56usjDh0BysojHA8THi9TXA2zr3j3lZbcrr2vXlNfly8orN1eEXsePi9ArOTkQoFdMTFsb216xwm53u3U6YP/+hoYtWwCDoaEhOzskhGP3eDgHjx75/fHxgMOh2mYf9C4oEMnPB86eFSkuBjIyREpKgJQUkYoKICEBuHRJedGDdbOylNehQ8rLaFRe69eL0GvpUo6ZPl+/ulyc+dZWl4s1nU6XiyVNJpfL7eZpdbk+fqSvy8XTGBRE/v03cPeuCOfm+nXVNx3S0oBz55T3sWMiFy9yxNyryispSXlt3aq8IiOV1+LF9KKPiMMRFaWYlKR4/jzw/bvDYbcDXV0Ox4sXQF2dw8FdfuMG54unVzEhQdFgUAwJIZctA27eFFm3Digs5G0F5OSIJCdzzdRepFd4uPLS6eilfGy2yEhFo1GRNUiak1VVik1NwI8fNhtvl74+m439NzYqOp2KhYWKGRmK27crGgyK8+eTixYBFouIwcA1ZS69lI/ZzFxS3cRms7qBzWaak1xhkutHtrYqDg8rsp+fHB5WbG1VdLsVS0sVTSbF1FTF2FhFg0FRpzObF2rbYg6CtHv6d3CHqPg37QnW4rkadb8Ac2by+YTMxPNYblb+oqC50/xVexbPyv9jJmZbS2a1v3Sm/L/aOVo+q7xBi4OnvxxB2BI0bzrepjn8o8X84C3R4p2zyjMtnPlZxrXNjAL4vj1kdvC79p3TDSkWYOY9+HrTt+lqG/68P/2+5j8a/YX/AaVaYcFWBwAA",
+];
+/** The same as ImageMagick shows them, RGB. */
+const CMYK_SHOWN =
+  "H4sIAAAAAAACAxXL0asMUQCA8U9EYs6KULuzhGSaEYlZDhGN9iRkLo4II3ZEJnIPsStyIhMR0RQRmRdC5klE+yayr6J9lvsH6P4DF/U9/F6+CRhHjFEf4g0I+0QVcUlSkOV0u+QZRUIZU0X0QwYewzpj4t/ExHjtv4Zi5kDU+2JZJdaUYkshduXiUE+cysTFRNyIxYNIPG+Jt5741BDfRO0n4je1P2MuQ5dBk747o3Lnl82lRXN17m7uuTsz9+Bh92TsXojc663mfc99VnffOM2PuF9p/qD5axgwCOj7VD6lP73w5+XBkl6wKvM3Jf6O2D8Q+SdC/7znX6v795zgKf5rgg8EX/C/DyR9SSUpJYUkl9N6cm4mFydy5YjcGMnt4br9njzekOccaZF3kU+Qr5DvkZ/7iqpNqSgUuaKnyNpTEzVnRC2K1IpQbfDUtnp7n6NS1CjqKuoO6jHqJepdpSk1hSbX9DSZJtHEekqkZ4d6oaeXN/R6Ryv0XvQx9Fn0FfRt9CP0i7JD0SHv0EvJOiQpIylRSiud7KWzGukCJw1IJWmbdA/pUTpnSC/TuUX6sDDkhp4hMySG2BAZWgbP0DCTHFPDuBgfsxazFbMbcwRzmtFLmJu5pWvJLIkltkSW0OJZGhbHwv8cbAPrYUNshI2xCTbDdv8CbFvL7VgCAAA=";
+
+Deno.test("decodeTiff() shows CMYK as RGB", () => {
+  const unpacked = (text: string) => new Uint8Array(gunzipSync(Uint8Array.fromBase64(text)));
+  const shown = unpacked(CMYK_SHOWN);
+  for (const file of CMYK) {
+    const { width, height, channels, data } = decodeTiff(unpacked(file), MANY);
+    assert.deepEqual([width, height, channels], [20, 10, 3]);
+    data.forEach((value, at) => assert.ok(Math.abs(value - shown[at]) <= 1, String(at)));
+  }
+});

@@ -305,13 +305,15 @@ Deno.test("ask() ends the run after too long a time of nothing but 429, to be ru
   const error = await ending(bench.one(image("a")));
   assert.equal(error.exit, "again");
   assert.match(error.message, /throttled.* 10 minutes .*HTTP 429/);
-  assert.equal(bench.clock.now() - bench.begin, 600_000);
+  const tookMs = bench.clock.now() - bench.begin;
+  assert.ok(tookMs >= 600_000 && tookMs < 605_000, `${tookMs} ms`);
   assert.equal(bench.halt.signal.reason, error);
 });
 
 Deno.test("ask() takes one answer among the 429 for a sign of life", async () => {
   const bench: Bench = new Bench((request) => {
-    if (request.index % 150 === 149) return answered(request);
+    // Every 160 s or so, as a time that proves wrong again and again is waited for four times.
+    if (request.index % 40 === 39) return answered(request);
     return { kind: "throttled", until: bench.clock.now() + 1_000, message: "HTTP 429" };
   }, { slots: 1 });
   const results = await bench.all(images(3));

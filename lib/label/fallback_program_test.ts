@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { BUCKET, message, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
+import { BUCKET, fill, message, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
 import { type Answer, errorAnswer } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { queryRows, readFake } from "../../dev/testing/fixtures.ts";
 import { startProgram } from "../../dev/testing/program.ts";
@@ -199,4 +199,25 @@ Deno.test("--max-pages is for all engines together", async () => {
   const more = await bench.run([...FALLBACK, "--max-cost", "0.06"]);
   assert.equal(more.code, 0, more.stderr);
   assert.equal(bench.api.billedPages, 40);
+});
+
+Deno.test("an input that grows keeps what the other engine has read, and pays for new rows only", async () => {
+  await using bench = await openBench(rows(8), (document) => {
+    const { bytes, model } = document as unknown as Document;
+    return model === "ocr" && rowOf(bytes) % 2 === 1 ? EMPTY : read({ bytes, model });
+  });
+  assert.equal((await bench.run(FALLBACK)).code, 0);
+  assert.equal(bench.api.billedPages, 12);
+  await fill(bench.store, rows(11));
+  const ended = await bench.run(FALLBACK);
+  assert.equal(ended.code, 0, ended.stderr);
+  const found = await labels(bench.store);
+  assert.deepEqual(found, found.map((_, n) => n % 2 === 1 ? `ok:${OTHER}` : "ok:ocr"));
+  assert.equal(found.length, 11);
+  assert.equal(bench.api.billedPages, 12 + 4);
+  const verified = await bench.run(["verify"]);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+  const ledger = await json(bench.store, "checkpoints/demo/ledger.json");
+  const bills = Object.values(ledger.runs as Record<string, { billed_pages: number }>);
+  assert.deepEqual(bills.map(({ billed_pages }) => billed_pages), [12, 4]);
 });

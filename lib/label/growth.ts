@@ -5,6 +5,8 @@
  * at again in vain costs a read, never a page.
  */
 
+import { NO_VERSION } from "../dataset/image_versions.ts";
+import { quoted } from "../base/text.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
 import {
   type Compared,
@@ -13,12 +15,13 @@ import {
   describeGrowth,
   type GrowthCounts,
 } from "../state/changed_input.ts";
-import type { CheckpointFooter } from "../state/documents.ts";
+import type { CheckpointFooter, Manifest } from "../state/documents.ts";
 import type { EarlierRows } from "../state/earlier_rows.ts";
 import { payerOf } from "../state/image_marks.ts";
 import { READ_AT_ONCE, RowsInOrder } from "../state/rows_in_order.ts";
 import { type Labeling, labelRow } from "./label_row.ts";
 import { type LabeledRow, outputRow, readAnswer, takeOver } from "./output_row.ts";
+import { openAnswers, otherPayments, type ReadableAnswers } from "./other_answers.ts";
 import { restoreRow } from "./restore_row.ts";
 
 /** Why an image can't be read, without a word on what it holds: its row keeps what it has. */
@@ -48,19 +51,33 @@ export class Growth implements AsyncDisposable {
   /** How many rows are of each kind. */
   readonly counts: Readonly<GrowthCounts>;
   readonly #dataset: string;
+  readonly #manifest: Manifest;
+  /** Answers of all engines that may have been asked for a row; undefined where it is only one. */
+  readonly #all: readonly ReadableAnswers[] | undefined;
   readonly #rows: EarlierRows;
   readonly #from: Int32Array;
   readonly #inOrder: RowsInOrder;
 
-  /** Reads no row yet. @param dataset Its name. */
-  constructor(dataset: string, { counts, rows, from, wanted }: Compared) {
+  /**
+   * Reads no row yet.
+   *
+   * @param manifest Of the run.
+   * @param all Answers of all engines that may have been asked, where there are several.
+   */
+  constructor(
+    manifest: Manifest,
+    { counts, rows, from, wanted }: Compared,
+    all?: readonly ReadableAnswers[],
+  ) {
     this.counts = counts;
-    this.#dataset = dataset;
+    this.#manifest = manifest;
+    this.#dataset = manifest.dataset;
+    this.#all = all;
     this.#rows = rows;
     this.#from = from;
     this.#inOrder = new RowsInOrder({
       open: (batch) => rows.rowsOf(batch),
-      wanted: (batch, offset) => wanted[batch * rows.batchSize + offset] === 1,
+      wanted: (batch, offset) => wanted[rows.positionOf(batch, offset)] === 1,
     });
   }
 
@@ -75,8 +92,12 @@ export class Growth implements AsyncDisposable {
     note: (message: string, facts?: Record<string, unknown>) => void,
   ): Promise<Growth> {
     const compared = await compareInputs({ ...options, note });
-    note(describeGrowth(compared.counts), { growth: compared.counts });
-    return new Growth(options.checkpoints.manifest.dataset, compared);
+    note(describeGrowth(compared.counts, options.checkpoints.manifest), {
+      growth: compared.counts,
+    });
+    const { manifest } = options.checkpoints;
+    const all = manifest.fallbacks && await openAnswers(options.store, manifest);
+    return new Growth(manifest, compared, all);
   }
 
   /** Batches of earlier generations: what they hold, and the rows themselves. */
@@ -109,14 +130,13 @@ export class Growth implements AsyncDisposable {
 
   /** Whether enough of the rows from this one on are in the batch, before it would be closed. */
   #isWorthReading(batch: number, index: number): boolean {
-    const { batchSize } = this.#rows;
-    let missing = Math.min(WORTH_READING, Math.ceil(batchSize / 2));
+    let missing = Math.min(WORTH_READING, Math.ceil(this.#rows.sizeOf(batch) / 2));
     const others = new Set<number>();
     const end = Math.min(index + ROWS_AHEAD, this.#from.length);
     for (let row = index; row < end && others.size < READ_AT_ONCE; row++) {
       const at = this.#from[row];
       if (at < 0) continue;
-      const its = Math.floor(at / batchSize);
+      const its = this.#rows.placeOf(at).batch;
       if (its !== batch) others.add(its);
       else if (--missing === 0) return true;
     }
@@ -135,16 +155,34 @@ export class Growth implements AsyncDisposable {
         await this.#kept(row, earlier.at, labeling);
       if (taken) {
         labeling.tally.reused++;
-        return taken;
+        const others = await this.#others(taken.output, labeling.halt.signal);
+        return { ...taken, others, takenOver: true };
       }
     }
     // That its image is gone says nothing of the others'.
     const labeled = await labelRow(row, { ...labeling, imageGuard: undefined });
-    const { error_code: code } = labeled.output.metadata;
+    const { error_code: code, error_message: message } = labeled.output.metadata;
     if (code === null || !OUT_OF_REACH.has(code)) return labeled;
+    if (this.#rows.changed(earlier.at) && code !== "image_not_found") {
+      return withMessage(labeled, `${message}; what was read before was another image`);
+    }
     const kept = await this.#kept(row, earlier.at, labeling);
-    if (kept) labeling.tally.reused++;
-    return kept ?? labeled;
+    if (!kept) return labeled;
+    labeling.tally.reused++;
+    labeling.remarks.tell(
+      "rows that keep the labels of their images, which can't be read any more",
+      `row ${quoted(row.id)} keeps its labels, though its image can't be read: ${message}`,
+    );
+    return { ...kept, others: await this.#others(kept.output, labeling.halt.signal) };
+  }
+
+  /** What other engines were paid for a row that is taken over. */
+  async #others(output: OutputRow, signal: AbortSignal): Promise<LabeledRow["others"]> {
+    const { status, image_sha256: sha256, response_key: key } = output.metadata;
+    if (!this.#all || sha256 === null) return undefined;
+    // This run has asked nobody for it, and what its own engine has read needed no other.
+    if (status === "ok" && this.#all[0].answers.key(sha256) === key) return undefined;
+    return await otherPayments(output, this.#all, this.#manifest, signal);
   }
 
   /** The row by its stored answer, or out of its checkpoint. */
@@ -156,17 +194,21 @@ export class Growth implements AsyncDisposable {
     if (previous.metadata.status === "failed") return undefined;
     const taken = this.#takenOver(row, at, previous);
     if (taken) return taken;
-    const all = [labeling, ...labeling.fallbacks ?? []];
+    const all = this.#all ?? [labeling];
     const restored = await restoreRow(row, previous, all, labeling.halt.signal);
-    if (restored.problem === undefined) return { ...restored, imageEtag: null };
-    return { output: takeOver(row, previous), paidBy: this.#payer(row, null), imageEtag: null };
+    if (restored.problem === undefined) return { ...restored, imageVersion: NO_VERSION };
+    return {
+      output: takeOver(row, previous),
+      paidBy: this.#payer(row, null),
+      imageVersion: NO_VERSION,
+    };
   }
 
   #takenOver(row: InputRow, at: number, previous: OutputRow | undefined): LabeledRow | undefined {
     const mark = this.#rows.mark(at);
     if (!previous || !mark || previous.metadata.image_sha256 !== mark.sha256) return undefined;
     const paidBy = this.#payer(row, mark.payer);
-    return { output: takeOver(row, previous), paidBy, imageEtag: mark.etag };
+    return { output: takeOver(row, previous), paidBy, imageVersion: mark };
   }
 
   #payer({ id }: InputRow, payer: string | null) {
@@ -176,11 +218,11 @@ export class Growth implements AsyncDisposable {
   async #byAnswer(
     row: InputRow,
     at: number,
-    { engine, answers, halt, fallbacks }: Labeling,
+    { engine, answers, halt }: Labeling,
   ): Promise<LabeledRow | undefined> {
     const mark = this.#rows.mark(at);
-    // Which engine the row is of, only its checkpoint says.
-    if (!mark || fallbacks) return undefined;
+    // Which of several engines the row is of, only its checkpoint says.
+    if (!mark || this.#all) return undefined;
     const { sha256 } = mark;
     const stored = (await answers.find(sha256, halt.signal))?.value;
     if (!stored) return undefined;
@@ -188,7 +230,7 @@ export class Growth implements AsyncDisposable {
     if (!obtained.answer) return undefined;
     const loaded = { sha256, size: stored.image_bytes };
     const output = outputRow(row, engine.name, loaded, obtained, 0);
-    return { output, paidBy: obtained.paidBy, imageEtag: mark.etag };
+    return { output, paidBy: obtained.paidBy, imageVersion: mark };
   }
 
   /** Reads a single row, however far into its checkpoint. */
@@ -205,6 +247,14 @@ export class Growth implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#inOrder[Symbol.asyncDispose]();
   }
+}
+
+function withMessage(labeled: LabeledRow, message: string): LabeledRow {
+  const { output } = labeled;
+  return {
+    ...labeled,
+    output: { ...output, metadata: { ...output.metadata, error_message: message } },
+  };
 }
 
 function isRow(row: OutputRow | undefined, id: string, path: string): row is OutputRow {

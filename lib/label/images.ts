@@ -9,6 +9,7 @@ import type { Budget } from "../base/budget.ts";
 import type { EngineFacts, ImageFile, Picture } from "../engine/engine.ts";
 import { endedByStore, RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
+import { type ImageVersion, versionOf } from "../dataset/image_versions.ts";
 import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
 import { readHeader } from "../image/header.ts";
@@ -24,10 +25,8 @@ export interface LoadedImage {
   readonly sha256: string | null;
   /** Length in bytes, where it is known. */
   readonly size: number | null;
-  /**
-   * Version of the object that was read; absent where none was, null where the store names none.
-   */
-  readonly etag?: string | null;
+  /** Version of the object that was read; absent where none was. */
+  readonly version?: ImageVersion;
   /** Gives the memory back at once; the bytes are gone then. */
   readonly release: () => void;
 }
@@ -110,8 +109,9 @@ export class ImageLoader {
       return { failure: { code, message }, sha256, size, release: () => {} };
     };
     try {
-      const { bytes, etag } = await location.store.read(location.key, {
+      const { bytes, ...info } = await location.store.read(location.key, {
         signal,
+        modified: true,
         maxBytes: this.#engine.maxBytes,
         admit: async (length) => {
           size = length;
@@ -157,7 +157,7 @@ export class ImageLoader {
         image: { bytes, sha256, mediaType: type, ...picture && { picture } },
         sha256,
         size,
-        etag: etag || null,
+        version: versionOf(info),
         release: () => {
           // Waiting for the garbage collector would keep some hundred images that are done with.
           if (!bytes.buffer.detached) bytes.buffer.transfer(0);

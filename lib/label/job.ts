@@ -16,19 +16,23 @@ import type { Connection, Engine } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { openSource } from "../parquet/source.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
-import type {
-  CheckpointFooter,
-  HeartbeatDocument,
-  Manifest,
-  RowCounts,
-  Spent,
+import {
+  type CheckpointFooter,
+  type HeartbeatDocument,
+  type Manifest,
+  type RowCounts,
+  spending,
+  type Spent,
 } from "../state/documents.ts";
 import { runCost } from "../state/cost.ts";
 import { writeDocument } from "../state/document.ts";
 import { bookBatches, findResult, finish, type FinishedRun } from "../state/finish.ts";
+import { describeChangedImages, findChangedImages } from "../state/changed_images.ts";
+import { checkShared } from "../state/changed_input.ts";
+import { readDocument } from "../state/document.ts";
 import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
-import { readLedger, totalOf } from "../state/ledger.ts";
+import { bookSpent, readLedger, totalOf } from "../state/ledger.ts";
 import {
   describeRun,
   engineToAsk,
@@ -124,9 +128,18 @@ export async function run(given: Job): Promise<RunSummary> {
   const known = await findManifest(store, keys, wanted, start, settings.given, true);
   const complete = known && isOf(known, wanted) && start !== "fresh" && !retryFailed &&
     await findResult(store, keys, known, outputKey);
+  let renew: string | undefined;
   if (complete) {
     tally.doneBefore = tally.total;
-    return summary(complete, true);
+    const changed = await findChangedImages({
+      ...{ checkpoints: new Checkpoints(store, keys, known), store, input, images: job.images },
+      signal: job.stop,
+    });
+    const news = describeChangedImages(changed);
+    if (news !== undefined) watcher.note(news);
+    if (changed.different === 0) return summary(complete, true);
+    renew = known.run_id;
+    tally.doneBefore = 0;
   }
 
   await checkOutputName(store, outputKey, settings.datasetName, known);
@@ -137,11 +150,15 @@ export async function run(given: Job): Promise<RunSummary> {
     absent: !known && start !== "fresh",
     clock,
     given: settings.given,
+    renew,
     async beforeNew(earlier) {
       if (earlier) await checkStillThere(leased, info);
-      await checkRows(input, `${store.url}/${info.key}`, job.images, job.stop);
+      const url = `${store.url}/${info.key}`;
+      const checked = await checkRows(input, url, job.images, job.stop, earlier?.sample);
+      if (earlier) checkShared(earlier, checked.shared, url);
       const booked = earlier && await findResult(leased, keys, earlier, outputKey);
       if (!booked && (start === "fresh" || earlier)) await bookEarlierRun(leased, keys, clock);
+      return checked;
     },
   });
   const { resumed } = settled;
@@ -463,10 +480,16 @@ async function checkStillThere(store: Store, { key, etag }: ObjectInfo): Promise
   );
 }
 
-/** The batches of a run that is about to be removed are the record of what it cost. */
+/** The batches of a run that is about to be followed are the record of what it cost. */
 async function bookEarlierRun(store: Store, keys: CheckpointKeys, clock: Clock): Promise<void> {
   const earlier = await readManifest(store, keys.manifest, "fresh");
   if (!earlier) return;
   const checkpoints = new Checkpoints(store, keys, earlier);
-  await bookBatches(store, keys, checkpoints, await checkpoints.survey(() => {}), clock.now());
+  const { spent } = totalOf((await checkpoints.survey(() => {})).values());
+  // Rows of unfinished batches may not come again: what was paid for them stands nowhere else.
+  const counted = (await readDocument(store, keys.spending, spending))?.value;
+  const own = counted?.run_id === earlier.run_id ? counted : undefined;
+  const unfinished = { reserved: own?.reserved_pages, billed: own?.billed_pages };
+  const exists = checkpoints.others.has(keys.ledger);
+  await bookSpent(store, keys.ledger, earlier, spent, clock.now(), { exists, unfinished });
 }

@@ -76,7 +76,7 @@ export async function labelRow(row: InputRow, labeling: Labeling): Promise<Label
     if (!loaded.image || !labeling.fallbacks?.length) {
       const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
       const output = outputRow(row, labeling.engine.name, loaded, obtained, clock.now());
-      return { output, paidBy: obtained?.paidBy ?? null, imageEtag: loaded.etag };
+      return { output, paidBy: obtained?.paidBy ?? null, imageVersion: loaded.version };
     }
     const { by, obtained } = await obtainFromAny(loaded.image, row.id, labeling);
     const output = outputRow(row, by.engine.name, loaded, obtained, clock.now());
@@ -84,7 +84,7 @@ export async function labelRow(row: InputRow, labeling: Labeling): Promise<Label
     // A run that has just begun can't have asked another engine for a page that its own has read.
     const none = by === labeling && output.metadata.status === "ok" && !labeling.resumed;
     const others = none ? [] : await otherPayments(output, all, labeling.payer, halt.signal);
-    return { output, paidBy: obtained.paidBy, others, imageEtag: loaded.etag };
+    return { output, paidBy: obtained.paidBy, others, imageVersion: loaded.version };
   } finally {
     loaded.release();
   }

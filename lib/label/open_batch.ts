@@ -11,6 +11,7 @@ import type { OutputRow } from "../dataset/row.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { RowEncoder } from "../dataset/output_write.ts";
 import type { RowMark } from "../state/image_marks.ts";
+import { RowKeys } from "../dataset/row_keys.ts";
 import { countRow, noRows } from "../state/row_counts.ts";
 import type { HeldRow, RowMemory } from "./row_memory.ts";
 
@@ -41,6 +42,8 @@ export class OpenBatch {
   readonly spent: Spent;
   /** Whether `spent` has what the rows were in it, and so must lose it as they are made anew. */
   readonly countedBefore: boolean;
+  /** Whether a row of it was made by more than taking it over: then it may hold what was paid. */
+  asked = false;
   readonly #index: number;
   readonly #start: number;
   readonly #memory: RowMemory;
@@ -51,6 +54,8 @@ export class OpenBatch {
   readonly #rows = new RowEncoder();
   /** What is kept of the images, by position. */
   readonly #marks: (RowMark | null)[];
+  /** Which rows they are. */
+  readonly #keys: RowKeys;
   readonly #counts = noRows();
   /** Rows that have not been put. */
   #missing: number;
@@ -83,6 +88,7 @@ export class OpenBatch {
     this.#checkpoints = checkpoints;
     this.#missing = end - start;
     this.#marks = Array.from({ length: end - start }, () => null);
+    this.#keys = new RowKeys(end - start);
     this.countedBefore = revise !== undefined && revise.rows < this.#missing;
     this.spent = this.countedBefore ? structuredClone(revise!.spent) : nothingSpent();
     this.#close = close;
@@ -100,6 +106,7 @@ export class OpenBatch {
    */
   put(row: number, output: OutputRow, mark: RowMark | null): Promise<boolean> {
     this.#marks[row - this.#start] = mark;
+    this.#keys.set(row - this.#start, output);
     this.#waiting.set(row - this.#start, this.#memory.hold(output));
     const last = --this.#missing === 0;
     this.#encoded = this.#encoded.then(() => this.#encode());
@@ -137,9 +144,10 @@ export class OpenBatch {
   /** Writes the batch, all of whose rows have been put. */
   async save(): Promise<CheckpointFooter> {
     await this.#encoded;
-    const { spent } = this;
+    const { spent, asked } = this;
+    const images = { marks: this.#marks, keys: this.#keys };
     return await this.#checkpoints.save(
-      ...[this.#index, this.#rows, this.#counts, spent, this.#marks, this.#upload] as const,
+      ...[this.#index, this.#rows, this.#counts, spent, images, this.#upload, !asked] as const,
     );
   }
 

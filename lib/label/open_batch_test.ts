@@ -5,7 +5,7 @@ import { CheckpointUpload } from "../state/checkpoints.ts";
 import type { CheckpointFooter, RowCounts, Spent } from "../state/documents.ts";
 import { nothingSpent } from "../state/ledger.ts";
 import { OpenBatch } from "./open_batch.ts";
-import type { RowMark } from "../state/image_marks.ts";
+import type { BatchImages, RowMark } from "../state/image_marks.ts";
 import { RowMemory } from "./row_memory.ts";
 import { encodeRows, type RowEncoder } from "../dataset/output_write.ts";
 
@@ -28,7 +28,7 @@ class Shelf {
     rows: RowEncoder,
     counts: RowCounts,
     spent: Spent,
-    marks: readonly (RowMark | null)[],
+    images: BatchImages,
     begun?: CheckpointUpload,
   ): Promise<CheckpointFooter> {
     const rest = await rows.finish({});
@@ -36,13 +36,13 @@ class Shelf {
     const all = begun ? this.pieces : [rest];
     this.bytes = new Uint8Array(await new Blob(all).arrayBuffer());
     this.counts = counts;
-    this.marks = marks;
+    this.marks = images.marks;
     return { run_id: "run", batch, counts, spent };
   }
 }
 
 function markOf(at: number): RowMark {
-  return { etag: `etag-${at}`, bytes: at, sha256: "", payer: null };
+  return { etag: `etag-${at}`, modified: null, bytes: at, sha256: "", payer: null };
 }
 
 Deno.test("OpenBatch gives the bytes of its rows in order, in whatever order they come", async () => {

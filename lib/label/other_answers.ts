@@ -22,6 +22,12 @@ export interface AnswersBy {
   readonly answers: Pick<AnswerStore, "key" | "find">;
 }
 
+/** The same, by an engine that can read them. */
+export interface ReadableAnswers extends AnswersBy {
+  /** What reads them. */
+  readonly engine: Engine;
+}
+
 /**
  * Opens the answers of all engines that a run has asked, its own first. One that this version
  * doesn't have is left out.
@@ -29,8 +35,8 @@ export interface AnswersBy {
 export async function openAnswers(
   store: Store,
   { engine, model, fallbacks = [] }: Pick<Manifest, "engine" | "model" | "fallbacks">,
-): Promise<(AnswersBy & { readonly engine: Engine })[]> {
-  const opened: (AnswersBy & { readonly engine: Engine })[] = [];
+): Promise<ReadableAnswers[]> {
+  const opened: ReadableAnswers[] = [];
   for (const asked of [{ engine, model }, ...fallbacks]) {
     const engine = await findEngine(asked.engine)?.load();
     if (!engine) continue;

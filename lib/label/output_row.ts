@@ -4,6 +4,7 @@
 
 import type { Parsed } from "../base/json.ts";
 import type { Failure } from "../dataset/failure.ts";
+import type { ImageVersion } from "../dataset/image_versions.ts";
 import { type InputRow, type OutputRow, type RowMetadata, SCHEMA_VERSION } from "../dataset/row.ts";
 import type { Answer, AnswerPage, Engine } from "../engine/engine.ts";
 import type { PaidBy, StoredAnswer } from "../state/documents.ts";
@@ -24,10 +25,12 @@ export interface LabeledRow {
   /** Answers that were asked for besides, of other engines. @default none */
   readonly others?: readonly Payment[];
   /**
-   * Version of the image that was read for it, null where the store names none; absent where none
-   * was read: then what was kept of it before still holds.
+   * Version of the image that was read for it; absent where none was read: then what was kept of it
+   * before still holds.
    */
-  readonly imageEtag?: string | null;
+  readonly imageVersion?: ImageVersion;
+  /** Whether it was taken over from an earlier input: nothing was asked for it. @default false */
+  readonly takenOver?: boolean;
 }
 
 /** What an image came to: `answer` or `failure`. */

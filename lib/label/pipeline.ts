@@ -7,6 +7,7 @@
 import { Budget } from "../base/budget.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest, PaidBy } from "../state/documents.ts";
+import { NO_VERSION } from "../dataset/image_versions.ts";
 import type { InputRow, OutputRow } from "../dataset/row.ts";
 import { markOf, payerOf as payerOfMark, type RowMark } from "../state/image_marks.ts";
 import type { EarlierRow } from "./growth.ts";
@@ -121,7 +122,7 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
   if (kept) {
     // A row without a mark would pass for one that failed, beside others that have theirs.
     const nobody = payerOfMark(manifest.dataset, row.id, null);
-    const itsMark = mark ?? markOf(manifest.dataset, previous!, nobody, null);
+    const itsMark = mark ?? markOf(manifest.dataset, previous!, nobody, NO_VERSION);
     return batch.put(row.index, previous!, itsMark);
   }
   const counted = batch.countedBefore ? previous : undefined;
@@ -129,7 +130,8 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
   const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
   const othersBefore = counted && await othersOf?.(counted);
   const made = await make(row, previous, earlier);
-  const { output, paidBy, others, imageEtag = mark?.etag ?? null } = made;
+  const { output, paidBy, others, imageVersion = mark ?? NO_VERSION } = made;
+  if (!made.takenOver) batch.asked = true;
   countRow(tally.rows, output);
   if (counted) {
     const by = isPaid(counted) ? payer ?? paidBy : null;
@@ -141,7 +143,7 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
     const { index, id, image_path: imagePath } = row;
     watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
   }
-  return batch.put(row.index, output, markOf(manifest.dataset, output, paidBy, imageEtag));
+  return batch.put(row.index, output, markOf(manifest.dataset, output, paidBy, imageVersion));
 }
 
 /** A row to make. */
@@ -185,7 +187,7 @@ async function* rowsOf(
       batch = new OpenBatch(work[at], ranges[at], memory, checkpoints, close);
       open.add(batch);
       before = work[at].revise && checkpoints.rows(work[at].index);
-      marks = work[at].revise && await checkpoints.marks(work[at].index);
+      marks = work[at].revise && (await checkpoints.images(work[at].index))?.marks;
     }
     const previous: OutputRow | undefined = (await before?.next())?.value;
     const kept = previous !== undefined && !work[at].revise!.redo(previous);

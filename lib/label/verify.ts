@@ -12,6 +12,8 @@ import { findEngine } from "../engine/engines.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
 import { findInput } from "../dataset/check_input.ts";
+import { rowKey } from "../dataset/row_keys.ts";
+import { RowSample, sampleText } from "../dataset/row_sample.ts";
 import { type InputRow, type OutputRow } from "../dataset/row.ts";
 import { outputBytes } from "../dataset/row_bytes.ts";
 import { CheckpointKeys } from "../state/keys.ts";
@@ -179,6 +181,7 @@ export async function verify(
   if (footer) checkOutputFooter(outputUrl, footer.keyValues, manifest, found);
   const outputRows = readRows(openSource(store, outputInfo, { signal: stop }));
   let damaged = false;
+  const sample = new RowSample();
   const onDamage = (message: string) => {
     damaged = true;
     found({ code: "output", message });
@@ -193,6 +196,7 @@ export async function verify(
       found({ code: "row_invented", message: "the input has no such row", id: output.id });
       continue;
     }
+    sample.add(rowKey(next.value.id, next.value.image_path));
     chunk.push({ row: next.value, output, batch });
     chunkBytes += outputBytes(output);
     if (chunk.length === ROWS_AT_ONCE || chunkBytes > BYTES_AT_ONCE) await flush();
@@ -200,8 +204,13 @@ export async function verify(
   await flush();
   for await (const row of inputRows) {
     if (damaged) break; // what it holds behind the damage is not known
+    sample.add(rowKey(row.id, row.image_path));
     const message = "the output has no such row";
     found({ code: "row_lost", message, row: row.index, id: row.id });
+  }
+  const isItsInput = info.etag === manifest.input.etag && !damaged;
+  if (isItsInput && (manifest.sample ?? sampleText(sample.hashes)) !== sampleText(sample.hashes)) {
+    found({ code: "manifest", message: `${manifestUrl}: sample: it is not of the input's rows` });
   }
 
   const checkpoints = new Checkpoints(store, keys, manifest);
@@ -215,8 +224,8 @@ export async function verify(
     }
     footers.push(footer);
     // Its rows are those of the output, or a later --retry-failed would bring others into it.
-    const marks = await readable(checkpoints.marks(index));
-    const rows = checkMarks(checkpoints.rows(index), marks, footer, (wrong) => {
+    const images = await readable(checkpoints.images(index));
+    const rows = checkMarks(checkpoints.rows(index), images, footer, (wrong) => {
       found({ code: "checkpoint", message: `${url}: its footer: ${escaped(wrong)}` });
     });
     const digest = await readable(batchDigest(rows));

@@ -5,26 +5,32 @@
  */
 
 import type { OutputRow } from "../dataset/row.ts";
+import { rowKey } from "../dataset/row_keys.ts";
 import type { CheckpointFooter } from "../state/documents.ts";
-import type { RowMark } from "../state/image_marks.ts";
+import type { BatchImages } from "../state/image_marks.ts";
 
 /**
  * The same rows, which are compared as they pass.
  *
- * @param marks Of the rows, in order; `undefined` where an earlier version has kept none.
+ * @param images `undefined` where an earlier version has kept nothing.
  * @param found Told what is wrong, once.
  */
 export async function* checkMarks(
   rows: AsyncIterable<OutputRow>,
-  marks: readonly (RowMark | null)[] | undefined,
+  images: BatchImages | undefined,
   { spent }: CheckpointFooter,
   found: (problem: string) => void,
 ): AsyncGenerator<OutputRow> {
+  const { marks, keys } = images ?? {};
   let problem: string | undefined;
   let count = 0;
   const answers = new Map<string, number>();
   for await (const row of rows) {
+    const known = marks && count < marks.length ? keys?.get(count) : undefined;
     const mark = marks?.[count++];
+    if (known && known.key !== rowKey(row.id, row.image_path)) {
+      problem ??= `what it keeps of row ${row.id} is of another row`;
+    }
     if (mark) {
       const { image_sha256: sha256, image_bytes: bytes } = row.metadata;
       if (row.metadata.status === "failed") problem ??= `row ${row.id} failed and has a mark`;

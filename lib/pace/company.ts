@@ -1,32 +1,34 @@
 /**
  * @module pace/company: how to live with others who use the same key. Each refusal gives way by a
- * tenth, each second without one takes a little more. As those who have most are refused most, all
+ * little, each second without one takes a little more. As those who have most are refused most, all
  * come to have alike (AIMD, as in TCP), without a word between them.
+ *
+ * Nobody says that there are others. Who is alone is refused where he probes, and a few times in a
+ * row where the limit drops; who is not is refused again and again at rates that were taken before.
  */
 
 /** What is left of the rate after a refusal. */
-const GIVE_WAY = 0.89;
-/** Growth a second, as a share of the rate; slower below, where a refusal weighs more. */
-const GROWTH = 0.002;
-/** Growth a second and request per second, as a share, at low rates. */
-const SLOW_GROWTH = 0.0015;
-/** After so long without a refusal growth has doubled, milliseconds: others may have left; … */
-const DOUBLING_MS = 27_000;
-/** … but not before so many requests. */
+const GIVE_WAY = 0.93;
+/** Growth a second, as a share of the rate; … */
+const GROWTH = 0.001;
+/** … doubled by each so many requests that were taken since a refusal: others may have left. */
 const DOUBLING_REQUESTS = 60;
-/** After so many times as long nobody else is there. */
-const ALONE = 4;
-/** A refusal at less than this share of the best rate held is not of one's own making. */
-const OWN_SHARE = 0.97;
-/** The limit may have dropped; a second one within so long is a sign of others, milliseconds. */
-const SOON_MS = 60_000;
+/** Most growth at a time, as a share: what is known of the time since is some seconds old. */
+const MOST_GROWTH = 0.3;
+/** After so many requests without a refusal nobody else is there. */
+const ALONE_REQUESTS = 400;
+/** Surprises are forgotten within about so many requests. */
+const MEMORY_REQUESTS = 150;
+/** More of them than this are no accident: a limit that drops causes two or three. */
+const MOST_SURPRISES = 3.9;
 
 /** Whether others use the key, and how fast to go then. Times are milliseconds of any one clock. */
 export class Company {
-  #best = 0;
   #present = false;
-  #foreignAt = -Infinity;
-  #refusedAt = -Infinity;
+  #surprises = 0;
+  #surprisedAt = 0;
+  /** Requests that were taken since the last refusal. */
+  #quiet = 0;
   #grownAt = 0;
 
   /** Whether others seem to be there. */
@@ -34,37 +36,45 @@ export class Company {
     return this.#present;
   }
 
-  /** A rate was held. */
-  held(rate: number): void {
-    this.#best = Math.max(this.#best, rate);
+  /**
+   * A request is refused that should not be, if nobody else is there.
+   *
+   * @param weight How sure that is, in (0, 1].
+   * @param rate The rate in force, requests per second.
+   */
+  surprised(weight: number, rate: number, now: number): void {
+    if (this.#present) return;
+    const requests = (now - this.#surprisedAt) / 1_000 * rate;
+    this.#surprises = weight + this.#surprises * Math.exp(-requests / MEMORY_REQUESTS);
+    this.#surprisedAt = now;
+    if (this.#surprises <= MOST_SURPRISES) return;
+    this.#present = true;
+    this.#grownAt = now;
+    this.#quiet = 0;
   }
 
-  /**
-   * A rate that was held is refused, though nothing is known to have changed.
-   *
-   * @returns The rate to fall to; `undefined` if that may be one's own doing.
-   */
-  refused(rate: number, now: number): number | undefined {
-    const foreign = rate < this.#best * OWN_SHARE;
-    if (foreign && now - this.#foreignAt < SOON_MS) this.#present = true;
-    if (foreign) this.#foreignAt = now;
-    if (!this.#present) return undefined;
-    this.#refusedAt = this.#grownAt = now;
+  /** A request is refused. @returns The rate to fall to from `rate`. */
+  refused(rate: number, now: number): number {
+    this.#grownAt = now;
+    this.#quiet = 0;
     return rate * GIVE_WAY;
   }
 
-  /** The rate to go at now that `rate` was taken for a while; `undefined` once nobody is there. */
-  grown(rate: number, now: number): number | undefined {
-    const quiet = now - this.#refusedAt;
-    const doublingMs = Math.max(DOUBLING_MS, DOUBLING_REQUESTS / rate * 1_000);
-    if (quiet >= ALONE * doublingMs) {
+  /**
+   * `taken` requests were taken at `rate`.
+   *
+   * @returns The rate to go at from now on; `undefined` once nobody else is there.
+   */
+  grown(rate: number, taken: number, now: number): number | undefined {
+    this.#quiet += taken;
+    if (this.#quiet >= ALONE_REQUESTS) {
       this.#present = false;
-      this.#best = rate;
+      this.#surprises = 0;
       return undefined;
     }
     const seconds = (now - this.#grownAt) / 1_000;
     this.#grownAt = now;
-    const growth = Math.min(GROWTH, SLOW_GROWTH * rate) * (1 + (quiet / doublingMs) ** 2);
-    return rate * (1 + Math.min(0.1, growth * seconds));
+    const growth = GROWTH * 2 ** (this.#quiet / DOUBLING_REQUESTS) * seconds;
+    return rate * (1 + Math.min(MOST_GROWTH, growth));
   }
 }

@@ -18,8 +18,12 @@ export const START_TOLERANCE_MS = 20;
 export const DEFAULT_PAUSE_MS = 250;
 /** Longest pause that the controller sets of its own accord, milliseconds. */
 const MAX_PAUSE_MS = 30_000;
+/** The same where the API named a time and refuses even later, milliseconds. */
+const MAX_EXTRA_MS = 4_000;
 /** Most jitter added to a pause, milliseconds; less where requests are closer together. */
 const PAUSE_JITTER_MS = 200;
+/** The same where others use the key: all who were refused may start that moment. */
+const SHARED_JITTER_MS = 2_000;
 /** Room for requests in flight at least while the latency isn't known yet … */
 export const FIRST_IN_FLIGHT = 32;
 /** … and later. */
@@ -96,6 +100,9 @@ export class RateController {
   #fresh = true;
   #latency = 0;
   #answers = 0;
+  /** When the first request started, and how long ago that was until the latency was known. */
+  #firstAt: number | undefined;
+  #sinceFirstMs = 0;
 
   /** Nothing is in flight at first. @param options First rate and bounds. */
   constructor(options: RateControllerOptions) {
@@ -129,8 +136,11 @@ export class RateController {
   /** How many requests may be in flight: rate × mean latency (Little's law), with headroom. */
   get inFlightCap(): number {
     const littles = Math.ceil(this.rate * this.#latency / 1_000 * IN_FLIGHT_HEADROOM) + 2;
-    // The first answers are the quickest ones.
-    const least = this.#answers < LATENCY_ANSWERS ? FIRST_IN_FLIGHT : LEAST_IN_FLIGHT;
+    // The first answers are the quickest ones: until many are here, room for all that started.
+    const all = Math.ceil(this.rate * this.#sinceFirstMs / 1_000);
+    const least = this.#answers < LATENCY_ANSWERS
+      ? Math.max(FIRST_IN_FLIGHT, all)
+      : LEAST_IN_FLIGHT;
     return Math.min(this.#options.maxInFlight ?? MAX_IN_FLIGHT, Math.max(least, littles));
   }
 
@@ -157,9 +167,11 @@ export class RateController {
    */
   started(now: number): Start {
     const next = this.nextStart;
+    this.#firstAt ??= now;
+    if (this.#answers < LATENCY_ANSWERS) this.#sinceFirstMs = now - this.#firstAt;
     const change = this.#review(now);
     const spacing = this.#spacingMs;
-    const makeUpMs = this.#wasBlocked || this.#options.minSpacingMs
+    const makeUpMs = this.#wasBlocked || this.#search.inCompany || this.#options.minSpacingMs
       ? START_TOLERANCE_MS
       : this.#makeUpMs;
     this.#wasBlocked = false;
@@ -219,9 +231,9 @@ export class RateController {
       if (taken > 0) reason = this.#search.slow(starts / spanMs * 1_000);
       this.#log.restart(now);
     } else if (this.#search.climbing) {
-      const [proven, last] = [this.#log.takenSecond(now), this.#log.lastSecond(now)];
+      const [proven, started] = [this.#log.takenSecond(now), starts / spanMs * 1_000];
       const enough = taken > 0 && spanMs >= this.#log.graceMs;
-      if (enough) reason = this.#search.climb(proven, last);
+      if (enough) reason = this.#search.climb(proven, started);
     } else {
       reason = this.#search.taken(full, spanMs, now);
     }
@@ -294,40 +306,57 @@ export class RateController {
     }
     this.#burst++;
     this.#epoch++;
-    this.#log.refused(now - start.at);
-    // After a pause the time counts from its end, not from when the refusal was seen.
-    const pause = until ?? (start.first ? this.#resumedAt : now) + this.#pauseMs;
-    // Workers that share a key must not all come back in the same instant.
-    const jitter = this.#options.random() * Math.min(PAUSE_JITTER_MS, this.#spacingMs);
+    this.#log.refused(now - start.at, now);
+    const pause = this.#pauseEnd(start, until, now);
     const from = this.rate;
     const lastSecond = this.#log.secondBefore(start.number, start.at);
     const achieved = this.#log.achieved(start.number, start.at);
     let reason: string;
     if (start.first) {
       // The quota is still used up, so this is no verdict on the rate: nothing else was sent at it.
-      if (until === undefined) this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
+      this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
       reason = "429 at the first request after a pause";
     } else if (this.#options.fixed) {
       reason = "429, the rate is fixed";
     } else if (this.#isOfMakingUp(start, lastSecond)) {
       this.#makeUpMs = Math.max(START_TOLERANCE_MS, this.#makeUpMs / 2);
+      this.#search.crowded(start.rate, now);
       reason = "429 at a start close to the one before";
     } else {
-      reason = `429, ${this.#search.refused({ rate: start.rate, lastSecond, achieved, now })}`;
+      const average = this.#log.average(now);
+      const pauseMs = pause - now;
+      const refusal = { rate: start.rate, lastSecond, achieved, average, pauseMs, now };
+      reason = `429, ${this.#search.refused(refusal)}`;
     }
     this.#log.restart(now);
     this.#shortfall.excuse();
-    this.#pausedUntil = Math.max(this.#pausedUntil, pause + jitter);
+    this.#pausedUntil = Math.max(this.#pausedUntil, pause);
     this.#fresh = true;
     const pauseMs = Math.max(0, this.#pausedUntil - now);
     const seconds = (pauseMs / 1_000).toFixed(1);
     return { at: now, from, to: this.rate, reason: `${reason}; pausing ${seconds} s`, pauseMs };
   }
 
+  /**
+   * Until when nobody starts after a refusal: the API's own time if it names one that is to come;
+   * if it refuses even after that, or names none, ever longer.
+   */
+  #pauseEnd({ first }: Start, until: number | undefined, now: number): number {
+    // After a pause the time counts from its end, not from when the refusal was seen.
+    const own = (first ? this.#resumedAt : now) + this.#pauseMs;
+    const named = until !== undefined && until > now ? until : undefined;
+    const extra = first ? Math.min(own, now + MAX_EXTRA_MS) : 0;
+    // Workers that share a key must not all come back in the same instant.
+    const most = first || this.#search.inCompany ? SHARED_JITTER_MS : PAUSE_JITTER_MS;
+    const jitter = this.#options.random() * Math.min(most, this.#spacingMs);
+    return (named === undefined ? own : Math.max(named, extra)) + jitter;
+  }
+
   /** A second far from full is no ceiling; starts close together may be what was refused. */
   #isOfMakingUp({ madeUp }: Start, lastSecond: number): boolean {
     const explained = lastSecond >= this.#search.held * UNEXPLAINED;
-    return madeUp && this.#makeUpMs > START_TOLERANCE_MS && !explained;
+    const alone = !this.#search.inCompany;
+    return alone && madeUp && this.#makeUpMs > START_TOLERANCE_MS && !explained;
   }
 
   get #spacingMs(): number {

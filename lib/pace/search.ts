@@ -24,6 +24,10 @@ export interface Refusal {
   readonly lastSecond: number;
   /** Starts per second since the last change or refusal, the pause included. */
   readonly achieved: number;
+  /** Starts per second that were taken over the last half minute or so. */
+  readonly average: number;
+  /** Nobody asks for so long now, milliseconds. */
+  readonly pauseMs: number;
   /** Time now. */
   readonly now: number;
 }
@@ -42,6 +46,16 @@ interface RateSearchOptions {
   readonly now: number;
 }
 
+/** What a server takes, as a refusal shows it. */
+interface Estimate {
+  /** Requests per second. */
+  readonly rate: number;
+  /** Whether fewer were taken in the last second than there might have been: it was full. */
+  readonly shown: boolean;
+  /** Whether that is no accident, as there were many. */
+  readonly sure: boolean;
+}
+
 /** Searches for the highest rate that is not refused. Times are milliseconds of any one clock. */
 export class RateSearch {
   readonly #min: number;
@@ -56,11 +70,13 @@ export class RateSearch {
   #proven = false;
   /** What the starts showed at least while it was not. */
   #passed = 0;
+  /** What the first full second showed. */
+  #firstShown = 0;
+  /** Whether the ceiling is only a guess from one full second. */
+  #guessed = false;
   /** Refusals since a rate was last confirmed. */
   #refusals = 0;
   #probing = false;
-  /** Whether the present rate is one that was lost before. */
-  #recovering = false;
   readonly #recovery = new Recovery();
   readonly #company = new Company();
   #probeStep = PROBE_STEP;
@@ -90,6 +106,11 @@ export class RateSearch {
     return this.#rate;
   }
 
+  /** Whether others seem to use the key, too. */
+  get inCompany(): boolean {
+    return this.#company.present;
+  }
+
   /** What is known. */
   get state(): SearchState {
     const low = this.#proven ? this.#low : Math.max(this.#low, this.#passed);
@@ -115,14 +136,14 @@ export class RateSearch {
    * Nothing was ever refused, and the starts at the present rate are taken, too.
    *
    * @param proven Starts per second that were really made and taken.
-   * @param lastSecond Starts of the last second, taken or under way: the next step is from there.
+   * @param started Starts per second at the present rate: the next step is from there.
    * @returns Why the rate rose; `undefined` if it did not.
    */
-  climb(proven: number, lastSecond: number): string | undefined {
+  climb(proven: number, started: number): string | undefined {
     this.#low = Math.max(this.#low, Math.min(this.#rate, proven));
     const next = this.#rate < QUICK_CLIMB_UNTIL
       ? this.#rate * QUICK_CLIMB
-      : Math.min(this.#rate * CLIMB, lastSecond * CLIMB_AHEAD);
+      : Math.min(this.#rate * CLIMB, started * CLIMB_AHEAD);
     this.#slowed = false;
     if (next <= this.#rate) return;
     this.#rate = this.#bounded(next);
@@ -137,11 +158,14 @@ export class RateSearch {
    * @returns Why the rate rose; `undefined` if it did not.
    */
   taken(taken: number, spanMs: number, now: number): string | undefined {
-    if (taken < this.#needed() || spanMs < this.#roundMs()) return;
-    this.#refusals = 0;
+    if (taken === 0 || spanMs < this.#roundMs()) return;
     this.#slowed = false;
-    if (this.#rate > this.#low) this.#confirm(now);
-    return this.#raise(now);
+    if (this.#rate > this.#low) {
+      if (taken < this.#needed()) return;
+      this.#confirm(now);
+    }
+    this.#refusals = 0;
+    return this.#raise(taken, now);
   }
 
   /**
@@ -163,117 +187,120 @@ export class RateSearch {
 
   /** Takes note of the first refusal of a burst. @returns Why the rate fell. */
   refused(refusal: Refusal): string {
-    const { rate, lastSecond, now } = refusal;
-    // A request from before the try, at the rate that was held, says nothing about the try.
-    if (this.#recovering && rate > this.#low) return this.#notRecovered(now);
-    this.#recovering = this.#climbing = this.#slowed = false;
-    this.#refusals++;
+    const { rate, now } = refusal;
     const above = rate > this.#low;
-    if (this.#company.present || this.#refusals === 1 && !above) {
-      const tried = Math.min(rate, Math.max(this.#low, lastSecond));
-      const share = this.#company.refused(tried, now);
-      if (share !== undefined) return this.#giveWay(share);
+    const estimate = estimated(refusal);
+    // A request from before the try, at the rate that was held, says nothing about the try.
+    if (this.#recovery.trying && above) {
+      this.#rate = this.#recovery.refused(this.#low, shown(estimate), refusal);
+      return "the rate before is not to be had yet";
     }
-    const wasProbe = this.#probing && above && this.#refusals === 1;
+    const wasProbe = this.#probing && above && this.#refusals === 0;
+    this.#climbing = this.#slowed = this.#probing = false;
+    this.#recovery.given();
+    this.#refusals++;
+    if (!wasProbe) this.#surprised(rate, now);
+    if (this.#company.present) return this.#giveWay(rate, now);
     const known = this.#high < Infinity;
-    const fall = !this.#proven
-      ? this.#fallFromClimb(refusal)
-      : above && this.#refusals <= MOST_ABOVE
-      ? this.#fallFromAbove(refusal)
-      : this.#fallFromHeld(refusal);
-    const guessed = fall === "guess" && !known;
-    // A probe that fails shows that the limit still stands; anything else that it may have moved.
+    if (!this.#proven) this.#fallFromClimb(rate, estimate);
+    else if (above && this.#refusals <= MOST_ABOVE) this.#fallFromAbove(rate, estimate);
+    else this.#fallFromHeld(rate, estimate, refusal);
+    this.#guessed = estimate.shown && !estimate.sure && !known;
+    this.#setProbe(wasProbe, refusal);
+    if (wasProbe) return "probe refused";
+    return above ? "refused while climbing" : "refused at a rate held before";
+  }
+
+  /** A request was refused that came soon after the one before, before its second was full. */
+  crowded(rate: number, now: number): void {
+    this.#company.surprised(PERHAPS, rate, now);
+  }
+
+  /** Who is alone is not refused at what a full second showed, nor often at what was held. */
+  #surprised(rate: number, now: number): void {
+    const farBelow = rate < this.#firstShown * FAR_BELOW;
+    if (!this.#proven && !farBelow) return;
+    const weight = this.#refusals === 1 || !this.#proven ? 1 : PERHAPS;
+    this.#company.surprised(weight, rate, now);
+  }
+
+  /** A probe that fails shows that the limit still stands; all else, that it may have moved. */
+  #setProbe(wasProbe: boolean, { pauseMs, now }: Refusal): void {
     this.#probeWaitMs = wasProbe
       ? Math.min(this.#probeWaitMs * 2, this.#lastProbeMs())
       : FIRST_PROBE_MS;
-    this.#probeAt = now + (guessed ? GUESS_PROBE_MS : this.#probeWaitMs);
+    const waitMs = this.#guessed ? GUESS_PROBE_MS : this.#probeWaitMs;
+    // The next one may cost as long a pause.
+    this.#probeAt = now + Math.max(waitMs, pauseMs * PROBE_PAUSES);
     this.#probeStep = wasProbe
       ? Math.max(LEAST_PROBE_STEP, this.#probeStep / 2)
-      : guessed
+      : this.#guessed
       ? GUESS_PROBE_STEP
       : PROBE_STEP;
     this.#step = PROBE_STEP;
-    this.#probing = false;
-    if (wasProbe) return "probe refused";
-    return fall === "held" ? "refused at a rate held before" : "refused while climbing";
   }
 
   /** On the way down from the climb nothing is certain yet: a rate was passed by, not held. */
-  #fallFromClimb({ rate, lastSecond, achieved }: Refusal): "guess" | "step" {
-    const guess = lastSecond * UNDER_WINDOW;
-    const useful = guess < rate * RETREAT;
-    const next = useful ? guess : Math.min(rate * RETREAT, achieved);
-    this.#rate = this.#bounded(Math.max(rate * LARGEST_CLIMB_RETREAT, next));
-    this.#high = useful ? this.#rate * SETTLED_RATIO : rate;
+  #fallFromClimb(rate: number, estimate: Estimate): void {
+    if (this.#firstShown === 0) this.#firstShown = shown(estimate) ?? 0;
+    const least = estimate.sure ? 0 : rate * LARGEST_CLIMB_RETREAT;
+    this.#rate = this.#bounded(Math.max(least, estimate.rate));
+    this.#high = estimate.shown ? this.#rate * SETTLED_RATIO : rate;
     this.#low = Math.min(this.#low, this.#rate * LARGEST_RETREAT);
-    this.#passed = useful ? this.#rate : this.#low;
-    return useful ? "guess" : "step";
+    this.#passed = estimate.shown ? this.#rate : this.#low;
   }
 
   /** A rate above the one that was held. */
-  #fallFromAbove({ rate, lastSecond, achieved }: Refusal): "guess" | "step" {
+  #fallFromAbove(rate: number, estimate: Estimate): void {
     this.#high = Math.min(this.#high, rate);
-    const guess = lastSecond * UNDER_WINDOW;
-    if (guess > this.#low && guess < rate) {
-      this.#high = Math.min(this.#high, guess * SETTLED_RATIO);
-      this.#rate = guess;
-      return "guess";
-    }
-    if (this.#settled()) this.#rate = this.#low;
+    if (estimate.shown && estimate.rate > this.#low) {
+      this.#high = Math.min(this.#high, estimate.rate * SETTLED_RATIO);
+      this.#rate = estimate.rate;
+    } else if (this.#settled()) this.#rate = this.#low;
     else if (this.#refusals === 1) this.#rate = this.#middle();
-    else this.#rate = Math.max(this.#low, Math.min(rate * RETREAT, achieved));
-    return "step";
+    else this.#rate = Math.max(this.#low, estimate.rate);
   }
 
   /** The rate that was held: the limit has dropped, or was never that high. */
-  #fallFromHeld({ rate, lastSecond, achieved, now }: Refusal): "held" {
-    this.#high = rate > this.#low ? Math.min(this.#high, rate) : rate;
-    const from = Math.min(rate, this.#low);
-    this.#recovery.lost(this.#low, now);
-    // From one refusal to the next a server takes what its limit is.
-    const most = this.#refusals === 1 ? lastSecond : Math.min(lastSecond, achieved);
-    const factor = Math.min(RETREAT, most * UNDER_WINDOW / from);
-    this.#rate = this.#low = this.#bounded(from * Math.max(LARGEST_RETREAT, factor));
-    return "held";
+  #fallFromHeld(rate: number, estimate: Estimate, { average, now }: Refusal): void {
+    const [held, from] = [this.#low, Math.min(rate, this.#low)];
+    const least = Math.max(from * LARGEST_RETREAT, estimate.rate);
+    this.#rate = this.#low = this.#bounded(Math.min(from * RETREAT, least));
+    this.#high = estimate.shown ? this.#low * SETTLED_RATIO : from;
+    this.#recovery.fell(held, this.#low, average, now);
   }
 
-  #giveWay(share: number): string {
-    this.#rate = this.#low = this.#bounded(share);
+  #giveWay(rate: number, now: number): string {
+    const less = this.#company.refused(Math.min(rate, this.#rate), now);
+    this.#proven = true;
+    this.#rate = this.#low = this.#bounded(less);
     this.#high = this.#low * SETTLED_RATIO;
-    this.#probing = false;
     this.#step = PROBE_STEP;
-    return "refused below what was held before: others use the key, too";
-  }
-
-  #notRecovered(now: number): string {
-    this.#recovering = false;
-    this.#recovery.refused(now);
-    this.#rate = this.#low;
-    return "the rate before is not to be had yet";
+    return "refused again and again: others use the key, too";
   }
 
   #confirm(now: number): void {
     this.#low = this.#rate;
     this.#proven = true;
-    this.#company.held(this.#rate);
     this.#probing = false;
+    const wasLost = this.#recovery.trying;
     this.#recovery.regained(this.#rate);
-    if (this.#recovering) {
-      this.#recovering = false;
+    if (wasLost) {
       this.#high = this.#rate * SETTLED_RATIO;
       this.#probeAt = now + FIRST_PROBE_MS;
       return;
     }
     if (this.#rate < this.#high) return;
+    this.#guessed = false;
     this.#high = Infinity;
     this.#probeAt = now;
   }
 
   /** What to try next, now that the present rate is confirmed. */
-  #raise(now: number): string | undefined {
+  #raise(taken: number, now: number): string | undefined {
     if (this.#low >= this.#max) return;
     if (this.#company.present) {
-      const grown = this.#company.grown(this.#low, now);
+      const grown = this.#company.grown(this.#low, taken, now);
       if (grown !== undefined) {
         this.#rate = this.#low = this.#bounded(grown);
         this.#high = this.#low * SETTLED_RATIO;
@@ -288,7 +315,6 @@ export class RateSearch {
     }
     const lost = this.#recovery.due(this.#low, now);
     if (lost !== undefined) {
-      this.#recovering = true;
       this.#rate = this.#bounded(lost);
       return "clean for a while: trying the rate before";
     }
@@ -296,10 +322,11 @@ export class RateSearch {
       this.#rate = this.#bounded(this.#middle());
       return "clean: halfway to the last ceiling";
     }
-    if (now < this.#probeAt) return;
+    if (now < this.#probeAt || this.#recovery.soon(this.#low, now)) return;
     this.#probing = true;
     const step = Math.max(this.#probeStep, LEAST_PROBE_RATE / this.#low);
-    this.#step = step * STEP_GROWTH;
+    const most = this.#guessed ? CLIMB_STEP : SECOND_STEP;
+    this.#step = Math.min(most, step * STEP_GROWTH);
     this.#rate = this.#bounded(this.#low * (1 + step));
     return "clean for a while: probing above the ceiling";
   }
@@ -314,10 +341,16 @@ export class RateSearch {
     return Math.max(1, Math.min(100, Math.floor(EVIDENCE / (next / this.#low - 1))));
   }
 
-  /** A window that was empty after a pause takes its whole length to fill, whatever the rate. */
+  /**
+   * A window that was empty after a pause takes its whole length to fill, whatever the rate; what a
+   * bucket has saved up is gone the later, the less a rate is above what flows in.
+   */
   #roundMs(): number {
-    if (this.#recovering) return RECOVERY_ROUND_MS;
-    return this.#high === Infinity ? CLIMB_ROUND_MS : SEARCH_ROUND_MS;
+    if (this.#recovery.trying) return RECOVERY_ROUND_MS;
+    const least = this.#high === Infinity ? CLIMB_ROUND_MS : SEARCH_ROUND_MS;
+    if (this.#guessed || this.#rate <= this.#low) return least;
+    const drainedMs = BUCKET_MS / (this.#rate / this.#low - 1);
+    return Math.max(least, Math.min(LONGEST_ROUND_MS, drainedMs));
   }
 
   #settled(): boolean {
@@ -337,6 +370,18 @@ export class RateSearch {
   }
 }
 
+/** What the server takes: a full second shows it, else what it took since the last refusal. */
+function estimated({ rate, lastSecond, achieved }: Refusal): Estimate {
+  const window = lastSecond * UNDER_WINDOW;
+  const isFull = window < rate * RETREAT;
+  if (!isFull) return { rate: Math.min(rate * RETREAT, achieved), shown: false, sure: false };
+  return { rate: window, shown: true, sure: lastSecond >= MANY_STARTS };
+}
+
+function shown(estimate: Estimate): number | undefined {
+  return estimate.shown ? estimate.rate : undefined;
+}
+
 /** Bracket that counts as settled: `high / low` up to this is held, not searched further. */
 const SETTLED_RATIO = 1.015;
 /** Step of a probe above a settled rate, as a share of it. */
@@ -352,13 +397,15 @@ const LEAST_PROBE_RATE = 0.1;
 const STEP_GROWTH = 8;
 /** Answers that confirm a rate, times the share by which it is above the last confirmed one. */
 const EVIDENCE = 1.5;
-/** Largest step where a limit has moved. */
+/** Largest second step where a limit has moved: a bucket may have hidden that the first failed. */
+const SECOND_STEP = 0.25;
+/** Largest step later. */
 const CLIMB_STEP = 1.65;
 /** Step of a climb from nothing, up to this rate, and beyond it. */
 const QUICK_CLIMB = 4;
 const QUICK_CLIMB_UNTIL = 32;
 const CLIMB = 2;
-/** There the next step is at most so many times what started in the last second. */
+/** There the next step is at most so many times what was really started. */
 const CLIMB_AHEAD = 3;
 /** Least time at a rate before the next, while no ceiling is known, milliseconds. */
 const CLIMB_ROUND_MS = 800;
@@ -373,6 +420,8 @@ export const FIRST_PROBE_MS = 15_000;
  * server that counts by a shorter window allows far more.
  */
 const GUESS_PROBE_MS = 3_000;
+/** A probe waits at least so many times as long as the pause that it may cost. */
+const PROBE_PAUSES = 20;
 /** Step of that probe, as a share of the rate. */
 const GUESS_PROBE_STEP = 0.07;
 /** Longest wait between probes, milliseconds, unless {@linkcode LAST_PROBE_REQUESTS} is longer. */
@@ -391,6 +440,15 @@ const LARGEST_CLIMB_RETREAT = 0.42;
 const MOST_ABOVE = 3;
 /** Where to stay under what a full window held, as starts scatter by some milliseconds. */
 const UNDER_WINDOW = 0.985;
-
+/** A full second of so many starts shows a limit by itself, fewer may be chance. */
+const MANY_STARTS = 32;
+/** Who is refused at so little of what the first full second showed is not alone. */
+const FAR_BELOW = 0.6;
+/** Weight of a refusal that others may be the reason of, or not. */
+const PERHAPS = 0.5;
+/** A bucket may have saved up so much, milliseconds of what flows in. */
+const BUCKET_MS = 1_000;
+/** But a rate is tried for so long at most, milliseconds. */
+const LONGEST_ROUND_MS = 20_000;
 /** A try lasts so long, milliseconds: what a bucket has saved up must be gone by then. */
 const RECOVERY_ROUND_MS = 3_000;

@@ -19,6 +19,10 @@ const LATE_MS = 20;
 const BLIND_MS = 50;
 /** … and so many times as long as the start was late. */
 const BLIND_FACTOR = 2;
+/** The average is taken over about so long, milliseconds, the latest starts counting most. */
+const AVERAGE_MS = 20_000;
+/** Of which so much must have passed, as a share: a few starts are no average. */
+const LEAST_SEEN = 0.1;
 
 /** What the starts at the present rate show. */
 export interface Evidence {
@@ -48,10 +52,14 @@ export class StartLog {
   #failed = 0;
   #refusalMs = 0;
   #blindUntil = 0;
+  /** Starts that were not refused, each fading with time, as of `#weighedAt`. */
+  #weight = 0;
+  #weighedAt: number;
+  readonly #begin: number;
 
   /** Nothing has started yet. @param now Time now. */
   constructor(now: number) {
-    this.#since = now;
+    this.#since = this.#weighedAt = this.#begin = now;
   }
 
   /** Begins to count anew, as another rate or another try is in force. */
@@ -75,6 +83,7 @@ export class StartLog {
    */
   started(now: number, full: boolean, lateMs: number): number {
     this.#latest.push({ at: now, full });
+    this.#weigh(1, now);
     this.#firstAt ??= now;
     this.#starts++;
     if (full) this.#full++;
@@ -102,7 +111,8 @@ export class StartLog {
   }
 
   /** A request was refused after so long, milliseconds. */
-  refused(afterMs: number): void {
+  refused(afterMs: number, now: number): void {
+    this.#weigh(-1, now);
     const faded = GRACE_MEMORY * this.#refusalMs + (1 - GRACE_MEMORY) * afterMs;
     this.#refusalMs = Math.max(afterMs, faded);
   }
@@ -137,6 +147,12 @@ export class StartLog {
     return Math.max(0, this.#starts - later) / Math.max(1, at - this.#since) * 1_000;
   }
 
+  /** Starts per second that were not refused, over the last half minute or so. */
+  average(now: number): number {
+    const seen = 1 - Math.exp((this.#begin - now) / AVERAGE_MS);
+    return this.#faded(now) / (AVERAGE_MS / 1_000 * Math.max(seen, LEAST_SEEN));
+  }
+
   /** When the start was made that has `n - 1` later ones; `undefined` where that is long ago. */
   last(n: number): number | undefined {
     const index = this.#latest.length - n;
@@ -160,9 +176,13 @@ export class StartLog {
     return this.secondBefore(this.#next - this.#youngerThan(quiet).all, quiet);
   }
 
-  /** Starts of the last second. */
-  lastSecond(now: number): number {
-    return this.secondBefore(this.#next, now);
+  #weigh(by: number, now: number): void {
+    this.#weight = this.#faded(now) + by;
+    this.#weighedAt = now;
+  }
+
+  #faded(now: number): number {
+    return this.#weight * Math.exp((this.#weighedAt - now) / AVERAGE_MS);
   }
 
   get #next(): number {

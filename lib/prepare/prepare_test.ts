@@ -195,6 +195,7 @@ Deno.test("prepare() gives rows away as it goes, and looks at few images at once
     write: (key, bytes, options) => store.write(key, bytes, options),
     list: (prefix) => store.list(prefix),
     remove: (key) => store.remove(key),
+    removeAll: (keys) => store.removeAll(keys),
     async writeParts(key, parts) {
       async function* watched() {
         for await (const part of parts) {
@@ -219,9 +220,11 @@ Deno.test("prepare() converts what is turned and what the engine does not take, 
   bench.store.put("in/d.jpg", await photo("image/jpeg", 40, 30));
   bench.store.put("in/e.webp", webpHeader(9, 8)); // likewise
   bench.store.put("in/f.webp", await photo("image/webp", 40, 30));
+  const gif = "R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==";
+  bench.store.put("in/g.gif", Uint8Array.fromBase64(gif));
   const document = await bench.prepare({ images: "in", convert: true });
-  assert.deepEqual([document.taken, document.converted], [5, 3]);
-  assert.equal(document.media_types["image/png"], 2);
+  assert.deepEqual([document.taken, document.converted], [6, 4]);
+  assert.equal(document.media_types["image/png"], 3);
   assert.equal(document.skipped.not_decodable.count, 1);
   assert.equal(Object.values(document.not_converted).reduce((a, b) => a + b), 1);
   const columns = "id, width, height, orientation, image_path, original_path";
@@ -251,7 +254,7 @@ Deno.test("prepare() converts what is turned and what the engine does not take, 
   assert.deepEqual(bench.store.objects.get("in/a.png"), png, "the original is as it was");
   // Converted copies are no images of their own when the whole store is listed.
   const whole = await bench.prepare({ images: "s3://own/", convert: true, replace: true });
-  assert.equal(whole.found, 6);
+  assert.equal(whole.found, 7);
 });
 
 Deno.test("prepare() brings what lies elsewhere into the store, and never over something else", async () => {

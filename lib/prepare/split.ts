@@ -3,6 +3,7 @@
  * same, or what a table says.
  */
 
+import { parseNumber } from "../base/figures.ts";
 import { createHash } from "node:crypto";
 
 /** What decides: the first pattern that fits, or shares of chance. */
@@ -23,9 +24,7 @@ export function parseSplit(text: string): SplitRule | undefined {
     return at < 0 ? [part, "*"] as const : [part.slice(0, at), part.slice(at + 1)] as const;
   });
   if (pairs.some(([name, value]) => !/^[\w.-]{1,64}$/.test(name) || value === "")) return undefined;
-  const shares = pairs.map(([name, value]) =>
-    [name, /^\d*\.?\d+$/.test(value) ? Number(value) : NaN] as const
-  );
+  const shares = pairs.map(([name, value]) => [name, parseNumber(value)] as const);
   if (shares.every(([, share]) => Number.isNaN(share))) return { patterns: pairs };
   const sum = shares.reduce((sum, [, share]) => sum + share, 0);
   return Math.abs(sum - 1) < 1e-6 ? { shares } : undefined;

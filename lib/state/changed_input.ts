@@ -6,7 +6,8 @@
 import { RunError } from "../base/errors.ts";
 import { grouped } from "../base/figures.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
-import { ImageFolders, listImages, lookUpImages } from "../dataset/image_versions.ts";
+import { ImageFolders } from "../dataset/image_folders.ts";
+import { listImages, lookUpImages, type See } from "../dataset/image_versions.ts";
 import type { Input } from "../dataset/input.ts";
 import type { Store } from "../store/store.ts";
 import type { Checkpoints } from "./checkpoints.ts";
@@ -19,8 +20,10 @@ export interface GrowthCounts {
   rows: number;
   /** Of these, with an unchanged image: taken over. */
   unchanged: number;
-  /** With an image that is another one, or gone. */
+  /** With an image that is another one. */
   changed: number;
+  /** With an image that is gone, or can't be compared. */
+  gone: number;
   /** Made by a version that kept nothing of the image. */
   unmarked: number;
   /** That failed before. */
@@ -79,7 +82,7 @@ export async function compareInputs(options: CompareOptions): Promise<Compared> 
   const from = new Int32Array(input.rows).fill(-1);
   const wanted = new Uint8Array(rows.positions);
   const counts: GrowthCounts = {
-    ...{ rows: 0, unchanged: 0, changed: 0, unmarked: 0, failed: 0, added: 0, removed: 0 },
+    ...{ rows: 0, unchanged: 0, changed: 0, gone: 0, unmarked: 0, failed: 0, added: 0, removed: 0 },
   };
   const folders = new ImageFolders();
   for await (const { index, id, image_path } of rowsIn(input, ranges, signal)) {
@@ -97,10 +100,18 @@ export async function compareInputs(options: CompareOptions): Promise<Compared> 
   }
   if (counts.rows === input.rows) {
     counts.removed = rows.count - wanted.reduce((sum, is) => sum + is, 0);
-    const allKnown = isOneKnown(checkpoints.manifest, rows); // else more rows may be shared
-    if (allKnown && counts.added === counts.rows) throw anotherDataset(options);
+    const { manifest } = checkpoints;
+    // An earlier version has not looked for it before it began.
+    const looked = manifest.inputs?.at(-1)?.shared !== undefined;
+    const allKnown = !looked && isOneKnown(manifest, rows); // else more rows may be shared
+    if (allKnown && counts.added === counts.rows) {
+      throw anotherDataset(manifest.dataset, manifest.input.url);
+    }
   }
-  const see = (path: string, size: number, etag: string) => rows.see(path, size, etag);
+  if (rows.vague) {
+    note("the store's ETags are the same for images that differ: they are not compared by them");
+  }
+  const see: See = (...seen) => rows.see(...seen);
   const problem = await listImages(folders, images, see, signal);
   if (problem !== undefined) {
     note(`images are looked up one by one, as they can't be compared by a listing: ${problem}`);
@@ -115,29 +126,31 @@ export async function compareInputs(options: CompareOptions): Promise<Compared> 
   for (const at of from) {
     if (at < 0 || !rows.comparable(at)) continue;
     if (rows.unchanged(at)) counts.unchanged++;
-    else counts.changed++;
+    else if (rows.changed(at)) counts.changed++;
+    else counts.gone++;
   }
   return { counts, rows, from, wanted };
 }
 
 /** One line on what becomes of the rows. */
-export function describeGrowth(counts: GrowthCounts): string {
-  const { rows, unchanged, changed, unmarked, failed, added, removed } = counts;
+export function describeGrowth(
+  counts: GrowthCounts,
+  { input, inputs = [] }: Pick<Manifest, "input" | "inputs">,
+): string {
+  const { rows, unchanged, changed, gone, unmarked, failed, added, removed } = counts;
   const are = (n: number, one: string, many: string) =>
     n === 0 ? [] : [`${grouped(n)} ${n === 1 ? one : many}`];
   const parts = [
     `${grouped(unchanged)} of ${grouped(rows)} rows are taken over`,
     ...are(added, "is new", "are new"),
-    ...are(
-      changed,
-      "has an image that changed or is gone",
-      "have images that changed or are gone",
-    ),
+    ...are(changed, "has an image that changed", "have images that changed"),
+    ...are(gone, "has an image that is gone", "have images that are gone"),
     ...are(unmarked, "is of a version that kept no mark", "are of a version that kept no marks"),
     ...are(failed, "had failed", "had failed"),
     ...are(removed, "was removed", "were removed"),
   ];
-  return `the input has changed: ${parts.join(", ")}`;
+  const what = inputs.at(-1)?.etag === input.etag ? "images have" : "the input has";
+  return `${what} changed: ${parts.join(", ")}`;
 }
 
 /**
@@ -152,13 +165,21 @@ function isOneKnown({ inputs = [] }: Manifest, { footers }: EarlierRows): boolea
   return inputs.some(({ run_id, rows }) => rows > 0 && (made.get(run_id) ?? 0) >= rows);
 }
 
-/** A mistaken input must not be paid for. */
-function anotherDataset(
-  { checkpoints: { manifest: { dataset, input } } }: CompareOptions,
-): RunError {
+/**
+ * Makes sure that an input has to do with the earlier one, however little of that was done: a
+ * mistaken one must not be paid for.
+ *
+ * @param shared How many rows of the earlier input's sample it has; `undefined` without one.
+ * @throws {RunError} `conflict` if it shares none
+ */
+export function checkShared(earlier: Manifest, shared: number | undefined, url: string): void {
+  if (shared === 0 && earlier.input.rows > 0) throw anotherDataset(earlier.dataset, url);
+}
+
+function anotherDataset(dataset: string, url: string): RunError {
   return new RunError(
     "conflict",
-    `${input.url} shares no row (id and image_path) with the input that data set '${dataset}' had ` +
+    `${url} shares no row (id and image_path) with the input that data set '${dataset}' had ` +
       "before, so it seems to be another one.\nPut the earlier input back, give this one a " +
       "--dataset-name of its own, or start over with --fresh (paid answers are reused)",
   );

@@ -15,7 +15,7 @@ import {
   type Spent,
 } from "./documents.ts";
 import { parseJsonAs } from "../base/json.ts";
-import { encodeMarks, readMarks, type RowMark } from "./image_marks.ts";
+import { type BatchImages, encodeImages, readImages } from "./image_marks.ts";
 import type { CheckpointKeys } from "./keys.ts";
 import { readFooter, readRows } from "../dataset/output_read.ts";
 import { findBegun, openSource, type RandomAccess, WINDOW } from "../parquet/source.ts";
@@ -27,8 +27,20 @@ import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
 const SURVEY_CONCURRENCY = 16;
 /** The footer of most batches is shorter, bytes. */
 const PEEK_BYTES = 32 * 1024;
+/** Batches that are looked at together, where that is not urgent. */
+const LOOKED_AT_ONCE = 64;
+/** What a request for rows of a batch fetches at least, bytes: they are read from end to end. */
+export const BATCH_WINDOW = 2 << 20;
 /** An object that was listed just now is another, or gone. */
 const CHANGED: readonly StoreErrorKind[] = ["not_found", "precondition"];
+
+/** A batch object of another input of the data set. */
+export interface EarlierBatch extends ObjectInfo {
+  /** Which batch. */
+  readonly index: number;
+  /** Of which input. */
+  readonly generation: number;
+}
 
 /** A batch object that can't be used, and why. */
 export interface Damaged {
@@ -94,11 +106,11 @@ export class Checkpoints {
   /** Other objects of the data set that the survey has met: the run's documents. */
   readonly others: ReadonlySet<string> = new Set();
   /** Batches of other generations of the input that the survey has met, the latest first. */
-  readonly earlier: readonly ObjectInfo[] = [];
+  readonly earlier: readonly EarlierBatch[] = [];
   /** The batch objects as they were last seen. */
   readonly #seen = new Map<number, ObjectInfo>();
-  /** The batch that was written and not looked at yet, with its length in bytes. */
-  #unseen: { readonly index: number; readonly size: number } | undefined;
+  /** Batches that were written and not looked at yet, with their lengths in bytes. */
+  readonly #unseen = new Map<number, number>();
 
   /** Reads nothing yet. @param manifest The run they belong to. */
   constructor(store: Store, keys: CheckpointKeys, manifest: Manifest) {
@@ -132,7 +144,7 @@ export class Checkpoints {
   async survey(onDamaged: (damaged: Damaged) => void): Promise<Map<number, CheckpointFooter>> {
     const done = new Map<number, CheckpointFooter>();
     const others = this.others as Set<string>;
-    const earlier: (ObjectInfo & { index: number; generation: number })[] = [];
+    const earlier: EarlierBatch[] = [];
     await forEachConcurrent(
       this.#store.list(this.#keys.root),
       SURVEY_CONCURRENCY,
@@ -166,15 +178,26 @@ export class Checkpoints {
 
   /** Lists the batches of other generations, and nothing else. */
   async listEarlier(): Promise<void> {
-    const earlier: (ObjectInfo & { index: number; generation: number })[] = [];
-    for await (const info of this.#store.list(this.#keys.root)) {
-      const batch = this.#keys.batchOf(info.key);
-      if (batch && batch.generation !== this.generation) earlier.push({ ...info, ...batch });
-    }
-    this.#keepEarlier(earlier);
+    const all = await this.#listBatches(this.#keys.root);
+    this.#keepEarlier(all.filter(({ generation }) => generation !== this.generation));
   }
 
-  #keepEarlier(earlier: (ObjectInfo & { index: number; generation: number })[]): void {
+  /** The batches of the run itself as they lie there, in order. */
+  async listOwn(): Promise<EarlierBatch[]> {
+    const all = await this.#listBatches(this.#keys.batches(this.generation));
+    return all.sort((a, b) => a.index - b.index);
+  }
+
+  async #listBatches(prefix: string): Promise<EarlierBatch[]> {
+    const batches: EarlierBatch[] = [];
+    for await (const info of this.#store.list(prefix)) {
+      const batch = this.#keys.batchOf(info.key);
+      if (batch) batches.push({ ...info, ...batch });
+    }
+    return batches;
+  }
+
+  #keepEarlier(earlier: EarlierBatch[]): void {
     earlier.sort((a, b) => b.generation - a.generation || a.index - b.index);
     Object.assign(this, { earlier });
   }
@@ -252,22 +275,20 @@ export class Checkpoints {
   }
 
   /**
-   * What batch `index`, which must be done, keeps of the images of its rows, in their order;
-   * `undefined` if an earlier version has written it.
+   * What batch `index`, which must be done, keeps of the images of its rows; `undefined` if an
+   * earlier version has written it.
    */
-  async marks(index: number): Promise<readonly (RowMark | null)[] | undefined> {
+  async images(index: number): Promise<BatchImages | undefined> {
     const { keyValues } = await readFooter(await this.source(index));
-    return readMarks(keyValues);
+    return readImages(keyValues);
   }
 
   /** Removes the batches of other generations that the survey has met: nobody needs them more. */
   async removeEarlier(): Promise<void> {
-    const earlier = this.earlier as ObjectInfo[];
-    await forEachConcurrent(earlier.splice(0), SURVEY_CONCURRENCY, async ({ key }) => {
-      await this.#store.remove(key).catch((error) => {
-        // They are in nobody's way, and the output is written.
-        if (!(error instanceof StoreError && error.kind === "denied")) throw error;
-      });
+    const earlier = this.earlier as EarlierBatch[];
+    await this.#store.removeAll(earlier.splice(0).map(({ key }) => key)).catch((error) => {
+      // They are in nobody's way, and the output is written.
+      if (!(error instanceof StoreError && error.kind === "denied")) throw error;
     });
   }
 
@@ -281,54 +302,73 @@ export class Checkpoints {
   /**
    * Writes batch `index` whole, or the rest of it, and looks whether it is there: a store that
    * loses what it takes must not be paid for further. The last one is looked at when it is joined,
-   * which is next.
+   * which is next; and ones that nothing was asked for many at a time, by a listing.
    *
    * @param rows All its rows in input order.
    * @param counts How many they are of each kind.
    * @param spent What they have cost.
-   * @param marks What is kept of their images, in order; null for a failed row. None at all where
-   *   nothing is known of any.
+   * @param images What is kept of them.
    * @param begun Where its first bytes went, if they were taken out of `rows`.
+   * @param free Whether nothing was asked for its rows, so that it can be looked at later.
    */
   async save(
     index: number,
     rows: RowEncoder,
     counts: RowCounts,
     spent: Spent,
-    marks: readonly (RowMark | null)[],
+    images: BatchImages,
     begun?: CheckpointUpload,
+    free = false,
   ): Promise<CheckpointFooter> {
     const { run_id } = this.manifest;
     const footer: CheckpointFooter = { run_id, batch: index, counts, spent };
     const bytes = await rows.finish({
       [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer),
-      ...marks.length > 0 && { [IMAGES_FOOTER_KEY]: encodeMarks(marks) },
+      ...images.marks.length > 0 && { [IMAGES_FOOTER_KEY]: encodeImages(images) },
     });
     const key = this.#keys.batch(index, this.generation);
     await (begun ? begun.end(bytes) : this.#store.write(key, bytes, CONTENT));
-    if (this.#isLast(index) && rows.size <= WINDOW) {
-      this.#unseen = { index, size: rows.size };
+    const isLast = !this.#seen.has(index) && this.#seen.size === this.batches - 1;
+    if (free || (isLast && rows.size <= WINDOW)) {
+      this.#seen.delete(index);
+      this.#unseen.set(index, rows.size);
+      if (this.#unseen.size >= LOOKED_AT_ONCE) await this.#lookAtUnseen();
       return footer;
     }
     const written = await this.#store.stat(key);
-    if (written?.size !== rows.size) {
-      throw new StoreError(
-        "unavailable",
-        `${this.#store.url}/${key} has ${written?.size ?? 0} bytes after writing ` +
-          `${rows.size}; run the same command again`,
-      );
-    }
-    this.#seen.set(index, written);
+    this.#saw(index, written, rows.size);
     return footer;
   }
 
-  /** Whether all batches are there but this one. */
-  #isLast(index: number): boolean {
-    return !this.#seen.has(index) && this.#seen.size === this.batches - 1;
+  /** @throws {StoreError} if a batch that was written is not there as it was */
+  #saw(index: number, found: ObjectInfo | undefined, written: number): void {
+    if (found?.size !== written) {
+      throw new StoreError(
+        "unavailable",
+        `${this.#store.url}/${this.#keys.batch(index, this.generation)} has ${found?.size ?? 0} ` +
+          `bytes after writing ${written}; run the same command again`,
+      );
+    }
+    this.#seen.set(index, found);
+  }
+
+  /** Looks at batches of which nothing is known but that they were written. */
+  async #lookAtUnseen(): Promise<void> {
+    const written = new Map(this.#unseen);
+    const found = new Map<number, ObjectInfo>();
+    for await (const info of this.#store.list(this.#keys.batches(this.generation))) {
+      const index = this.#keys.batchIndex(info.key, this.generation);
+      if (index !== undefined && written.has(index)) found.set(index, info);
+    }
+    for (const [index, size] of written) {
+      this.#saw(index, found.get(index), size);
+      this.#unseen.delete(index);
+    }
   }
 
   /** All batches in order, for joining. Every one must be done. */
   async *sources(): AsyncGenerator<RandomAccess> {
+    if (this.#unseen.size > 1) await this.#lookAtUnseen();
     for (let index = 0; index < this.batches; index++) yield await this.source(index);
   }
 
@@ -341,12 +381,12 @@ export class Checkpoints {
     const key = this.#keys.batch(index, this.generation);
     const url = `${this.#store.url}/${key}`;
     const info = this.#seen.get(index);
-    if (info) return openSource(this.#store, info);
+    if (info) return openSource(this.#store, info, { window: BATCH_WINDOW });
     const found = await findBegun(this.#store, key);
     if (!found) throw new StoreError("not_found", `${url} has disappeared; run again`);
     const source = openSource(this.#store, found);
-    if (this.#unseen?.index !== index) return source;
-    const { size } = this.#unseen;
+    const size = this.#unseen.get(index);
+    if (size === undefined) return source;
     if (found.size !== size) {
       const message = `${url} has ${found.size} bytes after writing ${size}`;
       throw new StoreError("not_found", message);
@@ -356,6 +396,7 @@ export class Checkpoints {
       throw new StoreError("not_found", `${url} is not what was written: ${error.message}`);
     });
     this.#seen.set(index, infoOf(found));
+    this.#unseen.delete(index);
     return source;
   }
 }

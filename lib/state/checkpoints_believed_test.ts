@@ -103,7 +103,7 @@ Deno.test("save() fails where the store has kept another length than was written
   for (const row of ROWS) await rows.add(row);
   const { counts, spent } = JSON.parse(footerOf(ROWS)) as CheckpointFooter;
   await assert.rejects(
-    new Checkpoints(store, KEYS, MANIFEST).save(0, rows, counts, spent, []),
+    new Checkpoints(store, KEYS, MANIFEST).save(0, rows, counts, spent, { marks: [] }),
     (error) =>
       error instanceof StoreError && error.kind === "unavailable" &&
       /batch_000000\.parquet has \d+ bytes after writing \d+/.test(error.message),
@@ -131,7 +131,7 @@ Deno.test("the last batch is looked at when it is joined: whole, this run's, in 
     const rows = new RowEncoder();
     for (const row of ROWS) await rows.add(row);
     const { counts, spent } = JSON.parse(footerOf(ROWS)) as CheckpointFooter;
-    await checkpoints.save(0, rows, counts, spent, []);
+    await checkpoints.save(0, rows, counts, spent, { marks: [] });
     if (bytes) store.put(KEYS.batch(0), bytes);
     else await store.remove(KEYS.batch(0));
     const joined = Array.fromAsync(checkpoints.sources());

@@ -26,7 +26,7 @@ async function save(of: Checkpoints, index: number, rows: number, counted = rows
   const counts = noRows();
   for (let at = 0; at < rows; at++) await encoder.add(okRow(at));
   for (let at = 0; at < counted; at++) countRow(counts, okRow(at));
-  return await of.save(index, encoder, counts, nothingSpent(), []);
+  return await of.save(index, encoder, counts, nothingSpent(), { marks: [] });
 }
 
 async function survey(of: Checkpoints) {

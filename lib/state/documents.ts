@@ -57,6 +57,19 @@ export type StoredAnswer = z.infer<typeof storedAnswer>;
 
 /** An input object and its number of rows. */
 const inputObject = z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count });
+/** One that was followed by another. */
+const earlierInput = inputObject.extend({
+  /** The run that was made of it, and when it began. */
+  run_id: z.string(),
+  at: timestamp,
+  /** Rows in a checkpoint of it; absent where it is that of the manifest. */
+  batch_size: count.positive().optional(),
+  /**
+   * How many rows of its sample the following input has; absent where there was no sample to look
+   * for.
+   */
+  shared: count.optional(),
+});
 
 /** What a run is: written once, before anything is paid; a resumed run must agree with it. */
 export const manifest = z.object({
@@ -68,8 +81,10 @@ export const manifest = z.object({
   input: inputObject,
   /** How many inputs the data set has had, this one included; absent for the first. */
   generation: count.positive().optional(),
-  /** The earlier ones, oldest first: the run that was made of each, and when it began. */
-  inputs: z.array(inputObject.extend({ run_id: z.string(), at: timestamp })).optional(),
+  /** The earlier ones, oldest first. */
+  inputs: z.array(earlierInput).optional(),
+  /** Hashes of some of its rows (`dataset/row_sample.ts`), by which another input is told to share none of them. */
+  sample: z.string().optional(),
   /** URL of the output, once it was made sure that nothing else lies there. */
   output: z.string().optional(),
   /** Rows in a checkpoint. */
@@ -150,6 +165,11 @@ const markOfRow = z.tuple([
   z.string().regex(/^[0-9a-f]{64}$/),
   /** Which of `payers` paid for the answer, for this very row; null if another row did. */
   count.nullable(),
+  /**
+   * When that version was written, by the store's clock, milliseconds since the epoch; null where
+   * the store doesn't say. Absent in checkpoints of versions that did not ask.
+   */
+  z.number().nullable().optional(),
 ]).nullable();
 
 /**
@@ -161,6 +181,8 @@ export const checkpointImages = z.object({
   payers: z.array(z.string()),
   /** In the order of the rows; null for one that failed. */
   rows: z.array(markOfRow),
+  /** Hashes of all rows in their order, see `dataset/row_keys.ts`; absent in earlier versions. */
+  keys: z.string().optional(),
 });
 /** What a checkpoint keeps of the images of its rows. */
 export type CheckpointImages = z.infer<typeof checkpointImages>;
@@ -202,6 +224,11 @@ const ledgerEntry = z.object({
   answers: count,
   /** Pages on the bill for them. */
   billed_pages: count,
+  /**
+   * Pages beyond these that it may have been billed: one of its processes was killed, and another
+   * input came before all its rows were done.
+   */
+  unsure_pages: count.optional(),
   /** Requests that they took. */
   attempts: count,
   /** What of it went to other engines, by `engine/model`; absent where nothing did. */
@@ -230,6 +257,8 @@ export const spending = z.object({
   reserved_pages: count,
   /** US dollars that these cost at most; only where engines of several prices are asked. */
   reserved_dollars: finite.nonnegative().optional(),
+  /** Pages that it was billed for sure when this was written; absent in earlier versions. */
+  billed_pages: count.optional(),
 });
 /** The upper bound of what a run has spent. */
 export type Spending = z.infer<typeof spending>;

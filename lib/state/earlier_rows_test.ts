@@ -8,6 +8,7 @@ import { Checkpoints } from "./checkpoints.ts";
 import { EarlierRows } from "./earlier_rows.ts";
 import type { RowMark } from "./image_marks.ts";
 import { CheckpointKeys } from "./keys.ts";
+import { RowKeys } from "../dataset/row_keys.ts";
 import { nothingSpent } from "./ledger.ts";
 import { countRow, noRows } from "./row_counts.ts";
 
@@ -17,11 +18,18 @@ const input = { ...manifestOf().input, rows: ROWS };
 const inputs = [{ run_id: "one", ...input, at: "" }, { run_id: "two", ...input, at: "" }];
 
 function mark(version: string, at: number, etag = `${version}-${at}`): RowMark {
-  return { etag, bytes: 10, sha256: `${at % 10}`.repeat(64), payer: at % 2 ? version : null };
+  const payer = at % 2 ? version : null;
+  return { etag, modified: 1_000 * at, bytes: 10, sha256: `${at % 10}`.repeat(64), payer };
 }
 
 /** Saves the batches of a run, three rows each. */
-async function save(store: MemoryStore, run_id: string, generation: number, batches = [0, 1]) {
+async function save(
+  store: MemoryStore,
+  run_id: string,
+  generation: number,
+  batches = [0, 1],
+  markOf = mark,
+) {
   const of = new Checkpoints(
     store,
     KEYS,
@@ -31,12 +39,18 @@ async function save(store: MemoryStore, run_id: string, generation: number, batc
     const encoder = new RowEncoder();
     const counts = noRows();
     const marks = [];
+    // What an earlier version has kept is read out of the rows.
+    const keys = new RowKeys(3);
     for (const at of [3 * batch, 3 * batch + 1, 3 * batch + 2]) {
       await encoder.add(okRow(at));
       countRow(counts, okRow(at));
-      marks.push(at === 5 ? null : mark(run_id, at));
+      marks.push(at === 5 ? null : markOf(run_id, at));
+      keys.set(at % 3, okRow(at));
     }
-    await of.save(batch, encoder, counts, nothingSpent(), marks);
+    await of.save(batch, encoder, counts, nothingSpent(), {
+      marks,
+      keys: generation === 1 ? keys : undefined,
+    });
   }
 }
 
@@ -66,14 +80,49 @@ Deno.test("EarlierRows knows each row once, as the latest input has it, and what
     assert.equal(all[offset].id, id);
     if (n === 5) continue;
     assert.equal(rows.unchanged(at), false);
-    rows.see(image_path, 11, `${version}-${n}`);
-    rows.see(image_path, 10, "");
-    rows.see(image_path, 10, `${n < 3 ? "two" : "one"}-${n}`);
-    rows.see(`${image_path}2`, 10, `${version}-${n}`);
-    assert.equal(rows.unchanged(at), false);
-    rows.see(image_path, 10, `${version}-${n}`);
+    assert.equal(rows.changed(at), false);
+    const is = (size: number, etag: string | null, modified: number | null) => {
+      rows.see(image_path, size, { etag, modified });
+      return rows.unchanged(at) ? "same" : rows.changed(at) ? "other" : "unknown";
+    };
+    const [etag, written] = [`${version}-${n}`, 1_000 * n];
+    assert.equal(is(10, etag, written), "same");
+    assert.equal(is(11, etag, written), "other");
+    assert.equal(is(10, `${n < 3 ? "two" : "one"}-${n}`, written), "other");
+    assert.equal(is(10, etag, written + 1), "other", "an ETag need not follow the content");
+    assert.equal(is(10, null, null), "unknown");
+    assert.equal(is(10, null, written), "same", "a folder names no ETag");
+    assert.equal(is(10, null, written - 1), "other");
+    assert.equal(is(10, etag, null), "same");
+    rows.see(`${image_path}2`, 10, { etag: "another", modified: 0 });
     assert.equal(rows.unchanged(at), true);
   }
+});
+
+Deno.test("EarlierRows doesn't compare by ETags that stood for two contents, where it has nothing else", async () => {
+  for (const clock of [true, false]) {
+    const store = new MemoryStore();
+    const made = (version: string, at: number): RowMark => ({
+      ...mark(version, at, "constant"),
+      modified: clock ? 5_000 : null,
+    });
+    await save(store, "one", 1, [0, 1], made);
+    const rows = await earlier(store);
+    const { id, image_path } = okRow(1);
+    const at = rows.find(id, image_path);
+    rows.see(image_path, 10, { etag: "constant", modified: clock ? 5_000 : null });
+    assert.deepEqual([rows.comparable(at), rows.unchanged(at)], [clock, clock]);
+  }
+});
+
+Deno.test("EarlierRows compares the image of every row that shares it with others", async () => {
+  const store = new MemoryStore();
+  await save(store, "one", 1);
+  await save(store, "two", 2);
+  const rows = await earlier(store);
+  const { id, image_path } = okRow(1);
+  rows.see(image_path, 10, { etag: "two-1", modified: 1_000 });
+  assert.equal(rows.unchanged(rows.find(id, image_path)), true);
 });
 
 Deno.test("EarlierRows leaves out batches that are damaged, gone or of a run that is none of the data set's", async () => {
@@ -99,4 +148,5 @@ Deno.test("EarlierRows takes room for the rows there were, however long a batch 
   await save(store, "one", 1);
   const rows = await earlier(store, 100_000);
   assert.deepEqual([rows.count, rows.positions], [6, 12]);
+  assert.deepEqual(rows.placeOf(rows.positionOf(1, 2)), { batch: 1, offset: 2 });
 });

@@ -130,7 +130,7 @@ export async function bookBatches(
 ): Promise<void> {
   const { spent } = totalOf(done.values());
   const exists = checkpoints.others.has(keys.ledger);
-  await bookSpent(store, keys.ledger, checkpoints.manifest, spent, now, exists);
+  await bookSpent(store, keys.ledger, checkpoints.manifest, spent, now, { exists });
 }
 
 /** The mark of this very run and output; `undefined` if there is none that holds. */

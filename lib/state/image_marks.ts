@@ -5,6 +5,7 @@
  */
 
 import { parseJsonAs } from "../base/json.ts";
+import type { ImageVersion } from "../dataset/image_versions.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import {
   type CheckpointImages,
@@ -12,11 +13,10 @@ import {
   IMAGES_FOOTER_KEY,
   type PaidBy,
 } from "./documents.ts";
+import { RowKeys } from "../dataset/row_keys.ts";
 
-/** What is kept of a row that was made from a stored answer. */
-export interface RowMark {
-  /** Version of the image object when it was read; null where the store names none. */
-  readonly etag: string | null;
+/** What is kept of a row that was made from a stored answer: the image as it was read, and more. */
+export interface RowMark extends ImageVersion {
   /** Length of the image, bytes. */
   readonly bytes: number;
   /** SHA-256 of the image, lower-case hex. */
@@ -30,18 +30,18 @@ export interface RowMark {
  *
  * @param dataset Name of the data set.
  * @param paidBy From the stored answer; null where there is none.
- * @param etag Version of the image that was read; null where it isn't known.
+ * @param version Of the image that was read.
  */
 export function markOf(
   dataset: string,
   { id, metadata }: OutputRow,
   paidBy: PaidBy | null,
-  etag: string | null,
+  { etag, modified }: ImageVersion,
 ): RowMark | null {
   const { status, image_sha256: sha256, image_bytes: bytes } = metadata;
   if (status === "failed" || sha256 === null || bytes === null || paidBy === null) return null;
   const own = paidBy.dataset === dataset && paidBy.row_id === id;
-  return { etag: etag || null, bytes, sha256, payer: own ? paidBy.run_id : null };
+  return { etag: etag || null, modified, bytes, sha256, payer: own ? paidBy.run_id : null };
 }
 
 /** For whom the answer of a marked row was paid, as far as it matters to the row's data set. */
@@ -52,8 +52,16 @@ export function payerOf(dataset: string, id: string, payer: RowMark["payer"]): P
     : { dataset, run_id: payer, row_id: id };
 }
 
-/** The marks as they lie in a footer. */
-export function encodeMarks(marks: readonly (RowMark | null)[]): string {
+/** What is kept of the rows of a batch, in their order. */
+export interface BatchImages {
+  /** Null for a failed row. None at all where nothing is known of any. */
+  readonly marks: readonly (RowMark | null)[];
+  /** Which rows they are; absent where an earlier version has kept no such thing. */
+  readonly keys?: RowKeys;
+}
+
+/** As it lies in a footer. */
+export function encodeImages({ marks, keys }: BatchImages): string {
   const payers: string[] = [];
   const indexOf = new Map<string, number>();
   const index = (payer: string) => {
@@ -62,26 +70,29 @@ export function encodeMarks(marks: readonly (RowMark | null)[]): string {
     indexOf.set(payer, payers.length);
     return payers.push(payer) - 1;
   };
-  const rows: CheckpointImages["rows"] = marks.map((mark) =>
-    mark && [mark.etag, mark.bytes, mark.sha256, mark.payer === null ? null : index(mark.payer)]
-  );
-  return JSON.stringify({ payers, rows } satisfies CheckpointImages);
+  const rows: CheckpointImages["rows"] = marks.map((mark) => {
+    if (!mark) return null;
+    const { etag, bytes, sha256, payer, modified } = mark;
+    return [etag, bytes, sha256, payer === null ? null : index(payer), modified];
+  });
+  return JSON.stringify({ payers, rows, keys: keys?.encode() } satisfies CheckpointImages);
 }
 
 /**
- * The marks in a checkpoint's footer, in the order of its rows; `undefined` if there are none that
- * this version reads, as in checkpoints of versions before there were any.
+ * What a checkpoint's footer keeps of its rows; `undefined` if there is nothing that this version
+ * reads, as in checkpoints of versions before there was any.
  */
-export function readMarks(
+export function readImages(
   keyValues: Readonly<Record<string, string>>,
-): (RowMark | null)[] | undefined {
+): BatchImages | undefined {
   const parsed = parseJsonAs(checkpointImages, keyValues[IMAGES_FOOTER_KEY] ?? "");
   if (parsed.problem !== undefined) return undefined;
-  const { payers, rows } = parsed.value;
+  const { payers, rows, keys } = parsed.value;
   if (rows.some((row) => row?.[3] != null && row[3] >= payers.length)) return undefined;
-  return rows.map((row) => {
+  const marks = rows.map((row) => {
     if (!row) return null;
-    const [etag, bytes, sha256, payer] = row;
-    return { etag, bytes, sha256, payer: payer === null ? null : payers[payer] };
+    const [etag, bytes, sha256, payer, modified = null] = row;
+    return { etag, modified, bytes, sha256, payer: payer === null ? null : payers[payer] };
   });
+  return { marks, keys: keys === undefined ? undefined : RowKeys.decode(keys, rows.length) };
 }

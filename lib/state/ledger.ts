@@ -152,6 +152,7 @@ export function addSpent(spent: Spent, other: Spent): void {
  * an earlier input may be gone, what was paid for them is not.
  *
  * @param now Milliseconds since the epoch.
+ * @param unfinished What a run that is followed by another has counted of its pages.
  * @returns The ledger, and whether it differs from `before`.
  */
 export function updateLedger(
@@ -159,19 +160,26 @@ export function updateLedger(
   { dataset, run_id, engine, model }: Manifest,
   spent: Spent,
   now: number,
+  { billed = 0, reserved = 0 }: Unfinished = {},
 ): { readonly ledger: Ledger; readonly changed: boolean } {
   const runs: Record<string, LedgerEntry> = { ...before?.runs };
   let changed = before === undefined;
   for (const [runId, seen] of Object.entries({ [run_id]: undefined, ...spent.runs })) {
     const known = runs[runId];
+    const own = runId === run_id;
+    const pages = Math.max(
+      ...[known?.billed_pages ?? 0, seen?.billed_pages ?? 0, own ? billed : 0],
+    );
+    const unsure = Math.max(known?.unsure_pages ?? 0, own ? reserved - pages : 0);
     const entry: LedgerEntry = {
       engine: known?.engine ?? engine,
       model: known?.model ?? model,
       answers: Math.max(known?.answers ?? 0, seen?.answers ?? 0),
-      billed_pages: Math.max(known?.billed_pages ?? 0, seen?.billed_pages ?? 0),
+      billed_pages: pages,
+      ...unsure > 0 && { unsure_pages: unsure },
       attempts: Math.max(known?.attempts ?? 0, seen?.attempts ?? 0),
       ...atLeast(known?.others, spent.others?.[runId]),
-      answers_reused: runId === run_id ? spent.answers_reused : known?.answers_reused ?? 0,
+      answers_reused: own ? spent.answers_reused : known?.answers_reused ?? 0,
       updated_at: known?.updated_at ?? "",
     };
     if (known && JSON.stringify(entry) === JSON.stringify(known)) continue;
@@ -216,11 +224,20 @@ export async function readLedger(store: Store, key: string): Promise<Ledger | un
   );
 }
 
+/** What a run has counted of its pages that is not in finished batches, or not only there. */
+export interface Unfinished {
+  /** Billed for sure. */
+  readonly billed?: number;
+  /** Billed at most. */
+  readonly reserved?: number;
+}
+
 /**
  * Brings the ledger in the store up to what the batches of a run say.
  *
  * @param now Milliseconds since the epoch.
- * @param exists Whether there may be one already.
+ * @param options.exists Whether there may be one already. @default true
+ * @param options.unfinished What it has counted besides; for a run that is followed by another.
  */
 export async function bookSpent(
   store: Store,
@@ -228,10 +245,10 @@ export async function bookSpent(
   manifest: Manifest,
   spent: Spent,
   now: number,
-  exists = true,
+  { exists = true, unfinished }: { exists?: boolean; unfinished?: Unfinished } = {},
 ): Promise<Ledger> {
   const before = exists ? await readLedger(store, key) : undefined;
-  const { ledger, changed } = updateLedger(before, manifest, spent, now);
+  const { ledger, changed } = updateLedger(before, manifest, spent, now, unfinished);
   if (changed) await writeDocument(store, key, ledger);
   return ledger;
 }

@@ -6,6 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import { PROGRAM } from "../base/version.ts";
 import { SCHEMA_VERSION } from "../dataset/row.ts";
+import { sampleText } from "../dataset/row_sample.ts";
 import type { EngineFacts } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { type Manifest, manifest as manifestSchema } from "./documents.ts";
@@ -75,17 +76,57 @@ export function isOf({ input }: Manifest, wanted: Manifest): boolean {
 
 /**
  * The run that follows `earlier` when its input has changed: another run, so that each has its own
- * bills and limits, over the same batches, engine and model. Pure.
+ * bills and limits, with the same engine and model. Pure.
+ *
+ * @param given Whether the user gave the batch size: then it stays as it is.
+ * @param shared How many rows of the earlier input's sample are in the new one; `undefined` where
+ *   there was no sample.
  */
-export function nextGeneration(earlier: Manifest, wanted: Manifest): Manifest {
+export function nextGeneration(
+  earlier: Manifest,
+  wanted: Manifest,
+  { batchSize: given }: Pick<Settings["given"], "batchSize">,
+  shared?: number,
+): Manifest {
   const { run_id, input, created_at: at, batch_size, engine, model } = earlier;
+  const before = (earlier.inputs ?? []).map((input) => ({ batch_size, ...input }));
   return {
     ...wanted,
     ...withFallbacks(earlier.fallbacks, { fallbacks: wanted.fallbacks ?? [] }),
-    ...{ batch_size, engine, model },
+    ...{ engine, model },
+    batch_size: given ? batch_size : grownBatch(earlier, wanted),
     generation: (earlier.generation ?? 1) + 1,
-    inputs: [...earlier.inputs ?? [], { run_id, ...input, at }],
+    inputs: [...before, {
+      run_id,
+      ...input,
+      at,
+      batch_size,
+      ...shared !== undefined && { shared },
+    }],
   };
+}
+
+/** Batches of which rows are taken over: each costs requests, however little there is to do. */
+const BATCHES_TAKEN_OVER = 20;
+/** Rows of such a batch at most: what a kill may make be read again. */
+const LONGEST_BATCH = 5_000;
+
+/**
+ * The batch size of an input that holds little but rows of an earlier one: larger, as these are
+ * taken over in no time.
+ */
+function grownBatch({ batch_size, input: { rows } }: Manifest, { input }: Manifest): number {
+  if (input.rows - rows > rows / 4) return batch_size;
+  const wanted = Math.min(LONGEST_BATCH, Math.floor(rows / BATCHES_TAKEN_OVER));
+  return Math.max(batch_size, wanted - wanted % batch_size);
+}
+
+/** What was learnt of the rows of an input by checking them. */
+export interface CheckedInput {
+  /** Hashes of some of its rows. */
+  readonly sample: readonly number[];
+  /** How many of the earlier input's sample it has; `undefined` without one. */
+  readonly shared: number | undefined;
 }
 
 /** What {@linkcode settleManifest} found or made. */
@@ -107,6 +148,8 @@ export interface Settled {
  *
  * @param options.beforeNew Checks what a new run needs checked; a resumed one was checked when it
  *   began. It is given the run whose input has changed, where one has.
+ * @param options.renew The run that is followed by a new one although its input is the same, as
+ *   images have changed.
  * @param options.absent Whether none was there just now, so that it need not be looked for again.
  * @param options.given What of `wanted` the user gave, see {@linkcode findManifest}.
  * @throws {RunError} `conflict` naming what differs and the ways out, also where a changed input
@@ -119,16 +162,17 @@ export async function settleManifest(
   wanted: Manifest,
   start: StartMode,
   options: {
-    readonly beforeNew: (earlier: Manifest | undefined) => Promise<void>;
+    readonly beforeNew: (earlier: Manifest | undefined) => Promise<CheckedInput | void>;
+    readonly renew?: string;
     readonly clock: Clock;
     readonly absent?: boolean;
     readonly given?: Settings["given"];
   },
   tries = 1,
 ): Promise<Settled> {
-  const { absent, given } = options;
+  const { absent, given, renew } = options;
   const found = absent ? undefined : await findManifest(store, keys, wanted, start, given, true);
-  if (found && isOf(found, wanted)) {
+  if (found && isOf(found, wanted) && found.run_id !== renew) {
     return { manifest: found, resumed: found.run_id !== wanted.run_id };
   }
   if (found && found.input.rows > 0 && wanted.input.rows === 0) {
@@ -138,9 +182,11 @@ export async function settleManifest(
         "as they are.\nPut the rows back, or start over with --fresh (paid answers are reused)",
     );
   }
-  await options.beforeNew(found);
+  const checked = await options.beforeNew(found) ?? undefined;
+  if (checked) wanted = { ...wanted, sample: sampleText(checked.sample) };
   if (found) {
-    const manifest = nextGeneration(found, wanted);
+    const all = { batchSize: true };
+    const manifest = nextGeneration(found, wanted, given ?? all, checked?.shared);
     await writeDocument(store, keys.manifest, manifest);
     return { manifest, resumed: false };
   }
@@ -313,5 +359,5 @@ async function removeRun(store: Store, keys: CheckpointKeys): Promise<void> {
   for await (const { key } of store.list(keys.root)) {
     if (keys.batchOf(key) !== undefined) batches.push(key);
   }
-  for (const key of batches) await store.remove(key);
+  await store.removeAll(batches);
 }

@@ -124,7 +124,7 @@ Deno.test("settleManifest() takes a changed input in as the next generation, onc
   const { input } = manifest();
   const grown = { ...input, etag: "e2", rows: 5 };
   const wanted = manifest({ run_id: "second", input: grown, batch_size: 7 });
-  const first = { run_id: "first", ...input, at: manifest().created_at };
+  const first = { run_id: "first", ...input, at: manifest().created_at, batch_size: 500 };
   const given = { batchSize: false, engine: true, model: true };
   const expected = { ...wanted, batch_size: 500, generation: 2, inputs: [first] };
   for (const start of ["auto", "resume"] as const) {
@@ -149,12 +149,47 @@ Deno.test("settleManifest() takes a changed input in as the next generation, onc
       resumed: true,
     });
   }
-  const third = nextGeneration(expected, manifest({ run_id: "third", input }));
+  const third = nextGeneration(expected, manifest({ run_id: "third", input }), given);
   assert.deepEqual([third.generation, third.inputs?.length, third.inputs?.[1].run_id], [
     3,
     2,
     "second",
   ]);
+});
+
+Deno.test("nextGeneration() has longer batches where little but rows of many are taken over", () => {
+  const size = (before: number, now: number, batchSize = false, batch_size = 500) => {
+    const { input } = manifest();
+    const earlier = manifest({ input: { ...input, rows: before }, batch_size });
+    const wanted = manifest({ input: { ...input, rows: now } });
+    return nextGeneration(earlier, wanted, { batchSize }, 1).batch_size;
+  };
+  assert.equal(size(100_000, 100_500), 5_000);
+  assert.equal(size(30_000, 30_500), 1_500);
+  assert.equal(size(100_000, 100_500, false, 5_000), 5_000);
+  assert.equal(size(10_000_000, 10_000_500), 5_000);
+  assert.equal(size(100_000, 100_500, true), 500, "as the user gave it");
+  assert.equal(size(100_000, 200_000), 500, "most is new");
+  assert.equal(size(9_000, 9_100), 500);
+  assert.equal(size(100_000, 100_500, false, 7_000), 7_000);
+});
+
+Deno.test("settleManifest() begins another run over the same input where images have changed", async () => {
+  const store = storeWith(manifest());
+  const wanted = manifest({ run_id: "second" });
+  const sample = [1, 2, 3];
+  const options = {
+    clock: systemClock,
+    renew: "first",
+    beforeNew: () => Promise.resolve({ sample, shared: 3 }),
+  };
+  const { manifest: renewed, resumed } = await settleManifest(store, KEYS, wanted, "auto", options);
+  assert.deepEqual([renewed.generation, renewed.inputs?.[0].shared, resumed], [2, 3, false]);
+  assert.equal((stored(store) as Manifest).sample, "1 2 3");
+  // Another process has done so meanwhile.
+  const third = manifest({ run_id: "third" });
+  const again = await settleManifest(store, KEYS, third, "auto", options);
+  assert.deepEqual([again.manifest.run_id, again.resumed], ["second", true]);
 });
 
 Deno.test("findManifest() refuses a changed input where rows can't be taken in, and says what does", async () => {

@@ -64,6 +64,10 @@ export class SpendingLimit implements AsyncDisposable {
   readonly #options: SpendingLimitOptions;
   /** Pages billed, as far as known; after a kill an upper bound. */
   #spent: number;
+  /** Pages that were billed for sure. */
+  #billed: number;
+  /** The same as it was last written down. */
+  #written: number;
   #inFlight = 0;
   #taken = 0;
   #reserved: number;
@@ -74,8 +78,15 @@ export class SpendingLimit implements AsyncDisposable {
   #writing: Promise<void> | undefined;
   #settled = Promise.withResolvers<void>();
 
-  private constructor(options: SpendingLimitOptions, spent: number, dollars: number) {
+  private constructor(
+    options: SpendingLimitOptions,
+    spent: number,
+    billed: number,
+    dollars: number,
+  ) {
     this.#options = options;
+    this.#billed = billed;
+    this.#written = billed;
     this.#spent = spent;
     this.#reserved = spent;
     this.#dollars = dollars;
@@ -112,8 +123,9 @@ export class SpendingLimit implements AsyncDisposable {
           `one begins with what its finished batches have cost, ${counted(billed, "page")}`,
       );
     }
-    const own = found && !isOthers ? found.value : undefined;
+    const own = isOthers ? undefined : found?.value;
     const reserved = own?.reserved_pages ?? 0;
+    const sure = Math.max(own?.billed_pages ?? 0, billed);
     const { dollars } = options;
     // Pages that were reserved before dollars were counted may have been any engine's.
     const unknown = Math.max(0, reserved - billed) * (dollars?.highestPrice ?? 0);
@@ -121,6 +133,7 @@ export class SpendingLimit implements AsyncDisposable {
     return new SpendingLimit(
       options,
       Math.max(reserved, billed),
+      sure,
       Math.max(cost, dollars?.billed ?? 0),
     );
   }
@@ -198,6 +211,7 @@ export class SpendingLimit implements AsyncDisposable {
     this.#dollarsInFlight = this.#inFlight === 0 ? 0 : this.#dollarsInFlight - price;
     this.#spent += believedPages(pages);
     this.#dollars += believedPages(pages) * price;
+    this.#billed += believedPages(pages);
     this.#settled.resolve();
     this.#settled = Promise.withResolvers();
   }
@@ -205,8 +219,10 @@ export class SpendingLimit implements AsyncDisposable {
   /** Gives back what was reserved and not spent; what can't be written back counts as spent. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing?.catch(() => {});
+    // Where all was asked that was likely to be, nobody is going to look.
+    const news = this.#written !== this.#billed && this.#taken < (this.#options.likely ?? Infinity);
     const over = this.#reserved !== this.pages || this.#dollarsReserved !== this.#cost;
-    if (over) await this.#write(this.pages, this.#cost).catch(() => {});
+    if (over || news) await this.#write(this.pages, this.#cost).catch(() => {});
   }
 
   get #block(): number {
@@ -233,14 +249,17 @@ export class SpendingLimit implements AsyncDisposable {
 
   async #write(pages: number, cost: number): Promise<void> {
     const { store, key, runId, dollars } = this.#options;
+    const billed = this.#billed;
     const spending: Spending = {
       format: "pseudolabel-spending/1",
       run_id: runId,
       reserved_pages: pages,
+      billed_pages: billed,
       ...dollars && { reserved_dollars: Math.round(cost * 1e9) / 1e9 },
     };
     await writeDocument(store, key, spending, { oneLine: true });
     this.#reserved = pages;
+    this.#written = billed;
     this.#dollarsReserved = cost;
   }
 }

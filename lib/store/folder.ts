@@ -10,6 +10,7 @@ import type {
   ListOptions,
   ObjectInfo,
   ReadOptions,
+  StatOptions,
   Store,
   StoredObject,
   WriteOptions,
@@ -62,6 +63,7 @@ class FolderStore implements Store {
 
   read(key: string, options: ReadOptions = {}): Promise<StoredObject> {
     const { signal, range, ifMatch, maxBytes, admit, age, etag: marked = true } = options;
+    const { modified } = options;
     return this.#run("read", key, signal, async (path, url) => {
       using file = await this.#open(path, url);
       const { size, mtime } = await file.stat();
@@ -85,9 +87,8 @@ class FolderStore implements Store {
       if (bytes.length < end - start) {
         throw new StoreError("unavailable", `Cannot read ${url}: it was cut while being read`);
       }
-      return age
-        ? { key, size, etag, bytes, ageMs: await this.#ageOf(mtime) }
-        : { key, size, etag, bytes };
+      const read = { key, size, etag, bytes, ...modified && modifiedOf(mtime) };
+      return age ? { ...read, ageMs: await this.#ageOf(mtime) } : read;
     });
   }
 
@@ -110,12 +111,13 @@ class FolderStore implements Store {
 
   async stat(
     key: string,
-    options: { signal?: AbortSignal } = {},
+    options: StatOptions = {},
   ): Promise<ObjectInfo | undefined> {
     try {
       return await this.#run("look up", key, options.signal, async (path, url) => {
         using file = await this.#open(path, url);
-        return { key, ...await hashFile(file, path, this.#memory) };
+        const when = options.modified && modifiedOf((await file.stat()).mtime);
+        return { key, ...await hashFile(file, path, this.#memory), ...when };
       });
     } catch (error) {
       if (error instanceof StoreError && error.kind === "not_found") return undefined;
@@ -153,19 +155,28 @@ class FolderStore implements Store {
         yield { key, size: 0, etag: "" };
         continue;
       }
-      const info = await (options.etag === false ? this.#length(key) : this.stat(key, options));
+      const info =
+        await (options.etag === false ? this.#length(key, options) : this.stat(key, options));
       if (info !== undefined) yield info;
     }
   }
 
   /** What a listing says of a file without its version mark. */
-  async #length(key: string): Promise<ObjectInfo | undefined> {
+  async #length(key: string, { modified }: ListOptions): Promise<ObjectInfo | undefined> {
     const path = keyPath(this.#root, key);
     const found = path === undefined ? undefined : await Deno.stat(path).catch((error) => {
       const gone = toFolderError(error, "look up", `${this.url}/${key}`);
       if (!(gone instanceof StoreError && gone.kind === "not_found")) throw gone;
     });
-    return found?.isFile ? { key, size: found.size, etag: "" } : undefined;
+    if (!found?.isFile) return undefined;
+    return { key, size: found.size, etag: "", ...modified && modifiedOf(found.mtime) };
+  }
+
+  async removeAll(
+    keys: readonly string[],
+    options: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    for (const key of keys) await this.remove(key, options);
   }
 
   remove(key: string, options: { signal?: AbortSignal } = {}): Promise<void> {
@@ -332,6 +343,11 @@ function keyPath(root: string, key: string): string | undefined {
   // There `a\..\b` and `c:x` would leave the folder.
   if (Deno.build.os === "windows" && /[\\:]/.test(key)) return;
   return `${root}/${key}`;
+}
+
+/** When a file was written. */
+function modifiedOf(mtime: Date | null): { modified?: number } {
+  return mtime ? { modified: mtime.getTime() } : {};
 }
 
 /** Remembers what the long files of one folder hashed to, while they stay as they are. */

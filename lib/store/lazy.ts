@@ -19,6 +19,7 @@ export function lazyStore(url: string, open: () => Promise<Store>): Store {
     write: async (key, bytes, options) => await (await open()).write(key, bytes, options),
     writeParts: async (key, parts, options) => await (await open()).writeParts(key, parts, options),
     remove: async (key, options) => await (await open()).remove(key, options),
+    removeAll: async (keys, options) => await (await open()).removeAll(keys, options),
     async *list(prefix, options) {
       yield* (await open()).list(prefix, options);
     },

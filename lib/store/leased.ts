@@ -24,6 +24,10 @@ export function whileLeased(store: Store, check: () => void): Store {
       check();
       return await store.remove(key, options);
     },
+    async removeAll(keys, options) {
+      check();
+      return await store.removeAll(keys, options);
+    },
   };
 }
 

@@ -138,6 +138,7 @@ export class Patience {
       writeParts: (key, parts, options) =>
         run(options?.signal, () => store.writeParts(key, parts, options), "once"),
       remove: (key, options) => run(options?.signal, () => store.remove(key, options)),
+      removeAll: (keys, options) => run(options?.signal, () => store.removeAll(keys, options)),
       async *list(prefix, options) {
         // From the start after a failure; what was given before is left out. That is known by the
         // last key alone, as stores list by the bytes of keys: a set of a million would be too
@@ -233,7 +234,8 @@ export class Patience {
       up ||= proven;
       if (up) vain++;
       const late = giveUp.aborted || clock.now() - firstFailure >= maxOutageMs;
-      if (kind === "reads" && (vain >= VAIN_READS || up && late)) {
+      // Once is not enough: it may be gone the next moment.
+      if (kind === "reads" && (vain >= VAIN_READS || up && late && vain > 1)) {
         this.#answered(health);
         const message = `${error.message}; the store answers for other objects`;
         throw new StoreError("refused", message, { cause: error });

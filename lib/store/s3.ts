@@ -5,11 +5,13 @@
  * `store/s3_upload.ts`; here are the small operations, conditional writes, and what a 404 means.
  */
 import { StoreError } from "../base/errors.ts";
+import { forEachConcurrent } from "../base/for_each.ts";
 import { FromCaller } from "./caller_errors.ts";
 import type {
   ListOptions,
   ObjectInfo,
   ReadOptions,
+  StatOptions,
   Store,
   StoredObject,
   WriteOptions,
@@ -22,8 +24,19 @@ import {
   STALL_MS,
 } from "./s3_client.ts";
 import { httpStatus, type S3Action, toStoreError } from "./s3_error.ts";
-import { readObject, sizeByReading, versionMark } from "./s3_read.ts";
+import { modifiedOf, readObject, sizeByReading, versionMark } from "./s3_read.ts";
 import { uploadParts } from "./s3_upload.ts";
+
+/** Objects that one request removes at most, as S3 has it. */
+const REMOVED_AT_ONCE = 1_000;
+/** Kinds of errors that meet every other request as well. */
+const LASTING: ReadonlySet<StoreError["kind"]> = new Set([
+  "unavailable",
+  "credentials",
+  "no_bucket",
+]);
+/** Requests at once, where each removes one. */
+const REMOVALS = 16;
 
 /** All buckets that one set of credentials reaches. Dispose it to close its connections. */
 export interface S3Service extends Disposable {
@@ -75,10 +88,11 @@ class S3Bucket implements Store {
     });
   }
 
-  stat(key: string, options: { signal?: AbortSignal } = {}): Promise<ObjectInfo | undefined> {
+  stat(key: string, options: StatOptions = {}): Promise<ObjectInfo | undefined> {
     const { signal } = options;
-    return this.#run(this.#action("look up", key, "s3:GetObject"), signal, () => {
-      return this.#head(key, signal);
+    return this.#run(this.#action("look up", key, "s3:GetObject"), signal, async () => {
+      const { modified, ...head } = await this.#head(key, signal);
+      return options.modified && modified !== undefined ? { ...head, modified } : head;
     }).catch((error) => {
       if (error instanceof StoreError && error.kind === "not_found") return undefined;
       throw error;
@@ -159,8 +173,9 @@ class S3Bucket implements Store {
           Delimiter: options.shallow ? "/" : undefined,
           ContinuationToken: token,
         }, { abortSignal: options.signal }));
-      for (const { Key, Size, ETag } of page.Contents ?? []) {
-        yield { key: Key!, size: Size ?? 0, etag: versionMark(ETag) };
+      for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
+        const when = options.modified ? modifiedOf(LastModified) : {};
+        yield { key: Key!, size: Size ?? 0, etag: versionMark(ETag), ...when };
       }
       for (const { Prefix } of page.CommonPrefixes ?? []) {
         yield { key: Prefix!, size: 0, etag: "" };
@@ -186,6 +201,38 @@ class S3Bucket implements Store {
       .catch((error) => {
         if (!(error instanceof StoreError && error.kind === "not_found")) throw error;
       });
+  }
+
+  async removeAll(
+    keys: readonly string[],
+    options: { signal?: AbortSignal } = {},
+  ): Promise<void> {
+    for (let at = 0; at < keys.length; at += REMOVED_AT_ONCE) {
+      const some = keys.slice(at, at + REMOVED_AT_ONCE);
+      // Some servers don't know it, others want a checksum of their own kind: then one by one,
+      // which also says what is wrong.
+      const left = some.length === 1 ? some : await this.#removeTogether(some, options.signal);
+      await forEachConcurrent(left, REMOVALS, (key) => this.remove(key, options));
+    }
+  }
+
+  /** @returns What is still there, as far as it was told. */
+  async #removeTogether(
+    keys: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly string[]> {
+    const action = this.#action("remove", keys[0], "s3:DeleteObject");
+    const Objects = keys.map((Key) => ({ Key }));
+    const input = { Bucket: this.#bucket, Delete: { Objects, Quiet: true } };
+    try {
+      const { Errors = [] } = await this.#run(action, signal, () => {
+        return this.#s3.deleteObjects(input, { abortSignal: signal });
+      });
+      return Errors.flatMap(({ Key }) => Key ?? []);
+    } catch (error) {
+      if (!(error instanceof StoreError) || LASTING.has(error.kind)) throw error;
+      return keys;
+    }
   }
 
   #action(
@@ -239,7 +286,7 @@ class S3Bucket implements Store {
   async #head(key: string, signal?: AbortSignal, ifMatch?: string): Promise<ObjectInfo> {
     const place = { Bucket: this.#bucket, Key: key };
     const IfMatch = ifMatch ? `"${ifMatch}"` : undefined;
-    let head: { ContentLength?: number; ETag?: string };
+    let head: { ContentLength?: number; ETag?: string; LastModified?: Date };
     try {
       head = await this.#s3.headObject({ ...place, IfMatch }, { abortSignal: signal });
     } catch (error) {
@@ -250,10 +297,10 @@ class S3Bucket implements Store {
       // The answer to a HEAD has no body to say what is wrong; that to a GET has one.
       return { key, ...await sizeByReading(this.#s3, { ...place, IfMatch }, signal) };
     }
-    const etag = versionMark(head.ETag);
-    if (head.ContentLength !== undefined) return { key, size: head.ContentLength, etag };
+    const told = { key, etag: versionMark(head.ETag), ...modifiedOf(head.LastModified) };
+    if (head.ContentLength !== undefined) return { ...told, size: head.ContentLength };
     const { size } = await sizeByReading(this.#s3, place, signal);
-    return { key, size, etag };
+    return { ...told, size };
   }
 
   /** Runs an operation; its errors become `StoreError`s, or the signal's reason once cancelled. */

@@ -65,6 +65,7 @@ export type S3Api =
     | "config"
     | "createMultipartUpload"
     | "deleteObject"
+    | "deleteObjects"
     | "destroy"
     | "headBucket"
     | "listObjectsV2"
@@ -75,6 +76,7 @@ export type S3Api =
     headObject(input: S3Place & { IfMatch?: string }, call: S3Call): Promise<{
       readonly ContentLength?: number;
       readonly ETag?: string;
+      readonly LastModified?: Date;
       readonly Metadata?: Readonly<Record<string, string>>;
     }>;
     putObject(

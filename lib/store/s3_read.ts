@@ -108,10 +108,12 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
         }
       }
       const etag = versionMark(got.ETag);
-      if (!options.age) return { key: Key, size: total, etag, bytes };
+      const when = options.modified ? modifiedOf(got.LastModified) : {};
+      const read = { key: Key, size: total, etag, bytes, ...when };
+      if (!options.age) return read;
       const [asked, written] = [got.ServerDate?.getTime(), got.LastModified?.getTime()];
       const ageMs = asked && written ? Math.max(0, asked - written) : undefined;
-      return { key: Key, size: total, etag, bytes, ageMs };
+      return { ...read, ageMs };
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof BrokenBody)) throw error;
@@ -155,6 +157,12 @@ function partOf({ IsPart, ContentRange }: S3Got, url: string): Part | undefined 
   }
   const [start, last, of] = found.slice(1).map(Number);
   return { start, end: last + 1, of };
+}
+
+/** `LastModified` in whole seconds, as listings tell more of it than headers do. */
+export function modifiedOf(written: Date | undefined): { modified?: number } {
+  const ms = written?.getTime() ?? NaN;
+  return Number.isNaN(ms) ? {} : { modified: Math.floor(ms / 1_000) * 1_000 };
 }
 
 /** An ETag as a version mark: without quotes, and without the sign that it is a weak one. */

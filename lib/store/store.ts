@@ -16,6 +16,11 @@ export interface ObjectInfo {
   readonly size: number;
   /** Opaque version mark without quotes; equal marks mean equal bytes. Never an MD5 to rely on. */
   readonly etag: string;
+  /**
+   * When it was written, by the store's own clock, in milliseconds since the epoch, the same
+   * however it is asked for; where it was asked for, and the store says so.
+   */
+  readonly modified?: number;
 }
 
 /** An object with its bytes, or the range of them that was asked for. */
@@ -49,6 +54,8 @@ export interface ReadOptions {
   readonly etag?: boolean;
   /** Also find out how old it is, if the store tells. @default false */
   readonly age?: boolean;
+  /** Also say when it was written, if the store tells. @default false */
+  readonly modified?: boolean;
   /** A longer object is `StoreError("too_large")`, raised before its body is transferred. */
   readonly maxBytes?: number;
   /**
@@ -84,10 +91,16 @@ export interface WriteOptions {
   readonly id?: string;
 }
 
-/** Options of {@linkcode Store.list}. */
-export interface ListOptions {
+/** Options of {@linkcode Store.stat}. */
+export interface StatOptions {
   /** Cancels the operation; the signal's reason is thrown. */
   readonly signal?: AbortSignal;
+  /** Also say when it was written, if the store tells. @default false */
+  readonly modified?: boolean;
+}
+
+/** Options of {@linkcode Store.list}. */
+export interface ListOptions extends StatOptions {
   /**
    * Lists no deeper than the next `/` behind the prefix: what lies below one is a single entry,
    * whose key ends with the slash, of size 0 and without an etag. A folder may list an empty one,
@@ -123,7 +136,7 @@ export interface Store {
   read(key: string, options?: ReadOptions): Promise<StoredObject>;
 
   /** Looks an object up; `undefined` if there is none. */
-  stat(key: string, options?: { signal?: AbortSignal }): Promise<ObjectInfo | undefined>;
+  stat(key: string, options?: StatOptions): Promise<ObjectInfo | undefined>;
 
   /** Writes an object whole, replacing any other under that key. Retrying it is safe. */
   write(key: string, bytes: Uint8Array<ArrayBuffer>, options?: WriteOptions): Promise<ObjectInfo>;
@@ -144,6 +157,13 @@ export interface Store {
 
   /** Removes an object; one that is absent already is no error. */
   remove(key: string, options?: { signal?: AbortSignal }): Promise<void>;
+
+  /**
+   * Removes many objects, in as few requests as the store can. Where it fails some may be gone.
+   *
+   * @throws as {@linkcode Store.remove} does
+   */
+  removeAll(keys: readonly string[], options?: { signal?: AbortSignal }): Promise<void>;
 }
 
 /** A key as `Store` takes it: non-empty segments, none of them `.` or `..`. */

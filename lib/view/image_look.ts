@@ -8,11 +8,11 @@ import { createHash } from "node:crypto";
 import { Budget } from "../base/budget.ts";
 import { StoreError } from "../base/errors.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
+import type { ImageFolder } from "../dataset/image_folders.ts";
 import { type ImageSource, locateImage, parseImagePath } from "../dataset/image_location.ts";
 import type { Engine } from "../engine/engine.ts";
 import { mediaType } from "../image/media_type.ts";
 import type { Store } from "../store/store.ts";
-import type { Folder } from "./folders.ts";
 import { imageHash, type ImageIndex, LOOK, type Look } from "./image_index.ts";
 
 /** Images that a look reads the beginning of at most. */
@@ -50,7 +50,7 @@ export interface LookOptions {
   /** Filled by the look. */
   readonly index: ImageIndex;
   /** What lies where. */
-  readonly folders: readonly Folder[];
+  readonly folders: readonly ImageFolder[];
   /** The images of the rows. */
   readonly paths: ImagePaths;
   /** What it takes. */
@@ -70,7 +70,7 @@ export interface LookOptions {
  */
 export async function lookAtImages(options: LookOptions): Promise<Types> {
   const { images, index, folders, looks = LOOKS } = options;
-  const listed: Folder[] = [];
+  const listed: ImageFolder[] = [];
   for (const folder of folders) {
     if (folder.images < LISTED_FROM) continue;
     const store = folder.bucket === null ? images.local : images.bucket?.(folder.bucket);
@@ -78,7 +78,8 @@ export async function lookAtImages(options: LookOptions): Promise<Types> {
   }
   // What a whole listing doesn't show isn't there.
   for await (const { at, bucket, key } of each(options)) {
-    const within = (folder: Folder) => folder.bucket === bucket && key.startsWith(folder.prefix);
+    const within = (folder: ImageFolder) =>
+      folder.bucket === bucket && key.startsWith(folder.prefix);
     if (index.looks[at] === LOOK.unknown && listed.some(within)) index.looks[at] = LOOK.missing;
   }
   const types: Types = { looked: 0, other: 0, documents: 0 };
@@ -227,7 +228,7 @@ export async function readImages(
 }
 
 /** Notes what a listing shows. @returns Whether it came to its end: single looks may be faster. */
-async function list(store: Store, folder: Folder, options: LookOptions): Promise<boolean> {
+async function list(store: Store, folder: ImageFolder, options: LookOptions): Promise<boolean> {
   const { index, stop, onProgress } = options;
   const { bucket, prefix } = folder;
   const most = PAGE * Math.max(3, Math.ceil(folder.images / LOOKS_PER_PAGE));

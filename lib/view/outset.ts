@@ -21,6 +21,11 @@ import {
 } from "../state/documents.ts";
 import { findResult } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
+import {
+  countAnsweredImages,
+  describeChangedImages,
+  findChangedImages,
+} from "../state/changed_images.ts";
 import { compareInputs, describeGrowth, type GrowthCounts } from "../state/changed_input.ts";
 import {
   describeRun,
@@ -71,6 +76,10 @@ export interface Outset {
   readonly keys: CheckpointKeys;
   /** The run that is continued. */
   readonly known: Manifest | undefined;
+  /** The run that is followed, as the input or images have changed. */
+  readonly earlier: Manifest | undefined;
+  /** What is to be known of a finished run, in sentences for people. */
+  readonly news: readonly string[];
   /** What the run is, or would be. */
   readonly manifest: Manifest;
   /** Who reads the pages. */
@@ -114,9 +123,15 @@ export async function findOutset(options: PlanOptions): Promise<Outset> {
   const wanted = describeRun(job, undefined, info, input.rows);
   const found = await findManifest(store, keys, wanted, start, given, true);
   await checkOutputName(store, settings.outputKey, settings.datasetName, found);
-  const known = found && isOf(found, wanted) ? found : undefined;
+  const same = found && isOf(found, wanted) ? found : undefined;
+  const news: string[] = [];
+  const known = same && await isRenewed(options, keys, same, input, news) ? undefined : same;
   const earlier = known ? undefined : found;
-  const manifest = known ?? (earlier ? nextGeneration(earlier, wanted) : wanted);
+  // That it shares rows with the earlier one is looked at with the rows.
+  const manifest = known ??
+    (earlier
+      ? nextGeneration(earlier, wanted, given, earlier.sample === undefined ? undefined : 0)
+      : wanted);
   const engine = found
     ? engineToAsk(found, `${store.url}/${keys.root}`, settings)
     : findEngine(settings.engine)!;
@@ -132,13 +147,40 @@ export async function findOutset(options: PlanOptions): Promise<Outset> {
   const spending = known && (await readDocument(store, keys.spending, spendingSchema))?.value;
   const spent = spending && spending.run_id === known.run_id ? spending.reserved_pages : 0;
   return {
-    ...{ input, keys, known, manifest, engine, batches, checkpoints, beat: own, growth },
+    ...{
+      input,
+      keys,
+      known,
+      earlier,
+      news,
+      manifest,
+      engine,
+      batches,
+      checkpoints,
+      beat: own,
+      growth,
+    },
     toDo: input.rows - batches.rows - (growth?.counts.unchanged ?? 0),
     retried: known && retryFailed
       ? await countRetried(checkpoints, batches, retryFailed.codes, stop)
       : 0,
     pagesLeft: Math.max(0, settings.maxPages - spent),
   };
+}
+
+/** Whether a run is finished, and another follows it as images have changed. */
+async function isRenewed(
+  { settings: { retryFailed, outputKey }, store, images, stop: signal }: PlanOptions,
+  keys: CheckpointKeys,
+  manifest: Manifest,
+  input: Input,
+  news: string[],
+): Promise<boolean> {
+  if (retryFailed || !await findResult(store, keys, manifest, outputKey)) return false;
+  const checkpoints = new Checkpoints(store, keys, manifest);
+  const changed = await findChangedImages({ checkpoints, store, input, images, signal });
+  news.push(...[describeChangedImages(changed) ?? []].flat());
+  return changed.different > 0;
 }
 
 /** What becomes of the rows of an input that has changed. */
@@ -158,7 +200,7 @@ async function compare(
     { checkpoints, store, input, ranges, images, note, signal },
   );
   const { counts, from, rows } = compared;
-  notes.push(describeGrowth(counts));
+  notes.push(describeGrowth(counts, checkpoints.manifest));
   return { counts, notes, takesOver: (row) => from[row] >= 0 && rows.unchanged(from[row]) };
 }
 
@@ -177,8 +219,8 @@ async function countRetried(
 
 /** Answers that are stored for rows that are left, as far as that is written somewhere. */
 export async function countAnswered(
-  { settings, store, stop }: PlanOptions,
-  { known, keys, beat, batches, manifest, toDo }: Outset,
+  { settings, store, images, stop }: PlanOptions,
+  { known, keys, beat, batches, manifest, toDo, input }: Outset,
 ): Promise<number> {
   if (known) {
     // Rows that were read for batches that were not whole when the last process ended.
@@ -189,18 +231,8 @@ export async function countAnswered(
   const earlier = settings.start === "fresh"
     ? await readManifest(store, keys.manifest, "fresh")
     : undefined;
-  const same = earlier && earlier.input.etag === manifest.input.etag &&
-    earlier.engine === manifest.engine && earlier.model === manifest.model;
+  const same = earlier && earlier.engine === manifest.engine && earlier.model === manifest.model;
   if (!same) return 0;
-  const output = earlier.output?.startsWith(`${store.url}/`)
-    ? earlier.output.slice(store.url.length + 1)
-    : settings.outputKey;
-  const result = await findResult(store, keys, earlier, output);
-  if (result) return result.counts.ok + result.counts.empty;
   const checkpoints = new Checkpoints(store, keys, earlier);
-  const listed = await listBatches(store, keys, checkpoints, stop);
-  const last = (await readDocument(store, keys.heartbeat, heartbeatSchema))?.value;
-  const told = last?.run_id === earlier.run_id && !last.revising ? last.finished : undefined;
-  const { counts } = await countBatches(checkpoints, listed, told, stop);
-  return counts.ok + counts.empty;
+  return await countAnsweredImages({ checkpoints, store, input, images, signal: stop });
 }

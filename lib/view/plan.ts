@@ -8,16 +8,18 @@ import { counted } from "../base/figures.ts";
 import type { Settings } from "../base/settings.ts";
 import { escaped } from "../base/text.ts";
 import { checkRows } from "../dataset/check_input.ts";
+import { type ImageFolder, ImageFolders } from "../dataset/image_folders.ts";
 import { parseImagePath } from "../dataset/image_location.ts";
 import type { Input } from "../dataset/input.ts";
 import type { EngineFacts } from "../engine/engine.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
+import { AnswerStore } from "../state/answer_store.ts";
+import { checkShared } from "../state/changed_input.ts";
 import { readDocument } from "../state/document.ts";
 import { leaseDocument } from "../state/documents.ts";
 import { answerKey, type CheckpointKeys, rateKey } from "../state/keys.ts";
 import { readLearntRate } from "../state/learnt_rate.ts";
 import { AWS_PRICES, awsCost, JOB_TIMEOUT_S } from "./aws_price.ts";
-import { type Folder, Folders } from "./folders.ts";
 import { imageHash, ImageIndex, LOOK } from "./image_index.ts";
 import { lookAtImages, readImages, type Reading, type Types } from "./image_look.ts";
 import { judgeLife } from "./life.ts";
@@ -35,7 +37,11 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
   const { input, keys, known, manifest, engine, checkpoints, toDo, retried } = outset;
   const url = `${store.url}/${settings.inputKey}`;
   // A run that is continued was checked when it began.
-  if (!known) await checkRows(telling(input, onProgress), url, images, stop);
+  if (!known) {
+    const { sample } = outset.earlier ?? {};
+    const { shared } = await checkRows(telling(input, onProgress), url, images, stop, sample);
+    if (outset.earlier) checkShared(outset.earlier, shared, url);
+  }
   const { index, folders, paths } = await indexImages(outset, onProgress, stop);
   const look = { images, index, folders, paths, engine, onProgress, stop };
   let types: Types | Reading;
@@ -102,6 +108,8 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
       documents: Math.round((there.rows + unknown.rows) * types.documents * share),
     },
     answers_stored: reading?.answered ?? answered,
+    answers_known: reading !== undefined || atMost <= 0 ||
+      !await new AnswerStore(store, engine.name, manifest.model).any(stop),
     pages,
     price: { per_page: price, as_of: options.priceGiven ? null : engine.price.asOf },
     cost: { likely: cost(pages.likely), at_most: cost(pages.at_most) },
@@ -128,6 +136,7 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
     },
     notes: [
       ...options.notes ?? [],
+      ...outset.news,
       ...outset.growth?.notes ?? [],
       ...await notesOf(options, keys, checkpoints, outset),
       ...noneThere(index, there.images + unknown.images, settings),
@@ -156,7 +165,9 @@ async function indexImages(
   { input, batches, checkpoints, toDo, growth }: Outset,
   onProgress: PlanOptions["onProgress"],
   stop: AbortSignal,
-): Promise<{ index: ImageIndex; folders: readonly Folder[]; paths: () => AsyncIterable<string> }> {
+): Promise<
+  { index: ImageIndex; folders: readonly ImageFolder[]; paths: () => AsyncIterable<string> }
+> {
   const size = checkpoints.manifest.batch_size;
   async function* paths() {
     if (toDo === 0) return;
@@ -169,18 +180,18 @@ async function indexImages(
     }
   }
   const hashes = new Float64Array(toDo);
-  const folders = new Folders();
+  const folders = new ImageFolders();
   let rows = 0;
   for await (const path of paths()) {
     const location = parseImagePath(path);
     if (location) {
       hashes[rows] = imageHash(location.bucket, location.key);
-      folders.add(location.bucket, location.key);
+      folders.add(path);
     }
     rows++;
     if (rows % TOLD_EVERY === 0) onProgress("rows read", rows, toDo);
   }
-  return { index: new ImageIndex(hashes.subarray(0, rows)), folders: folders.all, paths };
+  return { index: new ImageIndex(hashes.subarray(0, rows)), folders: folders.tops, paths };
 }
 
 async function rateOf(

@@ -15,8 +15,13 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
   const { dataset, rows, pages, price, cost, rate, seconds, aws, limit, engine } = plan;
   const done = rows.done > 0 ? `, ${grouped(rows.done)} done` : "";
   const again = rows.retried > 0 ? `, ${grouped(rows.retried)} failed ones again` : "";
-  const most = pages.at_most > pages.likely ? `, at most ${grouped(pages.at_most)}` : "";
-  const about = plan.exact ? "" : "about ";
+  const most = pages.at_most > pages.likely
+    ? plan.answers_known
+      ? `, at most ${grouped(pages.at_most)}`
+      : `, or ${grouped(pages.at_most)} if all were of types that are taken`
+    : "";
+  const about = plan.exact ? "" : plan.answers_known ? "about " : "at most ";
+  const upTo = plan.answers_known ? "" : "at most ";
   const from = price.as_of === null ? "as given" : `${engine}, ${price.as_of}: check your contract`;
   const beside = aws === null ? "" : `; AWS about ${dollars(aws.cost)}`;
   const known = { given: "as given", learnt: "learnt", documented: "documented", unknown: "" }[
@@ -24,7 +29,7 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
   ];
   const time = seconds === null
     ? "how long it takes shows when it runs: this server was never asked"
-    : `about ${duration(seconds)} at ${rate.per_s} requests/s (${known})`;
+    : `${upTo || "about "}${duration(seconds)} at ${rate.per_s} requests/s (${known})`;
   const stops = limit?.stops
     ? `; stops at ${escaped(limit.option)}, ${grouped(limit.pages_left)} pages from here`
     : "";
@@ -34,7 +39,7 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
     } to pay${most}`,
     price.per_page === 0
       ? "  nothing is paid here"
-      : `  ${dollars(cost.likely)} at ${dollars(price.per_page)} a page (${from})${beside}`,
+      : `  ${upTo}${dollars(cost.likely)} at ${dollars(price.per_page)} a page (${from})${beside}`,
     `  ${time}${stops}`,
   ].flatMap((line) =>
     wrap(line.trimStart(), columns - 2).map((part, n) =>
@@ -65,7 +70,13 @@ export function renderPlan(plan: Plan, columns: number): string[] {
       `${counted(images.equal, "row")} share their image with another (${how})`,
     ]);
   }
-  const sure = plan.exact ? "" : ", as far as known without reading images";
+  const sure = plan.exact
+    ? ""
+    : plan.answers_known && plan.answers_stored === 0
+    ? ", as there are none in the store"
+    : plan.answers_known
+    ? ""
+    : ", as far as known without reading images: more may be, for equal images elsewhere";
   fields.push(["answers", `${grouped(plan.answers_stored)} stored already${sure}`]);
   if (limit !== null) {
     const left = `${counted(limit.pages_left, "page")} left of ${escaped(limit.option)}`;

@@ -48,6 +48,11 @@ export interface Plan {
   };
   /** Answers that are stored already, as far as known: they cost nothing. */
   readonly answers_stored: number;
+  /**
+   * Whether there can't be more of them, as every image was read or no answer is stored at all;
+   * else `pages` are at most so many.
+   */
+  readonly answers_known: boolean;
   /** Pages to pay. */
   readonly pages: { readonly likely: number; readonly at_most: number };
   /** US dollars, and when the price was that; null where it is the user's. */

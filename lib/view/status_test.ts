@@ -106,7 +106,9 @@ class Bench {
     }
     const failed = this.#batch;
     const of = { ...counts(failed, 0), ok: 0, failed, failures: { image_empty: failed } };
-    await new Checkpoints(this.store, KEYS, manifest).save(index, encoder, of, nothingSpent(), []);
+    await new Checkpoints(this.store, KEYS, manifest).save(index, encoder, of, nothingSpent(), {
+      marks: [],
+    });
   }
 
   /** The output and its mark. */

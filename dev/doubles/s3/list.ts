@@ -26,15 +26,12 @@ export function list(
     ? (text: string) => encodeURIComponent(text).replaceAll("%2F", "/")
     : escapeXml;
 
-  const keys = [...objects.keys()].filter((key) => key.startsWith(prefix))
-    .map((key) => ({ key, order: Buffer.from(key) }))
-    .sort((a, b) => Buffer.compare(a.order, b.order));
-  const bound = Buffer.from(after);
+  const keys = inOrder([...objects.keys()].filter((key) => key.startsWith(prefix)));
   const entries: string[] = [];
   let last = "";
   let truncated = false;
-  for (const { key, order } of keys) {
-    if (after !== "" && Buffer.compare(order, bound) <= 0) continue;
+  for (const key of keys) {
+    if (after !== "" && compare(key, after) <= 0) continue;
     const cut = delimiter === "" ? -1 : key.indexOf(delimiter, prefix.length);
     const common = cut < 0 ? undefined : key.slice(0, cut + delimiter.length);
     // The page before may have ended with this group: its members sort after the group's own name.
@@ -59,6 +56,15 @@ export function list(
       tag("IsTruncated", String(truncated)) + entries.join("") +
       (truncated ? tag("NextContinuationToken", Buffer.from(last).toString("base64url")) : ""),
   ));
+}
+
+/** Sorts by the bytes of keys, which is how strings compare where nothing is beyond the BMP. */
+function inOrder(keys: string[]): string[] {
+  return keys.some((key) => /[\ud800-\uffff]/.test(key)) ? keys.sort(compare) : keys.sort();
+}
+
+function compare(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 function contents(key: string, object: DoubleObject): string {
