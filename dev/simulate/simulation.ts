@@ -237,15 +237,17 @@ function reached(admitted: readonly number[], limit: number): number {
   return NaN;
 }
 
-interface Event {
+/** What happens, and when. */
+export interface Event {
   readonly time: number;
   readonly act: () => void;
 }
 
 /** Events by time (a binary heap); among equal times the order is the heap's, always the same. */
-class Events {
+export class Events {
   readonly #heap: Event[] = [];
 
+  /** Adds what happens at a time. */
   add(time: number, act: () => void): void {
     const heap = this.#heap;
     let at = heap.push({ time, act }) - 1;
@@ -257,6 +259,7 @@ class Events {
     }
   }
 
+  /** Takes the first one; `undefined` once there is none. */
   next(): Event | undefined {
     const heap = this.#heap;
     const first = heap[0];

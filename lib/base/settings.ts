@@ -43,6 +43,8 @@ export interface Settings {
   readonly engine: string;
   /** Safe as part of a key. */
   readonly model: string;
+  /** What the user's options say to the engine, as the variables that they stand for. */
+  readonly engineVariables: Environment;
   /** Known engines that are asked for pages that this one fails on or finds empty, in order. */
   readonly fallbacks: readonly { readonly engine: string; readonly model: string }[];
   /** Which of these the user gave; a run that is continued goes by its manifest for the others. */
@@ -50,6 +52,8 @@ export interface Settings {
     readonly batchSize: boolean;
     readonly engine: boolean;
     readonly model: boolean;
+    /** Whether the model is what the server says that it has, and counts as given for that. */
+    readonly toldModel?: boolean;
   };
   /** What to do with an unfinished run. */
   readonly start: StartMode;

@@ -3,7 +3,8 @@
  * `--help` written. `cli/facts_test.ts` holds README, permissions and job definition against it.
  */
 
-import { DEFAULT_ENGINE, ENGINE_ENVIRONMENT, ENGINE_NAMES } from "../engine/engines.ts";
+import { DEFAULT_ENGINE, ENGINE_ENVIRONMENT, ENGINE_NAMES, OWN_SERVER } from "../engine/engines.ts";
+import { FORMAT, FORMATS, LANGUAGE, URL_VARIABLE } from "../engine/own_server_address.ts";
 import { defaultInputKey, defaultOutputKey } from "../state/keys.ts";
 
 /** Something that can be said on the command line. */
@@ -157,6 +158,26 @@ export const OPTIONS = {
     default: "the engine's own",
     help: "model to ask for",
   },
+  engineUrl: {
+    flag: "engine-url",
+    env: URL_VARIABLE,
+    value: "URL",
+    help: `the OCR server of --engine ${OWN_SERVER.name}, which goes without saying then`,
+  },
+  httpFormat: {
+    flag: "http-format",
+    env: FORMAT,
+    value: "FORMAT",
+    default: FORMATS[0],
+    help: `what that server speaks: ${FORMATS.join(", ")}`,
+  },
+  language: {
+    flag: "language",
+    env: LANGUAGE,
+    value: "CODE",
+    default: "en",
+    help: "language that it is asked to read, as en, ko, zh-tw",
+  },
   fallback: {
     flag: "fallback",
     env: "OCR_FALLBACK",
@@ -231,7 +252,8 @@ export const OPTIONS = {
 
 /** What comes from the environment only, in the order of `--help`. */
 export const ENVIRONMENT_ONLY: readonly EnvironmentSpec[] = [
-  ...ENGINE_ENVIRONMENT.map(({ name, ...variable }) => ({ names: [name], ...variable })),
+  ...ENGINE_ENVIRONMENT.filter(({ name }) => !isOption(name))
+    .map(({ name, ...variable }) => ({ names: [name], ...variable })),
   { names: ["AWS_ENDPOINT_URL_S3"], help: "another S3 server; it is addressed path-style" },
   { names: ["AWS_REGION", "AWS_PROFILE"], help: "and others, as for every AWS tool" },
   {
@@ -241,6 +263,10 @@ export const ENVIRONMENT_ONLY: readonly EnvironmentSpec[] = [
   { names: ["HTTP_PROXY", "https_proxy", "http_proxy", "no_proxy"] },
   { names: ["AWS_ENDPOINT_URL", "AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT"] },
 ];
+
+function isOption(name: string): boolean {
+  return Object.values<OptionSpec>(OPTIONS).some(({ env }) => env === name);
+}
 
 /** Every variable that the program reads, if these are its options. */
 export function variables(options: readonly OptionSpec[]): string[] {

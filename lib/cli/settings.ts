@@ -4,7 +4,7 @@
  */
 
 import type { Engine } from "../engine/engine.ts";
-import { ENGINE_NAMES, findEngine } from "../engine/engines.ts";
+import { ENGINE_NAMES, findEngine, OWN_SERVER } from "../engine/engines.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
 import {
   defaultInputKey,
@@ -72,9 +72,12 @@ export function readSettings(
     if (reserved === undefined) continue;
     throw usageError(`${nameOf(values, spec)} can't be '${key}': it lies ${reserved}`);
   }
+  // Who names the address of a server wants that one, unless it is to stand in for another.
+  const standsIn = values.given(OPTIONS.fallback)?.[0].split(/[,:\s]+/).includes(OWN_SERVER.name);
+  const ownServer = values.given(OPTIONS.engineUrl) !== undefined && !standsIn;
   const engine = values.text(
     OPTIONS.engine,
-    OPTIONS.engine.default,
+    ownServer ? OWN_SERVER.name : OPTIONS.engine.default,
     (value) => findEngine(value) !== undefined,
     `one of ${ENGINE_NAMES.join(", ")}`,
   );
@@ -102,9 +105,10 @@ export function readSettings(
     engine,
     model,
     fallbacks,
+    engineVariables: engineVariables(values, [engine, ...fallbacks.map(({ engine }) => engine)]),
     given: {
       batchSize: values.given(OPTIONS.batchSize) !== undefined,
-      engine: values.given(OPTIONS.engine) !== undefined,
+      engine: values.given(OPTIONS.engine) !== undefined || ownServer,
       model: values.given(OPTIONS.model) !== undefined,
     },
     start,
@@ -114,6 +118,24 @@ export function readSettings(
     noGuard: values.flag(OPTIONS.noGuard),
     leaseMs: values.number(OPTIONS.leaseSeconds, 1, 3_600, "whole")! * 1_000,
   };
+}
+
+/** What is said of a server of one's own. Where another engine is asked, a flag is a mistake. */
+function engineVariables(
+  values: OptionValues,
+  engines: readonly string[],
+): Settings["engineVariables"] {
+  const told: [name: string, value: string][] = [];
+  for (const spec of [OPTIONS.engineUrl, OPTIONS.httpFormat, OPTIONS.language]) {
+    const [, from] = values.given(spec) ?? [];
+    if (from === undefined) continue;
+    if (engines.includes(OWN_SERVER.name)) {
+      told.push([spec.env, values.text(spec, "", () => true, "of the OCR server")]);
+    } else if (from.startsWith("--")) {
+      throw usageError(`${from} goes with --engine ${OWN_SERVER.name}`);
+    }
+  }
+  return Object.fromEntries(told);
 }
 
 function isKey(value: string): boolean {

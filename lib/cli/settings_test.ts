@@ -21,7 +21,10 @@ function refusal(args: string[], env: Environment = {}): string {
 }
 
 /** Options that take no free value, or none alone: each has a test of its own below. */
-const OWN_TESTS = ["resume", "fresh", "engine", "retryFailed", "onlyCode", "noGuard"] as const;
+const OWN_TESTS = [
+  ...["resume", "fresh", "engine", "retryFailed", "onlyCode", "noGuard"] as const,
+  ...["engineUrl", "httpFormat", "language"] as const,
+];
 
 /** Two good values per option, the default, and bad values. */
 const VALUES: Record<Exclude<Name, (typeof OWN_TESTS)[number]>, {
@@ -435,4 +438,36 @@ Deno.test("readSettings() gives usable settings or a usage error for any text", 
       assert.ok(error instanceof RunError && error.exit === "usage", String(error));
     }
   }));
+});
+
+Deno.test("readSettings() takes the address of a server for the wish to ask it, and what is said of it", () => {
+  const own = settings(
+    ["--dataset-name=demo", "--engine-url", "http://127.0.0.1:8828", "--language=ko"],
+    { ENGINE_URL: "http://other", HTTP_FORMAT: "liteparse" },
+  );
+  assert.deepEqual([own.engine, own.given.engine, own.pricePerPage], ["http", true, 0]);
+  assert.deepEqual(own.engineVariables, {
+    ENGINE_URL: "http://127.0.0.1:8828",
+    HTTP_FORMAT: "liteparse",
+    OCR_LANGUAGE: "ko",
+  });
+  assert.equal(settings(["--dataset-name=demo"], { ENGINE_URL: "http://own" }).engine, "http");
+  const paid = settings(["--dataset-name=demo", "--engine=http", "--price-per-page=0.001"]);
+  assert.equal(paid.pricePerPage, 0.001);
+  const behind = settings(["--dataset-name=demo", "--fallback=http", "--engine-url=http://own"]);
+  assert.deepEqual([behind.engine, behind.given.engine], ["upstage-ocr", false]);
+  assert.deepEqual(behind.fallbacks, [{ engine: "http", model: "server" }]);
+  assert.deepEqual(behind.engineVariables, { ENGINE_URL: "http://own" });
+  // Another engine is not told, and a flag for it is a mistake.
+  const other = settings(["--dataset-name=demo", "--engine=upstage-ocr"], {
+    ...{ ENGINE_URL: "http://own", HTTP_FORMAT: "doctr", OCR_LANGUAGE: "ko" },
+  });
+  assert.deepEqual([other.engine, other.engineVariables], ["upstage-ocr", {}]);
+  for (const flag of ["engine-url", "http-format", "language"]) {
+    const said = refusal(["--dataset-name=demo", "--engine=upstage-ocr", `--${flag}=x`]);
+    assert.match(said, new RegExp(`^--${flag} goes with --engine http`));
+  }
+  const key = "up_0123456789abcdefghij0123";
+  const said = refusal(["--dataset-name=demo", `--engine-url=http://x/?k=${key}`]);
+  assert.match(said, /looks like an API key, which is not repeated/);
 });

@@ -31,7 +31,7 @@ const REPORT_MS = 120_000;
 export async function runJob(
   work: (job: Job) => Promise<RunSummary>,
   asks: boolean,
-  settings: Settings,
+  wanted: Settings,
   env: Environment,
   context: Context,
 ): Promise<ExitName> {
@@ -39,7 +39,8 @@ export async function runJob(
   // Only what sends requests has something to say, and by then there is somebody to tell.
   const note = (message: string) => reporter.note(message);
   const clock = systemClock;
-  await using services = await openServices(settings, env, { asks, standalone, note, clock });
+  await using services = await openServices(wanted, env, { asks, standalone, note, clock });
+  const { settings } = services;
   if (services.greeting) print(`${services.greeting}\n`);
 
   const tally = new Tally();
@@ -75,8 +76,8 @@ export async function runJob(
   });
   try {
     const summary = await work({
-      settings: { ...settings, pricePerPage },
       ...services,
+      settings: { ...settings, pricePerPage },
       clock,
       random: Math.random,
       newRunId: crypto.randomUUID(),

@@ -15,7 +15,7 @@ import { findEngine } from "../engine/engines.ts";
 import { type Depth, findOutset, type PlanOptions } from "../view/outset.ts";
 import { planDataset } from "../view/plan.ts";
 import { renderPlan, renderPlanBrief } from "../view/plan_text.ts";
-import { openUnasking, type Services } from "./services.ts";
+import { engineEnvironment, findModel, openUnasking, type Services } from "./services.ts";
 
 /** A run that would cost more asks first, US dollars. */
 export const ASKS_ABOVE = 5;
@@ -24,15 +24,15 @@ const PROGRESS_MS = { terminal: 250, elsewhere: 30_000 };
 
 /** Prints the plan. @throws {RunError} what the run would end with before it asks anything */
 export async function printPlan(
-  settings: Settings,
+  wanted: Settings,
   values: OptionValues,
   context: Context,
 ): Promise<ExitName> {
-  await using services = await openUnasking(settings, values.env, context);
+  await using services = await openUnasking(wanted, values.env, context);
   const json = values.onCommandLine(FLAGS.json);
   const depth = values.onCommandLine(FLAGS.read) ? "reads" : "looks";
   const progress = new Progress(context);
-  const options = optionsOf(settings, values, services, context, depth, progress);
+  const options = await optionsOf(values, services, context, depth, progress);
   const plan = await planDataset(options, await findOutset(options)).finally(() => progress.end());
   if (json) context.print(jsonLine(plan) + "\n");
   else context.print(renderPlan(plan, context.terminal?.columns() ?? 80).join("\n") + "\n");
@@ -55,9 +55,9 @@ export async function confirmRun(
   if (!ask || !terminal || values.onCommandLine(FLAGS.yes)) return true;
   await using services = await openUnasking(settings, values.env, context, true);
   const progress = new Progress(context);
-  const options = optionsOf(settings, values, services, context, "lists", progress);
+  if ((services.pricePerPage ?? services.settings.pricePerPage) === 0) return true;
+  const options = await optionsOf(values, services, context, "lists", progress);
   const price = options.settings.pricePerPage;
-  if (price === 0) return true;
   const outset = await findOutset(options);
   const most = Math.min(outset.toDo + outset.retried, outset.pagesLeft);
   if (most * price <= ASKS_ABOVE) return true; // a page for each row would not be much
@@ -71,24 +71,25 @@ export async function confirmRun(
   return /^\s*(y|yes)\s*$/i.test(answer ?? "");
 }
 
-function optionsOf(
-  settings: Settings,
+async function optionsOf(
   values: OptionValues,
   services: Services,
   { stop }: Context,
   depth: Depth,
   progress: Progress,
-): PlanOptions {
+): Promise<PlanOptions> {
   const { store, images, pricePerPage: local } = services;
+  const { settings, note } = await findModel(services.settings, values.env);
   return {
     settings: { ...settings, pricePerPage: local ?? settings.pricePerPage },
     ...{ store, images, depth, stop, clock: systemClock },
     // The local profile's own server goes by that name.
     server: local === undefined
-      ? findEngine(settings.engine)!.serverOf(values.env)
+      ? findEngine(settings.engine)!.serverOf(engineEnvironment(settings, values.env))
       : "local profile",
     priceGiven: local !== undefined || values.given(OPTIONS.pricePerPage) !== undefined,
     batchJobId: values.env.AWS_BATCH_JOB_ID || null,
+    ...note !== undefined && { notes: [note] },
     onProgress: (what, done, of) => progress.tell(what, done, of),
   };
 }

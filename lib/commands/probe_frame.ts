@@ -23,24 +23,27 @@ export const command: Command = {
     OPTIONS.s3Bucket,
     OPTIONS.engine,
     OPTIONS.model,
+    OPTIONS.engineUrl,
+    OPTIONS.httpFormat,
+    OPTIONS.language,
     OPTIONS.pricePerPage,
   ],
   flags: [FLAGS.yes],
   async run(values, context) {
-    const settings = readSettings(values, "every data set");
+    const wanted = readSettings(values, "every data set");
     const [{ openServices }, { findFrame }, { findEngine }] = await Promise.all([
       import("./services.ts"),
       import("../state/known_frame.ts"),
       import("../engine/engines.ts"),
     ]);
-    await using services = await openServices(settings, values.env, {
+    await using services = await openServices(wanted, values.env, {
       asks: true,
       standalone: context.standalone,
       note: (message) => context.printError(`${message}\n`),
       clock: systemClock,
     });
     if (services.greeting) context.printError(`${services.greeting}\n`);
-    const { store, connection } = services;
+    const { store, connection, settings } = services;
     const engine = findEngine(settings.engine)!;
     const { model } = settings;
     let known = await findFrame(store, engine.name, model, context.stop);
@@ -66,6 +69,7 @@ export const command: Command = {
         image_sha256: picture.sha256,
         image_bytes: picture.bytes.byteLength,
         media_type: picture.mediaType.type,
+        ...engine.needsPicture && { picture: picture.picture },
         attempts: 1,
         received_at: new Date(systemClock.now()).toISOString(),
         paid_by: { run_id: crypto.randomUUID(), dataset: "probe-frame", row_id: "probe-frame" },

@@ -6,7 +6,7 @@
 
 import type { Context } from "../cli/command.ts";
 import type { Connection, ConnectOptions } from "../engine/engine.ts";
-import { findEngine, holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
+import { findEngine, foreignKey, holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
@@ -23,6 +23,8 @@ export interface Services extends AsyncDisposable {
   readonly store: Store;
   /** Where images may lie. */
   readonly images: ImageSource;
+  /** The settings, with engine and model as they are here. */
+  readonly settings: Settings;
   /** The engine of the settings, ready to be asked; undefined where nothing is asked. */
   readonly connection: Connection | undefined;
   /** The engines of the settings' fallbacks, in the same way. @default none */
@@ -133,11 +135,7 @@ async function openNamed(
   const proxy = proxyVariables(env);
   const readSecret = async (id: string) =>
     await (await import("../engine/secrets_manager.ts")).readSecret(id, proxy);
-  const connect = async (name: string) =>
-    await (await findEngine(name)!.load()).connect({ env, readSecret, clock, note });
-  const connection = asks ? await connect(settings.engine) : undefined;
-  const fallbacks: Connection[] = [];
-  for (const { engine } of asks ? settings.fallbacks : []) fallbacks.push(await connect(engine));
+  const asked = asks ? await connectAll(settings, { env, readSecret, clock, note }) : { settings };
   let s3: S3Service | undefined;
   const openBuckets = async () => {
     const { openS3 } = await import("../store/s3.ts");
@@ -152,13 +150,101 @@ async function openNamed(
     store,
     // An image of a bucket lies in S3 wherever the store is; without one, AWS is never asked.
     images: { local: store, bucket },
-    connection,
-    fallbacks,
+    connection: undefined,
+    ...asked,
     [Symbol.asyncDispose]: () => {
       s3?.[Symbol.dispose]();
       return Promise.resolve();
     },
   };
+}
+
+/**
+ * The engine of the settings, ready to be asked.
+ *
+ * @throws {RunError} what the engine's `connect` throws; `usage` where its key is another engine's
+ */
+export async function connect(
+  settings: Settings,
+  options: Omit<ConnectOptions, "model">,
+): Promise<Connection> {
+  const engine = findEngine(settings.engine)!;
+  const foreign = foreignKey(engine, options.env);
+  if (foreign !== undefined) {
+    throw new RunError(
+      "usage",
+      `${foreign} holds the key of another engine, which is not sent to ${engine.name}: unset it, ` +
+        "or set it to the key of that server",
+    );
+  }
+  const { given, model } = settings;
+  return await (await engine.load()).connect({
+    ...options,
+    env: engineEnvironment(settings, options.env),
+    model: given.model ? model : undefined,
+  });
+}
+
+/**
+ * The engine of the settings and its fallbacks, and the settings with the models that servers say
+ * that they have.
+ *
+ * @throws {RunError} as {@linkcode connect}
+ */
+export async function connectAll(
+  settings: Settings,
+  options: Omit<ConnectOptions, "model">,
+): Promise<Required<Pick<Services, "connection" | "fallbacks" | "settings">>> {
+  const connection = await connect(settings, options);
+  const fallbacks: Connection[] = [];
+  for (const { engine, model } of settings.fallbacks) {
+    const given = { ...settings.given, model: model !== findEngine(engine)!.defaultModel };
+    fallbacks.push(await connect({ ...settings, engine, model, given }, options));
+  }
+  return {
+    connection,
+    fallbacks,
+    settings: withModel({
+      ...settings,
+      fallbacks: settings.fallbacks.map((fallback, n) => ({
+        ...fallback,
+        model: fallbacks[n].model ?? fallback.model,
+      })),
+    }, connection.model),
+  };
+}
+
+/** The environment as the engine of the settings sees it: options count as their variables. */
+export function engineEnvironment(settings: Settings, env: Environment): Environment {
+  return { ...env, ...settings.engineVariables };
+}
+
+/**
+ * The settings with a model that is the server's to say. It counts as given: a run that was begun
+ * with another one is not continued with this one unawares.
+ */
+export function withModel(settings: Settings, model: string | undefined): Settings {
+  if (model === undefined) return settings;
+  return { ...settings, model, given: { ...settings.given, model: true, toldModel: true } };
+}
+
+/**
+ * The settings with the model that a run would ask for, where the server says it; no page is sent.
+ *
+ * @returns Beside them what the user should know where nobody answered.
+ */
+export async function findModel(
+  settings: Settings,
+  env: Environment,
+): Promise<{ readonly settings: Settings; readonly note?: string }> {
+  const engine = findEngine(settings.engine)!;
+  if (settings.given.model || !engine.findModel) return { settings };
+  const found = await engine.findModel({ env: engineEnvironment(settings, env) });
+  if (found.unreachable === undefined) return { settings: withModel(settings, found.model) };
+  const note =
+    `the server doesn't answer (${found.unreachable}), so nobody knows its model: a run ` +
+    "would end at once, and answers that are stored for it are not counted here";
+  return { settings: { ...settings, model: found.model }, note };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { engineConformance } from "../../dev/doubles/ocr/engine_conformance.ts";
+import { scriptedOwn } from "../../dev/doubles/ocr/own_server_scripted.ts";
 import { startScriptedUpstage } from "../../dev/doubles/ocr/upstage_scripted.ts";
 import type { StartScripted } from "../../dev/doubles/ocr/scripted.ts";
 import type { EngineTraits } from "../../dev/doubles/ocr/engine_conformance.ts";
@@ -8,6 +9,7 @@ import { ENGINE_NAMES, findEngine } from "./engines.ts";
 /** The server that stands for each engine, and in what the engine differs from others. */
 const SERVERS: Readonly<Record<string, readonly [StartScripted, EngineTraits?]>> = {
   "upstage-ocr": [startScriptedUpstage],
+  "http": [scriptedOwn("liteparse")],
 };
 
 Deno.test("every engine is held to the contract", () => {
@@ -16,4 +18,8 @@ Deno.test("every engine is held to the contract", () => {
 
 for (const [name, [start, traits]] of Object.entries(SERVERS)) {
   engineConformance(findEngine(name)!, start, traits);
+}
+
+for (const format of ["doctr", "paddlex"] as const) {
+  engineConformance({ ...findEngine("http")!, name: `http (${format})` }, scriptedOwn(format));
 }

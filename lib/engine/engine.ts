@@ -37,6 +37,8 @@ export interface Word {
   readonly confidence: number | null;
   /** Four points in pixels, clockwise from the top left of the text. */
   readonly polygon: Polygon;
+  /** What its row says that it is. @default `text` */
+  readonly label?: string;
 }
 
 /** A page as an engine saw it. */
@@ -128,6 +130,19 @@ export interface ConnectOptions {
   readonly baseUrl?: string;
   /** Stands for what the environment says, in the same way. */
   readonly key?: string;
+  /** The model that the user names; what the server says doesn't matter then. */
+  readonly model?: string;
+}
+
+/** What {@linkcode EngineFacts.findModel} works with. */
+export type FindModelOptions = Pick<ConnectOptions, "env" | "baseUrl" | "key">;
+
+/** The model that a server says it has. */
+export interface FoundModel {
+  /** Safe as part of a key; made of the address where the server doesn't say. */
+  readonly model: string;
+  /** Why nobody could ask it, for people. */
+  readonly unreachable?: string;
 }
 
 /** An engine that is ready to be asked. */
@@ -145,6 +160,11 @@ export interface Connection {
    * one.
    */
   readonly server?: string;
+  /**
+   * The model that it asks, where that is the server's to say: safe as part of a key. Absent where
+   * it is the one of the settings.
+   */
+  readonly model?: string;
   /** What to check when the API refuses everything, as in "check …, then run again". */
   readonly advice: string;
   /** The same engine by its further keys, where the user gave several; each has its own limit. */
@@ -157,10 +177,16 @@ export interface EngineFacts {
   readonly name: string;
   /** Model used where none is named: an alias that the vendor keeps current. */
   readonly defaultModel: string;
-  /** Requests per second that the vendor documents; where to be careful, not where to stop. */
-  readonly documentedRate: number;
-  /** What a page costs in US dollars, and when it did: `November 2026`. */
-  readonly price: { readonly perPage: number; readonly asOf: string };
+  /**
+   * Requests per second that the vendor documents; where to be careful, not where to stop. Null for
+   * a server of one's own, which takes as many as it gets and becomes slow: there it is found out
+   * how many at once are worth it (`pace/concurrency.ts`).
+   */
+  readonly documentedRate: number | null;
+  /**
+   * What a page costs in US dollars, and when it did: `November 2026`; null where nobody charges.
+   */
+  readonly price: { readonly perPage: number; readonly asOf: string | null };
   /** What one entry of {@linkcode AnswerPage.words} is. */
   readonly granularity: "word" | "line" | "block";
   /** Every variable that it reads itself, in the order of `--help`. */
@@ -184,6 +210,13 @@ export interface EngineFacts {
    * Whom a connection with these variables asks, as in {@linkcode Connection.server}. Reads no key.
    */
   serverOf(env: Environment): string | undefined;
+  /**
+   * Finds out which model a connection with these variables would ask, where that is the server's to
+   * say. No page is sent. Absent where it is the one of the settings.
+   *
+   * @throws {RunError} `usage` naming what is wrong with the address
+   */
+  findModel?(options: FindModelOptions): Promise<FoundModel>;
   /** The engine itself, with whatever it takes to read its answers. */
   load(): Promise<Engine>;
 }

@@ -4,12 +4,16 @@
 
 import type { Environment } from "../base/settings.ts";
 import type { EngineFacts, EnvironmentVariable } from "./engine.ts";
+import { ownServer } from "./own_server.ts";
 import { upstageOcr } from "./upstage_ocr.ts";
 
-const ENGINES: readonly [EngineFacts, ...EngineFacts[]] = [upstageOcr];
+const ENGINES: readonly [EngineFacts, ...EngineFacts[]] = [upstageOcr, ownServer];
 
 /** The engine of whoever names none. */
 export const DEFAULT_ENGINE: EngineFacts = ENGINES[0];
+
+/** The engine of whoever names the address of a server. */
+export const OWN_SERVER: EngineFacts = ownServer;
 
 /** Names that {@linkcode findEngine} knows. */
 export const ENGINE_NAMES: readonly string[] = ENGINES.map((engine) => engine.name);
@@ -31,11 +35,29 @@ export function looksLikeKey(text: string): boolean {
 
 /** Whether a text is a key by its form, or holds the very one that the environment gives. */
 export function holdsKey(text: string, env: Environment): boolean {
-  const own = ENGINES.flatMap(({ keyVariable, keysVariable }) => [
-    keyVariable && env[keyVariable] || "",
-    ...(keysVariable && env[keysVariable] || "").split(","),
-  ]).map((key) => key.trim());
+  const own = ENGINES.flatMap((engine) => keysOf(engine, env));
   return looksLikeKey(text) || own.some((key) => key.length >= 20 && text.includes(key));
+}
+
+/**
+ * The variable of an engine's key, where it holds what is clearly the key of another one: that must
+ * not be sent to whoever answers there.
+ */
+export function foreignKey(engine: EngineFacts, env: Environment): string | undefined {
+  const { keyVariable } = engine;
+  const key = keyVariable && env[keyVariable]?.trim();
+  if (!key) return undefined;
+  const isOf = (other: EngineFacts) =>
+    other.keyVariable !== keyVariable &&
+    (other.looksLikeKey(key) || keysOf(other, env).includes(key));
+  return ENGINES.some(isOf) ? keyVariable : undefined;
+}
+
+/** What the environment gives as an engine's keys. */
+function keysOf({ keyVariable, keysVariable }: EngineFacts, env: Environment): string[] {
+  const one = keyVariable && env[keyVariable] || "";
+  const several = keysVariable && env[keysVariable] || "";
+  return [one, ...several.split(",")].map((key) => key.trim());
 }
 
 /** The variables that keys belong into. */

@@ -11,11 +11,14 @@ import type { Frame } from "../image/frame.ts";
 import type { AnswerPage, ImageFile } from "./engine.ts";
 import { PICTURE } from "./frame_probe_picture.ts";
 
+/** What its header says (`dev/build/frame_probe.ts`). */
+const HEADER = { width: 640, height: 400, orientation: 3 } as const;
+
 /** The picture, as it is sent. */
 export function probePicture(): ImageFile {
   const bytes = new Uint8Array(Buffer.from(PICTURE.join(""), "base64"));
   const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { bytes, sha256, mediaType: mediaType(bytes)! };
+  return { bytes, sha256, mediaType: mediaType(bytes)!, picture: HEADER };
 }
 
 /**

@@ -34,6 +34,8 @@ const OR_GO_ON = "; if it is these pages' fault, --no-guard fails them and goes 
 export interface HealthOptions {
   /** Named where the model may be wrong. */
   readonly model: string;
+  /** What to check where all first pages are rejected alike. @default `--model` */
+  readonly request?: string;
   /** What to check when the API refuses the run; the connection's own. */
   readonly advice: string;
   /** Nothing but failures or 429 for so long ends the run, milliseconds. */
@@ -405,11 +407,11 @@ export class Health {
     alike.count = alike.message === message ? alike.count + 1 : 1;
     alike.message = message;
     if (!this.#rejectsAll || this.#underWay.size > 0) return;
+    const { model, request = `--model ${model}` } = this.#options;
     return new RunError(
       "api",
-      `the API rejected the first ${alike.count} pages alike (${message}); ` +
-        `check --model ${this.#options.model}, then run again, or fail such pages and go on with ` +
-        "--no-guard",
+      `the API rejected the first ${alike.count} pages alike (${message}); check ${request}, ` +
+        "then run again, or fail such pages and go on with --no-guard",
     );
   }
 }

@@ -15,7 +15,7 @@ import { PROGRAM } from "../base/version.ts";
 /** No answer for one file is that long; a longer one is not read on. Bytes. */
 export const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
-/** What is posted. */
+/** What is sent. */
 export interface HttpRequest {
   /** Where to. */
   readonly url: string;
@@ -23,9 +23,9 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   /**
    * A Blob and nothing else: Deno's `fetch` silently sends a POST whose body is text or bytes again
-   * when a pooled connection drops, which would pay twice unseen.
+   * when a pooled connection drops, which would pay twice unseen. Without one it is a GET.
    */
-  readonly body: Blob;
+  readonly body?: Blob;
 }
 
 /** A reply that arrived whole. */
@@ -47,7 +47,7 @@ export type Verdict =
 
 /** Options of {@linkcode HttpClient}. */
 export interface HttpClientOptions {
-  /** Sent with each request. */
+  /** Sent with each request; an empty one, `fixedKey("")`, where none is needed. */
   readonly key: ApiKey;
   /** Limit for one request, milliseconds. */
   readonly timeoutMs: number;
@@ -127,8 +127,13 @@ export function jsonAnswer(text: string): Outcome & { kind: "answered" | "retrya
   }
 }
 
-/** The whole reply, or why there is none. @throws The signal's reason, when it aborts. */
-async function exchange(
+/**
+ * Sends one request.
+ *
+ * @returns The whole reply, or why there is none; that may hold the key.
+ * @throws The signal's reason, when it aborts.
+ */
+export async function exchange(
   { url, headers, body }: HttpRequest,
   timeoutMs: number,
   signal: AbortSignal,
@@ -145,7 +150,7 @@ async function exchange(
   try {
     signal.throwIfAborted();
     const response = await fetch(url, {
-      method: "POST",
+      method: body ? "POST" : "GET",
       headers: { ...headers, "user-agent": PROGRAM },
       body,
       redirect: "manual",
@@ -168,8 +173,9 @@ async function exchange(
 
 /** One short line without control characters and without the key, whatever the server echoed. */
 function clean(message: string, key: string): string {
+  const told = key === "" ? message : message.replaceAll(key, "[key]");
   // deno-lint-ignore no-control-regex
-  return oneLine(message.replaceAll(key, "[key]").replace(/[\x00-\x1f\x7f\s]+/g, " ").trim(), 300);
+  return oneLine(told.replace(/[\x00-\x1f\x7f\s]+/g, " ").trim(), 300);
 }
 
 /** No key is as short; what is shorter may as well be a word on the page. */

@@ -82,10 +82,11 @@ async function look(row: ScannedRow, job: AgreeJob, frames: Frames): Promise<Loo
   if (!found) return { row, own, state: "too_dense" };
   const proven = found.agreement >= PROVEN || words.own.length === 0 || words.other.length === 0 ||
     areAlike(frames, own, row, read);
-  const alike = proven ||
-    (read.picture
-      ? showsAlike(seen, read.picture)
-      : await seenAlike(row.imagePath, seen, job.images, job.signal));
+  const marked = row.metadata.frame === "unknown" || read.page.frame === "unknown";
+  const alike = proven || !marked &&
+      (read.picture
+        ? showsAlike(seen, read.picture)
+        : await seenAlike(row.imagePath, seen, job.images, job.signal));
   if (!alike) return { row, own, state: "frame_unknown" };
   return { row, own, state: "compared", found, words };
 }

@@ -8,6 +8,7 @@ import type { Points } from "../geometry/polygon.ts";
 import {
   differsInShape,
   frameOf,
+  isShapeBorrowed,
   type KnownFrame,
   putUpright,
   type Size,
@@ -52,7 +53,9 @@ export function placeTruth(
     const whole = picture ?? sizeOf(row.width, row.height) ?? size ?? seen;
     return bySize(seen, size, whole);
   }
-  const one = upright(seen, picture, knownOf(row, probed));
+  const one = isShapeBorrowed(row.metadata.frame, seen, picture)
+    ? "frame_unknown"
+    : upright(seen, picture, knownOf(row, probed));
   // Of what doesn't say its size, and where that doesn't tell: annotators see the upright picture.
   const other = upright(size ?? uprightSize(picture), picture, "upright");
   return together(one, other);
@@ -77,6 +80,9 @@ export function placeLabels(
     // One model reads one picture in one frame, whichever that is.
     if (seenA && seenB && !differsInShape(seenA, seenB)) return bySize(seenA, seenB, seenA);
   }
+  const borrowed = isShapeBorrowed(a.metadata.frame, seenA, picture) ||
+    isShapeBorrowed(b.metadata.frame, seenB, picture);
+  if (borrowed) return { problem: "frame_unknown" };
   return together(upright(seenA, picture, knownA), upright(seenB, picture, knownB));
 }
 

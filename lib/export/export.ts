@@ -12,7 +12,7 @@ import { mapOrdered } from "../base/ordered.ts";
 import { type ImageSource, parseImagePath } from "../dataset/image_location.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import type { RowStatus } from "../dataset/row.ts";
-import { differsInShape, type KnownFrame, putUpright } from "../image/frame.ts";
+import { differsInShape, isShapeBorrowed, type KnownFrame, putUpright } from "../image/frame.ts";
 import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { frameOfModel, type ProbedFrame } from "../state/known_frame.ts";
 import { type Books, checkBooks, count, newBooks } from "./books.ts";
@@ -227,12 +227,10 @@ async function prepare(
   using _held = isWhole(picture) ? picture : undefined;
   const changed = imageChanged(row, picture);
   if (changed) return { lost: "image_changed", words, image: "failed" };
-  const placed = putUpright(
-    written.polygons,
-    seenBy(row),
-    picture.header,
-    knownFrame(row, options),
-  );
+  const seen = seenBy(row);
+  const placed = isShapeBorrowed(row.metadata.frame, seen, picture.header)
+    ? undefined
+    : putUpright(written.polygons, seen, picture.header, knownFrame(row, options));
   if (!placed) return { lost: "frame_unknown", words };
   const { width, height, polygons } = placed;
   const read = written.texts.map((text, at): ReadWord => ({

@@ -78,6 +78,21 @@ export function markedFrame(seen: Size | undefined, stored: StoredPicture): Fram
 }
 
 /**
+ * Whether a page's shape would tell its frame, and doesn't: it is of the header, as the engine tells
+ * no size. Then not even a probe helps, as nobody knows what its places are parts of.
+ *
+ * @param mark The frame that the row says.
+ */
+export function isShapeBorrowed(
+  mark: Frame | null,
+  seen: Size | undefined,
+  stored: StoredPicture,
+): boolean {
+  return mark === "unknown" && frameOf(seen, stored, stored.orientation) !== "unknown" &&
+    seen !== undefined && !differsInShape(seen, stored);
+}
+
+/**
  * Puts boxes onto the upright picture.
  *
  * @param polygons In the engine's pixels; points that are none stay where they are.

@@ -12,6 +12,7 @@ export const MEDIA_TYPES = {
   tiff: "image/tiff",
   heic: "image/heic",
   bmp: "image/bmp",
+  webp: "image/webp",
   pdf: "application/pdf",
   docx: `${OFFICE}.wordprocessingml.document`,
   pptx: `${OFFICE}.presentationml.presentation`,
@@ -48,6 +49,7 @@ function recognise(bytes: Uint8Array): Extension | undefined {
   if (starts(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a)) return "png";
   if (starts(0x49, 0x49, 0x2a, 0x00) || starts(0x4d, 0x4d, 0x00, 0x2a)) return "tiff";
   const head = latin1(bytes.subarray(0, 1024));
+  if (head.startsWith("RIFF") && head.slice(8, 12) === "WEBP") return "webp";
   if (head.slice(4, 8) === "ftyp" && HEIC_BRANDS.includes(head.slice(8, 12))) return "heic";
   // Readers accept a PDF header anywhere in the first kilobyte (ISO 32000-1, annex H).
   if (head.includes("%PDF-")) return "pdf";
@@ -72,7 +74,8 @@ const CONVERT = "convert it to JPEG or PNG";
 const NOT_STORED = "look at what was stored in the image's place";
 
 /**
- * How files begin that are none of {@linkcode MEDIA_TYPES}: with one of these texts, or like this.
+ * How files begin that are none of {@linkcode MEDIA_TYPES}, and WebP, which few engines take: with
+ * one of these texts, or like this.
  */
 const OTHER_TYPES: readonly (readonly [
   start: readonly string[] | RegExp,
@@ -100,7 +103,10 @@ const OTHER_TYPES: readonly (readonly [
   [/^[{[]\s*["{[\d}\]]/, "JSON text", NOT_STORED],
 ];
 
-/** What a file is by its first kilobyte, if {@linkcode mediaType} doesn't recognise it. */
+/**
+ * What a file is by its first kilobyte, if {@linkcode mediaType} doesn't recognise it, or it is
+ * WebP.
+ */
 export function otherType(bytes: Uint8Array): OtherType | undefined {
   const head = latin1(bytes.subarray(0, 1024));
   // Texts may begin with a byte order mark, blanks and comments.

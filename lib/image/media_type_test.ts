@@ -29,6 +29,7 @@ Deno.test("mediaType() recognises every type by content", () => {
     ["tiff", bytes(0x4d, 0x4d, 0, 0x2a)],
     ["heic", bytes(0, 0, 0, 24, ...text("ftypheic"))],
     ["heic", bytes(0, 0, 0, 24, ...text("ftypmif1"))],
+    ["webp", text("RIFF\x10\0\0\0WEBPVP8 ")],
     ["pdf", text("%PDF-1.7\n")],
     ["pdf", text("\n\njunk before %PDF-1.4")],
     ["bmp", bytes(0x42, 0x4d, 70, 0, 0, 0, 0, 0, 0, 0, 54)],
@@ -77,7 +78,8 @@ Deno.test("otherType() names what no engine takes, by content", () => {
   ];
   for (const [begin, name, advice] of table) {
     const bytes = Uint8Array.from(begin, (character) => character.charCodeAt(0));
-    assert.equal(mediaType(bytes), undefined, name);
+    // An engine that takes WebP has it recognised; for the others it stands here, too.
+    if (name !== "a WebP image") assert.equal(mediaType(bytes), undefined, name);
     const other = otherType(bytes);
     assert.equal(other?.name, name);
     assert.match(other!.advice, advice);

@@ -66,7 +66,7 @@ export interface Desk extends AsyncDisposable {
   /** What rows are labelled with by it. */
   readonly labeling: Labeling;
   /** Requests per second that are allowed just now. */
-  readonly rate: () => number;
+  readonly rate: () => number | null;
   /** Requests that may be in flight just now. */
   readonly inFlightCap: () => number;
 }
@@ -108,6 +108,8 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
       const name = connections.length > 1 ? `key ${n + 1} of ${connections.length}` : "the key";
       const health = new Health({
         ...{ model, advice: connection.advice, maxOutageMs, clock, everAnswered, noGuard },
+        // A model that the server names can't be what is wrong.
+        ...engine.findModel && { request: connection.advice },
         note: (message) => note(connections.length > 1 ? `${name}: ${message}` : message),
         down(since) {
           downSince[n] = since;

@@ -14,7 +14,7 @@ import type { Failure, FailureCode } from "../dataset/failure.ts";
 import { escaped } from "../base/text.ts";
 import type { StoredPicture } from "../image/frame.ts";
 import { type ImageHeader, readHeader } from "../image/header.ts";
-import { mediaType, otherType } from "../image/media_type.ts";
+import { MEDIA_TYPES, mediaType, otherType } from "../image/media_type.ts";
 
 /** A row's image, or why it can't be had. */
 export interface LoadedImage {
@@ -46,11 +46,7 @@ const FAILURE_OF: Partial<Record<StoreErrorKind, FailureCode>> = {
 };
 
 /** What an engine takes. */
-export interface Accepted
-  extends Pick<EngineFacts, "name" | "mediaTypes" | "maxBytes" | "needsPicture"> {
-  /** Whether the header is of use where there is one. @default as far as it is needed */
-  readonly wantsPicture?: boolean;
-}
+export type Accepted = Pick<EngineFacts, "name" | "mediaTypes" | "maxBytes" | "needsPicture">;
 
 /** What any of several engines takes. */
 export function acceptedByAny(engines: readonly [Accepted, ...Accepted[]]): Accepted {
@@ -60,7 +56,6 @@ export function acceptedByAny(engines: readonly [Accepted, ...Accepted[]]): Acce
     mediaTypes: new Set(engines.flatMap(({ mediaTypes }) => [...mediaTypes])),
     maxBytes: Math.max(...engines.map(({ maxBytes }) => maxBytes)),
     needsPicture: engines.every(({ needsPicture }) => needsPicture),
-    wantsPicture: engines.some(({ needsPicture }) => needsPicture),
   };
 }
 
@@ -126,24 +121,28 @@ export class ImageLoader {
       const sha256 = await digest(bytes);
       if (bytes.byteLength === 0) return failed("image_empty", `${shownPath} is empty`, sha256);
       const type = mediaType(bytes);
-      if (!type) {
-        const other = otherType(bytes);
+      if (!type || !this.#engine.mediaTypes.has(type.type)) {
+        const other = !type || type.type === MEDIA_TYPES.webp ? otherType(bytes) : undefined;
+        const not = `which ${this.#engine.name} does not take`;
         const what = other
-          ? `${other.name}, which ${this.#engine.name} does not take; ${other.advice}`
+          ? `${other.name}, ${not}; ${other.advice}`
+          : type
+          ? `${type.type}, ${not}`
           : "no image or document by content";
         return failed("image_unsupported", `${shownPath} is ${what}`, sha256);
       }
-      if (!this.#engine.mediaTypes.has(type.type)) {
-        const what = `${shownPath} is ${type.type}, which ${this.#engine.name} does not take`;
-        return failed("image_unsupported", what, sha256);
-      }
+      const { needsPicture } = this.#engine;
       const { header, problem } = await readHeader((start, end) =>
         Promise.resolve(bytes.subarray(start, end))
       );
-      if (!header && this.#engine.needsPicture) {
+      if (!header && needsPicture) {
         const what = `${shownPath} tells no size (it is ${problem.message}), without which the ` +
           `answers of ${this.#engine.name} can't be understood`;
         return failed("image_unsupported", what, sha256);
+      }
+      if (needsPicture && header && header.pages > 1) {
+        const what = `${shownPath} has several pages, a row describes one image`;
+        return failed("multiple_pages", what, sha256);
       }
       const picture = header && pictureOf(header);
       return {

@@ -17,8 +17,8 @@ export interface Lane {
   readonly connection: Pick<Connection, "send">;
   /** When a request may start, and how many may be in flight. */
   readonly limiter: Pick<Limiter, "turn">;
-  /** Requests per second that are allowed just now; above 0. */
-  readonly rate: () => number;
+  /** Requests per second that are allowed just now, above 0; null where only their number is. */
+  readonly rate: () => number | null;
   /** Tells a failing page from a failing API. */
   readonly health: Health;
 }
@@ -122,7 +122,7 @@ export class Lanes {
     if (probed) return probed;
     const wait = (lane: Lane) =>
       // What stands still may do so for minutes.
-      (lane.health.holds ? 1e9 : 0) + (this.#states.get(lane)!.waiting + 1) / lane.rate();
+      (lane.health.holds ? 1e9 : 0) + (this.#states.get(lane)!.waiting + 1) / (lane.rate() ?? 1);
     return from.reduce((best, lane) => wait(lane) < wait(best) ? lane : best);
   }
 

@@ -12,7 +12,7 @@ import type { PaidBy, StoredAnswer } from "../state/documents.ts";
 import type { Payment } from "../state/ledger.ts";
 import type { LoadedImage } from "./images.ts";
 
-/** What every word is labelled as. */
+/** What a word is labelled as of which the engine says nothing else. */
 const WORD_LABEL = "text";
 /** `metadata.source` of every row. */
 export const SOURCE = "pseudolabel";
@@ -118,7 +118,7 @@ export function outputRow(
     image_width: picture?.width ?? null,
     image_height: picture?.height ?? null,
     image_orientation: picture?.orientation ?? null,
-    frame: picture ? markedFrame(sized(page), picture) : null,
+    frame: picture ? page.frame ?? markedFrame(sized(page), picture) : null,
   };
   return {
     schema_version: SCHEMA_VERSION,
@@ -130,7 +130,7 @@ export function outputRow(
     height: sizeOf(row.height, page?.height),
     polygons: words.map((word) => word.polygon),
     texts: words.map((word) => word.text),
-    labels: words.map(() => WORD_LABEL),
+    labels: words.map(({ label = WORD_LABEL }) => label),
     metadata,
   };
 }

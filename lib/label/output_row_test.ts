@@ -31,6 +31,12 @@ function obtained(first: AnswerPage, ...more: AnswerPage[]): Obtained {
   };
 }
 
+Deno.test("outputRow() labels words as the engine does, else as text", () => {
+  const words = [{ ...word("a line of words"), label: "line" }, word("word")];
+  const { labels } = outputRow(inputRow(0), "http", IMAGE, obtained(page(...words)), NOW);
+  assert.deepEqual(labels, ["line", "text"]);
+});
+
 Deno.test("outputRow() joins row and answer without a loss", () => {
   const row = inputRow(3, { width: 640, height: 480, metadata: '{"a":1}' });
   const words = [word("총액"), word("9,000", null)];

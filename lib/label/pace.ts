@@ -8,9 +8,10 @@ import { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import { readLearntRate, writeLearntRate } from "../state/learnt_rate.ts";
+import { ConcurrencyController } from "../pace/concurrency.ts";
 import { Limiter } from "../pace/limiter.ts";
 import { MAX_IN_FLIGHT, RateController } from "../pace/controller.ts";
-import type { RateChange } from "../pace/types.ts";
+import type { LearntRate, RateChange } from "../pace/types.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
 
@@ -22,6 +23,8 @@ const UNSAVED_PER_REQUEST = 2;
 const UNPROVEN = 8;
 /** An unknown account is approached at this share of the engine's documented rate. */
 const FIRST_SHARE = 2 / 3;
+/** The rate of an engine that documents none, where a spacing makes it count. */
+const UNDOCUMENTED = 3;
 /** No request is closer to the one before at first, milliseconds. */
 const FIRST_SPACING_MS = 100;
 /** What was learnt is stored at most so often, milliseconds. */
@@ -69,16 +72,16 @@ export interface PaceOptions {
 export interface LanePace {
   /** Hands out turns. */
   readonly limiter: Pick<Limiter, "turn">;
-  /** Requests per second that are allowed just now. */
-  readonly rate: () => number;
+  /** Requests per second that are allowed just now; null where only their number is. */
+  readonly rate: () => number | null;
 }
 
 /** Turns, and the room that goes with them. Disposing it stores what was learnt. */
 export interface Pace extends AsyncDisposable {
   /** Each with a limit of its own. */
   readonly lanes: readonly [LanePace, ...LanePace[]];
-  /** Requests per second that are allowed just now, on all lanes together. */
-  readonly rate: () => number;
+  /** Requests per second that are allowed just now, on all lanes together; likewise. */
+  readonly rate: () => number | null;
   /** Requests that may be in flight just now. */
   readonly inFlightCap: () => number;
   /** Room for rows in progress. */
@@ -92,26 +95,15 @@ export interface Pace extends AsyncDisposable {
  * for all lanes together; what was learnt is of one key, and so of each lane.
  */
 export async function openPace(options: PaceOptions): Promise<Pace> {
-  const { settings, engine, store, key, server, lanes: count = 1, note, clock, random } = options;
-  const { rate, requestDelayMs, concurrency } = settings;
+  const { settings, engine, store, key, server, clock } = options;
+  const { rate, requestDelayMs } = settings;
   const auto = rate === undefined && requestDelayMs === undefined;
   const learnt = auto ? await readLearntRate(store, key, server) : undefined;
-  const spacingMs = requestDelayMs === undefined ? undefined : requestDelayMs * count;
-  const controllers = Array.from({ length: count }, () =>
-    new RateController({
-      rate: rate === undefined ? firstRate(spacingMs, engine.documentedRate) : rate / count,
-      fixed: rate !== undefined,
-      minSpacingMs: spacingMs,
-      maxInFlight: Math.ceil((concurrency ?? MAX_IN_FLIGHT) / count),
-      learnt,
-      random,
-      now: clock.now(),
-    }));
-  const sum = (of: (controller: RateController) => number) =>
-    controllers.reduce((sum, controller) => sum + of(controller), 0);
-  const allowed = () => sum(({ rate }) => rate);
-  const cap = () => sum(({ inFlightCap }) => inFlightCap);
-  const slowness = new Slowness(together(controllers), options.reused ?? (() => 0));
+  const paced = engine.documentedRate === null && auto
+    ? paceByNumber(options, learnt)
+    : paceByRate(options, engine.documentedRate ?? UNDOCUMENTED, learnt);
+  const { controllers } = paced;
+  const cap = () => controllers.reduce((sum, { inFlightCap }) => sum + inFlightCap, 0);
   const { besides = () => 0 } = options;
   const rows = new Budget(cap() + besides() + ROWS_AHEAD);
   const proven = options.proven ?? (() => true);
@@ -126,48 +118,117 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     if (auto && learned) await writeLearntRate(store, key, learned.snapshot(clock.now()), server);
   };
   const fit = () => {
-    const slow = slowness.tell();
-    if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: allowed() });
+    paced.afterEach();
     rows.resize(cap() + besides() + ROWS_AHEAD);
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice
   };
-  const lanes = controllers.map((controller, n): LanePace => {
-    const news = new RateNews(controller.rate);
-    const limiter = new Limiter({
-      controller,
-      clock,
-      onChange(change: RateChange) {
-        const message = news.tell(change);
-        const of = count > 1 ? `key ${n + 1}: ` : "";
-        if (message) note(`${of}${message}`, { rate_from: change.from, rate_to: change.to });
+  const lanes = paced.lanes.map(({ limiter, rate }): LanePace => ({
+    rate,
+    limiter: {
+      async turn(signal) {
+        const permit = await limiter.turn(signal);
+        return {
+          done(outcome) {
+            permit.done(outcome);
+            fit();
+          },
+        };
       },
-    });
-    return {
-      rate: () => controller.rate,
-      limiter: {
-        async turn(signal) {
-          const permit = await limiter.turn(signal);
-          return {
-            done(outcome) {
-              permit.done(outcome);
-              fit();
-            },
-          };
-        },
-      },
-    };
-  });
+    },
+  }));
   return {
     lanes: lanes as unknown as Pace["lanes"],
-    rate: allowed,
+    rate: paced.rate,
     inFlightCap: cap,
     rows,
     unsaved,
     [Symbol.asyncDispose]: save,
   };
+}
+
+/** A way of pacing, wired to whoever is told of it. */
+interface Paced {
+  /** One of each lane. */
+  readonly controllers: readonly {
+    readonly inFlightCap: number;
+    readonly hasLearnt: boolean;
+    snapshot(now: number): LearntRate;
+  }[];
+  readonly lanes: readonly LanePace[];
+  readonly rate: () => number | null;
+  /** Called after each request. */
+  readonly afterEach: () => void;
+}
+
+/** A rate is looked for, unless the user gives one. */
+function paceByRate(
+  { settings, lanes: count = 1, note, clock, random, reused }: PaceOptions,
+  documentedRate: number,
+  learnt: LearntRate | undefined,
+): Paced {
+  const { rate, requestDelayMs, concurrency } = settings;
+  const spacingMs = requestDelayMs === undefined ? undefined : requestDelayMs * count;
+  const controllers = Array.from({ length: count }, () =>
+    new RateController({
+      rate: rate === undefined ? firstRate(spacingMs, documentedRate) : rate / count,
+      fixed: rate !== undefined,
+      minSpacingMs: spacingMs,
+      maxInFlight: Math.ceil((concurrency ?? MAX_IN_FLIGHT) / count),
+      learnt,
+      random,
+      now: clock.now(),
+    }));
+  const allowed = () => controllers.reduce((sum, { rate }) => sum + rate, 0);
+  const slowness = new Slowness(together(controllers), reused ?? (() => 0));
+  const lanes = controllers.map((controller, n): LanePace => {
+    const news = new RateNews(controller.rate);
+    const onChange = (change: RateChange) => {
+      const message = news.tell(change);
+      const facts = { rate_from: change.from, rate_to: change.to };
+      if (message) note(`${ofLane(n, count)}${message}`, facts);
+    };
+    return {
+      rate: () => controller.rate,
+      limiter: new Limiter({ controller, clock, onChange }),
+    };
+  });
+  return {
+    ...{ controllers, lanes },
+    rate: allowed,
+    afterEach() {
+      const slow = slowness.tell();
+      if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: allowed() });
+    },
+  };
+}
+
+/** The number in flight is looked for, unless the user gives one. */
+function paceByNumber(
+  { settings: { concurrency }, lanes: count = 1, note, clock, random }: PaceOptions,
+  learnt: LearntRate | undefined,
+): Paced {
+  const fixed = concurrency === undefined ? undefined : Math.ceil(concurrency / count);
+  const controllers = Array.from(
+    { length: count },
+    () => new ConcurrencyController({ fixed, learnt, random, now: clock.now() }),
+  );
+  const lanes = controllers.map((controller, n): LanePace => {
+    const news = new NumberNews(controller.inFlightCap);
+    const onChange = (change: RateChange) => {
+      const message = news.tell(change);
+      const facts = { in_flight_from: change.from, in_flight_to: change.to };
+      if (message) note(`${ofLane(n, count)}${message}`, facts);
+    };
+    return { rate: () => null, limiter: new Limiter({ controller, clock, onChange }) };
+  });
+  return { controllers, lanes, rate: () => null, afterEach() {} };
+}
+
+function ofLane(n: number, count: number): string {
+  return count > 1 ? `key ${n + 1}: ` : "";
 }
 
 /** Whether the program falls short of what all lanes allow. */
@@ -215,6 +276,29 @@ export class RateNews {
         ? `slower, as the API asks (429): ${rate}`
         : `slower, as no more is really started: ${rate}`
       : `faster, as all goes well: ${rate}`;
+  }
+}
+
+/** The same of how many requests are in flight, where that is what is looked for. */
+export class NumberNews {
+  #told: number;
+  #at = -Infinity;
+
+  /** Nobody was told of a change yet. @param inFlight The first number. */
+  constructor(inFlight: number) {
+    this.#told = inFlight;
+  }
+
+  /** What people should know of a change; `undefined` for nothing. */
+  tell({ at, from, to, reason, pauseMs = 0 }: RateChange): string | undefined {
+    const far = Math.max(to, this.#told) >= 2 * Math.min(to, this.#told);
+    const waits = pauseMs >= NEWS_PAUSE_MS;
+    if (!far && !waits || at - this.#at < NEWS_INTERVAL_MS) return;
+    this.#at = at;
+    this.#told = to;
+    const wait = `the server asks to slow down: waiting ${Math.ceil(pauseMs / 1_000)} s`;
+    if (waits) return from === to ? wait : `${wait}, then ${to} pages at once`;
+    return `${to} pages at once: ${reason}`;
   }
 }
 

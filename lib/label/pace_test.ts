@@ -12,10 +12,14 @@ function setup() {
   const store = new MemoryStore();
   const clock = new VirtualClock();
   const notes: string[] = [];
-  const open = (settings: Partial<PaceOptions["settings"]> = {}, server?: string) =>
+  const open = (
+    settings: Partial<PaceOptions["settings"]> = {},
+    server?: string,
+    documentedRate: number | null = 3,
+  ) =>
     openPace({
       settings: { ...AUTO, ...settings },
-      engine: { documentedRate: 3 },
+      engine: { documentedRate },
       store,
       key: KEY,
       server,
@@ -162,4 +166,44 @@ Deno.test("Slowness says nothing of few requests where rows need none", () => {
   for (let i = 0; i < 99; i++) slowness.tell();
   assert.match(slowness.tell()?.message ?? "", /limit: 3\.0 requests\/s/);
   assert.equal(slowness.tell(), undefined, "once");
+});
+
+Deno.test("openPace() looks for a number where no rate is documented, keeps it, and goes by the user's figures", async () => {
+  const { store, clock, notes, open } = setup();
+  /** Sends pages to a server that reads 8 at a time, a second each. */
+  const send = async (pace: Pace, n: number): Promise<number> => {
+    let [inFlight, most, free] = [0, 0, Array.from({ length: 8 }, () => 0)];
+    await clock.run(Promise.all(Array.from({ length: n }, async () => {
+      const permit = await pace.lanes[0].limiter.turn();
+      most = Math.max(most, ++inFlight);
+      free = free.toSorted((a, b) => a - b);
+      free[0] = Math.max(free[0], clock.now()) + 1_000;
+      await clock.sleep(free[0] - clock.now());
+      inFlight--;
+      permit.done({ kind: "clean" });
+    })));
+    return most;
+  };
+  {
+    await using first = await open({}, "http://own", null);
+    assert.equal(first.rate(), null);
+    assert.ok(await send(first, 400) >= 8);
+  }
+  const learnt = JSON.parse(new TextDecoder().decode(store.objects.get(KEY)));
+  assert.ok(learnt.in_flight >= 8 && learnt.in_flight <= 12, String(learnt.in_flight));
+  assert.ok(Math.abs(learnt.rate - 8) < 1, String(learnt.rate));
+  assert.ok(
+    notes.some((note) => /^(8|16) pages at once: more at once bring more/.test(note)),
+    notes.join(),
+  );
+  {
+    await using again = await open({}, "http://own", null);
+    assert.equal(await send(again, 30), learnt.in_flight, "it begins where the last one ended");
+  }
+  {
+    await using three = await open({ concurrency: 3 }, "http://own", null);
+    assert.equal(await send(three, 100), 3);
+  }
+  await using rate = await open({ rate: 2 }, "http://own", null);
+  assert.equal(rate.rate(), 2);
 });

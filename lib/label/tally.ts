@@ -67,7 +67,7 @@ export class Tally {
    */
   paused: { readonly what: string; readonly since: number } | undefined = undefined;
   /** Requests per second that are allowed just now, where anything is asked. */
-  rate: (() => number) | undefined = undefined;
+  rate: (() => number | null) | undefined = undefined;
   /** Whether the process was asked to stop, and only ends what is under way. */
   stopping = false;
   /** Pages by the number of attempts they took: `[n]` after n attempts. */

@@ -1,14 +1,13 @@
 /**
  * @module pace/limiter: makes everybody wait for a turn: request starts in the order they were
  * asked for, evenly spaced, and no more in flight than there is room for. How fast and how many is
- * decided by `pace/controller.ts`; this file owns the queue and the waiting.
+ * decided by `pace/controller.ts` or `pace/concurrency.ts`; this file owns the queue and the waiting.
  *
  * Every attempt takes a turn, a retry too.
  */
 
 import type { Clock } from "../base/clock.ts";
-import type { RateController } from "./controller.ts";
-import type { RateChange, RequestOutcome } from "./types.ts";
+import type { Pacer, RateChange, RequestOutcome, Start } from "./types.ts";
 
 /** So many turns are given in the same millisecond. */
 export const MOST_AT_ONCE = 2;
@@ -23,9 +22,9 @@ export interface Permit {
 }
 
 /** What {@linkcode Limiter} works with. */
-export interface LimiterOptions {
+export interface LimiterOptions<S extends { readonly change?: RateChange } = Start> {
   /** Decides how fast and how many. Times are this clock's. */
-  readonly controller: RateController;
+  readonly controller: Pacer<S>;
   /** Time. */
   readonly clock: Clock;
   /** Told of each change of the rate and each pause, for one log line. @default nobody */
@@ -38,8 +37,8 @@ interface Waiter {
 }
 
 /** Hands out turns, first come, first served. */
-export class Limiter {
-  readonly #options: LimiterOptions;
+export class Limiter<S extends { readonly change?: RateChange } = Start> {
+  readonly #options: LimiterOptions<S>;
   readonly #waiters = new Set<Waiter>();
   #inFlight = 0;
   /** When turns were last given, and how many in that millisecond. */
@@ -49,7 +48,7 @@ export class Limiter {
   #timer: { readonly wake: number; readonly cancel: AbortController } | undefined;
 
   /** Nobody waits at first. @param options What to work with. */
-  constructor(options: LimiterOptions) {
+  constructor(options: LimiterOptions<S>) {
     this.#options = options;
   }
 

@@ -11,8 +11,27 @@ export interface LearntRate {
   readonly ceiling: number | null;
   /** Mean latency of an answer, milliseconds; null if none came. */
   readonly latency_ms: number | null;
+  /**
+   * Requests in flight that were worth it, where that is what was looked for; then `rate` is how
+   * many answers a second they brought.
+   */
+  readonly in_flight?: number;
   /** When this was so, milliseconds since the epoch. */
   readonly at: number;
+}
+
+/** Decides how fast requests start and how many are in flight, for `pace/limiter.ts`. */
+export interface Pacer<S extends { readonly change?: RateChange } = Start> {
+  /** How many requests may be in flight. */
+  readonly inFlightCap: number;
+  /** Nobody may start before this time, milliseconds. */
+  readonly nextStart: number;
+  /** Takes note of a start. */
+  started(now: number): S;
+  /** Takes note of an outcome, once for each start. @returns The change to log. */
+  finished(start: S, outcome: RequestOutcome, now: number): RateChange | undefined;
+  /** There is no room in flight. */
+  blocked(): void;
 }
 
 /** A change of the rate, for one log line. */

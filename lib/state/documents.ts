@@ -457,6 +457,8 @@ export const learntRate: Schema<LearntRate & { readonly server?: string }> = z.o
   rate: finite.positive(),
   ceiling: finite.positive().nullable(),
   latency_ms: finite.positive().nullable(),
+  /** Requests in flight that were worth it; absent where the rate is what was learnt. */
+  in_flight: count.positive().optional(),
   at: finite,
 });
 

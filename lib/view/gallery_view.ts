@@ -4,7 +4,14 @@
  */
 
 import { flatRow, type ScannedRow } from "../dataset/output_scan.ts";
-import { differsInShape, type Frame, frameOf, type KnownFrame, type Size } from "../image/frame.ts";
+import {
+  differsInShape,
+  type Frame,
+  frameOf,
+  isShapeBorrowed,
+  type KnownFrame,
+  type Size,
+} from "../image/frame.ts";
 import { swapsSides } from "../image/upright.ts";
 import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { type CheckedView, editsOf } from "./gallery_check.ts";
@@ -87,8 +94,10 @@ export function pageView(
   const { stored, orientation } = picture;
   const seen = sizeOf(metadata.api_width, metadata.api_height);
   const notes = picture.problem === undefined ? [] : [picture.problem];
+  const borrowed = seen && stored &&
+    isShapeBorrowed(metadata.frame, seen, { ...stored, orientation });
   const shape: Frame = seen && stored ? frameOf(seen, stored, orientation) : "upright";
-  const frame = shape === "unknown" ? known ?? shape : shape;
+  const frame = borrowed ? "unknown" : shape === "unknown" ? known ?? shape : shape;
   const size = seen ?? shownSize(stored, orientation) ?? sizeOf(row.width, row.height) ?? PAPER;
   const placed = place(polygons, size, orientation, frame === "stored");
   const otherwise = frame === "unknown" ? place(polygons, size, orientation, true) : undefined;

@@ -54,6 +54,8 @@ export interface PlanOptions {
   readonly server: string | undefined;
   /** Whether the price is the user's, not that of the engine's list. */
   readonly priceGiven: boolean;
+  /** What else is to be known. @default nothing */
+  readonly notes?: readonly string[];
   /** `AWS_BATCH_JOB_ID`; null outside Batch. */
   readonly batchJobId: string | null;
   /** Time. */

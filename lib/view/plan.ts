@@ -83,7 +83,7 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
   const cost = (n: number) => Math.round(n * price * 1e6) / 1e6;
   const rate = await rateOf(options, engine, manifest.model);
   const pagesNow = Math.min(pages.likely, outset.pagesLeft);
-  const seconds = Math.round(pagesNow / rate.per_s);
+  const seconds = rate.per_s === null ? null : Math.round(pagesNow / rate.per_s);
   const isBucket = store.url.startsWith("s3://");
   return {
     format: "pseudolabel-plan/1",
@@ -113,9 +113,9 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
     pages,
     price: { per_page: price, as_of: options.priceGiven ? null : engine.price.asOf },
     cost: { likely: cost(pages.likely), at_most: cost(pages.at_most) },
-    rate: { ...rate, per_s: Number(rate.per_s.toPrecision(3)) },
+    rate: { ...rate, per_s: rate.per_s && Number(rate.per_s.toPrecision(3)) },
     seconds,
-    aws: isBucket
+    aws: isBucket && seconds !== null
       ? {
         cost: Math.ceil(
           awsCost(seconds / 3_600, pagesNow, toDo + retried, manifest.batch_size) * 100,
@@ -130,8 +130,12 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
         stops: pages.likely > outset.pagesLeft,
       }
       : null,
-    job: { timeout_s: JOB_TIMEOUT_S, attempts: Math.max(1, Math.ceil(seconds / JOB_TIMEOUT_S)) },
+    job: {
+      timeout_s: JOB_TIMEOUT_S,
+      attempts: Math.max(1, Math.ceil((seconds ?? 0) / JOB_TIMEOUT_S)),
+    },
     notes: [
+      ...options.notes ?? [],
       ...outset.news,
       ...outset.growth?.notes ?? [],
       ...await notesOf(options, keys, checkpoints, outset),
@@ -203,6 +207,11 @@ async function rateOf(
     concurrency && learnt?.latency_ms ? 1_000 * concurrency / learnt.latency_ms : Infinity,
   );
   const found = learnt?.rate ?? engine.documentedRate;
+  if (found === null) {
+    return Number.isFinite(most)
+      ? { per_s: most, source: "given" }
+      : { per_s: null, source: "unknown" };
+  }
   if (most < found) return { per_s: most, source: "given" };
   return { per_s: found, source: learnt ? "learnt" : "documented" };
 }

@@ -24,7 +24,12 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
   const upTo = plan.answers_known ? "" : "at most ";
   const from = price.as_of === null ? "as given" : `${engine}, ${price.as_of}: check your contract`;
   const beside = aws === null ? "" : `; AWS about ${dollars(aws.cost)}`;
-  const known = { given: "as given", learnt: "learnt", documented: "documented" }[rate.source];
+  const known = { given: "as given", learnt: "learnt", documented: "documented", unknown: "" }[
+    rate.source
+  ];
+  const time = seconds === null
+    ? "how long it takes shows when it runs: this server was never asked"
+    : `${upTo || "about "}${duration(seconds)} at ${rate.per_s} requests/s (${known})`;
   const stops = limit?.stops
     ? `; stops at ${escaped(limit.option)}, ${grouped(limit.pages_left)} pages from here`
     : "";
@@ -35,9 +40,7 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
     price.per_page === 0
       ? "  nothing is paid here"
       : `  ${upTo}${dollars(cost.likely)} at ${dollars(price.per_page)} a page (${from})${beside}`,
-    `  ${plan.answers_known ? "about" : "at most"} ${
-      duration(seconds)
-    } at ${rate.per_s} requests/s (${known})${stops}`,
+    `  ${time}${stops}`,
   ].flatMap((line) =>
     wrap(line.trimStart(), columns - 2).map((part, n) =>
       n > 0 ? `    ${part}` : line.startsWith("  ") ? `  ${part}` : part
@@ -88,7 +91,7 @@ export function renderPlan(plan: Plan, columns: number): string[] {
   const days = Math.round(job.timeout_s / 86_400);
   const attempts = job.attempts > 1
     ? `: it takes ${job.attempts}, submitted one after another; each continues`
-    : seconds > job.timeout_s / 2
+    : (seconds ?? 0) > job.timeout_s / 2
     ? ": one is enough, if little goes wrong"
     : ": one is enough";
   if (plan.aws !== null) {

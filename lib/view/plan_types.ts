@@ -59,14 +59,17 @@ export interface Plan {
   readonly price: { readonly per_page: number; readonly as_of: string | null };
   /** The same in US dollars. */
   readonly cost: { readonly likely: number; readonly at_most: number };
-  /** Requests per second, and whence that is known. */
+  /**
+   * Requests per second, and whence that is known; null for a server of one's own that was never
+   * asked.
+   */
   readonly rate: {
-    readonly per_s: number;
-    readonly source: "given" | "learnt" | "documented";
+    readonly per_s: number | null;
+    readonly source: "given" | "learnt" | "documented" | "unknown";
   };
-  /** How long that takes. */
-  readonly seconds: number;
-  /** US dollars beside the API; null where the store is no bucket. */
+  /** How long that takes; null where the rate is unknown. */
+  readonly seconds: number | null;
+  /** US dollars beside the API; null where the store is no bucket, or the time is unknown. */
   readonly aws: { readonly cost: number; readonly as_of: string } | null;
   /** What `--max-pages` or `--max-cost` does; null without. */
   readonly limit: {

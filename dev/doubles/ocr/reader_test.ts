@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { createReader, lineWords } from "./reader.ts";
-import { startReadingServer } from "./reading_server.ts";
+import { READER_MODEL, startReadingServer } from "./reading_server.ts";
 import { scoreWords, type Truth } from "./score.ts";
 
 const TESTDATA = new URL("../../../testdata/", import.meta.url);
@@ -41,22 +41,35 @@ Deno.test("createReader() stops waiting when the signal aborts", async () => {
   await assert.rejects(reading, /stop/);
 });
 
-Deno.test("startReadingServer() answers a read image with 200 and a corrupt one with 400", async () => {
-  await using server = await startReadingServer();
-  const post = (bytes: Uint8Array<ArrayBuffer>) => {
-    const body = new FormData();
-    body.set("document", new File([bytes], "a.png"));
-    body.set("model", "ocr");
-    const headers = { authorization: "Bearer any" };
-    return fetch(`${server.url}/document-digitization`, { method: "POST", body, headers });
-  };
+Deno.test("startReadingServer() answers a read image with 200 and a corrupt one with 400, in both protocols", async () => {
   const bytes = sample("receipt_05.png");
-  const corrupt = await post(bytes.slice(0, 5000));
-  assert.deepEqual([corrupt.status, (await corrupt.json()).code], [400, "invalid_request_body"]);
-  const { pages: [page] } = await (await post(bytes)).json();
-  assert.ok(page.text.includes("CITY CAB"));
-  assert.equal(page.words[0].boundingBox.vertices.length, 4);
-  assert.equal(server.billedPages, 1);
+  for (const protocol of ["liteparse", "upstage"] as const) {
+    await using server = await startReadingServer({ protocol });
+    const post = (bytes: Uint8Array<ArrayBuffer>) => {
+      const body = new FormData();
+      const file = new File([bytes], "a.png");
+      if (protocol === "liteparse") {
+        body.set("file", file);
+        return fetch(server.url, { method: "POST", body });
+      }
+      body.set("document", file);
+      body.set("model", "ocr");
+      const headers = { authorization: "Bearer any" };
+      return fetch(`${server.url}/document-digitization`, { method: "POST", body, headers });
+    };
+    const corrupt = await post(bytes.slice(0, 5000));
+    assert.deepEqual([corrupt.status, (await corrupt.json()).code], [400, "invalid_request_body"]);
+    const answer = await (await post(bytes)).json();
+    if (protocol === "upstage") {
+      assert.ok(answer.pages[0].text.includes("CITY CAB"));
+      assert.equal(answer.pages[0].words[0].boundingBox.vertices.length, 4);
+    } else {
+      assert.equal(answer.model, READER_MODEL);
+      const texts: string[] = answer.results.map(({ text }: { text: string }) => text);
+      assert.ok(texts.includes("CITY") && texts.includes("CAB"));
+      assert.equal(answer.results[0].polygon.length, 4);
+    }
+  }
 });
 
 Deno.test("lineWords() joins pieces that touch and keeps words apart", () => {

@@ -6,7 +6,10 @@ Deno.test("the reading server says in a line that its port is taken, or what its
   const { port } = taken.addr as Deno.NetAddr;
   const cases: [args: string[], says: RegExp][] = [
     [["--port", `${port}`], /^OCR server: port \d+ is taken; name another one: .*--port 0\n$/],
-    [["--port", "eighty"], /^OCR server: --port must be a whole number from 0 to 65535\n$/],
+    [
+      ["--port", "eighty"],
+      /^OCR server: --port must be a whole number from 0 to 65534, as the next one is taken, too\n$/,
+    ],
     [["--prot", "80"], /^OCR server: Unknown option '--prot'.*\n$/],
   ];
   await Promise.all(cases.map(async ([args, says]) => {

@@ -194,7 +194,7 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
 }
 
 /** The whole body, or `undefined` if it is longer than `limit` bytes. */
-async function readBody(
+export async function readBody(
   request: IncomingMessage,
   limit: number,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -216,7 +216,7 @@ async function readBody(
 }
 
 /** The form in a body, or `undefined` if it is none. */
-function parseForm(
+export function parseForm(
   body: Uint8Array<ArrayBuffer>,
   contentType: string | undefined,
 ): Promise<FormData | undefined> {

@@ -74,6 +74,7 @@ export function pageBody(page: ReadPage): Record<string, unknown> {
  *
  * @param rate Headers to add, which the answer's own override.
  * @param signal Ends a `hang`; not aborted yet.
+ * @param bodyOf The answer (a JSON value) for a page. @default {@linkcode pageBody}
  */
 export async function sendAnswer(
   request: IncomingMessage,
@@ -81,6 +82,7 @@ export async function sendAnswer(
   answer: Answer,
   rate: Readonly<Record<string, string>>,
   signal: AbortSignal,
+  bodyOf: (page: ReadPage) => unknown = pageBody,
 ): Promise<void> {
   switch (answer.kind) {
     case "reset":
@@ -96,7 +98,7 @@ export async function sendAnswer(
       return;
     case "page":
     case "truncated": {
-      const body = new TextEncoder().encode(JSON.stringify(pageBody(answer.page)));
+      const body = new TextEncoder().encode(JSON.stringify(bodyOf(answer.page)));
       response.writeHead(200, {
         ...rate,
         "content-type": "application/json",
