@@ -1,5 +1,10 @@
 import { engineConformance } from "../../dev/doubles/ocr/engine_conformance.ts";
 import { scriptedOwn } from "../../dev/doubles/ocr/own_server_scripted.ts";
+import { startScriptedTextract } from "../../dev/doubles/ocr/aws_textract_scripted.ts";
+import {
+  startScriptedVision,
+  startScriptedVisionByAccount,
+} from "../../dev/doubles/ocr/google_vision_scripted.ts";
 import { startScriptedUpstage } from "../../dev/doubles/ocr/upstage_scripted.ts";
 import type { StartScripted } from "../../dev/doubles/ocr/scripted.ts";
 import type { EngineTraits } from "../../dev/doubles/ocr/engine_conformance.ts";
@@ -10,11 +15,18 @@ import { ENGINE_NAMES, findEngine } from "./engines.ts";
 const SERVERS: Readonly<Record<string, readonly [StartScripted, EngineTraits?]>> = {
   "upstage-ocr": [startScriptedUpstage],
   "http": [scriptedOwn("liteparse")],
+  "aws-textract": [startScriptedTextract],
+  "google-vision": [startScriptedVision],
 };
 
 Deno.test("every engine is held to the contract", () => {
   assert.deepEqual(Object.keys(SERVERS).sort(), [...ENGINE_NAMES].sort());
 });
+
+engineConformance(
+  { ...findEngine("google-vision")!, name: "google-vision by a service account" },
+  startScriptedVisionByAccount,
+);
 
 for (const [name, [start, traits]] of Object.entries(SERVERS)) {
   engineConformance(findEngine(name)!, start, traits);

@@ -116,12 +116,40 @@ export interface EnvironmentVariable {
   readonly help: string;
 }
 
+/** What requests to AWS are signed with. */
+export interface AwsCredentials {
+  /** The key's name. */
+  readonly accessKeyId: string;
+  /** The key itself, which is sent nowhere. */
+  readonly secretAccessKey: string;
+  /** Beside keys that run out; sent with each request. */
+  readonly sessionToken?: string;
+}
+
+/** AWS as this process may use it. */
+export interface AwsAccess {
+  /** The region that environment or profile name. */
+  readonly region: string | undefined;
+  /**
+   * The credentials of the default chain (environment, profile, container or instance role), kept
+   * until shortly before they run out.
+   *
+   * @param again Fetches them whatever is kept. @default false
+   * @throws {RunError} `usage` where there are none
+   */
+  credentials(again?: boolean): Promise<AwsCredentials>;
+}
+
 /** What {@linkcode Engine.connect} works with. */
 export interface ConnectOptions {
   /** Has at least the engine's own variables. */
   readonly env: Environment;
   /** Reads the value of a secret; see `engine/secrets_manager.ts`. */
   readonly readSecret: (id: string) => Promise<string>;
+  /** Finds credentials and region of AWS; see `engine/secrets_manager.ts`. @default none */
+  readonly aws?: () => Promise<AwsAccess>;
+  /** Whether a key is clearly one of another engine. @default none is */
+  readonly isForeignKey?: (key: string) => boolean;
   /** Time. */
   readonly clock: Clock;
   /** Told, once requests are sent, what people should know: a key that has changed. */

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { systemClock } from "../../../lib/base/clock.ts";
 import type { Connection, Engine, EngineFacts, Outcome } from "../../../lib/engine/engine.ts";
-import type { ImageFile } from "../../../lib/engine/engine.ts";
+import type { AwsAccess, ImageFile } from "../../../lib/engine/engine.ts";
 import type { Script, StartScripted } from "./scripted.ts";
 import type { ReadPage, ReadWord } from "../../testing/read_page.ts";
 import { sizedImage } from "../../testing/fixtures.ts";
@@ -89,7 +89,7 @@ export function engineConformance(
     await using server = await start(() => script);
     const engine = await facts.load();
     const image = imageOf("a page");
-    const connection = await connect(engine, server.env);
+    const connection = await connect(engine, server.env, server.aws);
     const outcome = await connection.send(image, engine.defaultModel, signal);
     const said = outcome.kind === "answered" ? outcome.text : outcome.message;
     for (const secret of server.secrets) assert.ok(!said.includes(secret), "a key was repeated");
@@ -187,7 +187,7 @@ export function engineConformance(
       return { kind: "hang" };
     });
     const engine = await facts.load();
-    const connection = await connect(engine, server.env);
+    const connection = await connect(engine, server.env, server.aws);
     const sending = connection.send(imageOf("a page"), engine.defaultModel, giveUp.signal);
     const ended = assert.rejects(sending, /enough/);
     await arrived.promise;
@@ -208,13 +208,15 @@ export function engineConformance(
   });
 }
 
-/** An engine ready to ask, with these variables and no others. */
+/** An engine ready to ask, with these variables and no others. @param aws AWS, where it is used. */
 export async function connect(
   engine: Engine,
   env: Readonly<Record<string, string | undefined>>,
+  aws?: AwsAccess,
 ): Promise<Connection> {
   return await engine.connect({
     env,
+    aws: aws && (() => Promise.resolve(aws)),
     readSecret: () => Promise.reject(new Error("there are no secrets")),
     clock: systemClock,
     note: () => {},
