@@ -183,16 +183,35 @@ Deno.test("Claims of the data set's own earlier process are over at once", async
   await world.clock.run(end(a, other));
 });
 
-Deno.test("Claims know nobody in a run of another model, or in one that died long ago", async () => {
-  const world = new World();
-  const a = await world.run("a");
-  const text = JSON.stringify({
-    ...{ format: "pseudolabel-manifest/1", run_id: "r", dataset: "a", engine: "engine" },
+/** A run of another model. @param fallbacks What it asks besides. */
+function putManifest({ store }: World, dataset: string, ...fallbacks: string[]): void {
+  const document = {
+    ...{ format: "pseudolabel-manifest/1", run_id: "r", dataset, engine: "engine" },
     ...{ model: "another", batch_size: 1, schema_version: "v1.0", batch_job_id: null },
     ...{ created_at: "2026-11-01T00:00:00.000Z", created_by: "x" },
     input: { url: "s3://x", etag: "e", bytes: 1, rows: 1 },
-  });
-  world.store.put("checkpoints/a/manifest.json", text);
+    fallbacks: fallbacks.map((model) => ({ engine: "engine", model })),
+  };
+  store.put(`checkpoints/${dataset}/manifest.json`, JSON.stringify(document));
+}
+
+Deno.test("Claims know of a run that asks their model as a fallback", async () => {
+  const world = new World();
+  const [a, b] = [await world.run("a"), await world.run("b")];
+  putManifest(world, "a", "a third", "model");
+  putManifest(world, "b", "model");
+  const results = [world.ask(a.claims, 20_000), world.ask(b.claims, 1_000)];
+  assert.deepEqual(
+    (await world.clock.run(Promise.all(results))).sort(),
+    ["asked", "found"],
+  );
+  await world.clock.run(end(a, b));
+});
+
+Deno.test("Claims know nobody in a run of another model, or in one that died long ago", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  putManifest(world, "a");
   const lease = JSON.parse(
     new TextDecoder().decode(world.store.objects.get("checkpoints/a/lease.json")),
   );
