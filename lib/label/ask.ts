@@ -34,8 +34,10 @@ export type Answered = Outcome & { readonly kind: "answered" } & {
 export interface Asked extends Disposable {
   /** The answer. */
   readonly answered?: Answered;
-  /** Why there is none, and never will be in this run. */
+  /** Why there is none, and never will be in this run, unless the page was passed over. */
   readonly failure?: Failure;
+  /** Whether that is only because the engine is down just now. @default false */
+  readonly passedOver?: boolean;
   /** Requests that it took; throttled ones don't count. */
   readonly attempts: number;
 }
@@ -62,6 +64,11 @@ export interface AskOptions {
   readonly known?: KnownPage;
   /** Leave to ask for the page; while it is in doubt nothing is sent. @default nobody else asks */
   readonly claim?: Pick<Claim, "held" | "confirm">;
+  /**
+   * Whether the page waits for an engine that is down, as nothing else has taken it over.
+   * @default false
+   */
+  readonly patient?: boolean;
   /** Retries of one page after its first attempt, at least 0. */
   readonly maxRetries: number;
   /** Counts requests, pages, retries. */
@@ -92,6 +99,7 @@ export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
  */
 export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
   const { engine, lanes, known, claim, maxRetries, tally, clock, random, halt } = options;
+  const { patient } = options;
   let attempts = 0;
   /** Lanes that have refused it, and by which request. */
   const refusing = new Map<Lane, number>();
@@ -100,11 +108,12 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   lanes.enter();
   try {
     for (let tries = 0;;) {
-      const unavailable = lanes.unavailable(attempts === 0);
+      const unavailable = lanes.unavailable(attempts === 0, patient);
       if (unavailable !== undefined) {
         if (attempts > 0) tally.finished(attempts);
         const failure = { code: "api_unavailable", message: unavailable } as const;
-        return { failure, attempts, [Symbol.dispose]: () => {} };
+        const passedOver = lanes.open.length > 0;
+        return { failure, passedOver, attempts, [Symbol.dispose]: () => {} };
       }
       if (claim && !await claim.confirm()) return { attempts, [Symbol.dispose]: () => {} };
       const sent = await attempt(image, options, attempts === 0, tried);
@@ -359,7 +368,7 @@ async function counted(
  * @returns `undefined` if that lane was closed meanwhile, or the page should look elsewhere.
  */
 async function nextTurn(
-  { lanes, halt }: AskOptions,
+  { lanes, halt, patient }: AskOptions,
   fresh: boolean,
   avoid: LaneSet,
   only: Lane | undefined,
@@ -374,12 +383,12 @@ async function nextTurn(
       if (halt.signal.aborted || lanes.isOpen(lane)) throw error;
     });
     if (passed) return passed;
-    if (only ? !lanes.isOpen(only) : lanes.unavailable(fresh)) return undefined;
+    if (only ? !lanes.isOpen(only) : lanes.unavailable(fresh, patient)) return undefined;
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
     const { health, limiter } = lane;
-    const elsewhere = () => !only && lanes.elsewhere(lane, avoid);
+    const elsewhere = () => !only && lanes.elsewhere(lane, avoid, patient);
     const pass = await health.pass(signal, fresh, control, elsewhere);
     if (!pass) return undefined;
     const permit = await limiter.turn(signal).catch((error) => {

@@ -99,8 +99,8 @@ interface ObtainedBy {
 }
 
 /**
- * The answer of the first engine that finds words; else the first that is one; else why there is
- * none.
+ * The answer of the first engine that finds words; else the first that is one. Where there is none,
+ * an engine that was passed over, as it was down, is waited for; else why there is none.
  */
 async function obtainFromAny(
   image: ImageFile,
@@ -117,7 +117,16 @@ async function obtainFromAny(
     all.push({ by, obtained });
     if (hasWords({ by, obtained })) break;
   }
-  return all.findLast(hasWords) ?? all.find(({ obtained }) => obtained.answer) ?? noneOf(all);
+  const found = all.findLast(hasWords) ?? all.find(({ obtained }) => obtained.answer);
+  if (found) return found;
+  for (const [n, { by, obtained }] of all.entries()) {
+    let late = obtained;
+    // One that was asked for the same image before this one waited may be passed over once more.
+    while (late.passedOver) late = await obtain(image, rowId, { ...by, patient: true });
+    all[n] = { by, obtained: late };
+    if (late.answer) return all[n];
+  }
+  return noneOf(all);
 }
 
 /** A file of several pages is none that another engine could make a row of, so it counts, too. */
@@ -195,7 +204,7 @@ async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): P
   using asked = await ask(image, { ...labeling, claim });
   const { answered, failure, attempts } = asked;
   if (looked.obtained) return looked.obtained;
-  if (!answered) return failed(failure!, attempts, clock);
+  if (!answered) return { ...failed(failure!, attempts, clock), passedOver: asked.passedOver };
   return await keep(answered, attempts, image, rowId, labeling, looked.instead);
 }
 

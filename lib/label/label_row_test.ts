@@ -51,7 +51,7 @@ class Bench {
   /** Hashes of the images that were asked for. */
   readonly asked: string[] = [];
 
-  constructor(reply: Reply = readAll, store = new MemoryStore(), payer = PAYER) {
+  constructor(reply: Reply = readAll, store = new MemoryStore(), payer = PAYER, instead?: string) {
     this.store = store;
     const { clock, tally, halt } = this;
     this.labeling = {
@@ -61,22 +61,26 @@ class Bench {
       answers: new AnswerStore(store, "upstage-ocr", "ocr"),
       payer,
       underWay: new Map(),
-      lanes: new Lanes([{
-        name: "the key",
-        connection: {
-          send: async (image) => {
-            const bytes = image.bytes.slice();
-            this.asked.push(createHash("sha256").update(bytes).digest("hex"));
-            return await reply(bytes, this.asked.length - 1);
+      lanes: new Lanes(
+        [{
+          name: "the key",
+          connection: {
+            send: async (image) => {
+              const bytes = image.bytes.slice();
+              this.asked.push(createHash("sha256").update(bytes).digest("hex"));
+              return await reply(bytes, this.asked.length - 1);
+            },
           },
-        },
-        limiter: { turn: () => Promise.resolve({ done: () => {} }) },
-        rate: () => 1,
-        health: new Health({
-          ...{ model: "ocr", advice: "", maxOutageMs: 600_000, clock },
-          note: () => {},
-        }),
-      }]),
+          limiter: { turn: () => Promise.resolve({ done: () => {} }) },
+          rate: () => 1,
+          health: new Health({
+            ...{ model: "ocr", advice: "", maxOutageMs: 600_000, clock },
+            note: () => {},
+          }),
+        }],
+        () => {},
+        instead,
+      ),
       unsaved: new Budget(10),
       rows: new Budget(10),
       claims: {
@@ -372,4 +376,33 @@ Deno.test("labelRow() asks nobody for an image that can't be had", async () => {
   const bench = new Bench(() => assert.fail("asked"));
   const { output, paidBy } = await labelRow(inputRow(0), bench.labeling);
   assert.deepEqual([output.metadata.error_code, paidBy], ["image_not_found", null]);
+});
+
+/** Four rows at once of an engine that is down at first, while the other one rejects everything. */
+async function labelWhileDown(reply: Reply) {
+  const bench = new Bench(reply, undefined, undefined, "the other");
+  const { clock, tally } = bench;
+  const other = new Bench(() => ({ kind: "rejected", message: "HTTP 422" }), bench.store);
+  const fallback = { ...other.labeling, clock, tally, model: "other" };
+  const rows = [0, 1, 2, 3].map((index) => inputRow(index));
+  for (const row of rows) await bench.store.write(row.image_path, fakeImage(row.id));
+  const labeling = { ...bench.labeling, fallbacks: [fallback] };
+  const labelled = await clock.run(Promise.all(rows.map((row) => labelRow(row, labeling))));
+  assert.equal(new Set(other.asked).size, other.asked.length, "rejected once is enough");
+  return labelled.map(({ output: { metadata } }) => metadata);
+}
+
+Deno.test("labelRow() waits for an engine that is down where the others read nothing", async () => {
+  const found = await labelWhileDown((bytes, n) => n < 6 ? RETRYABLE : readAll(bytes));
+  for (const { status, error_message, response_key } of found) {
+    assert.notEqual(status, "failed", error_message!);
+    assert.match(response_key!, /upstage-ocr\/ocr\//);
+  }
+});
+
+Deno.test("labelRow() waits only as long as the run has patience: then the page has failed", async () => {
+  for (const { error_code, error_message } of await labelWhileDown(() => RETRYABLE)) {
+    assert.equal(error_code, "api_unavailable");
+    assert.match(error_message!, /10 minutes.*HTTP 422/);
+  }
 });

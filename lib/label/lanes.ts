@@ -81,11 +81,13 @@ export class Lanes {
    * it should.
    *
    * @param fresh As in {@linkcode choose}.
+   * @param patient Whether the page waits for one that is down, as nothing else has taken it over.
    */
-  unavailable(fresh: boolean): string | undefined {
+  unavailable(fresh: boolean, patient = false): string | undefined {
     if (!this.expendable) return undefined;
     const { open } = this;
     if (open.length === 0) return this.#ended;
+    if (patient) return undefined;
     const serves = open.some(({ health }) => !health.holds || fresh && health.wantsProbe);
     return serves ? undefined : "it fails on every page just now";
   }
@@ -126,9 +128,13 @@ export class Lanes {
     return from.reduce((best, lane) => wait(lane) < wait(best) ? lane : best);
   }
 
-  /** Whether there is an open lane, besides this one and those, that doesn't stand still. */
-  elsewhere(here: Lane, avoid: LaneSet): boolean {
-    return this.expendable ||
+  /**
+   * Whether there is an open lane, besides this one and those, that doesn't stand still.
+   *
+   * @param patient As in {@linkcode unavailable}.
+   */
+  elsewhere(here: Lane, avoid: LaneSet, patient = false): boolean {
+    return this.expendable && !patient ||
       this.open.some((lane) => lane !== here && !avoid.has(lane) && !lane.health.holds);
   }
 
