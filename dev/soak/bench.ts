@@ -6,23 +6,29 @@
 
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
-import { type Program, startProgram, TEST_API_KEY } from "../testing/program.ts";
+import { type Program, startProgram } from "../testing/program.ts";
 import { type Fault as StoreFault, type S3Double, startS3Double } from "../doubles/s3/server.ts";
 import type { DoubleObject, DoubleRequest } from "../doubles/s3/types.ts";
 import { type Ask, type Asker, Books } from "./books.ts";
+import { needsOther, type Verdicts } from "./choice.ts";
 import {
-  answeredImage,
+  answeredPage,
+  answeredPages,
   DATASET,
-  readSoak,
+  ENGINE,
+  OTHER,
+  OWN,
+  pageOf,
+  partsOf,
   reservedPages,
   sha256,
   type SoakData,
-  storedAnswers,
 } from "./data.ts";
 import {
   apiFaults,
   between,
   drifted,
+  ENGINE_DOWN,
   type FaultName,
   oneOf,
   OUTAGES,
@@ -40,6 +46,7 @@ import {
 import type { Answer } from "../doubles/ocr/upstage_answer.ts";
 import { answerKey, claimKey, meetingKey } from "../../lib/state/keys.ts";
 import { History } from "./history.ts";
+import { keyOf, KEYS, keysOf, ownerOf, type SoakKeys } from "./keys.ts";
 
 const BUCKET = "bench";
 
@@ -57,17 +64,20 @@ const DOUBLED_MS = 1_500;
 const GRACE_MS = 10_000;
 /** A process stands still for so long at most, milliseconds. */
 const STALL_MS = 15_000;
+/** After so many failures the program may take an engine for down (`lib/engine/health.ts`). */
+const OUTAGE_PAGES = 3;
 /** Answers that are damaged after a kill, at most. */
 const TORN = 3;
 
-function keyOf(image: string): string {
-  return answerKey("upstage-ocr", "ocr", image);
+function answerOf(page: string): string {
+  const { model, image } = partsOf(page);
+  return answerKey(ENGINE, model, image);
 }
 
-/** Image that a key is the claim of; `undefined` for any other key. */
-function claimedImage(key: string): string | undefined {
-  const image = /\/(\w{64})\.json$/.exec(key)?.[1];
-  return image !== undefined && key === claimKey("upstage-ocr", "ocr", image) ? image : undefined;
+/** Page that a key is the claim of; `undefined` for any other key. */
+function claimedPage(key: string): string | undefined {
+  const [, model, image] = /\/([^/]+)\/(\w{64})\.json$/.exec(key) ?? [];
+  return model && key === claimKey(ENGINE, model, image) ? pageOf(image, model) : undefined;
 }
 
 /** What happens to a process at one of its requests. */
@@ -75,6 +85,7 @@ export type Deed =
   | { readonly kind: "kill" }
   | { readonly kind: "signal"; readonly signal: Deno.Signal }
   | { readonly kind: "outage"; readonly ms: number }
+  | { readonly kind: "down"; readonly ms: number }
   | { readonly kind: "stall" }
   | { readonly kind: "rival" };
 
@@ -95,9 +106,15 @@ export interface SoakBenchOptions {
   readonly concurrency: number;
   /** What goes wrong. */
   readonly faults: ReadonlySet<FaultName>;
-  /** Pages that never get an answer, by SHA-256, and what they get. */
+  /** What a model answers when it works. */
+  readonly read: (bytes: Uint8Array, model: string) => Answer & { kind: "page" | "http" };
+  /** What both models make of each image, by SHA-256. @default only one is asked */
+  readonly verdicts?: ReadonlyMap<string, Verdicts>;
+  /** What becomes of the keys. @default there is one, and it works */
+  readonly keys?: SoakKeys;
+  /** Pages that never get an answer, and what they get. */
   readonly poisoned: ReadonlyMap<string, Answer>;
-  /** Pages whose first answer can't be read, by SHA-256. */
+  /** Pages whose first answer can't be read. */
   readonly unreadable: ReadonlySet<string>;
   /** Whether all pages say what drift would leave of them. */
   readonly drift: "none" | "clean" | "drifted";
@@ -142,7 +159,7 @@ interface Runner extends Asker {
   readonly rivalSkew: number | undefined;
   readonly rivalPlan: Plan | undefined;
   requests: number;
-  /** Images whose answers it has stored, in order. */
+  /** Pages whose answers it has stored, in order. */
   readonly saved: string[];
   signalledAt: number | undefined;
   resume: (() => void) | undefined;
@@ -154,8 +171,9 @@ export class SoakBench implements AsyncDisposable {
   /** What may not happen and did: how often, by what, with an example. */
   readonly #violations = new Map<string, { times: number; example: string }>();
   /** Pages billed and why. */
-  readonly books: Books = new Books((kind, detail, image) => {
-    const history = image && this.#history.of(image, (name) => this.#runners.has(name));
+  readonly books: Books = new Books((kind, detail, page) => {
+    const history = page &&
+      this.#history.of(partsOf(page).image, (name) => this.#runners.has(name));
     this.violate(kind, history ? `${detail}; ${history}` : detail);
   });
   /** What happened to images and processes. */
@@ -175,8 +193,11 @@ export class SoakBench implements AsyncDisposable {
     skewedProcesses: 0,
     outages: 0,
     outageSeconds: 0,
+    downs: 0,
     torn: 0,
   };
+  /** Images that the second model may have been asked for as the first one seemed to be down. */
+  readonly strayed = new Set<string>();
   readonly #options: SoakBenchOptions;
   readonly #s3: S3Double;
   readonly #api: UpstageServer;
@@ -185,17 +206,19 @@ export class SoakBench implements AsyncDisposable {
   readonly #storeFault: ReturnType<typeof storeFaults>;
   readonly #runners = new Map<string, Runner>();
   readonly #unreadable: Set<string>;
-  /** Who has read an image's stored answer. */
+  /** Who has read a page's stored answer. */
   readonly #readers = new Map<string, Set<Runner>>();
   /** Whose rival a process is; who stands still does so until its rival asks for a page. */
   readonly #rivals = new Map<string, Runner>();
-  /** Images whose answer of the wrong form may be stored. */
+  /** Pages whose answer of the wrong form may be stored. */
   readonly #wrongForm = new Set<string>();
   /** What of a killed process is to be looked at when the next one of its data set is heard of. */
   readonly #toSettle = new Map<string, Runner[]>();
   #outage: { readonly until: number; readonly fault: StoreFault } | undefined;
   /** How long the store will be gone from the next paid page on, milliseconds. */
   #outageAhead: number | undefined;
+  /** While the first model is down. */
+  #down: { readonly until: number; readonly answer: Answer } | undefined;
   #calm = false;
 
   private constructor(options: SoakBenchOptions, s3: S3Double, api: UpstageServer) {
@@ -247,9 +270,14 @@ export class SoakBench implements AsyncDisposable {
     return this.#api.billedPages;
   }
 
-  /** Readable images whose answer is not stored yet. */
+  /** Readable images whose answer is not stored yet, about. */
   get missing(): number {
-    return this.#options.data.needed.size - storedAnswers(this.#bucket).size;
+    return Math.max(0, this.#options.data.needed.size - answeredPages(this.#bucket).size);
+  }
+
+  /** Pages whose answer of the wrong form is stored still. */
+  get unread(): Set<string> {
+    return new Set([...this.#wrongForm].filter((page) => this.#bucket.has(answerOf(page))));
   }
 
   /** Pages that the killed processes were billed for in vain. */
@@ -260,16 +288,26 @@ export class SoakBench implements AsyncDisposable {
 
   /** Says so if a killed process, or one that stood still, had more pages unsaved than it may. */
   checkUnsaved(): void {
+    const { concurrency, keys } = this.#options;
+    const most = 2 * (keys ? KEYS * Math.ceil(concurrency / KEYS) : concurrency);
     for (const { name, blamed } of this.#runners.values()) {
-      if (blamed.size <= 2 * this.#options.concurrency) continue;
-      this.violate("too much was unsaved at a kill", `${blamed.size} pages of ${name}`);
+      // How many may be in flight of another engine it finds out by itself.
+      const pages = [...blamed].filter((page) => partsOf(page).model === OWN);
+      if (pages.length <= most) continue;
+      this.violate("too much was unsaved at a kill", `${pages.length} pages of ${name}`);
     }
+  }
+
+  /** What happened to an image, by SHA-256. */
+  historyOf(image: string): string {
+    return this.#history.of(image, (name) => this.#runners.has(name));
   }
 
   /** From now on nothing misbehaves but what always does. */
   calm(): void {
     this.#calm = true;
-    this.#outage = this.#outageAhead = undefined;
+    this.#outage = this.#outageAhead = this.#down = undefined;
+    this.#options.keys?.calm();
   }
 
   /** Ends all that is running, as it has taken too long. */
@@ -293,14 +331,17 @@ export class SoakBench implements AsyncDisposable {
         AWS_SESSION_TOKEN: name, // by which the store's requests are told apart
         AWS_REGION: "us-east-1",
         UPSTAGE_BASE_URL: this.#api.url,
-        UPSTAGE_API_KEY: `${TEST_API_KEY}.${name}`, // and the API's
+        // and the API's
+        ...this.#options.keys
+          ? { UPSTAGE_API_KEYS: keysOf(name) }
+          : { UPSTAGE_API_KEY: keyOf(name) },
         ...clocks && skew ? skewed(clocks, skew) : {},
       },
       timeoutMs: 600_000,
     });
     const runner: Runner = {
       ...{ name, dataset, program, plan: new Map(plan), rivalSkew, rivalPlan },
-      ...{ fate: "alive", standing: false, blamed: new Set(), failedInRow: 0, poisoned: 0 },
+      ...{ fate: "alive", standing: false, blamed: new Set(), lanes: new Map() },
       ...{ requests: 0, saved: [], signalledAt: undefined, resume: undefined, ended: false },
       rival: Promise.withResolvers(),
     };
@@ -353,6 +394,9 @@ export class SoakBench implements AsyncDisposable {
         if (this.#options.random() < 0.5) this.#beginOutage(deed.ms);
         else this.#outageAhead = deed.ms;
         return undefined;
+      case "down":
+        this.#beginDown(deed.ms);
+        return undefined;
       case "stall":
         this.#stall(runner);
         return undefined;
@@ -371,6 +415,13 @@ export class SoakBench implements AsyncDisposable {
     this.#history.add([], `the store is gone for ${ms} ms`);
     this.counts.outages++;
     this.counts.outageSeconds += ms / 1_000;
+  }
+
+  #beginDown(ms: number): void {
+    const answer = oneOf(this.#options.random, ENGINE_DOWN);
+    this.#down = { until: performance.now() + ms, answer };
+    this.#history.add([], `the first engine is down for ${ms} ms`);
+    this.counts.downs++;
   }
 
   #kill(runner: Runner): boolean {
@@ -445,15 +496,15 @@ export class SoakBench implements AsyncDisposable {
     for (const runner of earlier) {
       if (runner.fate !== "killed") continue;
       const last = runner.saved.slice(-between(random, 0, TORN));
-      for (const image of last) if (this.#isTearable(image, runner)) this.#tear(image);
+      for (const page of last) if (this.#isTearable(page, runner)) this.#tear(page);
     }
   }
 
   /** Nobody has seen the answer but who stored it, and who is dead: its loss shows nowhere else. */
-  #isTearable(image: string, by: Runner): boolean {
-    for (const reader of this.#readers.get(image) ?? []) if (reader !== by) return false;
-    const { data: { rows, objects, needed }, batchSize } = this.#options;
-    if (!needed.has(image)) return false;
+  #isTearable(page: string, by: Runner): boolean {
+    for (const reader of this.#readers.get(page) ?? []) if (reader !== by) return false;
+    const { data: { rows, objects }, batchSize } = this.#options;
+    const { image } = partsOf(page);
     return rows.every(({ index }) => {
       const bytes = objects.get(`images/${index}.png`);
       if (!bytes || sha256(bytes) !== image) return true;
@@ -462,33 +513,35 @@ export class SoakBench implements AsyncDisposable {
     });
   }
 
-  #tear(image: string): void {
+  #tear(page: string): void {
     const { random } = this.#options;
-    const answers = [...this.#bucket].filter(([key]) => answeredImage(key) !== undefined);
-    const bytes = this.#bucket.get(keyOf(image))?.bytes;
-    if (!bytes || !this.books.isGood(image, bytes)) return;
-    const [, { bytes: other }] = oneOf(random, answers);
-    if (bytes === other) return;
+    const others = [...this.#bucket].filter(([key]) => {
+      const answered = answeredPage(key);
+      return answered !== undefined && partsOf(answered).image !== partsOf(page).image;
+    });
+    const bytes = this.#bucket.get(answerOf(page))?.bytes;
+    if (!bytes || others.length === 0 || !this.books.isGood(page, bytes)) return;
+    const [, { bytes: other }] = oneOf(random, others);
     const torn = tear(oneOf(random, TEARS), bytes, other);
-    this.books.tear(image, torn);
+    this.books.tear(page, torn);
     this.counts.torn++;
-    this.#put(keyOf(image), torn);
+    this.#put(answerOf(page), torn);
   }
 
   /** An answer that is as it was paid for may not be replaced. */
   #replaced(key: string, before: Uint8Array, after: Uint8Array): void {
-    const image = answeredImage(key);
-    if (image === undefined || !this.books.isGood(image, before)) return;
-    if (Buffer.compare(before, after) === 0 || this.books.isTorn(image, after)) return;
-    if (this.#wrongForm.delete(image)) return; // what can't be read may be
-    this.violate("a stored answer was overwritten", `image ${image.slice(0, 8)}`);
+    const page = answeredPage(key);
+    if (page === undefined || !this.books.isGood(page, before)) return;
+    if (Buffer.compare(before, after) === 0 || this.books.isTorn(page, after)) return;
+    if (this.#wrongForm.delete(page)) return; // what can't be read may be
+    this.violate("a stored answer was overwritten", `page ${page.slice(0, -56)}`);
   }
 
   #store(request: DoubleRequest): StoreFault | undefined {
     const runner = this.#runners.get(request.headers.get("x-amz-security-token") ?? "");
     const moment = this.#event(runner);
     if (moment === "before") return "reset";
-    const image = answeredImage(request.key);
+    const page = answeredPage(request.key);
     if (!moment && !this.#calm) {
       if (this.#outage && performance.now() < this.#outage.until) {
         this.#noteRequest(request, runner, this.#outage.fault);
@@ -498,11 +551,11 @@ export class SoakBench implements AsyncDisposable {
       if (fault) this.faults++;
       this.#noteRequest(request, runner, fault);
       if (fault && fault !== "reset_after") return fault;
-      this.#noteAnswer(image, request.method, runner);
+      this.#noteAnswer(page, request.method, runner);
       return fault;
     }
     this.#noteRequest(request, runner, undefined);
-    this.#noteAnswer(image, request.method, runner);
+    this.#noteAnswer(page, request.method, runner);
     return undefined;
   }
 
@@ -512,46 +565,59 @@ export class SoakBench implements AsyncDisposable {
     runner: Runner | undefined,
     fault: StoreFault | undefined,
   ): void {
-    const answered = answeredImage(key);
-    const image = answered ?? claimedImage(key);
-    const meets = key === meetingKey("upstage-ocr", "ocr");
-    if (image === undefined && !meets && !key.endsWith("/lease.json")) return;
-    const what = answered ? "answer" : image ? "claim" : meets ? "meeting" : key.split("/")[1];
+    const answered = answeredPage(key);
+    const page = answered ?? claimedPage(key);
+    const meets = [OWN, OTHER].some((model) => key === meetingKey(ENGINE, model));
+    if (page === undefined && !meets && !key.endsWith("/lease.json")) return;
+    const { model, image } = page ? partsOf(page) : {};
+    const what = answered ? "answer" : page ? "claim" : meets ? "meeting" : key.split("/")[1];
     const there = this.#bucket.has(key) ? "there" : "absent";
     const how = fault === undefined ? "" : `, ${JSON.stringify(fault)}`;
-    this.#history.add([image, runner?.name], `${method} ${what} (${there}${how})`);
+    const of = model === OTHER ? " of the other" : "";
+    this.#history.add([image, runner?.name], `${method} ${what}${of} (${there}${how})`);
   }
 
-  #noteAnswer(image: string | undefined, method: string, runner: Runner | undefined): void {
-    if (image === undefined || !runner) return;
+  #noteAnswer(page: string | undefined, method: string, runner: Runner | undefined): void {
+    if (page === undefined || !runner) return;
     if (method === "PUT") {
-      runner.saved.push(image);
-    } else if (this.#bucket.has(keyOf(image))) {
-      this.#readers.set(image, (this.#readers.get(image) ?? new Set()).add(runner));
+      runner.saved.push(page);
+    } else if (this.#bucket.has(answerOf(page))) {
+      this.#readers.set(page, (this.#readers.get(page) ?? new Set()).add(runner));
     } else {
-      this.books.missed(runner, image);
+      this.books.missed(runner, page);
     }
   }
 
-  async #answer({ bytes, apiKey }: UpstageDocument): Promise<Answer> {
-    const { random, poisoned, drift, faults } = this.#options;
-    const runner = this.#runners.get(apiKey.slice(TEST_API_KEY.length + 1));
+  async #answer({ bytes, apiKey, model }: UpstageDocument): Promise<Answer> {
+    const { random, poisoned, drift, faults, read, keys } = this.#options;
+    const { name, key } = ownerOf(apiKey);
+    const runner = this.#runners.get(name);
     if (!runner) throw new Error(`a request with the key ${apiKey}`);
     const image = sha256(bytes);
+    const page = pageOf(image, model);
     this.#rivals.get(runner.name)?.resume?.();
     const moment = this.#event(runner);
     if (moment === "before") return { kind: "reset" };
+    if (model === OTHER) this.#lookForStray(runner, image);
     // Looked at as the request arrives: later the answer may have been stored.
-    const ask = this.books.ask(runner, image, this.#bucket.get(keyOf(image))?.bytes);
-    this.#history.add([image, runner.name], `asks${ask.cause ? ` (${ask.cause})` : ""}`);
+    const stored = this.#bucket.get(answerOf(page))?.bytes;
+    const ask = this.books.ask(runner, page, stored, laneOf(model, key));
+    const which = `${model === OTHER ? " the other" : ""}${keys ? ` with key ${key + 1}` : ""}`;
+    this.#history.add([image, runner.name], `asks${which}${ask.cause ? ` (${ask.cause})` : ""}`);
     const longest = faults.has("twin") ? TWIN_LATENCY_MS : LATENCY_MS;
     await new Promise((resolve) => setTimeout(resolve, between(random, 0, longest)));
-    const good = readSoak(bytes);
-    const answer = poisoned.get(image) ?? (good.kind === "page" ? undefined : good);
+    const refused = keys?.answer(key);
+    if (refused) return this.#fail(ask, refused, false);
+    const down = this.#down;
+    if (model === OWN && down && performance.now() < down.until) {
+      return this.#fail(ask, down.answer, false);
+    }
+    const good = read(bytes, model);
+    const answer = poisoned.get(page) ?? (good.kind === "page" ? undefined : good);
     if (answer) return this.#fail(ask, answer, good.kind === "page");
     if (good.kind !== "page") throw new Error("no page");
-    if (this.#unreadable.delete(image)) {
-      this.#wrongForm.add(image);
+    if (this.#unreadable.delete(page)) {
+      this.#wrongForm.add(page);
       return this.#fail(ask, WRONG_FORM, false);
     }
     const wrong = this.#calm ? undefined : this.#apiFault(good.page);
@@ -560,17 +626,33 @@ export class SoakBench implements AsyncDisposable {
     this.books.bill(ask);
     if (this.#outageAhead !== undefined) this.#beginOutage(this.#outageAhead);
     if (drift === "none") return good;
-    const { page, body } = drifted(image, good.page);
-    if (drift === "clean") return { kind: "page", page };
+    const { page: said, body } = drifted(image, good.page);
+    if (drift === "clean") return { kind: "page", page: said };
     return { kind: "http", status: 200, headers: { "content-type": "application/json" }, body };
   }
 
+  /** The second model is asked: only where the first one reads nothing, or seems to be down. */
+  #lookForStray(runner: Runner, image: string): void {
+    const { verdicts, unreadable } = this.#options;
+    const both = verdicts?.get(image);
+    if (!both) return; // it is the only one
+    const lanes = Array.from({ length: KEYS }, (_, n) => runner.lanes.get(laneOf(OWN, n)));
+    const failed = lanes.reduce((sum, lane) => sum + (lane?.failed ?? 0), 0);
+    if (failed >= OUTAGE_PAGES || unreadable.has(pageOf(image, OWN))) this.strayed.add(image);
+    else if (!needsOther(both)) {
+      const what = "the other engine was asked for what the first one reads";
+      this.violate(what, this.historyOf(image));
+    }
+  }
+
   #fail(ask: Ask, answer: Answer, isFault: boolean): Answer {
-    this.#history.add([ask.image, ask.asker.name], `fails (${answer.kind})`);
-    this.books.fail(ask, isFault);
-    if (isFault || answer.kind !== "http" || answer.status !== 422) this.faults++;
-    const billed = answer.kind === "truncated" || answer.kind === "http" && answer.status === 200;
-    if (billed) this.billedByFaults++;
+    const status = answer.kind === "http" ? answer.status : undefined;
+    const { model, image } = partsOf(ask.page);
+    const of = model === OTHER ? "the other " : "";
+    this.#history.add([image, ask.asker.name], `${of}fails (${status ?? answer.kind})`);
+    this.books.fail(ask, isFault, status === 422 || status === 429);
+    if (isFault || status !== 422) this.faults++;
+    if (answer.kind === "truncated" || status === 200) this.billedByFaults++;
     return answer;
   }
 
@@ -580,6 +662,10 @@ export class SoakBench implements AsyncDisposable {
     await this.#api[Symbol.asyncDispose]();
     await this.#s3[Symbol.asyncDispose]();
   }
+}
+
+function laneOf(model: string, key: number): string {
+  return `${model} ${key}`;
 }
 
 /** A bucket that tells of each object that is replaced. */

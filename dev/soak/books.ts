@@ -34,15 +34,25 @@ export interface Asker {
   standing: boolean;
   /** Pages it was billed for in vain. */
   readonly blamed: Set<string>;
-  /** Requests of it that failed since the last answer, and since the last probe. */
+  /** How its requests have fared, by the way that they took. */
+  readonly lanes: Map<string, Fared>;
+}
+
+/** How requests of a process on one lane (a model and a key) have fared. */
+export interface Fared {
+  /** Failures since the last answer, and those of pages that always fail since the last probe. */
   failedInRow: number;
   poisoned: number;
+  /** Failures so far that may have looked like an engine that is down. */
+  failed: number;
 }
 
 /** One request for a page. */
 export interface Ask {
   readonly asker: Asker;
-  readonly image: string;
+  /** An image and a model, see `pageOf`. */
+  readonly page: string;
+  readonly lane: Fared;
   readonly cause: Cause | Wrong | undefined;
   billed: boolean;
   /** Its process stood still after it. */
@@ -62,18 +72,31 @@ export class Books {
   readonly wrong: Record<Wrong, number> = { stored: 0, same: 0, parallel: 0, dropped: 0 };
   readonly #asks = new Map<string, Ask[]>();
   readonly #torn = new Map<string, Uint8Array>();
-  /** Who was told that an image has no stored answer. */
+  /** Who was told that a page has no stored answer. */
   readonly #missed = new Map<string, Set<Asker>>();
-  readonly #violated: (kind: string, detail: string, image: string) => void;
+  readonly #violated: (kind: string, detail: string, page: string) => void;
 
-  /** @param violated Told of what may not be: a kind, which, and the image. */
-  constructor(violated: (kind: string, detail: string, image: string) => void) {
+  /** @param violated Told of what may not be: a kind, which, and the page. */
+  constructor(violated: (kind: string, detail: string, page: string) => void) {
     this.#violated = violated;
   }
 
   /** Pages billed, those for wrong answers not counted. */
   get billed(): number {
     return [...this.#asks.values()].flat().filter(({ billed }) => billed).length;
+  }
+
+  /** Pages that were billed, each once. */
+  get pages(): Set<string> {
+    return new Set(
+      [...this.#asks].filter(([, asks]) => asks.some(({ billed }) => billed)).map(([page]) => page),
+    );
+  }
+
+  /** Whether a page's last answer can have been lost with its process, and nobody asked again. */
+  isLost(page: string): boolean {
+    const last = this.#asks.get(page)?.findLast(({ billed }) => billed);
+    return last !== undefined && (last.stalled || ["killed", "excused"].includes(last.asker.fate));
   }
 
   /** Pages billed of one data set's processes. */
@@ -89,26 +112,26 @@ export class Books {
   }
 
   /** A stored answer was damaged; it is damaged as long as it is these bytes. */
-  tear(image: string, bytes: Uint8Array): void {
-    this.#torn.set(image, bytes);
-    for (const ask of this.#asks.get(image) ?? []) ask.torn = true;
+  tear(page: string, bytes: Uint8Array): void {
+    this.#torn.set(page, bytes);
+    for (const ask of this.#asks.get(page) ?? []) ask.torn = true;
   }
 
-  /** Whether these bytes are what was left of an image's stored answer. */
-  isTorn(image: string, bytes: Uint8Array): boolean {
-    return this.#torn.get(image) === bytes;
+  /** Whether these bytes are what was left of a page's stored answer. */
+  isTorn(page: string, bytes: Uint8Array): boolean {
+    return this.#torn.get(page) === bytes;
   }
 
-  /** Whether an image's stored answer is as it was paid for. @param bytes What is stored. */
-  isGood(image: string, bytes: Uint8Array | undefined): boolean {
-    return bytes !== undefined && bytes !== this.#torn.get(image) &&
-      this.#asks.get(image)?.some(({ billed }) => billed) === true;
+  /** Whether a page's stored answer is as it was paid for. @param bytes What is stored. */
+  isGood(page: string, bytes: Uint8Array | undefined): boolean {
+    return bytes !== undefined && bytes !== this.#torn.get(page) &&
+      this.#asks.get(page)?.some(({ billed }) => billed) === true;
   }
 
-  /** Somebody looked for an image's stored answer, and there was none. */
-  missed(asker: Asker, image: string): void {
-    const askers = this.#missed.get(image) ?? new Set();
-    this.#missed.set(image, askers.add(asker));
+  /** Somebody looked for a page's stored answer, and there was none. */
+  missed(asker: Asker, page: string): void {
+    const askers = this.#missed.get(page) ?? new Set();
+    this.#missed.set(page, askers.add(asker));
   }
 
   /** A process stands still from now on: what it asked for may be paid for by others. */
@@ -117,33 +140,42 @@ export class Books {
     for (const ask of [...this.#asks.values()].flat()) if (ask.asker === asker) ask.stalled = true;
   }
 
-  /** A request arrived. @param stored What is stored for the image now. */
-  ask(asker: Asker, image: string, stored: Uint8Array | undefined): Ask {
-    const asks = this.#asks.get(image) ?? [];
-    this.#asks.set(image, asks);
-    const cause = this.#cause(asker, image, asks, stored);
+  /**
+   * A request arrived.
+   *
+   * @param stored What is stored for the page now.
+   * @param on Which way it took. @default there is one only
+   */
+  ask(asker: Asker, page: string, stored: Uint8Array | undefined, on = ""): Ask {
+    const fresh: Fared = { failedInRow: 0, poisoned: 0, failed: 0 };
+    const lane = asker.lanes.get(on) ?? fresh;
+    asker.lanes.set(on, lane);
+    const asks = this.#asks.get(page) ?? [];
+    this.#asks.set(page, asks);
+    const cause = this.#cause(asker, page, asks, stored, lane);
     if (cause === "probe") {
       // Each is for one failure at least.
-      asker.poisoned = Math.max(0, asker.poisoned - 1);
-      asker.failedInRow = 0;
+      lane.poisoned = Math.max(0, lane.poisoned - 1);
+      lane.failedInRow = 0;
     }
     const { standing: stalled } = asker;
-    const ask: Ask = { asker, image, cause, billed: false, stalled, torn: false };
+    const ask: Ask = { asker, page, lane, cause, billed: false, stalled, torn: false };
     asks.push(ask);
     return ask;
   }
 
   #cause(
     asker: Asker,
-    image: string,
+    page: string,
     asks: readonly Ask[],
     stored: Uint8Array | undefined,
+    lane: Fared,
   ): Cause | Wrong | undefined {
-    if (this.isGood(image, stored)) {
+    if (this.isGood(page, stored)) {
       // Who stood still may store its answer between another's look and its request.
-      const late = this.#missed.get(image)?.has(asker) && asks.every(({ stalled }) => stalled);
+      const late = this.#missed.get(page)?.has(asker) && asks.every(({ stalled }) => stalled);
       if (late) return "stall";
-      return asker.poisoned > 0 || asker.failedInRow >= SUSPICIOUS ? "probe" : "stored";
+      return lane.poisoned > 0 || lane.failedInRow >= SUSPICIOUS ? "probe" : "stored";
     }
     const last = asks.at(-1);
     if (!last) return undefined;
@@ -158,9 +190,9 @@ export class Books {
 
   /** It got its answer, which is billed. */
   bill(ask: Ask): void {
-    const { asker, image } = ask;
-    asker.failedInRow = 0;
-    const asks = this.#asks.get(image)!;
+    const { asker, page, lane } = ask;
+    lane.failedInRow = 0;
+    const asks = this.#asks.get(page)!;
     const before = asks.find(({ billed }) => billed);
     ask.billed = true;
     if (!before) return;
@@ -169,24 +201,31 @@ export class Books {
     if (cause in WRONGS) {
       this.wrong[cause as Wrong]++;
       const earlier = `${before.asker.name} (${before.asker.fate})`;
-      const detail = `image ${image.slice(0, 8)}, ${asker.name} after ${earlier}`;
-      this.#violated(`an image ${WRONGS[cause as Wrong]}`, detail, image);
+      const detail = `page ${page.slice(0, -56)}, ${asker.name} after ${earlier}`;
+      this.#violated(`a page ${WRONGS[cause as Wrong]}`, detail, page);
       return;
     }
     this.again[cause as Cause]++;
     if (cause === "kill" || cause === "stall" || cause === "grace") {
       const blamed = asks.findLast((other) => other !== ask && other.billed)!;
-      blamed.asker.blamed.add(image);
+      blamed.asker.blamed.add(page);
     }
   }
 
-  /** It failed, or its answer was wrong on purpose. @param poisoned Whether it always will. */
-  fail(ask: Ask, poisoned: boolean): void {
-    const asks = this.#asks.get(ask.image)!;
+  /**
+   * It failed, or its answer was wrong on purpose.
+   *
+   * @param poisoned Whether it always will.
+   * @param well Whether that shows no failing engine: the page was rejected, or came too soon.
+   */
+  fail(ask: Ask, poisoned: boolean, well = false): void {
+    const { lane } = ask;
+    const asks = this.#asks.get(ask.page)!;
     asks.splice(asks.indexOf(ask), 1);
-    if (asks.length === 0) this.#asks.delete(ask.image);
-    ask.asker.failedInRow++;
+    if (asks.length === 0) this.#asks.delete(ask.page);
+    lane.failedInRow++;
+    if (!well) lane.failed++;
     // A probe that failed by chance has shown nothing.
-    if (poisoned || ask.cause === "probe") ask.asker.poisoned++;
+    if (poisoned || ask.cause === "probe") lane.poisoned++;
   }
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Asker, Books } from "./books.ts";
 
 function asker(name: string): Asker {
-  return { name, fate: "alive", standing: false, blamed: new Set(), failedInRow: 0, poisoned: 0 };
+  return { name, fate: "alive", standing: false, blamed: new Set(), lanes: new Map() };
 }
 
 function open(): { books: Books; violations: string[] } {
@@ -56,6 +56,19 @@ Deno.test("one probe is free for each page that failed for good, and what fails 
   books.bill(books.ask(one, "good", STORED));
   books.bill(books.ask(one, "good", STORED));
   assert.deepEqual([books.again.probe, books.wrong.stored, books.billed], [1, 1, 3]);
+});
+
+Deno.test("a lane that failed is probed for its own failures only, whatever the others answer", () => {
+  const { books } = open();
+  const one = asker("a");
+  books.bill(books.ask(one, "good", undefined, "key 1"));
+  for (const page of ["x", "y", "z"]) {
+    books.fail(books.ask(one, page, undefined, "key 2"), false);
+    books.bill(books.ask(one, `${page}, too`, undefined, "key 1"));
+  }
+  books.bill(books.ask(one, "good", STORED, "key 1"));
+  books.bill(books.ask(one, "good", STORED, "key 2"));
+  assert.deepEqual([books.again.probe, books.wrong.stored], [1, 1]);
 });
 
 Deno.test("of a process that stood still only what it asked for before may be billed again", () => {

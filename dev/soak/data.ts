@@ -8,9 +8,9 @@ import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { isDeepStrictEqual } from "node:util";
 import { encodeInput, fakeImage, inputRow, readFake } from "../testing/fixtures.ts";
-import { type Answer, errorAnswer } from "../doubles/ocr/upstage_answer.ts";
+import { type Answer, errorAnswer, MODEL_VERSION } from "../doubles/ocr/upstage_answer.ts";
 import type { InputRow, OutputRow } from "../../lib/dataset/row.ts";
-import { answerPrefix, defaultInputKey, defaultOutputKey } from "../../lib/state/keys.ts";
+import { answerPrefix, askedBy, defaultInputKey, defaultOutputKey } from "../../lib/state/keys.ts";
 import { readRows } from "../../lib/dataset/output_read.ts";
 import { memorySource } from "../../lib/parquet/source.ts";
 
@@ -22,8 +22,14 @@ export const TWIN = "other";
 export const INPUT = defaultInputKey(DATASET);
 /** Key of the output. */
 export const OUTPUT = defaultOutputKey(DATASET);
-/** What keys of stored answers begin with. */
-export const RESPONSES = answerPrefix("upstage-ocr", "ocr");
+/** The engine of all models here. */
+export const ENGINE = "upstage-ocr";
+/** The run's own model. */
+export const OWN = "ocr";
+/** The model that stands for another engine: answers, limits and books of its own. */
+export const OTHER = MODEL_VERSION;
+/** What keys of stored answers of the run's own model begin with. */
+export const RESPONSES = answerPrefix(ENGINE, OWN);
 /** What keys of the run's state begin with. */
 export const CHECKPOINTS = `checkpoints/${DATASET}/`;
 
@@ -86,11 +92,43 @@ function contentOf(index: number): Uint8Array<ArrayBuffer> | undefined {
   return fakeImage(`page ${index}`);
 }
 
-/** What the API of these data sets answers when it works. */
+/** What the API of these data sets answers when it works, if only its own model is asked. */
 export function readSoak(bytes: Uint8Array): Answer & { kind: "page" | "http" } {
   const name = new TextDecoder().decode(bytes.subarray(16, 24));
-  if (name === "rejected") return errorAnswer(422, "unreadable", "cannot read this page");
+  if (name === "rejected") return REJECTED;
   return { kind: "page", page: readFake(bytes) };
+}
+
+const REJECTED = errorAnswer(422, "unreadable", "cannot read this page");
+
+/**
+ * What it answers where another model is asked for what its own doesn't read. Its own one finds no
+ * words on a quarter of the pages and rejects an eighth, for ever. The other one reads nearly all,
+ * and never as its fellow does; of every eighth page it reads nothing either, or rejects it.
+ */
+export function readByTwo(bytes: Uint8Array, model: string): Answer & { kind: "page" | "http" } {
+  const sha = sha256(bytes);
+  const dice = parseInt(sha[9], 16);
+  if (model === OWN) return dice < 2 ? REJECTED : readSoak(bytes);
+  if (dice % 8 === 1) return parseInt(sha[8], 16) < 8 ? REJECTED : { kind: "page", page: BLANK };
+  const page = readFake(bytes);
+  const words = page.words.map((word) => ({ ...word, text: `${word.text}~` }));
+  const vertices = [{ x: 1, y: 1 }, { x: 9, y: 1 }, { x: 9, y: 5 }, { x: 1, y: 5 }];
+  words.push({ text: model, confidence: 0.7, vertices });
+  return { kind: "page", page: { ...page, words } };
+}
+
+const BLANK = { ...readFake(new Uint8Array(1)), words: [], text: "" };
+
+/** An image as one model is asked for it: what is paid for once. */
+export function pageOf(image: string, model: string): string {
+  return `${model}/${image}`;
+}
+
+/** The SHA-256 of a page's image, and the model. */
+export function partsOf(page: string): { readonly model: string; readonly image: string } {
+  const [model, image] = page.split("/");
+  return { model, image };
 }
 
 /** SHA-256, lower-case hex. */
@@ -143,38 +181,52 @@ export function comparable(item: OutputRow): unknown {
   return { ...item, metadata: { ...metadata, has_message: error_message !== null } };
 }
 
-/** SHA-256 of the image whose stored answer a key names; `undefined` for any other key. */
-export function answeredImage(key: string): string | undefined {
-  if (!key.startsWith(RESPONSES)) return undefined;
-  return /^(\w\w)\/(\1\w{62})\.json\.gz$/.exec(key.slice(RESPONSES.length))?.[2];
+/** The page whose stored answer a key names; `undefined` for any other key. */
+export function answeredPage(key: string): string | undefined {
+  const image = /\/(\w{64})\.json\.gz$/.exec(key)?.[1];
+  const by = image && askedBy(key, image);
+  return by ? pageOf(image, by.model) : undefined;
 }
 
-/** SHA-256 of every image whose answer is stored. */
-export function storedAnswers(objects: { keys(): Iterable<string> }): Set<string> {
-  const stored = new Set<string>();
-  for (const key of objects.keys()) {
-    const image = answeredImage(key);
-    if (image !== undefined) stored.add(image);
-  }
-  return stored;
+/** Every page whose answer is stored. */
+export function answeredPages(objects: { keys(): Iterable<string> }): Set<string> {
+  return new Set([...objects.keys()].flatMap((key) => answeredPage(key) ?? []));
 }
 
-/** Pages on the bills of all stored answers. */
-export function storedPages(objects: Objects): number {
+/** SHA-256 of every image whose answer by a model is stored. */
+export function storedAnswers(
+  objects: { keys(): Iterable<string> },
+  model: string = OWN,
+): Set<string> {
+  const pages = [...answeredPages(objects)].map(partsOf).filter((page) => page.model === model);
+  return new Set(pages.map(({ image }) => image));
+}
+
+/**
+ * Pages on the bills of all stored answers of a model.
+ *
+ * @param isDamaged Tells those that are left out. @default none is
+ */
+export function storedPages(
+  objects: Objects,
+  model: string = OWN,
+  isDamaged: (page: string, bytes: Uint8Array) => boolean = () => false,
+): number {
   let pages = 0;
   for (const [key, bytes] of objects) {
-    if (answeredImage(key) === undefined) continue;
+    const page = answeredPage(key);
+    if (!page || partsOf(page).model !== model || isDamaged(page, bytes)) continue;
     const { body } = JSON.parse(new TextDecoder().decode(gunzipSync(bytes)));
     pages += body.numBilledPages ?? 1; // an answer that doesn't say still costs its page
   }
   return pages;
 }
 
-/** Pages on the bills of answers that were set aside, as far as they can be read. */
-export function setAsidePages(objects: Objects): number {
+/** Pages on the bills of a model's answers that were set aside, as far as they can be read. */
+export function setAsidePages(objects: Objects, model: string = OWN): number {
   let pages = 0;
   for (const [key, bytes] of objects) {
-    if (!key.startsWith("responses/set_aside/")) continue;
+    if (!key.startsWith(`responses/set_aside/${ENGINE}/${model}/`)) continue;
     try {
       const { body } = JSON.parse(new TextDecoder().decode(gunzipSync(bytes)));
       pages += body.numBilledPages ?? 1;
@@ -185,13 +237,24 @@ export function setAsidePages(objects: Objects): number {
   return pages;
 }
 
-/** Pages that a data set's ledger says were billed; 0 if there is none. */
-export function ledgerPages(objects: Objects, dataset = DATASET): number {
+/**
+ * Pages that a data set's ledger says were billed, of all models or of one; 0 if there is none.
+ */
+export function ledgerPages(objects: Objects, dataset = DATASET, model?: string): number {
   const bytes = objects.get(`checkpoints/${dataset}/ledger.json`);
   if (!bytes) return 0;
+  type Run = { billed_pages: number; others?: Record<string, { billed_pages: number }> };
   const { runs } = JSON.parse(new TextDecoder().decode(bytes));
-  return Object.values(runs as Record<string, { billed_pages: number }>)
-    .reduce((sum, run) => sum + run.billed_pages, 0);
+  let pages = 0;
+  for (const { billed_pages, others = {} } of Object.values(runs as Record<string, Run>)) {
+    if (model === undefined) pages += billed_pages;
+    else if (model !== OWN) pages += others[`${ENGINE}/${model}`]?.billed_pages ?? 0;
+    else {
+      const besides = Object.values(others).reduce((sum, other) => sum + other.billed_pages, 0);
+      pages += billed_pages - besides;
+    }
+  }
+  return pages;
 }
 
 /** The upper bound of what the run has spent, as it wrote it down; 0 if it did not. */

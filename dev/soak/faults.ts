@@ -21,6 +21,8 @@ export const FAULTS = {
   signals: "SIGINT or SIGTERM, twice at once, instead of some of the kills",
   clocks: "clocks that are wrong, and other processes with yet another time on the same data set",
   stalls: "a process stands still while another one takes over, then goes on",
+  keys: "three keys: one is refused from some time on, one throttled harder, one fails at times",
+  fallback: "a second engine for what the first rejects or finds empty, or while it is down",
 } as const;
 
 /** What may go wrong. */
@@ -120,6 +122,13 @@ export const OUTAGES: readonly StoreFault[] = [
   { status: 503, code: "ServiceUnavailable" },
 ];
 
+/** What every request meets while an engine is down. */
+export const ENGINE_DOWN: readonly Answer[] = [
+  errorAnswer(503, "service_unavailable", "down for maintenance"),
+  { kind: "http", status: 502, headers: html, body: "<html>Bad gateway</html>" },
+  { kind: "reset" },
+];
+
 /** Pages that fail alone, whenever they are asked for: the API's fault or a firewall's. */
 const POISON: readonly Answer[] = [
   errorAnswer(500, "internal_server_error", "try again"),
@@ -137,7 +146,7 @@ const ALIKE = 6;
  * Chooses pages that never get an answer: up to four that fail in one way, and in half of the
  * rounds six that are rejected alike, each side by side; of a small data set fewer.
  *
- * @param pages SHA-256 of what can be read in the order of rows, the first ones left out.
+ * @param pages What can be read in the order of rows, the first ones left out.
  */
 export function poison(random: () => number, pages: readonly string[]): Map<string, Answer> {
   const chosen = new Map<string, Answer>();

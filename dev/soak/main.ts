@@ -7,19 +7,29 @@
 
 import { parseArgs } from "node:util";
 import type { OutputRow } from "../../lib/dataset/row.ts";
+import type { Answer } from "../doubles/ocr/upstage_answer.ts";
 import { defaultInputKey } from "../../lib/state/keys.ts";
 import { type Deed, type Plan, type RunEnd, SoakBench } from "./bench.ts";
 import type { Cause } from "./books.ts";
+import { compareChosen, type Verdict, type Verdicts, wrongPages } from "./choice.ts";
 import {
+  answeredPages,
   compareItems,
   type Comparison,
   DATASET,
+  ENGINE,
   itemsOf,
   ledgerPages,
+  OTHER,
+  OWN,
+  pageOf,
+  partsOf,
+  readByTwo,
+  readSoak,
   setAsidePages,
   sha256,
+  type SoakData,
   soakData,
-  storedAnswers,
   storedPages,
   TWIN,
   twinInput,
@@ -34,6 +44,7 @@ import {
   poison,
   SKEWS,
 } from "./faults.ts";
+import { SoakKeys } from "./keys.ts";
 import { seeded } from "../testing/random.ts";
 
 /** Options of {@linkcode killRounds}. */
@@ -54,7 +65,7 @@ export interface KillOptions {
 
 /** What {@linkcode killRounds} counted. */
 export interface KillFigures extends KillOptions {
-  /** Different images that the API can read. */
+  /** Different images that the API may be asked for. */
   readonly images: number;
   /** Processes that it took. */
   readonly processes: number;
@@ -72,6 +83,14 @@ export interface KillFigures extends KillOptions {
   readonly outages: number;
   /** Seconds that the store was gone. */
   readonly outageSeconds: number;
+  /** Times that the first of two engines was down. */
+  readonly downs: number;
+  /** Requests that a key was refused, throttled or failed for. */
+  readonly keyTroubles: number;
+  /** Pages of these that the second engine was billed for. */
+  readonly pagesOfOther: number;
+  /** Images that the second engine may have been asked for as the first one seemed to be down. */
+  readonly strayed: number;
   /** Stored answers that were damaged. */
   readonly torn: number;
   /** Pages that never get an answer. */
@@ -106,6 +125,8 @@ export interface KillFigures extends KillOptions {
   readonly violations: readonly string[];
 }
 
+/** First byte of the images that are ones. */
+const PNG = 0x89;
 const CONCURRENCY = 4;
 /** Processes that may end with "run again" or be cut short by faults, besides the kills. */
 const SPARE_PROCESSES = 20;
@@ -117,6 +138,8 @@ const UNREADABLE = 3;
 const SOUND_ROWS = 10;
 /** Times that the store is gone in one round. */
 const ROUND_OUTAGES = 3;
+/** Times that the first of two engines is down in one round. */
+const ROUND_DOWNS = 4;
 /** Share of outages of more than 5 s. */
 const LONG_OUTAGES = 0.1;
 
@@ -128,12 +151,19 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const data = await soakData(options.rows, "bench");
   const twin = on.has("twin") ? await twinInput(data, random() < 0.3) : undefined;
   const datasets = twin ? [DATASET, TWIN] : [DATASET];
+  const two = on.has("fallback");
+  const read = two ? readByTwo : readSoak;
   const candidates = data.rows.slice(SOUND_ROWS).map(({ index }) =>
     data.objects.get(`images/${index}.png`)
   )
-    .filter((bytes) => bytes !== undefined).map(sha256).filter((image) => data.needed.has(image));
-  const poisoned = on.has("poison") ? poison(random, candidates) : new Map();
-  const needed = data.needed.difference(poisoned);
+    .filter((bytes) => bytes !== undefined)
+    .filter((bytes) => data.needed.has(sha256(bytes)) && read(bytes, OWN).kind === "page")
+    .map((bytes) => pageOf(sha256(bytes), OWN));
+  const poisoned = on.has("poison") ? poison(random, candidates) : new Map<string, Answer>();
+  for (const [page, answer] of [...poisoned]) { // what is wrong with some is so for any engine
+    if (two && random() < 0.5) poisoned.set(pageOf(partsOf(page).image, OTHER), answer);
+  }
+  const verdicts = verdictsOf(data, read, poisoned, two);
   const unreadable = new Set<string>();
   for (let n = 0; on.has("unreadable") && n < UNREADABLE && candidates.length > 0; n++) {
     unreadable.add(oneOf(random, candidates));
@@ -148,7 +178,9 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     ["--lease-seconds", overlap ? "2" : "1"],
   ].flat();
   const common = {
-    data: { ...data, needed },
+    data,
+    read,
+    ...two ? { verdicts } : {},
     more: twin && new Map([[defaultInputKey(TWIN), twin]]),
     ...{ args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
     clocks: on.has("clocks") ? await clockLibrary() : undefined,
@@ -156,20 +188,27 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
 
   await using calm = await SoakBench.open({
     ...common,
-    ...{ faults: new Set(), poisoned: new Map(), unreadable: new Set() },
+    ...{ faults: new Set(), poisoned: new Map(), unreadable: new Set(), verdicts: undefined },
     drift: on.has("drift") ? "clean" : "none",
   });
-  const expected = new Map<string, OutputRow[]>();
+  /** Rows by data set, and by model. */
+  const expected = new Map<string, Map<string, OutputRow[]>>();
   for (const dataset of datasets) {
-    // Nothing dies here, so a machine that stalls for a second must not look like it.
-    const undisturbed = await calm.run({ dataset, args: ["--lease-seconds", "60"] });
-    if (undisturbed.code !== 0) throw new Error(`undisturbed run: ${undisturbed.output}`);
-    expected.set(dataset, await itemsOf(calm.objects, dataset));
+    const rows = new Map<string, OutputRow[]>();
+    for (const model of two ? [OWN, OTHER] : [OWN]) {
+      // Nothing dies here, so a machine that stalls for a second must not look like it.
+      const args = ["--lease-seconds", "60", "--model", model, "--fresh"];
+      const undisturbed = await calm.run({ dataset, args });
+      if (undisturbed.code !== 0) throw new Error(`undisturbed run: ${undisturbed.output}`);
+      rows.set(model, await itemsOf(calm.objects, dataset));
+    }
+    expected.set(dataset, rows);
   }
 
+  const keys = on.has("keys") ? new SoakKeys(random, options.rows) : undefined;
   await using bench = await SoakBench.open({
-    ...common,
-    ...{ faults: on, poisoned, unreadable },
+    ...{ ...common, args: two ? [...args, "--fallback", `${ENGINE}:${OTHER}`] : args },
+    ...{ faults: on, poisoned, unreadable, keys },
     drift: on.has("drift") ? "drifted" : "none",
   });
   // Most of the time goes by waiting for the leases of the dead, with wrong clocks the longer.
@@ -233,42 +272,42 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const paidAgainFor = { ...books.again };
   const explained = Object.values(paidAgainFor).reduce((sum, pages) => sum + pages, 0);
   const unexplained = Object.values(books.wrong).reduce((sum, pages) => sum + pages, 0);
-  if (pagesBilled !== books.billed || pagesBilled !== needed.size + explained + unexplained) {
+  const pagesNeeded = books.pages.size;
+  if (pagesBilled !== books.billed || pagesBilled !== pagesNeeded + explained + unexplained) {
     const why = JSON.stringify({ ...paidAgainFor, ...books.wrong });
-    bench.violate("bills are not explained", `${pagesBilled} for ${needed.size}, again ${why}`);
+    bench.violate("bills are not explained", `${pagesBilled} for ${pagesNeeded}, again ${why}`);
+  }
+  const stored = answeredPages(objects);
+  const wrong = wrongPages(stored, verdicts, bench.strayed);
+  for (const [page, what] of wrong) bench.violate(`a stored answer is ${what}`, page);
+  // Where one engine's answer was lost with a process, the other's may have taken its place.
+  const lost = books.pages.difference(stored);
+  for (const page of lost) {
+    if (two && books.isLost(page)) continue;
+    if (!wrong.has(page)) bench.violate("a page was billed, and its answer is not stored", page);
+  }
+  for (const page of stored.difference(books.pages).difference(bench.unread)) {
+    bench.violate("an answer is stored that was not billed", page);
   }
   const bills = { stored: 0, ledger: 0 };
-  try {
-    bills.stored = storedPages(objects);
-  } catch (error) {
-    bench.violate("a stored answer is damaged", String(error));
-  }
-  for (const dataset of datasets) bills.ledger += ledgerPages(objects, dataset);
-  // A ledger also knows what was paid for answers that others have taken the place of.
-  const gone = setAsidePages(objects);
-  if (bills.ledger < bills.stored || bills.ledger > bills.stored + gone) {
-    bench.violate("bills and ledger differ", JSON.stringify(bills));
-  }
-  const stored = storedAnswers(objects);
-  if (stored.symmetricDifference(needed).size > 0) {
-    const sides = `${needed.difference(stored).size} are missing, ` +
-      `${stored.difference(needed).size} are too many`;
-    bench.violate("the stored answers are not those of the readable images", sides);
-  }
+  for (const model of two ? [OWN, OTHER] : [OWN]) checkBills(bench, datasets, model, two, bills);
   const unsaved = bench.unsavedAtKills;
   const { kills, ...counts } = bench.counts;
   return {
     ...options,
-    images: needed.size,
+    images: verdicts.size,
     kills,
     processes,
     faultsInjected: bench.faults,
     ...counts,
     outageSeconds: Math.round(counts.outageSeconds),
     poisoned: poisoned.size,
+    keyTroubles: keys ? Object.values(keys.counts).reduce((sum, count) => sum + count, 0) : 0,
+    pagesOfOther: [...books.pages].filter((page) => partsOf(page).model === OTHER).length,
+    strayed: bench.strayed.size,
     pagesBilled,
     pagesBilledByFaults: bench.billedByFaults,
-    pagesNeeded: needed.size,
+    pagesNeeded,
     paidTwice: books.paidTwice,
     paidAgainFor,
     maxUnsavedAtKill: Math.max(0, ...unsaved),
@@ -295,17 +334,65 @@ function checkEnd(bench: SoakBench, { code, output }: RunEnd, isOneOfTwo: boolea
   bench.violate(`the program ended with ${code}`, shortened(output));
 }
 
+/** What both models make of each image that they are asked for, by SHA-256. */
+function verdictsOf(
+  { objects }: SoakData,
+  read: typeof readByTwo,
+  poisoned: ReadonlyMap<string, Answer>,
+  two: boolean,
+): Map<string, Verdicts> {
+  const verdict = (bytes: Uint8Array, model: string): Verdict => {
+    const answer = read(bytes, model);
+    if (answer.kind !== "page" || poisoned.has(pageOf(sha256(bytes), model))) return "none";
+    return answer.page.words.length > 0 ? "words" : "empty";
+  };
+  const images = [...objects.values()].filter(([first]) => first === PNG);
+  return new Map(images.map((bytes) => [
+    sha256(bytes),
+    { own: verdict(bytes, OWN), other: two ? verdict(bytes, OTHER) : "none" },
+  ]));
+}
+
+/** Holds a model's bills against what the ledgers say of it, and adds both up. */
+function checkBills(
+  bench: SoakBench,
+  datasets: readonly string[],
+  model: string,
+  two: boolean,
+  bills: { stored: number; ledger: number },
+): void {
+  const { objects, books } = bench;
+  let torn = 0;
+  // What was torn is asked for again, unless another engine's answer has taken its place.
+  const isTorn = (page: string, bytes: Uint8Array) => two && books.isTorn(page, bytes) && !!++torn;
+  try {
+    const stored = storedPages(objects, model, isTorn);
+    const ledger = datasets.reduce((sum, name) => sum + ledgerPages(objects, name, model), 0);
+    bills.stored += stored;
+    bills.ledger += ledger;
+    // A ledger also knows what was paid for answers that others have taken the place of.
+    const most = stored + setAsidePages(objects, model) + torn;
+    if (ledger < stored || ledger > most) {
+      bench.violate("bills and ledger differ", JSON.stringify({ model, stored, ledger, most }));
+    }
+  } catch (error) {
+    bench.violate("a stored answer is damaged", String(error));
+  }
+}
+
 /** How a data set's output differs; of a page that never gets an answer only that it says so. */
 async function compare(
   bench: SoakBench,
   dataset: string,
-  expected: readonly OutputRow[],
+  byModel: ReadonlyMap<string, readonly OutputRow[]>,
   poisoned: ReadonlyMap<string, unknown>,
 ): Promise<Comparison> {
+  const expected = byModel.get(OWN)!;
+  const other = byModel.get(OTHER);
   const fails = new Set(
-    expected.filter(({ metadata }) => poisoned.has(metadata.image_sha256 ?? "")).map(({ id }) =>
-      id
-    ),
+    expected.filter(({ metadata: { image_sha256: image } }) =>
+      image !== null && poisoned.has(pageOf(image, OWN))
+    ).map(({ id }) => id),
   );
   const plain = (row: OutputRow): OutputRow => {
     if (!fails.has(row.id)) return row;
@@ -321,6 +408,13 @@ async function compare(
   };
   try {
     const items = await itemsOf(bench.objects, dataset);
+    if (other) {
+      const fails = (image: string, model: string) => poisoned.has(pageOf(image, model));
+      const chosen = { own: expected, other, strayed: bench.strayed, fails };
+      return compareChosen(items, chosen, (image, what) => {
+        bench.violate("a row is no engine's", `${what}; ${image && bench.historyOf(image)}`);
+      });
+    }
     return compareItems(items.map(plain), expected.map(failed).map(plain));
   } catch (error) {
     bench.violate("the output can't be read", String(error));
@@ -331,6 +425,7 @@ async function compare(
 /** Says what is going to happen to each process. */
 class Planner {
   #outages = 0;
+  #downs = 0;
 
   constructor(
     private readonly options: KillOptions,
@@ -370,6 +465,10 @@ class Planner {
       const ms = isLong ? between(random, 5_000, 30_000) : between(random, 1_000, 5_000);
       add({ kind: "outage", ms });
     }
+    if (on.has("fallback") && this.#downs < ROUND_DOWNS && random() < 0.3) {
+      this.#downs++;
+      add({ kind: "down", ms: between(random, 1_000, 5_000) });
+    }
     if (on.has("clocks") && random() < 0.3) add({ kind: "rival" });
     else if (on.has("stalls") && random() < 0.3) add({ kind: "stall" });
     return plan;
@@ -389,8 +488,12 @@ const SUMS = [
   "skewedProcesses",
   "outages",
   "outageSeconds",
+  "downs",
+  "keyTroubles",
   "torn",
   "poisoned",
+  "pagesOfOther",
+  "strayed",
   "pagesBilled",
   "pagesBilledByFaults",
   "pagesNeeded",

@@ -32,16 +32,18 @@ Deno.test("the program survives SIGKILL at any moment, whether or not its server
 });
 
 Deno.test({
-  name: "nor do torn answers, poisoned pages, drift, a second data set and doubled signals do harm",
+  name:
+    "nor do torn answers, poisoned pages, drift, a second data set, doubled signals, keys in trouble and engines that are down do harm",
   ignore: OLD_BASE,
   fn: async () => {
     const figures = await killRounds({
       ...{ rows: 100, batchSize: 16, kills: 12, seed: 3, autoRate: false },
-      faults: ["torn", "poison", "drift", "twin", "signals"],
+      faults: ["torn", "poison", "drift", "twin", "signals", "keys", "fallback"],
     });
     assert.deepEqual(figures.violations, []);
     // When a process dies depends on the machine: not every kill finds an answer to tear.
     assert.ok(figures.torn + figures.signals > 0 && figures.poisoned > 0);
+    assert.ok(figures.keyTroubles > 0 && figures.pagesOfOther > 0);
     const { kill, torn, probe } = figures.paidAgainFor;
     assert.equal(figures.pagesBilled, figures.pagesNeeded + kill + torn + probe);
   },
