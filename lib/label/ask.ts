@@ -108,7 +108,7 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   lanes.enter();
   try {
     for (let tries = 0;;) {
-      const unavailable = lanes.unavailable(attempts === 0, patient);
+      const unavailable = lanes.unavailable(attempts === 0, tried, patient);
       if (unavailable !== undefined) {
         if (attempts > 0) tally.finished(attempts);
         const failure = { code: "api_unavailable", message: unavailable } as const;
@@ -383,7 +383,7 @@ async function nextTurn(
       if (halt.signal.aborted || lanes.isOpen(lane)) throw error;
     });
     if (passed) return passed;
-    if (only ? !lanes.isOpen(only) : lanes.unavailable(fresh, patient)) return undefined;
+    if (only ? !lanes.isOpen(only) : lanes.unavailable(fresh, avoid, patient)) return undefined;
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {

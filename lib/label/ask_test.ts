@@ -11,7 +11,7 @@ import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { RunError } from "../base/errors.ts";
 import { Health, OUTAGE_PAGES } from "../engine/health.ts";
 import { KnownPage } from "./known_page.ts";
-import { Lanes } from "./lanes.ts";
+import { type Lane, Lanes } from "./lanes.ts";
 import { Limiter } from "../pace/limiter.ts";
 import { RateController, START_TOLERANCE_MS } from "../pace/controller.ts";
 import { Tally } from "./tally.ts";
@@ -63,6 +63,16 @@ interface Result {
 
 type Reply = (request: Request) => Outcome | Promise<Outcome>;
 
+/** Lanes among which no page looks for one without end. */
+class CountedLanes extends Lanes {
+  #looks = 0;
+
+  override choose(...page: Parameters<Lanes["choose"]>): Lane | undefined {
+    assert.ok(++this.#looks < 100_000, "a page looks for a lane without end");
+    return super.choose(...page);
+  }
+}
+
 /** Everything that {@linkcode ask} works with, and an API that answers as `reply` says. */
 class Bench {
   readonly clock = new VirtualClock();
@@ -96,6 +106,7 @@ class Bench {
       known = false,
       noGuard = false,
       keys = 1,
+      instead = undefined as string | undefined,
     } = {},
   ) {
     this.#reply = reply;
@@ -103,7 +114,7 @@ class Bench {
     this.#options = {
       engine: upstageOcr,
       model: "ocr",
-      lanes: new Lanes(
+      lanes: new CountedLanes(
         Array.from({ length: keys }, (_, key) => ({
           name: `key ${key + 1}`,
           rate: () => 1_000,
@@ -129,6 +140,7 @@ class Bench {
           }),
         })),
         (message) => this.notes.push(message),
+        instead,
       ),
       unsaved: new Budget(2 * slots * keys),
       spending: {
@@ -759,6 +771,26 @@ Deno.test("while one key's requests all fail, pages take the others, and it is t
   const late = bench.requests.filter(({ key, time }) => key === 0 && time > 60_000).length;
   assert.ok(late > 50, `${late} requests by the key that works again`);
   assert.ok(bench.requests.some(({ key, time }) => key === 1 && time > 20_000 && time < 30_000));
+});
+
+Deno.test("a page that fails on the key that works goes to the other engine while its other key is down", async () => {
+  const all = images(60);
+  const failing = new Set(all.filter((_, n) => n % 7 === 6).map(({ bytes }) => bytes.toHex()));
+  const bench = new Bench(async (request) => {
+    await bench.clock.sleep(1_000);
+    return request.key === 0 || failing.delete(request.bytes.toHex())
+      ? RETRYABLE
+      : answered(request);
+  }, { keys: 2, slots: 2, instead: "the other engine" });
+  const results = await bench.all(all);
+  const codes = results.map((result) =>
+    result.status === "fulfilled" ? result.value.code : `${result.reason}`
+  );
+  assert.deepEqual(
+    codes.flatMap((code, n) => code === undefined ? [] : [[n, code]]),
+    // The first of them fails before it is known that the other key is down.
+    [13, 20, 27, 34, 41, 48, 55].map((n) => [n, "api_unavailable"]),
+  );
 });
 
 Deno.test("keys that share the work: whatever fails on each, every page is answered or fails, and none is paid twice", async () => {

@@ -81,14 +81,18 @@ export class Lanes {
    * it should.
    *
    * @param fresh As in {@linkcode choose}.
+   * @param avoid As in {@linkcode choose}: where a page has failed it does not go back to while
+   *   others are down.
    * @param patient Whether the page waits for one that is down, as nothing else has taken it over.
    */
-  unavailable(fresh: boolean, patient = false): string | undefined {
+  unavailable(fresh: boolean, avoid: LaneSet, patient = false): string | undefined {
     if (!this.expendable) return undefined;
     const { open } = this;
     if (open.length === 0) return this.#ended;
     if (patient) return undefined;
-    const serves = open.some(({ health }) => !health.holds || fresh && health.wantsProbe);
+    const serves = this.#allowed(avoid).some(({ health }) =>
+      !health.holds || fresh && health.wantsProbe
+    );
     return serves ? undefined : "it fails on every page just now";
   }
 
@@ -116,16 +120,20 @@ export class Lanes {
    * @returns `undefined` if none is open.
    */
   choose(fresh: boolean, avoid: LaneSet): Lane | undefined {
-    const { open } = this;
-    if (open.length <= 1) return open[0];
-    const others = open.filter((lane) => !avoid.has(lane));
-    const from = others.length > 0 ? others : open;
+    const from = this.#allowed(avoid);
+    if (from.length <= 1) return from[0];
     const probed = fresh && from.find(({ health }) => health.wantsProbe);
     if (probed) return probed;
     const wait = (lane: Lane) =>
       // What stands still may do so for minutes.
       (lane.health.holds ? 1e9 : 0) + (this.#states.get(lane)!.waiting + 1) / (lane.rate() ?? 1);
     return from.reduce((best, lane) => wait(lane) < wait(best) ? lane : best);
+  }
+
+  #allowed(avoid: LaneSet): readonly Lane[] {
+    const { open } = this;
+    const others = open.filter((lane) => !avoid.has(lane));
+    return others.length > 0 ? others : open;
   }
 
   /**
