@@ -567,9 +567,9 @@ export class SoakBench implements AsyncDisposable {
   ): void {
     const answered = answeredPage(key);
     const page = answered ?? claimedPage(key);
-    const meets = [OWN, OTHER].some((model) => key === meetingKey(ENGINE, model));
+    const meets = [OWN, OTHER].find((model) => key === meetingKey(ENGINE, model));
     if (page === undefined && !meets && !key.endsWith("/lease.json")) return;
-    const { model, image } = page ? partsOf(page) : {};
+    const { model = meets, image = undefined } = page ? partsOf(page) : {};
     const what = answered ? "answer" : page ? "claim" : meets ? "meeting" : key.split("/")[1];
     const there = this.#bucket.has(key) ? "there" : "absent";
     const how = fault === undefined ? "" : `, ${JSON.stringify(fault)}`;
