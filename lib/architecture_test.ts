@@ -174,6 +174,7 @@ Deno.test("each package is imported by one file, so that replacing it is a chang
     "@jsquash/jpeg",
     "@jsquash/webp",
     "csv-parse",
+    "htmlparser2",
     "hyparquet",
     "hyparquet-compressors",
     "hyparquet-writer",
