@@ -203,6 +203,8 @@ Deno.test("the job may do what the program does, and hardly more", async () => {
   for (const key of ["exports/demo/coco/export.json", "reports/demo/evaluation.json"]) {
     assert.ok(allows(job, "s3:PutObject", `arn:aws:s3:::${BUCKET}/${key}`), key);
   }
+  const ticket = `responses/tickets/upstage-parse-async/document-parse/ab/abc.json`;
+  assert.ok(allows(job, "s3:DeleteObject", `arn:aws:s3:::${BUCKET}/${ticket}`));
   const never: [action: string, resource: string][] = [
     ["s3:PutObject", `arn:aws:s3:::${BUCKET}/reviews/demo/marks.json`],
     ["s3:PutObject", `arn:aws:s3:::${BUCKET}/images/1.png`],

@@ -6,6 +6,7 @@ import {
   startScriptedVisionByAccount,
 } from "../../dev/doubles/ocr/google_vision_scripted.ts";
 import { startScriptedUpstage } from "../../dev/doubles/ocr/upstage_scripted.ts";
+import { scriptedParse } from "../../dev/doubles/ocr/upstage_parse_scripted.ts";
 import type { StartScripted } from "../../dev/doubles/ocr/scripted.ts";
 import type { EngineTraits } from "../../dev/doubles/ocr/engine_conformance.ts";
 import assert from "node:assert/strict";
@@ -14,6 +15,8 @@ import { ENGINE_NAMES, findEngine } from "./engines.ts";
 /** The server that stands for each engine, and in what the engine differs from others. */
 const SERVERS: Readonly<Record<string, readonly [StartScripted, EngineTraits?]>> = {
   "upstage-ocr": [startScriptedUpstage],
+  "upstage-parse": [scriptedParse(), { confident: false }],
+  "upstage-parse-async": [scriptedParse(), { confident: false }],
   "http": [scriptedOwn("liteparse")],
   "aws-textract": [startScriptedTextract],
   "google-vision": [startScriptedVision],
@@ -32,6 +35,9 @@ for (const [name, [start, traits]] of Object.entries(SERVERS)) {
   engineConformance(findEngine(name)!, start, traits);
 }
 
+engineConformance(findEngine("upstage-parse-async")!, scriptedParse("looking"), {
+  ...{ confident: false, title: "upstage-parse-async, looking for an answer," },
+});
 for (const format of ["doctr", "paddlex"] as const) {
   engineConformance({ ...findEngine("http")!, name: `http (${format})` }, scriptedOwn(format));
 }

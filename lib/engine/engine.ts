@@ -83,6 +83,11 @@ export type Outcome =
     readonly body: unknown;
   }
   /**
+   * The page is paid for and being worked on: {@linkcode Connection.collect} fetches the answer.
+   * `ticket` is JSON, holds no secret, and is good in later processes, too.
+   */
+  | { readonly kind: "accepted"; readonly ticket: unknown; readonly message: string }
+  /**
    * Trying this page again may help, not before `until` (ms since the epoch) if there is one.
    * `code` is what a row fails with that gets nothing else, where that is not `api_unavailable`.
    */
@@ -105,6 +110,15 @@ export type Outcome =
    * but something on the way to the API may also refuse a single page like that.
    */
   | { readonly kind: "refused"; readonly message: string };
+
+/** What became of a page that was accepted, at one look. */
+export type Collected =
+  /** What is `retryable` is looked for again; what is `rejected` is paid for and has no answer. */
+  | Exclude<Outcome, { kind: "accepted" }>
+  /** It is still being worked on. */
+  | { readonly kind: "pending"; readonly message: string }
+  /** The API knows of no such page, or not any more; by another key it may. */
+  | { readonly kind: "unknown"; readonly message: string };
 
 /** An environment variable that an engine reads. */
 export interface EnvironmentVariable {
@@ -184,6 +198,15 @@ export interface Connection {
    */
   send(image: ImageFile, model: string, signal: AbortSignal): Promise<Outcome>;
   /**
+   * Looks once for the answer to a page that was accepted, by this process or an earlier one. Absent
+   * where pages are answered at once.
+   *
+   * @param ticket As it came with `accepted`, or was read back from its JSON.
+   * @throws {RunError} `api` or `again` if no request can be sent any more
+   * @throws The signal's reason, when `signal` aborts.
+   */
+  collect?(ticket: unknown, signal: AbortSignal): Promise<Collected>;
+  /**
    * Whom it asks: what was learnt of one server says nothing of another. Absent where there is only
    * one.
    */
@@ -211,6 +234,11 @@ export interface EngineFacts {
    * how many at once are worth it (`pace/concurrency.ts`).
    */
   readonly documentedRate: number | null;
+  /**
+   * Looks for accepted pages per second to begin with, which have a limit of their own; absent where
+   * pages are answered at once.
+   */
+  readonly documentedPollRate?: number;
   /**
    * What a page costs in US dollars, and when it did: `November 2026`; null where nobody charges.
    */

@@ -9,9 +9,12 @@ import type { EngineFacts, EnvironmentVariable } from "./engine.ts";
 import { GOOGLE_VISION } from "./google_vision.ts";
 import { ownServer } from "./own_server.ts";
 import { upstageOcr } from "./upstage_ocr.ts";
+import { upstageParse, upstageParseAsync } from "./upstage_parse.ts";
 
 const ENGINES: readonly [EngineFacts, ...EngineFacts[]] = [
   upstageOcr,
+  upstageParse,
+  upstageParseAsync,
   ownServer,
   { ...AWS_TEXTRACT, load: async () => (await import("./aws_textract_engine.ts")).awsTextract },
   { ...GOOGLE_VISION, load: async () => (await import("./google_vision_engine.ts")).googleVision },
@@ -73,6 +76,6 @@ function keysOf({ keyVariable, keysVariable }: EngineFacts, env: Environment): s
 }
 
 /** The variables that keys belong into. */
-export const KEY_VARIABLES: readonly string[] = ENGINES.flatMap(({ keyVariable }) =>
-  keyVariable ?? []
-);
+export const KEY_VARIABLES: readonly string[] = [
+  ...new Set(ENGINES.flatMap(({ keyVariable }) => keyVariable ?? [])),
+];

@@ -56,6 +56,10 @@ export interface PaceOptions {
   readonly lanes?: number;
   /** Requests that other engines may have in flight for the same rows. @default none */
   readonly besides?: () => number;
+  /** Pages that may be worked on besides those in flight, at that rate. @default none */
+  readonly waiting?: (rate: number) => number;
+  /** Whether requests are few by nature, so that few don't mean a slow program. @default false */
+  readonly sparse?: boolean;
   /** Rows that needed no request as there was an answer. @default none */
   readonly reused?: () => number;
   /** Whether answers can be read, as far as known. @default they can */
@@ -105,10 +109,11 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const { controllers } = paced;
   const cap = () => controllers.reduce((sum, { inFlightCap }) => sum + inFlightCap, 0);
   const { besides = () => 0 } = options;
-  const rows = new Budget(cap() + besides() + ROWS_AHEAD);
+  const waiting = () => options.waiting?.(paced.rate() ?? 0) ?? 0;
+  const rows = new Budget(cap() + waiting() + besides() + ROWS_AHEAD);
   const proven = options.proven ?? (() => true);
   const unsavedRoom = () => {
-    const room = cap() * UNSAVED_PER_REQUEST;
+    const room = cap() * UNSAVED_PER_REQUEST + waiting();
     return proven() ? room : Math.min(UNPROVEN, room);
   };
   const unsaved = new Budget(unsavedRoom());
@@ -119,7 +124,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   };
   const fit = () => {
     paced.afterEach();
-    rows.resize(cap() + besides() + ROWS_AHEAD);
+    rows.resize(cap() + waiting() + besides() + ROWS_AHEAD);
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
@@ -165,7 +170,7 @@ interface Paced {
 
 /** A rate is looked for, unless the user gives one. */
 function paceByRate(
-  { settings, lanes: count = 1, note, clock, random, reused }: PaceOptions,
+  { settings, lanes: count = 1, note, clock, random, reused, sparse }: PaceOptions,
   documentedRate: number,
   learnt: LearntRate | undefined,
 ): Paced {
@@ -199,7 +204,7 @@ function paceByRate(
     ...{ controllers, lanes },
     rate: allowed,
     afterEach() {
-      const slow = slowness.tell();
+      const slow = sparse ? undefined : slowness.tell();
       if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: allowed() });
     },
   };
