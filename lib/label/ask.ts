@@ -36,6 +36,8 @@ export interface Asked extends Disposable {
   readonly answered?: Answered;
   /** Why there is none, and never will be in this run. */
   readonly failure?: Failure;
+  /** Whether that says nothing of the page: another engine is to be asked instead. */
+  readonly elsewhere?: boolean;
   /** Requests that it took; throttled ones don't count. */
   readonly attempts: number;
 }
@@ -62,6 +64,11 @@ export interface AskOptions {
   readonly known?: KnownPage;
   /** Leave to ask for the page; while it is in doubt nothing is sent. @default nobody else asks */
   readonly claim?: Pick<Claim, "held" | "confirm">;
+  /**
+   * Whether an engine that was not to be had answers again, so that the page should not wait for
+   * this one while that stands still. @default there is none
+   */
+  readonly back?: () => boolean;
   /** Retries of one page after its first attempt, at least 0. */
   readonly maxRetries: number;
   /** Counts requests, pages, retries. */
@@ -100,11 +107,11 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   lanes.enter();
   try {
     for (let tries = 0;;) {
-      const unavailable = lanes.unavailable(attempts === 0);
+      const unavailable = lanes.unavailable(attempts === 0) ?? goesBack(options);
       if (unavailable !== undefined) {
         if (attempts > 0) tally.finished(attempts);
         const failure = { code: "api_unavailable", message: unavailable } as const;
-        return { failure, attempts, [Symbol.dispose]: () => {} };
+        return { failure, elsewhere: true, attempts, [Symbol.dispose]: () => {} };
       }
       if (claim && !await claim.confirm()) return { attempts, [Symbol.dispose]: () => {} };
       const sent = await attempt(image, options, attempts === 0, tried);
@@ -152,6 +159,11 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   } finally {
     lanes.leave(image.sha256);
   }
+}
+
+/** Why a page goes back to an engine that was not to be had; `undefined` while it stays. */
+function goesBack({ lanes, back }: AskOptions): string | undefined {
+  return back && lanes.standStill && back() ? "it fails on every page just now" : undefined;
 }
 
 /** One request for a page, while there is room for its answer; `release` gives the room back. */
@@ -309,11 +321,14 @@ async function sendInTurn(
     // A page that is throttled whenever it comes is not everybody, as one that works can show.
     const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
       health.patientUntil(outcome.until ?? 0) !== undefined && await known?.find(halt.signal);
-    if (fatal && !alone) {
+    // One that is down for long is probed all the same, as long as pages get through elsewhere.
+    const mayRecover = outcome.kind === "retryable" && health.outage && lanes.mayRecover(lane);
+    if (fatal && !alone && !mayRecover) {
       if (lanes.close(lane, fatal)) return undefined;
       throw fatal; // what ends the run aborts it before the next gets its turn
     }
     permit.done(paceOutcome(outcome, health, asksKnown || fresh));
+    lanes.paused(lane);
     if (asksKnown) known?.asked(outcome, pages);
     if (asksKnown && !control || outcome.kind === "renewed") return undefined;
     if (outcome.kind === "throttled" && !alone) return undefined;
@@ -359,27 +374,35 @@ async function counted(
  * @returns `undefined` if that lane was closed meanwhile, or the page should look elsewhere.
  */
 async function nextTurn(
-  { lanes, halt }: AskOptions,
+  options: AskOptions,
   fresh: boolean,
   avoid: LaneSet,
   only: Lane | undefined,
 ): Promise<Turn | undefined> {
+  const { lanes, halt } = options;
   const control = only !== undefined;
   for (;;) {
     const lane = only ?? lanes.choose(fresh, avoid);
     if (!lane) return undefined;
     using _place = lanes.waitOn(lane);
-    using left = lanes.single ? undefined : followSignals(halt.signal, lanes.closed(lane));
+    const moved = lanes.moved(lane);
+    using left = lanes.single
+      ? undefined
+      : followSignals(halt.signal, lanes.closed(lane), ...only ? [] : [moved]);
     const passed = await passOn(lane, left?.signal ?? halt.signal).catch((error) => {
-      if (halt.signal.aborted || lanes.isOpen(lane)) throw error;
+      if (halt.signal.aborted || lanes.isOpen(lane) && !moved.aborted) throw error;
     });
     if (passed) return passed;
-    if (only ? !lanes.isOpen(only) : lanes.unavailable(fresh)) return undefined;
+    const leaves = only
+      ? !lanes.isOpen(only)
+      : lanes.unavailable(fresh) !== undefined || goesBack(options) !== undefined;
+    if (leaves) return undefined;
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
     const { health, limiter } = lane;
-    const elsewhere = () => !only && lanes.elsewhere(lane, avoid);
+    const elsewhere = () =>
+      !only && (lanes.elsewhere(lane, avoid) || goesBack(options) !== undefined);
     const pass = await health.pass(signal, fresh, control, elsewhere);
     if (!pass) return undefined;
     const permit = await limiter.turn(signal).catch((error) => {

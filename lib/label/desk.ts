@@ -59,6 +59,8 @@ export interface DeskOptions {
   readonly instead?: string;
   /** Requests that other engines may have in flight for the same rows. @default none */
   readonly besides?: () => number;
+  /** Told after each request, when more or fewer may be in flight. @default nobody */
+  readonly onFit?: () => void;
 }
 
 /** A desk. Disposing it stores what was learnt and takes claims back. */
@@ -69,6 +71,8 @@ export interface Desk extends AsyncDisposable {
   readonly rate: () => number | null;
   /** Requests that may be in flight just now. */
   readonly inFlightCap: () => number;
+  /** Makes as much room for rows as there is for requests. */
+  readonly fitRows: () => void;
 }
 
 /** Opens a desk. @throws {StoreError} if the store fails */
@@ -90,6 +94,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     server: connection.server,
     lanes: connections.length,
     besides: desk.besides,
+    onFit: desk.onFit,
     reused: () => tally.reused,
     proven: () => readableGuard?.satisfied ?? false,
   });
@@ -119,8 +124,8 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
           tally.paused = all ? { what: "the API is down", since: first } : undefined;
         },
       });
-      const { limiter, rate } = pace.lanes[n];
-      return { name, connection, health, limiter: whileUp(limiter, run.patience), rate };
+      const { limiter, rate, pause } = pace.lanes[n];
+      return { name, connection, health, limiter: whileUp(limiter, run.patience), rate, pause };
     }),
     note,
     instead,
@@ -187,6 +192,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     labeling,
     rate: pace.rate,
     inFlightCap: pace.inFlightCap,
+    fitRows: pace.fitRows,
     async [Symbol.asyncDispose]() {
       await claims[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();

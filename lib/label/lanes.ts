@@ -19,6 +19,8 @@ export interface Lane {
   readonly limiter: Pick<Limiter, "turn">;
   /** Requests per second that are allowed just now, above 0; null where only their number is. */
   readonly rate: () => number | null;
+  /** For how long nobody may start on it, milliseconds. @default nothing holds them back */
+  readonly pause?: () => number;
   /** Tells a failing page from a failing API. */
   readonly health: Health;
 }
@@ -34,7 +36,12 @@ interface State {
   waiting: number;
   /** Aborted with the reason when it is closed. */
   readonly closed: AbortController;
+  /** Aborted when pages that wait on it should look for another; then there is a new one. */
+  moved: AbortController;
 }
+
+/** A pause from which on pages that wait look for another lane, milliseconds. */
+const LONG_PAUSE_MS = 1_000;
 
 /** All lanes of an engine. */
 export class Lanes {
@@ -62,7 +69,10 @@ export class Lanes {
     this.#note = note;
     this.#instead = instead;
     this.#states = new Map(
-      lanes.map((lane) => [lane, { waiting: 0, closed: new AbortController() }]),
+      lanes.map((lane) => [
+        lane,
+        { waiting: 0, closed: new AbortController(), moved: new AbortController() },
+      ]),
     );
   }
 
@@ -105,6 +115,29 @@ export class Lanes {
     return this.#states.get(lane)!.closed.signal;
   }
 
+  /** Aborted once pages that wait on a lane should choose anew. */
+  moved(lane: Lane): AbortSignal {
+    return this.#states.get(lane)!.moved.signal;
+  }
+
+  /**
+   * A lane has been asked to slow down. Where it stands still for a while, pages that wait on it
+   * choose anew: their places are needed, and others may be free.
+   */
+  paused(lane: Lane): void {
+    const state = this.#states.get(lane)!;
+    if (state.waiting === 0 || this.open.length < 2) return;
+    if ((lane.pause?.() ?? 0) < LONG_PAUSE_MS) return;
+    const { moved } = state;
+    state.moved = new AbortController();
+    moved.abort();
+  }
+
+  /** Whether all that are open stand still. */
+  get standStill(): boolean {
+    return this.open.every(({ health }) => health.holds);
+  }
+
   /**
    * The lane on which a page is likely to have its turn first.
    *
@@ -122,7 +155,8 @@ export class Lanes {
     if (probed) return probed;
     const wait = (lane: Lane) =>
       // What stands still may do so for minutes.
-      (lane.health.holds ? 1e9 : 0) + (this.#states.get(lane)!.waiting + 1) / (lane.rate() ?? 1);
+      (lane.health.holds ? 1e9 : 0) + (lane.pause?.() ?? 0) / 1_000 +
+      (this.#states.get(lane)!.waiting + 1) / (lane.rate() ?? 1);
     return from.reduce((best, lane) => wait(lane) < wait(best) ? lane : best);
   }
 
@@ -158,6 +192,15 @@ export class Lanes {
     const left = this.open.map(({ name }) => name).join(", ") || this.#instead;
     this.#note(`${lane.name} is not used any more: ${reason.message} (going on with ${left})`);
     return true;
+  }
+
+  /**
+   * Whether a lane that has failed for too long may go on being probed: others are asked meanwhile,
+   * or something takes over.
+   */
+  mayRecover(lane: Lane): boolean {
+    return this.expendable ||
+      this.open.some((other) => other !== lane && !other.health.holds);
   }
 
   /** No page gets through on any of them, for this reason. @returns As {@linkcode close} */

@@ -56,6 +56,8 @@ export interface PaceOptions {
   readonly lanes?: number;
   /** Requests that other engines may have in flight for the same rows. @default none */
   readonly besides?: () => number;
+  /** Told after each request, when more or fewer may be in flight. @default nobody */
+  readonly onFit?: () => void;
   /** Rows that needed no request as there was an answer. @default none */
   readonly reused?: () => number;
   /** Whether answers can be read, as far as known. @default they can */
@@ -74,6 +76,8 @@ export interface LanePace {
   readonly limiter: Pick<Limiter, "turn">;
   /** Requests per second that are allowed just now; null where only their number is. */
   readonly rate: () => number | null;
+  /** For how long nobody may start, milliseconds. */
+  readonly pause: () => number;
 }
 
 /** Turns, and the room that goes with them. Disposing it stores what was learnt. */
@@ -84,6 +88,8 @@ export interface Pace extends AsyncDisposable {
   readonly rate: () => number | null;
   /** Requests that may be in flight just now. */
   readonly inFlightCap: () => number;
+  /** Makes as much room for rows as all that is asked for them may have in flight just now. */
+  readonly fitRows: () => void;
   /** Room for rows in progress. */
   readonly rows: Budget;
   /** Room for paid answers that are not stored yet. */
@@ -117,16 +123,19 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     const learned = controllers.find(({ hasLearnt }) => hasLearnt);
     if (auto && learned) await writeLearntRate(store, key, learned.snapshot(clock.now()), server);
   };
+  const fitRows = () => rows.resize(cap() + besides() + ROWS_AHEAD);
   const fit = () => {
     paced.afterEach();
-    rows.resize(cap() + besides() + ROWS_AHEAD);
+    fitRows();
+    options.onFit?.();
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice
   };
-  const lanes = paced.lanes.map(({ limiter, rate }): LanePace => ({
+  const lanes = paced.lanes.map(({ limiter, rate, pause }): LanePace => ({
     rate,
+    pause,
     limiter: {
       async turn(signal) {
         const permit = await limiter.turn(signal);
@@ -143,6 +152,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     lanes: lanes as unknown as Pace["lanes"],
     rate: paced.rate,
     inFlightCap: cap,
+    fitRows,
     rows,
     unsaved,
     [Symbol.asyncDispose]: save,
@@ -192,6 +202,7 @@ function paceByRate(
     };
     return {
       rate: () => controller.rate,
+      pause: () => Math.max(0, controller.nextStart - clock.now()),
       limiter: new Limiter({ controller, clock, onChange }),
     };
   });
@@ -222,7 +233,11 @@ function paceByNumber(
       const facts = { in_flight_from: change.from, in_flight_to: change.to };
       if (message) note(`${ofLane(n, count)}${message}`, facts);
     };
-    return { rate: () => null, limiter: new Limiter({ controller, clock, onChange }) };
+    return {
+      rate: () => null,
+      pause: () => Math.max(0, controller.nextStart - clock.now()),
+      limiter: new Limiter({ controller, clock, onChange }),
+    };
   });
   return { controllers, lanes, rate: () => null, afterEach() {} };
 }
