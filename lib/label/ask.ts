@@ -69,6 +69,11 @@ export interface AskOptions {
    * this one while that stands still. @default there is none
    */
   readonly back?: () => boolean;
+  /**
+   * Until when a page that an engine before this one was not to be had for is tried again instead
+   * of failing, milliseconds since the epoch: both are down. @default not at all
+   */
+  readonly patientUntil?: number;
   /** Retries of one page after its first attempt, at least 0. */
   readonly maxRetries: number;
   /** Counts requests, pages, retries. */
@@ -142,7 +147,13 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       }
       // What fails while everything fails is not the page's fault.
       if (sent.kind !== "retryable" || !health.outage) tries++;
-      const final = sent.kind !== "retryable" || tries > maxRetries;
+      const patient = options.back !== undefined && clock.now() < (options.patientUntil ?? 0);
+      const final = sent.kind !== "retryable" || tries > maxRetries && !patient;
+      if (patient && options.back!() && sent.kind === "retryable" && tries > maxRetries) {
+        tally.finished(attempts);
+        const failure = { code: "api_unavailable", message: sent.message } as const;
+        return { failure, elsewhere: true, attempts, [Symbol.dispose]: () => {} };
+      }
       if (final && await isPagesOwn(image, sent, refusing, options)) {
         tally.finished(attempts);
         const unavailable = sent.kind === "retryable" || sent.kind === "throttled";

@@ -178,6 +178,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     check: run.check,
     unsaved: pace.unsaved,
     rows: pace.rows,
+    maxOutageMs,
     spending: {
       take: () => spending.take(several ? price : 0),
       settle(pages) {

@@ -43,6 +43,8 @@ export interface Labeling extends AskOptions {
   readonly underWay: Map<string, Promise<Obtained>>;
   /** Room for rows in progress. */
   readonly rows: Budget;
+  /** How long a page that no engine is to be had for waits, milliseconds. @default not at all */
+  readonly maxOutageMs?: number;
   /** Keeps off images that another run is asking for. */
   readonly claims: Pick<Claims, "take">;
   /**
@@ -115,6 +117,7 @@ async function obtainFromAny(
   const known = resumed && await paidBefore(image, rowId, labeling);
   if (known) return known;
   const desks = [labeling, ...fallbacks];
+  const patientUntil = labeling.clock.now() + (labeling.maxOutageMs ?? 0);
   const came = new Map<Labeling, Obtained>();
   const isAway = (by: Labeling) => came.get(by)?.elsewhere === true;
   // The last one gives a page back only where one before it can be had again.
@@ -124,10 +127,12 @@ async function obtainFromAny(
       came.delete(by);
       const refusal = refusalBy(by.engine, image);
       const away = desks.slice(0, n).filter(isAway);
-      const back = () => away.some(({ lanes }) => lanes.unavailable(true) === undefined);
+      const back = () =>
+        labeling.clock.now() < patientUntil &&
+        away.some(({ lanes }) => lanes.unavailable(true) === undefined);
       const obtained = refusal
         ? failed(refusal, 0, by.clock)
-        : await obtain(image, rowId, by, away.length > 0 ? back : undefined);
+        : await obtain(image, rowId, by, away.length > 0 ? { back, patientUntil } : undefined);
       came.set(by, obtained);
       if (hasWords({ by, obtained })) return { by, obtained };
     }
@@ -180,13 +185,13 @@ function noneOf(all: readonly ObtainedBy[]): ObtainedBy {
  * The answer for an image, or why there is none. Equal images in flight share one.
  *
  * @param rowId `id` of the row that pays, should the answer have to be paid for.
- * @param back As in {@linkcode AskOptions}.
+ * @param away As in {@linkcode AskOptions}, where an engine before it was not to be had.
  */
 export async function obtain(
   image: ImageFile,
   rowId: string,
   labeling: Labeling,
-  back?: () => boolean,
+  away: Pick<AskOptions, "back" | "patientUntil"> = {},
 ): Promise<Obtained> {
   const { underWay, tally } = labeling;
   const same = underWay.get(image.sha256);
@@ -195,7 +200,7 @@ export async function obtain(
     if (obtained.answer) tally.reused++;
     return obtained;
   }
-  const obtaining = findOrAsk(image, rowId, labeling, back);
+  const obtaining = findOrAsk(image, rowId, labeling, away);
   underWay.set(image.sha256, obtaining);
   try {
     return await obtaining;
@@ -208,7 +213,7 @@ async function findOrAsk(
   image: ImageFile,
   rowId: string,
   labeling: Labeling,
-  back: AskOptions["back"],
+  away: Pick<AskOptions, "back" | "patientUntil">,
 ): Promise<Obtained> {
   const { claims, clock } = labeling;
   let looked = await lookUp(image, labeling);
@@ -218,7 +223,7 @@ async function findOrAsk(
     return looked.obtained !== undefined;
   });
   if (looked.obtained) return looked.obtained;
-  using asked = await ask(image, { ...labeling, claim, back });
+  using asked = await ask(image, { ...labeling, ...away, claim });
   const { answered, failure, elsewhere, attempts } = asked;
   if (looked.obtained) return looked.obtained;
   if (!answered) return { ...failed(failure!, attempts, clock), elsewhere };

@@ -323,7 +323,13 @@ export class Checkpoints {
     others?: CheckpointFooter["others"],
   ): Promise<CheckpointFooter> {
     const { run_id } = this.manifest;
-    const footer: CheckpointFooter = { run_id, batch: index, counts, spent, ...others && { others } };
+    const footer: CheckpointFooter = {
+      run_id,
+      batch: index,
+      counts,
+      spent,
+      ...others && { others },
+    };
     const bytes = await rows.finish({
       [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer),
       ...images.marks.length > 0 && { [IMAGES_FOOTER_KEY]: encodeImages(images) },
