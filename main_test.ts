@@ -97,7 +97,8 @@ Deno.test("the output has exactly the promised columns and types", async () => {
     "error_code VARCHAR, error_message VARCHAR, attempts BIGINT, page_confidence DOUBLE, " +
     "word_confidences DOUBLE[], image_sha256 VARCHAR, image_bytes BIGINT, api_width BIGINT, " +
     "api_height BIGINT, billed_pages BIGINT, response_key VARCHAR, " +
-    "processed_at TIMESTAMP WITH TIME ZONE, input_metadata VARCHAR)",
+    "processed_at TIMESTAMP WITH TIME ZONE, input_metadata VARCHAR, image_width BIGINT, " +
+    "image_height BIGINT, image_orientation BIGINT, frame VARCHAR)",
   ]);
 });
 

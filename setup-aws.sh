@@ -45,6 +45,8 @@ roles. About five minutes. Safe to run again; options that are not given keep wh
   --vpc VPC               default: the default VPC; without one a small network is made
   --subnets ID,ID         ones from which the internet is reached (default: the VPC's public ones)
   --max-vcpus N           of all running jobs together (default: 4; a job has 0.25)
+  --textract              let the job ask Amazon Textract (--engine aws-textract), paid for by this
+                          account; --no-textract takes it away
   --new-key               replace the API key: from UPSTAGE_API_KEY, standard input or the terminal;
                           also in a secret that this script did not make
   --github OWNER/REPO     a role for its workflows, without long-lived keys; none takes it away
@@ -68,6 +70,7 @@ usage() {
 
 given=()
 region="" name=pseudolabel bucket="" images_buckets="" vpc="" subnets="" max_vcpus="" new_key=false
+textract=""
 github="" github_ref=refs/heads/main dry_run=false mode=setup delete_data=false IMAGE=""
 
 # checked PATTERN NAME VALUE: ends the script unless the value matches.
@@ -83,6 +86,10 @@ while (($# > 0)); do
       exit
       ;;
     --new-key) new_key=true ;;
+    --textract | --no-textract)
+      [[ -z $textract ]] || usage "--textract and --no-textract: one of them, once"
+      [[ $1 == --textract ]] && textract=yes || textract=no
+      ;;
     --dry-run) dry_run=true ;;
     --register) mode=register ;;
     --destroy) mode=destroy ;;

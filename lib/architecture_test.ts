@@ -174,6 +174,7 @@ Deno.test("each package is imported by one file, so that replacing it is a chang
     "@jsquash/jpeg",
     "@jsquash/webp",
     "csv-parse",
+    "htmlparser2",
     "hyparquet",
     "hyparquet-compressors",
     "hyparquet-writer",
@@ -207,4 +208,27 @@ Deno.test("no test changes the environment or folder of the process, which other
       assert.doesNotMatch(text, /\bDeno\.(env\.(set|delete)|chdir)\(/, path);
     }
   }
+});
+
+/** The static imports of a file. */
+async function staticImports(path: string): Promise<string[]> {
+  const text = await Deno.readTextFile(new URL(path, ROOT));
+  const found = text.matchAll(/^(?:import|export)\s(?!type\b)[^;]*?\bfrom\s*"(\.[^"]+)"/gms);
+  return Array.from(found, ([, target]) => new URL(target, new URL(path, ROOT)).href)
+    .map((href) => href.slice(ROOT.href.length));
+}
+
+Deno.test("a command brings options and settings along, and what it works with only when it runs", async () => {
+  const table = await Deno.readTextFile(new URL("lib/commands/commands.ts", ROOT));
+  const commands = Array.from(table.matchAll(/import\("\.\/(\w+\.ts)"\)/g), ([, file]) => file);
+  assert.ok(commands.length > 10);
+  const seen = new Set<string>();
+  const visit = async (path: string) => {
+    if (seen.has(path) || !path.endsWith(".ts")) return;
+    seen.add(path);
+    for (const target of await staticImports(path)) await visit(target);
+  };
+  for (const file of commands) await visit(`lib/commands/${file}`);
+  const heavy = [...seen].filter((path) => /^lib\/(label|view|parquet|prepare)\//.test(path));
+  assert.deepEqual(heavy, []);
 });

@@ -86,7 +86,7 @@ awsTest(
   {},
   async ({ aws, folder, succeed }) => {
     const first = await succeed(
-      "--github me/labels --images-bucket img-a --images-bucket img-b",
+      "--github me/labels --images-bucket img-a --images-bucket img-b --textract",
       KEY,
     );
     complete(aws.state);
@@ -98,6 +98,7 @@ awsTest(
       VpcId: "vpc-0default",
       SubnetIds: "subnet-0a,subnet-0b",
       ImagesBuckets: "img-a,img-b",
+      Textract: "yes",
       GithubRepository: "me/labels",
       GithubRef: "refs/heads/main",
       GithubProvider: "make",
@@ -150,8 +151,12 @@ awsTest(
 awsTest(
   "--dry-run says what would be made and changes nothing, with and without a stack",
   {},
-  async ({ aws, folder, succeed }) => {
-    const { stderr } = await succeed("--dry-run");
+  async ({ aws, folder, run, succeed }) => {
+    const both = await run("--textract --no-textract");
+    assert.equal(both.code, 2);
+    assert.match(both.stderr, /--textract and --no-textract: one of them/);
+    const { stderr } = await succeed("--dry-run --no-textract");
+    assert.match(stderr, /would create stack pseudolabel .*Textract=no/);
     assert.match(stderr, new RegExp(`would create bucket ${BUCKET}`));
     assert.match(stderr, /would create secret/);
     assert.match(stderr, /would create stack pseudolabel .*SubnetIds=subnet-0a,subnet-0b/);

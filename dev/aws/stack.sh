@@ -77,6 +77,7 @@ deploy_stack() {
   local parameters=("Name=$name" "BucketName=$bucket" "SecretArn=$secret_arn")
   [[ -z $vpc ]] || parameters+=("VpcId=$vpc" "SubnetIds=$subnets")
   [[ -z $max_vcpus ]] || parameters+=("MaxVcpus=$max_vcpus")
+  [[ -z $textract ]] || parameters+=("Textract=$textract")
   if [[ $images_buckets == none ]]; then
     parameters+=("ImagesBuckets=")
   elif [[ -n $images_buckets ]]; then

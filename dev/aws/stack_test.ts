@@ -25,7 +25,12 @@ const KNOWN: Readonly<Record<string, string>> = {
   Queue: `arn:aws:batch:${HERE}:job-queue/pseudolabel`,
   GithubProviderOfAccount: "arn:aws:iam::123456789012:oidc-provider/made-here",
 };
-const FULL = { ...GIVEN, ImagesBuckets: "images-a,images-b", GithubRepository: "me/labels" };
+const FULL = {
+  ...GIVEN,
+  ImagesBuckets: "images-a,images-b",
+  GithubRepository: "me/labels",
+  Textract: "yes",
+};
 const ROLES = ["JobRole", "ExecutionRole", "GithubRole"];
 
 async function template(): Promise<Template> {
@@ -198,6 +203,8 @@ Deno.test("the job may do what the program does, and hardly more", async () => {
   for (const key of ["exports/demo/coco/export.json", "reports/demo/evaluation.json"]) {
     assert.ok(allows(job, "s3:PutObject", `arn:aws:s3:::${BUCKET}/${key}`), key);
   }
+  const ticket = `responses/tickets/upstage-parse-async/document-parse/ab/abc.json`;
+  assert.ok(allows(job, "s3:DeleteObject", `arn:aws:s3:::${BUCKET}/${ticket}`));
   const never: [action: string, resource: string][] = [
     ["s3:PutObject", `arn:aws:s3:::${BUCKET}/reviews/demo/marks.json`],
     ["s3:PutObject", `arn:aws:s3:::${BUCKET}/images/1.png`],
@@ -220,6 +227,16 @@ Deno.test("other buckets with images may be read and not written", async () => {
     assert.ok(!allows(job, "s3:PutObject", `arn:aws:s3:::${bucket}/data/x`));
   }
   assert.ok(!allows(job, "s3:GetObject", "arn:aws:s3:::images-c/where.png"));
+});
+
+Deno.test("the job may ask Textract for pages where that was chosen, and for nothing else there", async () => {
+  const ask = "textract:DetectDocumentText";
+  const all = async (given: Record<string, string>) =>
+    (await statements("JobRole", given)).flatMap(({ actions }) => actions)
+      .filter((action) => action.startsWith("textract:"));
+  assert.deepEqual(await all({ ...GIVEN, Textract: "yes" }), [ask]);
+  assert.deepEqual(await all({ ...GIVEN, Textract: "no" }), []);
+  assert.deepEqual(await all(GIVEN), [], "without --textract");
 });
 
 Deno.test("roles that a service takes on are taken on for this account alone", async () => {

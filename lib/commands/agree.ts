@@ -13,7 +13,8 @@ import { readSettings } from "../cli/settings.ts";
 import type { AgreementDocument, AgreementFooter } from "../state/documents.ts";
 import type { EngineModel } from "../state/engine_answers.ts";
 import type { Store } from "../store/store.ts";
-import { labelCommand, type LabelledBy, PAIR_FLAGS, readPair, settlePair } from "./engine_pair.ts";
+import type { LabelledBy } from "./engine_pair.ts";
+import { PAIR_FLAGS } from "./pair_flags.ts";
 
 /** Writes what it finds beside the output and to `reports/{dataset}/`; changes no labels. */
 export const command: Command = {
@@ -34,6 +35,7 @@ export const command: Command = {
   flags: [...Object.values(PAIR_FLAGS), SHARED.json],
   async run(values, context) {
     const settings = readSettings(values);
+    const { labelCommand, readPair, settlePair } = await import("./engine_pair.ts");
     const wishes = readPair(values, settings.datasetName);
     const [
       { agreeOnRows },
@@ -62,7 +64,6 @@ export const command: Command = {
     ]);
     const { stop: signal, print, printError, terminal } = context;
     await using services = await openUnasking(settings, values.env, context);
-    if (services.greeting) printError(`${services.greeting}\n`);
     const { store, images } = services;
     const { datasetName: dataset, outputKey, checkpointPrefix } = settings;
     const info = await store.stat(outputKey, { signal });

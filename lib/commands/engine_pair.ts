@@ -6,29 +6,14 @@
 import { RunError } from "../base/errors.ts";
 import { shown } from "../base/text.ts";
 import { type OptionValues, usageError } from "../cli/option_values.ts";
-import { type FlagSpec, OPTIONS } from "../cli/options.ts";
+import { OPTIONS } from "../cli/options.ts";
 import { ENGINE_NAMES, findEngine } from "../engine/engines.ts";
 import { engineText } from "../state/agreement.ts";
 import { type EngineModel, storedEngines } from "../state/engine_answers.ts";
 import { CheckpointKeys, defaultInputKey, isSafeName } from "../state/keys.ts";
 import { readManifest } from "../state/manifest.ts";
 import type { Store } from "../store/store.ts";
-
-/** Flags that say which engines. */
-export const PAIR_FLAGS = {
-  engines: {
-    flag: "engines",
-    value: "A,B",
-    help:
-      "two engines, one of them that of the data set; ENGINE:MODEL for another model than the " +
-      "engine's own",
-  },
-  with: {
-    flag: "with",
-    value: "NAME",
-    help: "instead: the engine of the data set, and that of this other one in the same store",
-  },
-} as const satisfies Record<string, FlagSpec>;
+import { PAIR_FLAGS } from "./pair_flags.ts";
 
 /** What the user said. */
 export interface PairWishes {

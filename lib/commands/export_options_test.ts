@@ -49,7 +49,7 @@ Deno.test("readExportOptions() refuses what can't be and says what it takes", ()
     ["--format coco --min-confidence 2", /^--min-confidence must be a number from 0 to 1/],
     ["--format coco --max-length 2.5", /^--max-length must be a whole number/],
     ["--format coco --status failed", /^--status must be of ok, empty: it has 'failed'/],
-    ["--format coco --marks all", /^--marks must be exclude-wrong or corrected or only-reviewed/],
+    ["--format coco --marks all", /^--marks must be exclude-wrong, corrected or only-reviewed/],
   ];
   for (const [args, said] of cases) {
     assert.throws(() => read(args), (error) => {

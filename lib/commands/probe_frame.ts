@@ -55,12 +55,20 @@ export const command: Command = {
           throw new RunError("again", "not begun: nothing was sent or paid");
         }
       }
-      const [{ AnswerStore }, { probePicture }] = await Promise.all([
+      const [{ AnswerStore }, { probePicture }, { Tickets }, { askOnce }] = await Promise.all([
         import("../state/answer_store.ts"),
         import("../engine/frame_probe.ts"),
+        import("../state/tickets.ts"),
+        import("../label/ask_once.ts"),
       ]);
       const picture = probePicture();
-      const outcome = await connection!.send(picture, model, context.giveUp);
+      const tickets = new Tickets(store, engine.name, model);
+      const name = "probe-frame";
+      const paidBy = { run_id: crypto.randomUUID(), dataset: name, row_id: name };
+      const outcome = await askOnce(picture, {
+        ...{ connection: connection!, engine: engine.name, model, tickets, paidBy },
+        ...{ clock: systemClock, signal: context.giveUp },
+      });
       if (outcome.kind !== "answered") {
         const exit = outcome.kind === "refused" || outcome.kind === "rejected" ? "api" : "again";
         throw new RunError(exit, `${engine.name} gave no answer: ${quoted(outcome.message)}`);
@@ -72,8 +80,9 @@ export const command: Command = {
         ...engine.needsPicture && { picture: picture.picture },
         attempts: 1,
         received_at: new Date(systemClock.now()).toISOString(),
-        paid_by: { run_id: crypto.randomUUID(), dataset: "probe-frame", row_id: "probe-frame" },
+        paid_by: paidBy,
       }, outcome.text);
+      if (connection!.collect) await tickets.remove(picture.sha256);
       known = await findFrame(store, engine.name, model, context.stop);
     }
     const { frame, modelVersion } = known ?? { frame: "unknown", modelVersion: null };

@@ -6,7 +6,13 @@
 
 import type { Context } from "../cli/command.ts";
 import type { Connection, ConnectOptions } from "../engine/engine.ts";
-import { findEngine, foreignKey, holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
+import {
+  findEngine,
+  foreignKey,
+  holdsKey,
+  isForeignKey,
+  KEY_VARIABLES,
+} from "../engine/engines.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
@@ -135,7 +141,10 @@ async function openNamed(
   const proxy = proxyVariables(env);
   const readSecret = async (id: string) =>
     await (await import("../engine/secrets_manager.ts")).readSecret(id, proxy);
-  const asked = asks ? await connectAll(settings, { env, readSecret, clock, note }) : { settings };
+  const aws = async () => await (await import("../engine/secrets_manager.ts")).awsAccess(proxy);
+  const asked = asks
+    ? await connectAll(settings, { env, readSecret, aws, clock, note })
+    : { settings };
   let s3: S3Service | undefined;
   const openBuckets = async () => {
     const { openS3 } = await import("../store/s3.ts");
@@ -180,6 +189,7 @@ export async function connect(
   const { given, model } = settings;
   return await (await engine.load()).connect({
     ...options,
+    isForeignKey: (key) => isForeignKey(engine, key, options.env),
     env: engineEnvironment(settings, options.env),
     model: given.model ? model : undefined,
   });

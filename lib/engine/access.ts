@@ -73,20 +73,29 @@ export function isLoopback(url: URL): boolean {
  *   `readSecret` throws
  */
 export async function apiKeys(
-  { env, readSecret, key }: Pick<ConnectOptions, "env" | "readSecret" | "key">,
+  options: Pick<ConnectOptions, "env" | "readSecret" | "key" | "isForeignKey">,
   form: KeyForm,
 ): Promise<readonly [ApiKey, ...ApiKey[]]> {
+  const { env, readSecret, key } = options;
   const { variable, list, looksLikeKey } = form;
+  const own = (keys: [string, ...string[]], source: string) => {
+    if (!keys.some((key) => options.isForeignKey?.(key))) return keys;
+    throw new RunError(
+      "usage",
+      `${source} holds the key of another engine, which is not sent there: this one's goes into ` +
+        variable,
+    );
+  };
   if (key !== undefined) return [fixedKey(key)];
   const [several, one] = [list && env[list]?.trim(), env[variable]?.trim()];
   if (several && one) {
     throw new RunError("usage", `${list} and ${variable} exclude each other: keep one of them`);
   }
   if (several) {
-    const [first, ...further] = listed(several, list!).map(fixedKey);
+    const [first, ...further] = own(listed(several, list!), list!).map(fixedKey);
     return [first, ...further];
   }
-  if (one) return [fixedKey(checked(one, variable))];
+  if (one) return [fixedKey(own([checked(one, variable)], variable)[0])];
   const id = env.AWS_SECRET_ARN?.trim();
   if (!id) {
     throw new RunError(
@@ -102,7 +111,7 @@ export async function apiKeys(
     );
   }
   const source = `secret ${secretName(id)}`;
-  const read = async () => keysInSecret(await readSecret(id), form, source);
+  const read = async () => own(keysInSecret(await readSecret(id), form, source), source);
   return storedKeys(await read(), source, read);
 }
 

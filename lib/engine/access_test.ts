@@ -257,3 +257,21 @@ Deno.test("apiKeys() takes several keys from a secret, in whatever form a list h
     assert.deepEqual(await valuesOf(given, LIST), ["key_a", "key_b"], secret);
   }
 });
+
+Deno.test("apiKeys() refuses a key that is another engine's, wherever it comes from, and repeats none", async () => {
+  const foreign = "other_0123456789abcdefghij";
+  const isForeignKey = (key: string) => key.startsWith("other_");
+  const table: [env: Record<string, string>, source: RegExp][] = [
+    [{ [FORM.variable]: foreign }, RegExp(`^${FORM.variable} holds the key of another engine`)],
+    [{ AWS_SECRET_ARN: "team/key" }, /^secret team\/key holds the key of another engine/],
+  ];
+  for (const [env, message] of table) {
+    const readSecret = () => Promise.resolve(foreign);
+    await assert.rejects(keysFrom({ env, readSecret, isForeignKey }, FORM), (error) => {
+      assert.ok(error instanceof RunError && error.exit === "usage");
+      assert.match(error.message, message);
+      assert.ok(!error.message.includes(foreign));
+      return true;
+    });
+  }
+});

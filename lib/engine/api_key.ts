@@ -142,8 +142,8 @@ export class StoredKey implements ApiKey {
   }
 }
 
-/** Waits for work that can't be aborted itself. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+/** Waits for work that can't be aborted itself. @throws The signal's reason, if it aborts first. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });

@@ -83,6 +83,11 @@ export type Outcome =
     readonly body: unknown;
   }
   /**
+   * The page is paid for and being worked on: {@linkcode Connection.collect} fetches the answer.
+   * `ticket` is JSON, holds no secret, and is good in later processes, too.
+   */
+  | { readonly kind: "accepted"; readonly ticket: unknown; readonly message: string }
+  /**
    * Trying this page again may help, not before `until` (ms since the epoch) if there is one.
    * `code` is what a row fails with that gets nothing else, where that is not `api_unavailable`.
    */
@@ -106,6 +111,15 @@ export type Outcome =
    */
   | { readonly kind: "refused"; readonly message: string };
 
+/** What became of a page that was accepted, at one look. */
+export type Collected =
+  /** What is `retryable` is looked for again; what is `rejected` is paid for and has no answer. */
+  | Exclude<Outcome, { kind: "accepted" }>
+  /** It is still being worked on. */
+  | { readonly kind: "pending"; readonly message: string }
+  /** The API knows of no such page, or not any more; by another key it may. */
+  | { readonly kind: "unknown"; readonly message: string };
+
 /** An environment variable that an engine reads. */
 export interface EnvironmentVariable {
   /** Its name. */
@@ -116,12 +130,40 @@ export interface EnvironmentVariable {
   readonly help: string;
 }
 
+/** What requests to AWS are signed with. */
+export interface AwsCredentials {
+  /** The key's name. */
+  readonly accessKeyId: string;
+  /** The key itself, which is sent nowhere. */
+  readonly secretAccessKey: string;
+  /** Beside keys that run out; sent with each request. */
+  readonly sessionToken?: string;
+}
+
+/** AWS as this process may use it. */
+export interface AwsAccess {
+  /** The region that environment or profile name. */
+  readonly region: string | undefined;
+  /**
+   * The credentials of the default chain (environment, profile, container or instance role), kept
+   * until shortly before they run out.
+   *
+   * @param again Fetches them whatever is kept. @default false
+   * @throws {RunError} `usage` where there are none
+   */
+  credentials(again?: boolean): Promise<AwsCredentials>;
+}
+
 /** What {@linkcode Engine.connect} works with. */
 export interface ConnectOptions {
   /** Has at least the engine's own variables. */
   readonly env: Environment;
   /** Reads the value of a secret; see `engine/secrets_manager.ts`. */
   readonly readSecret: (id: string) => Promise<string>;
+  /** Finds credentials and region of AWS; see `engine/secrets_manager.ts`. @default none */
+  readonly aws?: () => Promise<AwsAccess>;
+  /** Whether a key is clearly one of another engine. @default none is */
+  readonly isForeignKey?: (key: string) => boolean;
   /** Time. */
   readonly clock: Clock;
   /** Told, once requests are sent, what people should know: a key that has changed. */
@@ -156,6 +198,15 @@ export interface Connection {
    */
   send(image: ImageFile, model: string, signal: AbortSignal): Promise<Outcome>;
   /**
+   * Looks once for the answer to a page that was accepted, by this process or an earlier one. Absent
+   * where pages are answered at once.
+   *
+   * @param ticket As it came with `accepted`, or was read back from its JSON.
+   * @throws {RunError} `api` or `again` if no request can be sent any more
+   * @throws The signal's reason, when `signal` aborts.
+   */
+  collect?(ticket: unknown, signal: AbortSignal): Promise<Collected>;
+  /**
    * Whom it asks: what was learnt of one server says nothing of another. Absent where there is only
    * one.
    */
@@ -183,6 +234,11 @@ export interface EngineFacts {
    * how many at once are worth it (`pace/concurrency.ts`).
    */
   readonly documentedRate: number | null;
+  /**
+   * Looks for accepted pages per second to begin with, which have a limit of their own; absent where
+   * pages are answered at once.
+   */
+  readonly documentedPollRate?: number;
   /**
    * What a page costs in US dollars, and when it did: `November 2026`; null where nobody charges.
    */

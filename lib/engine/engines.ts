@@ -1,13 +1,24 @@
 /**
- * @module engine/engines: the engines by name. Another one is another line here.
+ * @module engine/engines: the engines by name. Another one is another line here: its facts, and how
+ * it is loaded.
  */
 
 import type { Environment } from "../base/settings.ts";
+import { AWS_TEXTRACT } from "./aws_textract.ts";
 import type { EngineFacts, EnvironmentVariable } from "./engine.ts";
+import { GOOGLE_VISION } from "./google_vision.ts";
 import { ownServer } from "./own_server.ts";
 import { upstageOcr } from "./upstage_ocr.ts";
+import { upstageParse, upstageParseAsync } from "./upstage_parse.ts";
 
-const ENGINES: readonly [EngineFacts, ...EngineFacts[]] = [upstageOcr, ownServer];
+const ENGINES: readonly [EngineFacts, ...EngineFacts[]] = [
+  upstageOcr,
+  upstageParse,
+  upstageParseAsync,
+  ownServer,
+  { ...AWS_TEXTRACT, load: async () => (await import("./aws_textract_engine.ts")).awsTextract },
+  { ...GOOGLE_VISION, load: async () => (await import("./google_vision_engine.ts")).googleVision },
+];
 
 /** The engine of whoever names none. */
 export const DEFAULT_ENGINE: EngineFacts = ENGINES[0];
@@ -40,17 +51,21 @@ export function holdsKey(text: string, env: Environment): boolean {
 }
 
 /**
- * The variable of an engine's key, where it holds what is clearly the key of another one: that must
- * not be sent to whoever answers there.
+ * Whether a key is clearly one of another engine, to whose API it must not go: by its form, or as
+ * the environment gives that engine the very same.
  */
+export function isForeignKey(engine: EngineFacts, key: string, env: Environment): boolean {
+  return ENGINES.some((other) =>
+    other.keyVariable !== engine.keyVariable &&
+    (other.looksLikeKey(key) || keysOf(other, env).includes(key))
+  );
+}
+
+/** The variable of an engine's key, where it holds what is clearly the key of another one. */
 export function foreignKey(engine: EngineFacts, env: Environment): string | undefined {
   const { keyVariable } = engine;
   const key = keyVariable && env[keyVariable]?.trim();
-  if (!key) return undefined;
-  const isOf = (other: EngineFacts) =>
-    other.keyVariable !== keyVariable &&
-    (other.looksLikeKey(key) || keysOf(other, env).includes(key));
-  return ENGINES.some(isOf) ? keyVariable : undefined;
+  return key && isForeignKey(engine, key, env) ? keyVariable : undefined;
 }
 
 /** What the environment gives as an engine's keys. */
@@ -61,6 +76,6 @@ function keysOf({ keyVariable, keysVariable }: EngineFacts, env: Environment): s
 }
 
 /** The variables that keys belong into. */
-export const KEY_VARIABLES: readonly string[] = ENGINES.flatMap(({ keyVariable }) =>
-  keyVariable ?? []
-);
+export const KEY_VARIABLES: readonly string[] = [
+  ...new Set(ENGINES.flatMap(({ keyVariable }) => keyVariable ?? [])),
+];

@@ -11,6 +11,8 @@ const ENGINES = ENGINE_NAMES.map((name) => findEngine(name)!);
 /** Names of vendors, and the files that may have them. */
 const VENDORS: readonly (readonly [name: RegExp, files: RegExp])[] = [
   [/upstage|\bup_/i, /^lib\/engine\/upstage_\w+\.ts$/],
+  [/textract/i, /^lib\/engine\/aws_textract\w*\.ts$/],
+  [/google[_.-]|GOOGLE_|Google Cloud|googleapis/, /^lib\/engine\/google_\w+\.ts$/],
 ];
 
 async function* sources(folder: string): AsyncGenerator<string> {

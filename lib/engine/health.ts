@@ -254,6 +254,9 @@ export class Health {
         this.#answered = true;
         this.#recover(pass);
         return;
+      case "accepted": // what becomes of it is not known yet
+        this.#recover(pass);
+        return;
       case "rejected":
         this.#recover(pass);
         return this.#judgeRejected(outcome.message);

@@ -45,6 +45,14 @@ export type Verdict =
   | Exclude<Outcome, { kind: "renewed" }>
   | { readonly kind: "key_refused"; readonly message: string };
 
+/** What a reply says that is no outcome yet; its maker sees to it that it holds no key. */
+export interface Told<T> {
+  /** Tells it from outcomes. */
+  readonly kind: "told";
+  /** What it says. */
+  readonly told: T;
+}
+
 /** Options of {@linkcode HttpClient}. */
 export interface HttpClientOptions {
   /** Sent with each request; an empty one, `fixedKey("")`, where none is needed. */
@@ -66,19 +74,28 @@ export class HttpClient {
     this.#lastKey = options.key.value;
   }
 
+  /** Posts once, as {@linkcode HttpClient.ask} does, for an outcome. */
+  async post(
+    request: (key: string) => HttpRequest,
+    judge: (reply: HttpReply) => Verdict,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    return await this.ask<never>(request, judge, signal) as Outcome;
+  }
+
   /**
-   * Posts once. Where the API refuses the key, another one is looked for, but the request with that
+   * Sends once. Where the API refuses the key, another one is looked for, but the request with that
    * is again the asker's.
    *
    * @param request Makes the request that carries a key.
    * @throws {RunError} `api` or `again` if the key is refused and its secret can't be read
    * @throws The signal's reason, when `signal` aborts.
    */
-  async post(
+  async ask<T>(
     request: (key: string) => HttpRequest,
-    judge: (reply: HttpReply) => Verdict,
+    judge: (reply: HttpReply) => Verdict | Told<T>,
     signal: AbortSignal,
-  ): Promise<Outcome> {
+  ): Promise<Outcome | Told<T>> {
     const { key, timeoutMs } = this.#options;
     const sent = this.#keyToSend();
     const { look } = key;
@@ -89,6 +106,10 @@ export class HttpClient {
       const answer = withoutKey(verdict, sent);
       const utf8 = "utf8" in reply && answer === verdict && verdict.text === reply.text;
       return utf8 ? { ...verdict, utf8: reply.utf8 } : answer;
+    }
+    if (verdict.kind === "accepted" || verdict.kind === "told") {
+      key.accepted(sent, look);
+      return verdict;
     }
     const message = clean(verdict.message, sent);
     if (verdict.kind !== "key_refused") {
@@ -106,6 +127,11 @@ export class HttpClient {
     });
     if (renewal.renewed) return { kind: "renewed", message };
     return { kind: "refused", message: renewal.why ? `${message} (${renewal.why})` : message };
+  }
+
+  /** One short line of what a server has told, without the key. */
+  clean(message: string): string {
+    return clean(message, this.#options.key.value);
   }
 
   #keyToSend(): string {

@@ -1,10 +1,12 @@
 /**
- * @module engine/secrets_manager: reads one secret from AWS Secrets Manager and says what is wrong
- * where that fails. Loaded only where `AWS_SECRET_ARN` is used, as the SDK is heavy.
+ * @module engine/secrets_manager: reads one secret from AWS Secrets Manager, and hands out the
+ * credentials that the SDK finds; it says what is wrong where that fails. Loaded only where
+ * `AWS_SECRET_ARN` or an engine of AWS is used, as the SDK is heavy.
  */
 
 import { GetSecretValueCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { type ExitName, RunError } from "../base/errors.ts";
+import type { AwsAccess } from "./engine.ts";
 import type { ProxyVariables } from "../base/proxy.ts";
 import { oneLine, secretName } from "../base/text.ts";
 
@@ -34,17 +36,7 @@ export async function readSecret(
   wholeMs: number = WHOLE_MS,
 ): Promise<string> {
   const region = regionOf(id);
-  const client = new SecretsManagerClient({
-    ...(region === undefined ? {} : { region }),
-    // In a subnet without a way out a connection would hang for minutes.
-    requestHandler: {
-      connectionTimeout: 5_000,
-      requestTimeout: 15_000,
-      throwOnRequestTimeout: true,
-      httpsAgent: { keepAlive: true, proxyEnv: proxy },
-      httpAgent: { keepAlive: true, proxyEnv: proxy },
-    },
-  });
+  const client = clientIn(region, proxy);
   // The SDK waits for the end of a body without a limit, and no signal ends that.
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
@@ -66,6 +58,42 @@ export async function readSecret(
     "usage",
     `cannot read secret ${secretName(id)}: it is binary; store the API key as text`,
   );
+}
+
+/**
+ * The credentials and the region that the SDK finds: a client made only to ask its own chains.
+ *
+ * @param proxy The proxy through which credentials are fetched, where they are.
+ */
+export async function awsAccess(proxy?: ProxyVariables): Promise<AwsAccess> {
+  const { config } = clientIn(undefined, proxy);
+  return {
+    region: await config.region().catch(() => undefined),
+    async credentials(again = false) {
+      try {
+        return await config.credentials({ forceRefresh: again });
+      } catch (error) {
+        const { name = "", message = "" } = error as SdkError;
+        const [exit, state] = credentialsMissing(name, message) ??
+          ["usage", `the AWS credentials can't be had: ${oneLine(`${name}: ${message}`)}`] as const;
+        throw new RunError(exit, state, { cause: error });
+      }
+    },
+  };
+}
+
+function clientIn(region: string | undefined, proxy?: ProxyVariables): SecretsManagerClient {
+  return new SecretsManagerClient({
+    ...(region === undefined ? {} : { region }),
+    // In a subnet without a way out a connection would hang for minutes.
+    requestHandler: {
+      connectionTimeout: 5_000,
+      requestTimeout: 15_000,
+      throwOnRequestTimeout: true,
+      httpsAgent: { keepAlive: true, proxyEnv: proxy },
+      httpAgent: { keepAlive: true, proxyEnv: proxy },
+    },
+  });
 }
 
 /**
@@ -120,16 +148,9 @@ function diagnose(error: SdkError, region: string): [ExitName, string] {
     case "InvalidSignatureException":
     case "SignatureDoesNotMatch":
       return usage(`AWS refuses the credentials (${name}); check AWS_PROFILE or the access key`);
-    case "CredentialsProviderError":
-    case "TokenProviderError":
-    case "ProviderError":
-      return usage(
-        "no AWS credentials; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the task a role " +
-          `(${oneLine(message)})`,
-      );
-    case "NotCapable": // a permission of Deno's, which no later run will have either
-      return usage(oneLine(message));
   }
+  const missing = credentialsMissing(name, message);
+  if (missing) return missing;
   const status = error.$metadata?.httpStatusCode;
   if (status === undefined) {
     const what = oneLine(message.includes(error.code ?? "") ? message : `${error.code} ${message}`);
@@ -143,6 +164,22 @@ function diagnose(error: SdkError, region: string): [ExitName, string] {
     return ["again", `Secrets Manager fails (HTTP ${status}, ${name}); run again later`];
   }
   return usage(`${oneLine(name, 100)}: ${oneLine(message)}`);
+}
+
+/** The same of what keeps credentials away; `undefined` for anything else. */
+function credentialsMissing(name: string, message: string): [ExitName, string] | undefined {
+  switch (name) {
+    case "CredentialsProviderError":
+    case "TokenProviderError":
+    case "ProviderError":
+      return [
+        "usage",
+        "no AWS credentials; set AWS_PROFILE or AWS_ACCESS_KEY_ID, or give the task a role " +
+        `(${oneLine(message)})`,
+      ];
+    case "NotCapable": // a permission of Deno's, which no later run will have either
+      return ["usage", oneLine(message)];
+  }
 }
 
 /** Who was denied, where AWS says so. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type SecretAnswer, startSecretsDouble } from "../../dev/doubles/aws/secrets.ts";
 import { withEnvironment } from "../../dev/testing/environment.ts";
 import { RunError } from "../base/errors.ts";
-import { readSecret } from "./secrets_manager.ts";
+import { awsAccess, readSecret } from "./secrets_manager.ts";
 
 const ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:team/ocr-key-AbCdEf";
 
@@ -232,4 +232,24 @@ Deno.test("readSecret() refuses what names no secret without asking, and repeats
     assert.doesNotMatch(error.message, /0123456789abcdefghij/);
   }
   assert.equal(double.requests.length, 0);
+});
+
+Deno.test("awsAccess() gives region and credentials as the SDK finds them, or says what to do", async () => {
+  const find = (change: Record<string, string | undefined>) =>
+    withEnvironment((now) => {
+      const none = Object.keys(now).filter((name) => name.startsWith("AWS_"))
+        .map((name) => [name, undefined]);
+      return { ...Object.fromEntries(none), ...ENVIRONMENT, ...change };
+    }, async () => {
+      const access = await awsAccess();
+      return { region: access.region, credentials: await access.credentials(true) };
+    });
+  const { region, credentials } = await find({ AWS_SESSION_TOKEN: "a-session" });
+  assert.equal(region, "us-east-1");
+  assert.equal(credentials.accessKeyId, ENVIRONMENT.AWS_ACCESS_KEY_ID);
+  assert.equal(credentials.sessionToken, "a-session");
+  assert.equal((await find({ AWS_REGION: undefined })).region, undefined);
+  const { exit, message } = await problem(find({ AWS_ACCESS_KEY_ID: undefined }));
+  assert.equal(exit, "usage");
+  assert.match(message, /^no AWS credentials; set AWS_PROFILE or AWS_ACCESS_KEY_ID/);
 });

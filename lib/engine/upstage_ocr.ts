@@ -4,67 +4,21 @@
  * https://console.upstage.ai/docs/capabilities/document-ocr
  */
 
-import { apiAddress, apiKeys } from "./access.ts";
-import type { ApiKey } from "./api_key.ts";
-import type {
-  Answer,
-  AnswerPage,
-  Connection,
-  ConnectOptions,
-  Engine,
-  ImageFile,
-  Outcome,
-  Word,
-} from "./engine.ts";
-import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
+import type { Answer, AnswerPage, Engine, Word } from "./engine.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
-import { multipart } from "./multipart.ts";
-import { retryAt } from "./retry_after.ts";
 import { MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.ts";
 import { tolerance } from "../dataset/check_row.ts";
 import type { Polygon } from "../dataset/row.ts";
-import { parseAs, type Parsed, parseJsonAs, type Schema, z } from "../base/json.ts";
-import type { Environment } from "../base/settings.ts";
+import { parseAs, type Parsed, z } from "../base/json.ts";
 import { oneLine } from "../base/text.ts";
+import { connectWith, documentForm, judge, PICTURES, UPSTAGE } from "./upstage_api.ts";
 
-const { jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx } = MEDIA_TYPES;
+const { pdf, docx, pptx, xlsx } = MEDIA_TYPES;
 
-const KEY = "UPSTAGE_API_KEY";
-const KEYS = "UPSTAGE_API_KEYS";
-const ADDRESS = "UPSTAGE_BASE_URL";
-const DEFAULT_ADDRESS = "https://api.upstage.ai/v1";
 /**
  * The server gives a page up after 3 minutes; a client that is faster to give up pays for nothing.
  */
 const TIMEOUT_MS = 210_000;
-/** They hold Unix times, not durations. */
-const RETRY_HEADERS = [
-  "x-upstage-ratelimit-retry-after-requests",
-  "x-upstage-ratelimit-retry-after-tokens",
-];
-/** Payment, address, method, proxy: statuses that no page gets by what it holds. */
-const REFUSALS: ReadonlySet<number> = new Set([402, 404, 405, 407, 410]);
-/**
- * A used-up credit is documented under no status of its own, so its codes count too; exactly these,
- * as any other code is the page's: `page_quota_exceeded`, `credit_card_not_supported`.
- */
-const CREDIT_CODES: ReadonlySet<string> = new Set([
-  "insufficient_credit",
-  "insufficient_credits",
-  "insufficient_balance",
-  "insufficient_funds",
-  "insufficient_quota",
-  "quota_exceeded",
-  "credit_exhausted",
-  "payment_required",
-  "billing_not_active",
-  "billing_hard_limit_reached",
-]);
-
-/** @throws {RunError} `usage` for an address that is none */
-function addressOf(env: Environment): string {
-  return apiAddress(ADDRESS, env[ADDRESS] || DEFAULT_ADDRESS);
-}
 
 /** Upstage Document OCR. */
 export const upstageOcr: Engine = {
@@ -73,36 +27,24 @@ export const upstageOcr: Engine = {
   documentedRate: 3,
   price: { perPage: 0.0015, asOf: "November 2026" },
   granularity: "word",
-  environment: [
-    { name: KEY, help: "API key (required outside the local profile, or one of the next two)" },
-    { name: KEYS, help: "several keys, separated by commas: they share the work" },
-    {
-      name: "AWS_SECRET_ARN",
-      help:
-        `Secrets Manager secret with the API key or keys: plain, or JSON with ${KEY}, ${KEYS} ` +
-        "or api_key",
-    },
-    {
-      name: ADDRESS,
-      default: DEFAULT_ADDRESS,
-      help: "API address, https unless on this machine",
-    },
-  ],
-  keyVariable: KEY,
-  keysVariable: KEYS,
-  looksLikeKey,
-  mediaTypes: new Set([jpg, png, bmp, pdf, tiff, heic, docx, pptx, xlsx]),
-  maxBytes: 52_428_800,
+  ...UPSTAGE,
+  mediaTypes: new Set([...PICTURES, pdf, docx, pptx, xlsx]),
 
-  serverOf: addressOf,
   load: () => Promise.resolve(upstageOcr),
 
-  async connect(options) {
-    const baseUrl = options.baseUrl ?? addressOf(options.env);
-    const keys = await apiKeys(options, { variable: KEY, list: KEYS, looksLikeKey });
-    const [first, ...further] = keys.map((key) => connection(baseUrl, key, options));
-    return further.length > 0 ? { ...first, further } : first;
-  },
+  connect: (options) =>
+    connectWith(options, TIMEOUT_MS, ({ baseUrl, client, now }) => ({
+      send: (image, model, signal) =>
+        client.post(
+          (key) => ({
+            url: `${baseUrl}/document-digitization`,
+            headers: { authorization: `Bearer ${key}` },
+            body: documentForm(image, [["model", model]]),
+          }),
+          (reply) => judge(reply, now(), "pages"),
+          signal,
+        ),
+    })),
 
   parse(body) {
     const plain = plainAnswer(body);
@@ -111,69 +53,6 @@ export const upstageOcr: Engine = {
 
   billedPages,
 };
-
-/** The API by one of the keys. */
-function connection(baseUrl: string, key: ApiKey, options: ConnectOptions): Connection {
-  const client = new HttpClient({ key, timeoutMs: TIMEOUT_MS, note: options.note });
-  return {
-    server: options.baseUrl === undefined ? baseUrl : "local profile",
-    advice: `the API key, its credit and ${ADDRESS}`,
-    send: (image, model, signal) =>
-      client.post(
-        (key) => ({
-          url: `${baseUrl}/document-digitization`,
-          headers: { authorization: `Bearer ${key}` },
-          body: form(image, model),
-        }),
-        (reply) => judge(reply, options.clock.now()),
-        signal,
-      ),
-  };
-}
-
-function looksLikeKey(text: string): boolean {
-  return /(^|[^A-Za-z0-9])up_[A-Za-z0-9]{20,}/.test(text);
-}
-
-function form({ bytes, mediaType: { type, extension } }: ImageFile, model: string): Blob {
-  const filename = `document.${extension}`;
-  return multipart([["document", { bytes, filename, type }], ["model", model]]);
-}
-
-function judge({ status, headers, text }: HttpReply, now: number): Verdict {
-  if (status === 200) return answerOrError(jsonAnswer(text));
-  const error = parseJsonAs(apiErrorBody, text).value;
-  const said = error ? [error.code, error.message].filter(Boolean).join(": ") : "no error body";
-  const message = `HTTP ${status}, ${said}`;
-  const until = retryAt(headers, now, RETRY_HEADERS);
-  if (status === 429) return { kind: "throttled", until, message };
-  if (status === 408 || status >= 500) return { kind: "retryable", until, message };
-  if (status === 401 || status === 403) return { kind: "key_refused", message };
-  const refused = REFUSALS.has(status) || status < 400 ||
-    CREDIT_CODES.has((error?.code ?? "").toLowerCase());
-  return { kind: refused ? "refused" : "rejected", message };
-}
-
-/**
- * Some gateways and proxies report an error under status 200. That is no answer: it is not kept,
- * and may be asked for again.
- */
-function answerOrError(verdict: Outcome & { kind: "answered" | "retryable" }): Verdict {
-  if (verdict.kind !== "answered") return verdict;
-  const body = verdict.body as Record<string, unknown> | null;
-  // A page may talk of errors.
-  if (Array.isArray(body?.pages) && (body.pages.length > 0 || !(body.error || body.errors))) {
-    return verdict;
-  }
-  const error = parseAs(apiErrorBody, body).value ?? parseAs(plainError, body).value;
-  if (!error) return verdict;
-  const said = [error.code, error.message].filter(Boolean).join(": ");
-  return {
-    kind: "retryable",
-    code: "api_error",
-    message: `HTTP 200 with an error instead of an answer, ${said}`,
-  };
-}
 
 /** A confidence is computed with few digits: so far above 1 or below 0 it still means 1 or 0. */
 const ROUNDING = 0.001;
@@ -395,33 +274,6 @@ function isWithin(value: unknown, side: number, out: number): value is number {
   return typeof value === "number" && value >= -out && value <= side + out &&
     !Object.is(value, -0);
 }
-
-/** A stable code; some gateways send a number, and one of no use is as good as none. */
-const errorCode = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined);
-
-const errorBody = z.union([
-  z.object({ error: z.object({ code: errorCode, message: z.string() }) })
-    .transform((body) => body.error),
-  z.object({ code: errorCode, message: z.string() }),
-]);
-
-/** The API's error body: flat, or inside `error`. */
-export const apiErrorBody: Schema<{ readonly code?: string; readonly message: string }> = errorBody;
-
-const asMessage = z.string().min(1).transform((message) => ({ message }));
-
-/** An error as a word, a list, with a message of another name, or of a form of its own. */
-const plainError: Schema<{ readonly code?: string; readonly message: string }> = z.union([
-  z.object({ error: asMessage }).transform((body) => body.error),
-  z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String) }) })
-    .transform((body) => ({ message: body.error.code })),
-  z.object({ errors: z.array(z.union([asMessage, errorBody])).min(1) })
-    .transform((body) => body.errors[0]),
-  z.object({ detail: asMessage }).transform((body) => body.detail),
-  z.object({ Message: asMessage }).transform((body) => body.Message),
-  z.object({ error: z.union([z.literal(true), z.looseObject({})]) })
-    .transform((body) => ({ message: JSON.stringify(body.error) })),
-]);
 
 /** Whether a number of pages is stated that can be one. */
 function isBill(stated: unknown): stated is number {

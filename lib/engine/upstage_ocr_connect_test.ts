@@ -5,7 +5,7 @@ import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/up
 import { type Answer, errorAnswer, pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import type { ConnectOptions, Outcome } from "./engine.ts";
-import { apiErrorBody } from "./upstage_ocr.ts";
+import { apiErrorBody } from "./upstage_api.ts";
 import { RunError } from "../base/errors.ts";
 import { parseAs } from "../base/json.ts";
 

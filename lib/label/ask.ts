@@ -15,6 +15,7 @@ import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/healt
 import type { Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
 import type { Claim } from "../state/claims.ts";
+import type { PaidBy } from "../state/documents.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import { isBlank, type KnownPage } from "./known_page.ts";
 import type { Lane, Lanes, LaneSet } from "./lanes.ts";
@@ -28,18 +29,24 @@ export type Answered = Outcome & { readonly kind: "answered" } & {
 
 /**
  * What asking for a page came to: `answered`, which the engine may or may not be able to read,
- * `failure`, or neither, where another run has stored its answer meanwhile. Dispose it once the
+ * `accepted`, `failure`, or none of them, where another run has stored its answer meanwhile. Dispose it once the
  * answer is stored: that makes room for another one to be paid.
  */
 export interface Asked extends Disposable {
   /** The answer. */
   readonly answered?: Answered;
+  /** What to collect it with, where it takes its time: `label/collect.ts` does. */
+  readonly accepted?: Outcome & { readonly kind: "accepted" } & Pick<Sent, "lane">;
   /** Why there is none, and never will be in this run. */
   readonly failure?: Failure;
   /** Whether that says nothing of the page: another engine is to be asked instead. */
   readonly elsewhere?: boolean;
   /** Requests that it took; throttled ones don't count. */
   readonly attempts: number;
+  /** For whom it was paid. @default for whoever asks */
+  readonly paidBy?: PaidBy;
+  /** Whether it was paid for before this process asked. @default false */
+  readonly before?: boolean;
 }
 
 /** What {@linkcode ask} works with. */
@@ -103,7 +110,7 @@ export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
  * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
  */
 export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
-  const { engine, lanes, known, claim, maxRetries, tally, clock, random, halt } = options;
+  const { lanes, claim, maxRetries, tally, clock, random, halt } = options;
   let attempts = 0;
   /** Lanes that have refused it, and by which request. */
   const refusing = new Map<Lane, number>();
@@ -126,15 +133,11 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       if (!lanes.isLeft(tried)) tried.clear();
       attempts++;
       if (sent.kind === "answered") {
-        const { text, utf8, body, release } = sent;
-        const read = engine.parse(body, image.picture);
-        if (read.problem === undefined && engine.billedPages(body) === 1) {
-          known?.remember(image, isBlank(read.value));
-        }
-        tally.finished(attempts);
-        tally.unsaved++; // until it is stored
-        const answered = { kind: sent.kind, text, utf8, body, read };
-        return { answered, attempts, [Symbol.dispose]: release };
+        const answered = received(image, sent, attempts, options);
+        return { answered, attempts, [Symbol.dispose]: sent.release };
+      }
+      if (sent.kind === "accepted") {
+        return { accepted: sent, attempts, [Symbol.dispose]: sent.release };
       }
       if (sent.kind === "refused") {
         refusing.set(sent.lane, sent.number);
@@ -177,6 +180,22 @@ function goesBack({ lanes, back }: AskOptions): string | undefined {
   return back && lanes.standStill && back() ? "it fails on every page just now" : undefined;
 }
 
+/** An answer that has just come, read and counted. @param attempts Requests that it took. */
+export function received(
+  image: ImageFile,
+  { kind, text, utf8, body }: Outcome & { readonly kind: "answered" },
+  attempts: number,
+  { engine, known, tally }: Pick<AskOptions, "engine" | "known" | "tally">,
+): Answered {
+  const read = engine.parse(body, image.picture);
+  if (read.problem === undefined && engine.billedPages(body) === 1) {
+    known?.remember(image, isBlank(read.value));
+  }
+  tally.finished(attempts);
+  tally.unsaved++; // until it is stored
+  return { kind, text, utf8, body, read };
+}
+
 /** One request for a page, while there is room for its answer; `release` gives the room back. */
 async function attempt(
   image: ImageFile,
@@ -186,13 +205,13 @@ async function attempt(
 ): Promise<Sent & { readonly release: () => void } | undefined> {
   // While answers can't be stored, more of them must not be paid for.
   const release = await options.unsaved.acquire(1, options.halt.signal);
-  let answered = false;
+  let paid = false;
   try {
     const sent = await sendInTurn(image, options, fresh, avoid);
-    answered = sent?.kind === "answered";
+    paid = sent?.kind === "answered" || sent?.kind === "accepted";
     return sent && { ...sent, release };
   } finally {
-    if (!answered) release();
+    if (!paid) release();
   }
 }
 
@@ -324,6 +343,7 @@ async function sendInTurn(
       pages = engine.billedPages(outcome.body);
       tally.took(image.sha256, Math.max(0, clock.now() - sentAt));
     }
+    if (outcome.kind === "accepted") pages = 1; // how many there are, the answer will tell
     tally.billedPages += pages;
     if (outcome.kind === "throttled") tally.throttled++;
     if (outcome.kind === "rejected" || outcome.kind === "refused") await health.recall();
@@ -436,7 +456,7 @@ async function nextTurn(
  */
 function paceOutcome(outcome: Outcome, health: Health, fresh: boolean): RequestOutcome {
   if (outcome.kind === "throttled") return { kind: "throttled", until: outcome.until };
-  const worked = outcome.kind === "answered" || outcome.kind === "rejected";
+  const worked = ["answered", "accepted", "rejected"].includes(outcome.kind);
   if (worked) return { kind: "clean" };
   if (outcome.kind !== "retryable" || !fresh) return { kind: "failed" };
   return { kind: "failed", until: health.patientUntil(outcome.until) };

@@ -11,10 +11,12 @@ import type { Limiter } from "../pace/limiter.ts";
 import type { Settings } from "../base/settings.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { Claims } from "../state/claims.ts";
-import { askedBy, rateKey } from "../state/keys.ts";
+import { askedBy, pollRateKey, rateKey } from "../state/keys.ts";
 import type { SpendingLimit } from "../state/spending.ts";
+import { Tickets } from "../state/tickets.ts";
 import type { Patience } from "../store/patient.ts";
 import { askKnownPage } from "./ask.ts";
+import { Collecting } from "./collect.ts";
 import type { ImageGuard } from "./image_guard.ts";
 import type { ImageLoader } from "./images.ts";
 import { KnownPage } from "./known_page.ts";
@@ -88,7 +90,24 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
 
   let readableGuard: ReadableGuard | undefined = undefined as ReadableGuard | undefined;
   const connections = [connection, ...connection.further ?? []];
+  const collecting = connection.collect && new Collecting({
+    tickets: new Tickets(store, engine.name, model),
+    maxOutageMs,
+    owe(pages) {
+      tally.extraCost += extraCost * pages;
+      spending.owe(pages, several ? price : 0);
+    },
+  });
+  const polls = collecting && await openPace({
+    ...{ store, clock, random, lanes: connections.length, server: connection.server },
+    engine: { documentedRate: engine.documentedPollRate ?? engine.documentedRate },
+    settings: { rate: undefined, requestDelayMs: undefined, concurrency: undefined },
+    key: pollRateKey(engine.name, model),
+    sparse: true,
+    note: (message, facts) => note(`looking for answers: ${message}`, facts),
+  });
   const pace = await openPace({
+    waiting: collecting && ((rate) => collecting.waiting(rate)),
     ...{ settings: desk.pace, engine, store, note, clock, random },
     key: rateKey(engine.name, model),
     server: connection.server,
@@ -125,7 +144,12 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
         },
       });
       const { limiter, rate, pause } = pace.lanes[n];
-      return { name, connection, health, limiter: whileUp(limiter, run.patience), rate, pause };
+      const looks = polls && whileUp(polls.lanes[n].limiter, run.patience);
+      return {
+        ...{ name, connection, health, rate, pause },
+        limiter: whileUp(limiter, run.patience),
+        ...looks && { polls: looks },
+      };
     }),
     note,
     instead,
@@ -160,6 +184,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     underWay: () => tally.inFlight + tally.unsaved,
     ...{ clock, signal: halt.signal },
     async readsKnownPage() {
+      if (collecting) return undefined; // it would have to be waited for
       await known.find(halt.signal);
       if (known.blank) return undefined;
       const sent = await askKnownPage(labeling);
@@ -170,6 +195,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
   });
   const labeling: Labeling = {
     ...{ engine, model, lanes, tally, clock, random, maxRetries, answers, known, claims, remarks },
+    ...collecting && { collecting },
     ...{ images, imageGuard, readableGuard, askedInVain: new Set<string>(), underWay: new Map() },
     // Only where the user names the code: an answer that can't be read has been paid for.
     askAgain: new Set(retryFailed && retryFailed.codes !== "all" ? retryFailed.codes : []),
@@ -197,6 +223,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     async [Symbol.asyncDispose]() {
       await claims[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();
+      await polls?.[Symbol.asyncDispose]();
     },
   };
 }

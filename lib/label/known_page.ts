@@ -81,7 +81,7 @@ export class KnownPage {
 
   /** It was asked for. @param pages Pages billed. */
   asked(outcome: Outcome, pages: number): void {
-    if (outcome.kind !== "answered") return;
+    if (outcome.kind !== "answered" && outcome.kind !== "accepted") return;
     this.#options.note(
       "the API answered a page that it had answered before, which was asked for to tell failing " +
         `pages from a failing API; pages billed for that: ${pages}`,

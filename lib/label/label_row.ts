@@ -15,7 +15,8 @@ import type { Answer, ImageFile } from "../engine/engine.ts";
 import type { AnswerStore, SetAside } from "../state/answer_store.ts";
 import type { Claims } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
-import { type Answered, ask, type AskOptions } from "./ask.ts";
+import { type Answered, ask, type Asked, type AskOptions } from "./ask.ts";
+import type { Collecting } from "./collect.ts";
 import type { ImageGuard } from "./image_guard.ts";
 import { type ImageLoader, refusalBy } from "./images.ts";
 import { isBlank } from "./known_page.ts";
@@ -45,6 +46,8 @@ export interface Labeling extends AskOptions {
   readonly rows: Budget;
   /** How long a page that no engine is to be had for waits, milliseconds. @default not at all */
   readonly maxOutageMs?: number;
+  /** Collects what takes its time. @default pages are answered at once */
+  readonly collecting?: Collecting;
   /** Keeps off images that another run is asking for. */
   readonly claims: Pick<Claims, "take">;
   /**
@@ -223,11 +226,17 @@ async function findOrAsk(
     return looked.obtained !== undefined;
   });
   if (looked.obtained) return looked.obtained;
-  using asked = await ask(image, { ...labeling, ...away, claim });
+  const { collecting } = labeling;
+  const asking = { ...labeling, ...away, claim };
+  using asked = collecting
+    ? await collecting.ask(image, rowId, asking, looked.useless)
+    : await ask(image, asking);
   const { answered, failure, elsewhere, attempts } = asked;
   if (looked.obtained) return looked.obtained;
   if (!answered) return { ...failed(failure!, attempts, clock), elsewhere };
-  return await keep(answered, attempts, image, rowId, labeling, looked.instead);
+  const kept = await keep({ ...asked, answered }, image, rowId, labeling, looked.instead);
+  await collecting?.done(image);
+  return kept;
 }
 
 function failed(failure: Failure, attempts: number, clock: Clock, answerKey?: string): Obtained {
@@ -240,6 +249,8 @@ interface LookedUp {
   readonly obtained?: Obtained;
   /** The answer that can't be used, of which there is a copy. */
   readonly instead?: SetAside;
+  /** When it arrived, if it is whole: it would come again. Milliseconds since the epoch. */
+  readonly useless?: number;
 }
 
 async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
@@ -255,6 +266,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
     const found = await answers.find(sha256, halt.signal);
     if (!found) return {};
     let reason: string;
+    let useless: number | undefined;
     if (found.problem === undefined) {
       const read = engine.parse(found.value.body, found.value.picture);
       const obtained = readAnswer(engine, found.value, key, read);
@@ -271,6 +283,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
         return { obtained };
       }
       reason = `${failure.code}: ${failure.message}`;
+      useless = Date.parse(found.value.received_at);
     } else {
       const again = !found.keep || askAgain.has("response_unreadable");
       if (!again || found.etag === undefined) return leftAlone(found.problem);
@@ -278,15 +291,14 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
     }
     // A version that is gone by now has given way to another: look at that.
     const instead = await answers.setAside(sha256, reason, found.etag!);
-    if (instead) return { instead };
+    if (instead) return { instead, useless };
   }
   return leftAlone("it is another one at every look");
 }
 
 /** Stores a paid answer, then reads it; or what was stored for the same image before it. */
 async function keep(
-  answered: Answered,
-  attempts: number,
+  { answered, attempts, paidBy, before }: Asked & { readonly answered: Answered },
   image: ImageFile,
   rowId: string,
   labeling: Labeling,
@@ -301,7 +313,7 @@ async function keep(
     ...image.picture && { picture: image.picture },
     attempts,
     received_at: new Date(clock.now()).toISOString(),
-    paid_by: { ...payer, row_id: rowId },
+    paid_by: paidBy ?? { ...payer, row_id: rowId },
   };
   const key = answers.key(sha256);
   if (answered.read.problem !== undefined) askedInVain.add(sha256);
@@ -314,22 +326,27 @@ async function keep(
   try {
     const other = await saving;
     tally.unsaved--;
-    if (other || instead) tally.paidAgain += billed;
-    if (instead) {
-      const was = `stored answer ${key} can't be used (${instead.reason})`;
+    if ((other || instead) && !before) tally.paidAgain += billed;
+    const was = `stored answer ${key} can't be used (${instead?.reason})`;
+    if (instead && before) {
+      remarks.tell(
+        "stored answers that were collected again",
+        `${was}: a copy is in ${instead.copy}, the page was collected again, which costs nothing`,
+      );
+    } else if (instead) {
       remarks.tell(
         "stored answers that were paid for again",
         `${was}: a copy is in ${instead.copy}, the page was asked for and paid again`,
       );
     }
-    if (other) {
+    if (other && !before) {
       remarks.tell(
         "answers that another run had stored first",
         `another run was answered for the same image and stored ${key} first: that answer is ` +
           "used, and the page was paid twice",
       );
-      return readAnswer(engine, other, key);
     }
+    if (other) return readAnswer(engine, other, key);
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     // Going on would pay for more answers that can't be kept.

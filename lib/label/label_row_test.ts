@@ -357,7 +357,7 @@ Deno.test("a row says how its picture was read, the same of a new answer, a stor
     const { bytes } = await bench.store.read(key);
     const { picture, ...earlier } = JSON.parse(new TextDecoder().decode(gunzipSync(bytes)));
     assert.deepEqual(picture, { width, height, orientation });
-    await bench.store.write(key, gzipSync(JSON.stringify(earlier)));
+    await bench.store.write(key, new Uint8Array(gzipSync(JSON.stringify(earlier))));
     assert.deepEqual(await label(), first);
     const { engine, answers, halt } = bench.labeling;
     const restored = await restoreRow(inputRow(0), first, [{ engine, answers }], halt.signal);

@@ -14,9 +14,11 @@ export interface Lane {
   /** For people, as in `key 2 of 3`. */
   readonly name: string;
   /** Sends requests. */
-  readonly connection: Pick<Connection, "send">;
+  readonly connection: Pick<Connection, "send" | "collect">;
   /** When a request may start, and how many may be in flight. */
   readonly limiter: Pick<Limiter, "turn">;
+  /** When it may be looked for a page that was accepted. Absent where none is. */
+  readonly polls?: Pick<Limiter, "turn">;
   /** Requests per second that are allowed just now, above 0; null where only their number is. */
   readonly rate: () => number | null;
   /** For how long nobody may start on it, milliseconds. @default nothing holds them back */

@@ -58,6 +58,10 @@ export interface PaceOptions {
   readonly besides?: () => number;
   /** Told after each request, when more or fewer may be in flight. @default nobody */
   readonly onFit?: () => void;
+  /** Pages that may be worked on besides those in flight, at that rate. @default none */
+  readonly waiting?: (rate: number) => number;
+  /** Whether requests are few by nature, so that few don't mean a slow program. @default false */
+  readonly sparse?: boolean;
   /** Rows that needed no request as there was an answer. @default none */
   readonly reused?: () => number;
   /** Whether answers can be read, as far as known. @default they can */
@@ -86,7 +90,7 @@ export interface Pace extends AsyncDisposable {
   readonly lanes: readonly [LanePace, ...LanePace[]];
   /** Requests per second that are allowed just now, on all lanes together; likewise. */
   readonly rate: () => number | null;
-  /** Requests that may be in flight just now. */
+  /** Pages that may be in flight just now, those whose answers take their time included. */
   readonly inFlightCap: () => number;
   /** Makes as much room for rows as all that is asked for them may have in flight just now. */
   readonly fitRows: () => void;
@@ -111,10 +115,11 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const { controllers } = paced;
   const cap = () => controllers.reduce((sum, { inFlightCap }) => sum + inFlightCap, 0);
   const { besides = () => 0 } = options;
-  const rows = new Budget(cap() + besides() + ROWS_AHEAD);
+  const waiting = () => options.waiting?.(paced.rate() ?? 0) ?? 0;
+  const rows = new Budget(cap() + waiting() + besides() + ROWS_AHEAD);
   const proven = options.proven ?? (() => true);
   const unsavedRoom = () => {
-    const room = cap() * UNSAVED_PER_REQUEST;
+    const room = cap() * UNSAVED_PER_REQUEST + waiting();
     return proven() ? room : Math.min(UNPROVEN, room);
   };
   const unsaved = new Budget(unsavedRoom());
@@ -123,7 +128,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     const learned = controllers.find(({ hasLearnt }) => hasLearnt);
     if (auto && learned) await writeLearntRate(store, key, learned.snapshot(clock.now()), server);
   };
-  const fitRows = () => rows.resize(cap() + besides() + ROWS_AHEAD);
+  const fitRows = () => rows.resize(cap() + waiting() + besides() + ROWS_AHEAD);
   const fit = () => {
     paced.afterEach();
     fitRows();
@@ -151,7 +156,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   return {
     lanes: lanes as unknown as Pace["lanes"],
     rate: paced.rate,
-    inFlightCap: cap,
+    inFlightCap: () => cap() + waiting(),
     fitRows,
     rows,
     unsaved,
@@ -175,7 +180,7 @@ interface Paced {
 
 /** A rate is looked for, unless the user gives one. */
 function paceByRate(
-  { settings, lanes: count = 1, note, clock, random, reused }: PaceOptions,
+  { settings, lanes: count = 1, note, clock, random, reused, sparse }: PaceOptions,
   documentedRate: number,
   learnt: LearntRate | undefined,
 ): Paced {
@@ -210,7 +215,7 @@ function paceByRate(
     ...{ controllers, lanes },
     rate: allowed,
     afterEach() {
-      const slow = slowness.tell();
+      const slow = sparse ? undefined : slowness.tell();
       if (slow) note(slow.message, { rate_started: slow.rate, rate_allowed: allowed() });
     },
   };

@@ -57,6 +57,25 @@ export const storedAnswer = z.object({
 /** A stored answer with its envelope. */
 export type StoredAnswer = z.infer<typeof storedAnswer>;
 
+/** What the answer to a page is collected with that is paid for and being worked on. */
+export const ticketDocument = z.object({
+  format: z.literal("pseudolabel-ticket/1"),
+  engine: z.string(),
+  /** Model that was asked for. */
+  model: z.string(),
+  /** Of the image, lower-case hex. */
+  image_sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  /** When the engine took the page. */
+  accepted_at: timestamp,
+  /** Requests that it took. */
+  attempts: count,
+  paid_by: paidBy,
+  /** The engine's own: a request id. Holds no secret. */
+  ticket: z.unknown(),
+});
+/** What the answer to a paid page is collected with. */
+export type TicketDocument = z.infer<typeof ticketDocument>;
+
 /** An input object and its number of rows. */
 const inputObject = z.object({ url: z.string(), etag: z.string(), bytes: count, rows: count });
 /** One that was followed by another. */

@@ -51,6 +51,11 @@ export function rateKey(engine: string, model: string): string {
   return `rates/${engine}/${model}.json`;
 }
 
+/** The same of the limit for looks whether accepted pages are ready. */
+export function pollRateKey(engine: string, model: string): string {
+  return `rates/${engine}/${model}.polls.json`;
+}
+
 /** Key of the stored answer for an image. @param sha256 Of the image's bytes, lower-case hex. */
 export function answerKey(engine: string, model: string, sha256: string): string {
   return `${answerPrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;
@@ -87,6 +92,29 @@ export function answerSetAside(
 /** What the names of all copies for one image begin with. */
 export function answersSetAside(engine: string, model: string, sha256: string): string {
   return `responses/set_aside/${engine}/${model}/${sha256}.`;
+}
+
+/**
+ * Key of what the answer to a paid page is collected with, while it is being worked on: beside the
+ * answers, never among them.
+ */
+export function ticketKey(engine: string, model: string, sha256: string): string {
+  return `${ticketPrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json`;
+}
+
+/** What the names of all tickets of a model begin with. */
+export function ticketPrefix(engine: string, model: string): string {
+  return `responses/tickets/${engine}/${model}/`;
+}
+
+/** Where a ticket that can't be read is kept for inspection. @param mark Safe as part of a key. */
+export function ticketSetAside(
+  engine: string,
+  model: string,
+  sha256: string,
+  mark: string,
+): string {
+  return `${answersSetAside(engine, model, sha256)}ticket.${mark}.json`;
 }
 
 /** Key of the claim of whoever is asking for an image just now. */

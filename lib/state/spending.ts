@@ -216,6 +216,12 @@ export class SpendingLimit implements AsyncDisposable {
     this.#settled = Promise.withResolvers();
   }
 
+  /** An answer has cost more pages than were settled for it. @param price Of each, as taken. */
+  owe(pages: number, price = 0): void {
+    this.#spent += believedPages(pages);
+    this.#dollars += believedPages(pages) * price;
+  }
+
   /** Gives back what was reserved and not spent; what can't be written back counts as spent. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing?.catch(() => {});

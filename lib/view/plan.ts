@@ -18,7 +18,7 @@ import { AnswerStore } from "../state/answer_store.ts";
 import { checkShared } from "../state/changed_input.ts";
 import { readDocument } from "../state/document.ts";
 import { leaseDocument } from "../state/documents.ts";
-import { answerKey, type CheckpointKeys, rateKey } from "../state/keys.ts";
+import { answerKey, type CheckpointKeys, rateKey, ticketKey } from "../state/keys.ts";
 import { readLearntRate } from "../state/learnt_rate.ts";
 import { AWS_PRICES, awsCost, JOB_TIMEOUT_S } from "./aws_price.ts";
 import { imageHash, ImageIndex, LOOK } from "./image_index.ts";
@@ -69,9 +69,12 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
   let types: Types | Reading;
   let reading: Reading | undefined;
   if (depth === "reads") {
+    const isThere = async (key: string) => await store.stat(key, { signal: stop }) !== undefined;
+    // What is paid for and only has to be collected costs as little.
     const isAnswered = async (sha256: string) =>
-      await store.stat(answerKey(engine.name, manifest.model, sha256), { signal: stop }) !==
-        undefined;
+      await isThere(answerKey(engine.name, manifest.model, sha256)) ||
+      engine.documentedPollRate !== undefined &&
+        await isThere(ticketKey(engine.name, manifest.model, sha256));
     types = reading = await readImages(
       look,
       settings.memoryBudget,

@@ -46,7 +46,10 @@ export interface Plan {
     readonly other_types: number;
     readonly documents: number;
   };
-  /** Answers that are stored already, as far as known: they cost nothing. */
+  /**
+   * Answers that are stored already, or paid for and to be collected, as far as known: they cost
+   * nothing.
+   */
   readonly answers_stored: number;
   /**
    * Whether there can't be more of them, as every image was read or no answer is stored at all;

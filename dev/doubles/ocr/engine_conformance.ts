@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { systemClock } from "../../../lib/base/clock.ts";
 import type { Connection, Engine, EngineFacts, Outcome } from "../../../lib/engine/engine.ts";
-import type { ImageFile } from "../../../lib/engine/engine.ts";
+import type { AwsAccess, Collected, ImageFile } from "../../../lib/engine/engine.ts";
 import type { Script, StartScripted } from "./scripted.ts";
 import type { ReadPage, ReadWord } from "../../testing/read_page.ts";
 import { sizedImage } from "../../testing/fixtures.ts";
@@ -30,6 +30,8 @@ export interface EngineTraits {
   readonly tellsWait?: boolean;
   /** Whether something needs a key, so that it can be refused. @default true */
   readonly refuses?: boolean;
+  /** What the engine is called here, where it is tested more than once. @default its name */
+  readonly title?: string;
 }
 
 /** A page with these words. */
@@ -72,6 +74,21 @@ const HOSTILE = [
   "x\u0301",
 ];
 
+/** What became of a page in the end: where its answer takes its time, it is looked for. */
+async function settled(
+  connection: Connection,
+  outcome: Outcome,
+  signal: AbortSignal,
+): Promise<Collected> {
+  if (outcome.kind !== "accepted") return outcome;
+  for (;;) {
+    // As it is read back by a later process.
+    const ticket = JSON.parse(JSON.stringify(outcome.ticket));
+    const collected = await connection.collect!(ticket, signal);
+    if (collected.kind !== "pending") return collected;
+  }
+}
+
 /** Registers the tests of one engine. */
 export function engineConformance(
   facts: EngineFacts,
@@ -80,17 +97,18 @@ export function engineConformance(
 ): void {
   const { within = 0.01, textOf = (text) => text.toWellFormed(), confident = true } = traits;
   const test = (promise: string, body: () => Promise<void>) =>
-    Deno.test(`${facts.name} ${promise}`, body);
+    Deno.test(`${traits.title ?? facts.name} ${promise}`, body);
 
   async function send(
     script: Script,
     signal = new AbortController().signal,
-  ): Promise<{ outcome: Outcome; engine: Engine; image: ImageFile; requests: number }> {
+  ): Promise<{ outcome: Collected; engine: Engine; image: ImageFile; requests: number }> {
     await using server = await start(() => script);
     const engine = await facts.load();
     const image = imageOf("a page");
-    const connection = await connect(engine, server.env);
-    const outcome = await connection.send(image, engine.defaultModel, signal);
+    const connection = await connect(engine, server.env, server.aws);
+    const sent = await connection.send(image, engine.defaultModel, signal);
+    const outcome = await settled(connection, sent, signal);
     const said = outcome.kind === "answered" ? outcome.text : outcome.message;
     for (const secret of server.secrets) assert.ok(!said.includes(secret), "a key was repeated");
     return { outcome, engine, image, requests: server.requests };
@@ -161,7 +179,7 @@ export function engineConformance(
     assert.equal((await send({ kind: "throttled" })).outcome.kind, "throttled");
   });
 
-  const kinds: [Script["kind"], Outcome["kind"]][] = [
+  const kinds: [Script["kind"], Collected["kind"]][] = [
     ["unavailable", "retryable"],
     ["garbage", "retryable"],
     ["truncated", "retryable"],
@@ -187,8 +205,10 @@ export function engineConformance(
       return { kind: "hang" };
     });
     const engine = await facts.load();
-    const connection = await connect(engine, server.env);
-    const sending = connection.send(imageOf("a page"), engine.defaultModel, giveUp.signal);
+    const connection = await connect(engine, server.env, server.aws);
+    const { signal } = giveUp;
+    const sending = connection.send(imageOf("a page"), engine.defaultModel, signal)
+      .then((sent) => settled(connection, sent, signal));
     const ended = assert.rejects(sending, /enough/);
     await arrived.promise;
     giveUp.abort(new Error("enough"));
@@ -208,13 +228,15 @@ export function engineConformance(
   });
 }
 
-/** An engine ready to ask, with these variables and no others. */
+/** An engine ready to ask, with these variables and no others. @param aws AWS, where it is used. */
 export async function connect(
   engine: Engine,
   env: Readonly<Record<string, string | undefined>>,
+  aws?: AwsAccess,
 ): Promise<Connection> {
   return await engine.connect({
     env,
+    aws: aws && (() => Promise.resolve(aws)),
     readSecret: () => Promise.reject(new Error("there are no secrets")),
     clock: systemClock,
     note: () => {},

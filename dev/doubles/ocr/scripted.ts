@@ -4,6 +4,7 @@
  * vendor's words.
  */
 
+import type { AwsAccess } from "../../../lib/engine/engine.ts";
 import type { Environment } from "../../../lib/base/settings.ts";
 import type { ReadPage } from "../../testing/read_page.ts";
 
@@ -39,6 +40,8 @@ export interface ScriptedPage {
 export interface ScriptedServer extends AsyncDisposable {
   /** The variables with which the engine reaches it, its credentials among them. */
   readonly env: Environment;
+  /** AWS as the engine may use it, for one that finds its credentials there. */
+  readonly aws?: AwsAccess;
   /** What must show up in no message and in no object. */
   readonly secrets: readonly string[];
   /** Pages that it was asked for, whatever became of them; asking for a result is none. */

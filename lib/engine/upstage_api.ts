@@ -1,0 +1,215 @@
+/**
+ * @module engine/upstage_api: what the engines of Upstage have in common: keys, address, form, and
+ * what a reply means that is no answer.
+ *
+ * https://console.upstage.ai/docs
+ */
+
+import { apiAddress, apiKeys } from "./access.ts";
+import type { Connection, ConnectOptions, EngineFacts, ImageFile, Outcome } from "./engine.ts";
+import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
+import { MEDIA_TYPES } from "../image/media_type.ts";
+import { multipart } from "./multipart.ts";
+import { retryAt } from "./retry_after.ts";
+import { parseAs, parseJsonAs, type Schema, z } from "../base/json.ts";
+import type { Environment } from "../base/settings.ts";
+
+const { jpg, png, bmp, tiff, heic } = MEDIA_TYPES;
+
+const KEY = "UPSTAGE_API_KEY";
+const KEYS = "UPSTAGE_API_KEYS";
+const ADDRESS = "UPSTAGE_BASE_URL";
+const DEFAULT_ADDRESS = "https://api.upstage.ai/v1";
+/** They hold Unix times, not durations. */
+const RETRY_HEADERS = [
+  "x-upstage-ratelimit-retry-after-requests",
+  "x-upstage-ratelimit-retry-after-tokens",
+];
+/** Payment, address, method, proxy: statuses that no page gets by what it holds. */
+const REFUSALS: ReadonlySet<number> = new Set([402, 404, 405, 407, 410]);
+/**
+ * A used-up credit is documented under no status of its own, so its codes count too; exactly these,
+ * as any other code is the page's: `page_quota_exceeded`, `credit_card_not_supported`.
+ */
+const CREDIT_CODES: ReadonlySet<string> = new Set([
+  "insufficient_credit",
+  "insufficient_credits",
+  "insufficient_balance",
+  "insufficient_funds",
+  "insufficient_quota",
+  "quota_exceeded",
+  "credit_exhausted",
+  "payment_required",
+  "billing_not_active",
+  "billing_hard_limit_reached",
+]);
+
+/** @throws {RunError} `usage` for an address that is none */
+function addressOf(env: Environment): string {
+  return apiAddress(ADDRESS, env[ADDRESS] || DEFAULT_ADDRESS);
+}
+
+/** Facts that do not depend on the engine. */
+export type SharedFacts =
+  & Pick<EngineFacts, "environment" | "keyVariable" | "keysVariable" | "looksLikeKey" | "maxBytes">
+  & Pick<EngineFacts, "serverOf">;
+
+/** Facts of all engines of Upstage. */
+export const UPSTAGE: SharedFacts = {
+  environment: [
+    { name: KEY, help: "API key (required outside the local profile, or one of the next two)" },
+    { name: KEYS, help: "several keys, separated by commas: they share the work" },
+    {
+      name: "AWS_SECRET_ARN",
+      help:
+        `Secrets Manager secret with the API key or keys: plain, or JSON with ${KEY}, ${KEYS} ` +
+        "or api_key",
+    },
+    {
+      name: ADDRESS,
+      default: DEFAULT_ADDRESS,
+      help: "API address, https unless on this machine",
+    },
+  ],
+  keyVariable: KEY,
+  keysVariable: KEYS,
+  looksLikeKey,
+  maxBytes: 52_428_800,
+  serverOf: addressOf,
+};
+
+/** The media types of pictures that all of them take. */
+export const PICTURES: readonly string[] = [jpg, png, bmp, tiff, heic];
+
+function looksLikeKey(text: string): boolean {
+  return /(^|[^A-Za-z0-9])up_[A-Za-z0-9]{20,}/.test(text);
+}
+
+/** What requests are sent with. */
+export interface Access {
+  /** The API's address, without a trailing slash. */
+  readonly baseUrl: string;
+  /** By one of the keys. */
+  readonly client: HttpClient;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * A connection by the first key, with further ones by the others.
+ *
+ * @param timeoutMs Limit for one request, milliseconds.
+ * @param open What one key can be asked.
+ * @throws {RunError} `usage` naming what is wrong with address or keys; whatever `readSecret` throws
+ */
+export async function connectWith(
+  options: ConnectOptions,
+  timeoutMs: number,
+  open: (access: Access) => Pick<Connection, "send" | "collect">,
+): Promise<Connection> {
+  const { env, note, clock } = options;
+  const baseUrl = options.baseUrl ?? addressOf(env);
+  const keys = await apiKeys(options, { variable: KEY, list: KEYS, looksLikeKey });
+  const [first, ...further] = keys.map((key): Connection => ({
+    server: options.baseUrl === undefined ? baseUrl : "local profile",
+    advice: `the API key, its credit and ${ADDRESS}`,
+    ...open({
+      baseUrl,
+      client: new HttpClient({ key, timeoutMs, note }),
+      now: () => clock.now(),
+    }),
+  }));
+  return further.length > 0 ? { ...first, further } : first;
+}
+
+/** The form that an image is sent in. @param fields Besides the image, the model among them. */
+export function documentForm(
+  { bytes, mediaType: { type, extension } }: ImageFile,
+  fields: readonly (readonly [string, string])[],
+): Blob {
+  const filename = `document.${extension}`;
+  return multipart([["document", { bytes, filename, type }], ...fields]);
+}
+
+/**
+ * What a reply means.
+ *
+ * @param now Milliseconds since the epoch.
+ * @param list The list that every answer has; what has none may be an error in disguise.
+ */
+export function judge(reply: HttpReply, now: number, list: string): Verdict {
+  return reply.status === 200
+    ? answerOrError(jsonAnswer(reply.text), list)
+    : judgeError(reply, now);
+}
+
+/** What a reply means whose status says that it is none. */
+export function judgeError({ status, headers, text }: HttpReply, now: number): Verdict {
+  const error = parseJsonAs(apiErrorBody, text).value;
+  const said = error ? [error.code, error.message].filter(Boolean).join(": ") : "no error body";
+  const message = `HTTP ${status}, ${said}`;
+  const until = retryAt(headers, now, RETRY_HEADERS);
+  if (status === 429) return { kind: "throttled", until, message };
+  if (status === 408 || status >= 500) return { kind: "retryable", until, message };
+  if (status === 401 || status === 403) return { kind: "key_refused", message };
+  const refused = REFUSALS.has(status) || status < 400 ||
+    CREDIT_CODES.has((error?.code ?? "").toLowerCase());
+  return { kind: refused ? "refused" : "rejected", message };
+}
+
+/**
+ * Some gateways and proxies report an error under status 200. That is no answer: it is not kept,
+ * and may be asked for again.
+ */
+function answerOrError(
+  verdict: Outcome & { kind: "answered" | "retryable" },
+  list: string,
+): Verdict {
+  if (verdict.kind !== "answered") return verdict;
+  const body = verdict.body as Record<string, unknown> | null;
+  const entries = body?.[list];
+  // A page may talk of errors.
+  if (Array.isArray(entries) && (entries.length > 0 || !(body!.error || body!.errors))) {
+    return verdict;
+  }
+  return errorInside(body) ?? verdict;
+}
+
+/** The error that a body with a good status tells of; `undefined` if it tells of none. */
+export function errorInside(body: unknown): Outcome & { kind: "retryable" } | undefined {
+  const error = parseAs(apiErrorBody, body).value ?? parseAs(plainError, body).value;
+  if (!error) return undefined;
+  const said = [error.code, error.message].filter(Boolean).join(": ");
+  return {
+    kind: "retryable",
+    code: "api_error",
+    message: `HTTP 200 with an error instead of an answer, ${said}`,
+  };
+}
+
+/** A stable code; some gateways send a number, and one of no use is as good as none. */
+const errorCode = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined);
+
+const errorBody = z.union([
+  z.object({ error: z.object({ code: errorCode, message: z.string() }) })
+    .transform((body) => body.error),
+  z.object({ code: errorCode, message: z.string() }),
+]);
+
+/** The API's error body: flat, or inside `error`. */
+export const apiErrorBody: Schema<{ readonly code?: string; readonly message: string }> = errorBody;
+
+const asMessage = z.string().min(1).transform((message) => ({ message }));
+
+/** An error as a word, a list, with a message of another name, or of a form of its own. */
+const plainError: Schema<{ readonly code?: string; readonly message: string }> = z.union([
+  z.object({ error: asMessage }).transform((body) => body.error),
+  z.object({ error: z.object({ code: z.union([z.string(), z.number()]).transform(String) }) })
+    .transform((body) => ({ message: body.error.code })),
+  z.object({ errors: z.array(z.union([asMessage, errorBody])).min(1) })
+    .transform((body) => body.errors[0]),
+  z.object({ detail: asMessage }).transform((body) => body.detail),
+  z.object({ Message: asMessage }).transform((body) => body.Message),
+  z.object({ error: z.union([z.literal(true), z.looseObject({})]) })
+    .transform((body) => ({ message: JSON.stringify(body.error) })),
+]);

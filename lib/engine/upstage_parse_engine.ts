@@ -1,0 +1,60 @@
+/**
+ * @module engine/upstage_parse_engine: Upstage Document Parse itself, in both ways of asking. What
+ * the two answer is read in the same way (`engine/upstage_parse_answer.ts`).
+ */
+
+import type { Engine, EngineFacts, ImageFile } from "./engine.ts";
+import { connectWith, documentForm, judge } from "./upstage_api.ts";
+import { billedPages, parseAnswer } from "./upstage_parse_answer.ts";
+import { asyncConnection } from "./upstage_parse_async.ts";
+
+/**
+ * The server gives a request up after 5 minutes; a client that is faster to give up pays for
+ * nothing.
+ */
+const TIMEOUT_MS = 330_000;
+
+/** What is known of the engine before it is loaded. */
+export type Facts = Omit<EngineFacts, "load">;
+
+/** The form of a request, the same in both ways: what is not named is as documented. */
+export function formOf(image: ImageFile, model: string): Blob {
+  return documentForm(image, [["model", model], ["coordinates", "true"]]);
+}
+
+/** The engine that answers at once. */
+export function syncEngine(facts: Facts): Engine {
+  const engine: Engine = {
+    ...facts,
+    load: () => Promise.resolve(engine),
+    parse: parseAnswer,
+    billedPages,
+    connect: (options) =>
+      connectWith(options, TIMEOUT_MS, ({ baseUrl, client, now }) => ({
+        send: (image, model, signal) =>
+          client.post(
+            (key) => ({
+              url: `${baseUrl}/document-digitization`,
+              headers: { authorization: `Bearer ${key}` },
+              body: formOf(image, model),
+            }),
+            (reply) => judge(reply, now(), "elements"),
+            signal,
+          ),
+      })),
+  };
+  return engine;
+}
+
+/** The engine that is asked for the answer later. */
+export function asyncEngine(facts: Facts): Engine {
+  const engine: Engine = {
+    ...facts,
+    load: () => Promise.resolve(engine),
+    parse: parseAnswer,
+    billedPages,
+    connect: (options) =>
+      connectWith(options, TIMEOUT_MS, (access) => asyncConnection(access, formOf)),
+  };
+  return engine;
+}
