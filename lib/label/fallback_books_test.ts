@@ -3,7 +3,7 @@ import { itemsOf, ledgerPages } from "../../dev/soak/data.ts";
 import { encodeInput, fakeImage, inputRow } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { seeded } from "../../dev/testing/random.ts";
-import { answerOf, type Script, scriptedJob } from "../../dev/testing/scripted_job.ts";
+import { answerOf, type Script, scriptedJob } from "../../dev/doubles/scripted_job.ts";
 import { settingsOf } from "../../dev/testing/settings.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { WrappedStore } from "../../dev/testing/wrapped_store.ts";

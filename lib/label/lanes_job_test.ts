@@ -6,7 +6,7 @@ import {
   type Script,
   type ScriptedEnd,
   scriptedJob,
-} from "../../dev/testing/scripted_job.ts";
+} from "../../dev/doubles/scripted_job.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 
 const FALLBACK = "--fallback upstage-ocr:other";

@@ -1,5 +1,5 @@
 /**
- * @module testing/scripted_job: runs of the whole job, hours in seconds: a store in memory, a clock
+ * @module doubles/scripted_job: runs of the whole job, hours in seconds: a store in memory, a clock
  * whose time passes at once, and engines that answer as a test says.
  */
 
@@ -8,11 +8,11 @@ import type { Connection, ImageFile, Outcome } from "../../lib/engine/engine.ts"
 import { type Job, run, type RunSummary } from "../../lib/label/job.ts";
 import { Tally } from "../../lib/label/tally.ts";
 import type { Store } from "../../lib/store/store.ts";
-import { pageBody } from "../doubles/ocr/upstage_answer.ts";
-import { readFake, SILENT_REPORTER } from "./fixtures.ts";
-import { jobOn } from "./job.ts";
-import { settingsOf } from "./settings.ts";
-import type { VirtualClock } from "./virtual_clock.ts";
+import { pageBody } from "./ocr/upstage_answer.ts";
+import { readFake, SILENT_REPORTER } from "../testing/fixtures.ts";
+import { jobOn } from "../testing/job.ts";
+import { settingsOf } from "../testing/settings.ts";
+import type { VirtualClock } from "../testing/virtual_clock.ts";
 
 /** What an engine says of an image. */
 export type Script = (image: ImageFile, model: string, signal: AbortSignal) => Promise<Outcome>;
