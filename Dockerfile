@@ -12,7 +12,7 @@ WORKDIR /app
 # Packages and the bundler, in a layer that outlives every change of the sources.
 COPY deno.json deno.lock ./
 RUN printf 'import "%s";\n' @aws-sdk/client-s3 @aws-sdk/client-secrets-manager \
-      @jsquash/jpeg/codec/dec/mozjpeg_dec.js @jsquash/webp/codec/dec/webp_dec.js csv-parse \
+      @jsquash/jpeg/codec/dec/mozjpeg_dec.js @jsquash/webp/codec/dec/webp_dec.js csv-parse htmlparser2 \
       hyparquet hyparquet-compressors hyparquet-writer jpeg-js zod > packages.ts && \
     deno cache packages.ts && \
     deno bundle --quiet packages.ts > /dev/null && \
