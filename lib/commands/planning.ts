@@ -13,7 +13,7 @@ import type { OptionValues } from "../cli/option_values.ts";
 import { FLAGS, OPTIONS } from "../cli/options.ts";
 import { findEngine } from "../engine/engines.ts";
 import { type Depth, findOutset, type PlanOptions } from "../view/outset.ts";
-import { planDataset } from "../view/plan.ts";
+import { fallbackCost, planDataset } from "../view/plan.ts";
 import { renderPlan, renderPlanBrief } from "../view/plan_text.ts";
 import { engineEnvironment, findModel, openUnasking, type Services } from "./services.ts";
 
@@ -55,18 +55,23 @@ export async function confirmRun(
   if (!ask || !terminal || values.onCommandLine(FLAGS.yes)) return true;
   await using services = await openUnasking(settings, values.env, context, true);
   const progress = new Progress(context);
-  if ((services.pricePerPage ?? services.settings.pricePerPage) === 0) return true;
+  const { pricePerPage, fallbacks } = services.settings;
+  if ((services.pricePerPage ?? pricePerPage) === 0 && fallbacks.length === 0) return true;
   const options = await optionsOf(values, services, context, "lists", progress);
   const price = options.settings.pricePerPage;
   const outset = await findOutset(options);
   const most = Math.min(outset.toDo + outset.retried, outset.pagesLeft);
-  if (most * price <= ASKS_ABOVE) return true; // a page for each row would not be much
+  const besides = (pages: number) => fallbackCost(settings, pages);
+  // A page for each row would not be much.
+  if (Math.max(most * price, besides(most)) <= ASKS_ABOVE) return true;
   const plan = await planDataset(options, outset).finally(() => progress.end());
-  const now = Math.min(plan.pages.likely, outset.pagesLeft) * price;
-  if (now <= ASKS_ABOVE) return true;
+  const pages = Math.min(plan.pages.likely, outset.pagesLeft);
+  const [now, more] = [pages * price, besides(pages)];
+  if (Math.max(now, more) <= ASKS_ABOVE) return true;
   printError(renderPlanBrief(plan, terminal.columns() - 1).join("\n") + "\n");
   const about = plan.answers_known ? "about" : "at most";
-  const answer = await ask(`Begin, for ${about} ${dollars(now)}? [y/N] `);
+  const besidesIt = more > 0 ? `, and at most ${dollars(more)} for --fallback` : "";
+  const answer = await ask(`Begin, for ${about} ${dollars(now)}${besidesIt}? [y/N] `);
   stop.throwIfAborted();
   return /^\s*(y|yes)\s*$/i.test(answer ?? "");
 }

@@ -37,10 +37,10 @@ export interface Asked extends Disposable {
   readonly answered?: Answered;
   /** What to collect it with, where it takes its time: `label/collect.ts` does. */
   readonly accepted?: Outcome & { readonly kind: "accepted" } & Pick<Sent, "lane">;
-  /** Why there is none, and never will be in this run, unless the page was passed over. */
+  /** Why there is none, and never will be in this run. */
   readonly failure?: Failure;
-  /** Whether that is only because the engine is down just now. @default false */
-  readonly passedOver?: boolean;
+  /** Whether that says nothing of the page: another engine is to be asked instead. */
+  readonly elsewhere?: boolean;
   /** Requests that it took; throttled ones don't count. */
   readonly attempts: number;
   /** For whom it was paid. @default for whoever asks */
@@ -72,10 +72,20 @@ export interface AskOptions {
   /** Leave to ask for the page; while it is in doubt nothing is sent. @default nobody else asks */
   readonly claim?: Pick<Claim, "held" | "confirm">;
   /**
-   * Whether the page waits for an engine that is down, as nothing else has taken it over.
-   * @default false
+   * Whether an engine that was not to be had answers again, so that the page should not wait for
+   * this one while that stands still. @default there is none
    */
-  readonly patient?: boolean;
+  readonly back?: () => boolean;
+  /**
+   * Until when a page that an engine before this one was not to be had for is tried again instead
+   * of failing, milliseconds since the epoch: both are down. @default not at all
+   */
+  readonly patientUntil?: number;
+  /**
+   * Until when the page waits for an engine that is down, as no other reads it, milliseconds since
+   * the epoch. @default not at all
+   */
+  readonly waitUntil?: number;
   /** Retries of one page after its first attempt, at least 0. */
   readonly maxRetries: number;
   /** Counts requests, pages, retries. */
@@ -105,7 +115,7 @@ export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
  * @throws {RunError} when no page would get an answer; `halt` is aborted with it by then
  */
 export async function ask(image: ImageFile, options: AskOptions): Promise<Asked> {
-  const { lanes, claim, maxRetries, patient, tally, clock, random, halt } = options;
+  const { lanes, claim, maxRetries, tally, clock, random, halt } = options;
   let attempts = 0;
   /** Lanes that have refused it, and by which request. */
   const refusing = new Map<Lane, number>();
@@ -114,12 +124,12 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   lanes.enter();
   try {
     for (let tries = 0;;) {
-      const unavailable = lanes.unavailable(attempts === 0, tried, patient);
+      const unavailable = lanes.unavailable(attempts === 0, tried, waits(options)) ??
+        goesBack(options);
       if (unavailable !== undefined) {
         if (attempts > 0) tally.finished(attempts);
         const failure = { code: "api_unavailable", message: unavailable } as const;
-        const passedOver = lanes.open.length > 0;
-        return { failure, passedOver, attempts, [Symbol.dispose]: () => {} };
+        return { failure, elsewhere: true, attempts, [Symbol.dispose]: () => {} };
       }
       if (claim && !await claim.confirm()) return { attempts, [Symbol.dispose]: () => {} };
       const sent = await attempt(image, options, attempts === 0, tried);
@@ -146,7 +156,13 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       }
       // What fails while everything fails is not the page's fault.
       if (sent.kind !== "retryable" || !health.outage) tries++;
-      const final = sent.kind !== "retryable" || tries > maxRetries;
+      const patient = options.back !== undefined && clock.now() < (options.patientUntil ?? 0);
+      const final = sent.kind !== "retryable" || tries > maxRetries && !patient;
+      if (patient && options.back!() && sent.kind === "retryable" && tries > maxRetries) {
+        tally.finished(attempts);
+        const failure = { code: "api_unavailable", message: sent.message } as const;
+        return { failure, elsewhere: true, attempts, [Symbol.dispose]: () => {} };
+      }
       if (final && await isPagesOwn(image, sent, refusing, options)) {
         tally.finished(attempts);
         const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
@@ -163,6 +179,16 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   } finally {
     lanes.leave(image.sha256);
   }
+}
+
+/** Why a page goes back to an engine that was not to be had; `undefined` while it stays. */
+function goesBack({ lanes, back }: AskOptions): string | undefined {
+  return back && lanes.standStill && back() ? "it fails on every page just now" : undefined;
+}
+
+/** Whether a page has nowhere else to go, and patience. */
+function waits({ clock, waitUntil = 0 }: AskOptions): boolean {
+  return clock.now() < waitUntil;
 }
 
 /** An answer that has just come, read and counted. @param attempts Requests that it took. */
@@ -337,11 +363,14 @@ async function sendInTurn(
     // A page that is throttled whenever it comes is not everybody, as one that works can show.
     const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
       health.patientUntil(outcome.until ?? 0) !== undefined && await known?.find(halt.signal);
-    if (fatal && !alone) {
+    // One that is down for long is probed all the same, as long as pages get through elsewhere.
+    const mayRecover = outcome.kind === "retryable" && health.outage && lanes.mayRecover(lane);
+    if (fatal && !alone && !mayRecover) {
       if (lanes.close(lane, fatal)) return undefined;
       throw fatal; // what ends the run aborts it before the next gets its turn
     }
     permit.done(paceOutcome(outcome, health, asksKnown || fresh));
+    lanes.paused(lane);
     if (asksKnown) known?.asked(outcome, pages);
     if (asksKnown && !control || outcome.kind === "renewed") return undefined;
     if (outcome.kind === "throttled" && !alone) return undefined;
@@ -387,27 +416,36 @@ async function counted(
  * @returns `undefined` if that lane was closed meanwhile, or the page should look elsewhere.
  */
 async function nextTurn(
-  { lanes, halt, patient }: AskOptions,
+  options: AskOptions,
   fresh: boolean,
   avoid: LaneSet,
   only: Lane | undefined,
 ): Promise<Turn | undefined> {
+  const { lanes, halt } = options;
   const control = only !== undefined;
   for (;;) {
     const lane = only ?? lanes.choose(fresh, avoid);
     if (!lane) return undefined;
     using _place = lanes.waitOn(lane);
-    using left = lanes.single ? undefined : followSignals(halt.signal, lanes.closed(lane));
+    const moved = lanes.moved(lane);
+    using left = lanes.single
+      ? undefined
+      : followSignals(halt.signal, lanes.closed(lane), ...only ? [] : [moved]);
     const passed = await passOn(lane, left?.signal ?? halt.signal).catch((error) => {
-      if (halt.signal.aborted || lanes.isOpen(lane)) throw error;
+      if (halt.signal.aborted || lanes.isOpen(lane) && !moved.aborted) throw error;
     });
     if (passed) return passed;
-    if (only ? !lanes.isOpen(only) : lanes.unavailable(fresh, avoid, patient)) return undefined;
+    const leaves = only
+      ? !lanes.isOpen(only)
+      : lanes.unavailable(fresh, avoid, waits(options)) !== undefined ||
+        goesBack(options) !== undefined;
+    if (leaves) return undefined;
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
     const { health, limiter } = lane;
-    const elsewhere = () => !only && lanes.elsewhere(lane, avoid, patient);
+    const elsewhere = () =>
+      !only && (lanes.elsewhere(lane, avoid, waits(options)) || goesBack(options) !== undefined);
     const pass = await health.pass(signal, fresh, control, elsewhere);
     if (!pass) return undefined;
     const permit = await limiter.turn(signal).catch((error) => {

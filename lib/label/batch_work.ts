@@ -31,7 +31,9 @@ export function planRun(
     }
     const rows = Object.entries(footer.counts.failures)
       .reduce((sum, [code, n]) => sum + (wanted(code) ? n : 0), 0);
-    if (rows > 0) work.push({ index, revise: { redo, rows, spent: footer.spent } });
+    if (rows === 0) continue;
+    const { spent, others } = footer;
+    work.push({ index, revise: { redo, rows, spent, others } });
   }
   return work;
 }

@@ -61,6 +61,8 @@ export interface DeskOptions {
   readonly instead?: string;
   /** Requests that other engines may have in flight for the same rows. @default none */
   readonly besides?: () => number;
+  /** Told after each request, when more or fewer may be in flight. @default nobody */
+  readonly onFit?: () => void;
 }
 
 /** A desk. Disposing it stores what was learnt and takes claims back. */
@@ -71,6 +73,8 @@ export interface Desk extends AsyncDisposable {
   readonly rate: () => number | null;
   /** Requests that may be in flight just now. */
   readonly inFlightCap: () => number;
+  /** Makes as much room for rows as there is for requests. */
+  readonly fitRows: () => void;
 }
 
 /** Opens a desk. @throws {StoreError} if the store fails */
@@ -109,6 +113,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     server: connection.server,
     lanes: connections.length,
     besides: desk.besides,
+    onFit: desk.onFit,
     reused: () => tally.reused,
     proven: () => readableGuard?.satisfied ?? false,
   });
@@ -138,10 +143,10 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
           tally.paused = all ? { what: "the API is down", since: first } : undefined;
         },
       });
-      const { limiter, rate } = pace.lanes[n];
+      const { limiter, rate, pause } = pace.lanes[n];
       const looks = polls && whileUp(polls.lanes[n].limiter, run.patience);
       return {
-        ...{ name, connection, health, rate },
+        ...{ name, connection, health, rate, pause },
         limiter: whileUp(limiter, run.patience),
         ...looks && { polls: looks },
       };
@@ -199,6 +204,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     check: run.check,
     unsaved: pace.unsaved,
     rows: pace.rows,
+    maxOutageMs,
     spending: {
       take: () => spending.take(several ? price : 0),
       settle(pages) {
@@ -213,6 +219,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     labeling,
     rate: pace.rate,
     inFlightCap: pace.inFlightCap,
+    fitRows: pace.fitRows,
     async [Symbol.asyncDispose]() {
       await claims[Symbol.asyncDispose]();
       await pace[Symbol.asyncDispose]();

@@ -53,7 +53,7 @@ import { openLabeling } from "./labeling.ts";
 import type { FallbackEngine, LabelingOptions } from "./labeling_options.ts";
 import { labelRow } from "./label_row.ts";
 import type { BatchWork } from "./open_batch.ts";
-import { openAnswers, otherPayments } from "./other_answers.ts";
+import { countedPayments } from "./other_answers.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { withPulse } from "./pulse.ts";
 import type { Tally, Watcher } from "./tally.ts";
@@ -273,10 +273,8 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
       earlier: growth && ((row) => growth.earlier(row)),
       payerOf: async ({ metadata: { image_sha256: sha256, processed_at: at } }) =>
         (sha256 && await labeling.answers.payerOf(sha256, at, halt.signal)) || null,
-      othersOf: async (row) =>
-        manifest.fallbacks
-          ? await otherPayments(row, await openAnswers(store, manifest), manifest, halt.signal)
-          : [],
+      othersOf: async (row, engines) =>
+        await countedPayments(row, engines, labeling.asked ?? [], halt.signal),
       rows: labeling.rows,
       onSaved: (footer) => done.set(footer.batch, footer),
     });

@@ -21,7 +21,7 @@ import type { ImageGuard } from "./image_guard.ts";
 import { type ImageLoader, refusalBy } from "./images.ts";
 import { isBlank } from "./known_page.ts";
 import { type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
-import { otherPayments } from "./other_answers.ts";
+import { otherPayments, type ReadableAnswers } from "./other_answers.ts";
 import type { ReadableGuard } from "./readable_guard.ts";
 import type { Remarks } from "./remarks.ts";
 
@@ -44,6 +44,8 @@ export interface Labeling extends AskOptions {
   readonly underWay: Map<string, Promise<Obtained>>;
   /** Room for rows in progress. */
   readonly rows: Budget;
+  /** How long a page that no engine is to be had for waits, milliseconds. @default not at all */
+  readonly maxOutageMs?: number;
   /** Collects what takes its time. @default pages are answered at once */
   readonly collecting?: Collecting;
   /** Keeps off images that another run is asking for. */
@@ -61,6 +63,11 @@ export interface Labeling extends AskOptions {
    * on. Images, limits and counters are the same for all. @default none
    */
   readonly fallbacks?: readonly Labeling[];
+  /**
+   * Stored answers of all engines that the run may have asked, its own first, be they asked now or
+   * not. @default its own is the only one
+   */
+  readonly asked?: readonly ReadableAnswers[];
   /** Whether earlier processes of the run may have asked them. @default false */
   readonly resumed?: boolean;
 }
@@ -73,21 +80,20 @@ export interface Labeling extends AskOptions {
  * @throws {StoreError} when an answer cannot be found or stored for sure
  */
 export async function labelRow(row: InputRow, labeling: Labeling): Promise<LabeledRow> {
-  const { images, imageGuard, clock, halt } = labeling;
+  const { images, imageGuard, clock, halt, asked } = labeling;
   const loading = images.load(row.image_path, halt.signal);
   const loaded = await (imageGuard?.watch(loading, halt.signal) ?? loading);
   try {
-    if (!loaded.image || !labeling.fallbacks?.length) {
+    if (!loaded.image || !asked) {
       const obtained = loaded.image && await obtain(loaded.image, row.id, labeling);
       const output = outputRow(row, labeling.engine.name, loaded, obtained, clock.now());
       return { output, paidBy: obtained?.paidBy ?? null, imageVersion: loaded.version };
     }
     const { by, obtained } = await obtainFromAny(loaded.image, row.id, labeling);
     const output = outputRow(row, by.engine.name, loaded, obtained, clock.now());
-    const all = [labeling, ...labeling.fallbacks];
     // A run that has just begun can't have asked another engine for a page that its own has read.
     const none = by === labeling && output.metadata.status === "ok" && !labeling.resumed;
-    const others = none ? [] : await otherPayments(output, all, labeling.payer, halt.signal);
+    const others = none ? [] : await otherPayments(output, asked, labeling.payer, halt.signal);
     return { output, paidBy: obtained.paidBy, others, imageVersion: loaded.version };
   } finally {
     loaded.release();
@@ -97,13 +103,13 @@ export async function labelRow(row: InputRow, labeling: Labeling): Promise<Label
 /** What an image came to, of whichever engine. */
 interface ObtainedBy {
   /** Whose it is. */
-  readonly by: Labeling;
+  readonly by: Pick<Labeling, "engine">;
   readonly obtained: Obtained;
 }
 
 /**
  * The answer of the first engine that finds words; else the first that is one. Where there is none,
- * an engine that was passed over, as it was down, is waited for; else why there is none.
+ * an engine that is down is waited for; else why there is none.
  */
 async function obtainFromAny(
   image: ImageFile,
@@ -111,25 +117,42 @@ async function obtainFromAny(
   labeling: Labeling,
 ): Promise<ObtainedBy> {
   const { fallbacks = [], resumed = false } = labeling;
-  const known = resumed && await paidBefore(image, rowId, fallbacks);
+  const known = resumed && await paidBefore(image, rowId, labeling);
   if (known) return known;
-  const all: ObtainedBy[] = [];
-  for (const by of [labeling, ...fallbacks]) {
-    const refusal = refusalBy(by.engine, image);
-    const obtained = refusal ? failed(refusal, 0, by.clock) : await obtain(image, rowId, by);
-    all.push({ by, obtained });
-    if (hasWords({ by, obtained })) break;
-  }
-  const found = all.findLast(hasWords) ?? all.find(({ obtained }) => obtained.answer);
+  const desks = [labeling, ...fallbacks];
+  const patientUntil = labeling.clock.now() + (labeling.maxOutageMs ?? 0);
+  const came = new Map<Labeling, Obtained>();
+  const isAway = (by: Labeling) => came.get(by)?.elsewhere === true;
+  // The last one gives a page back only where one before it can be had again.
+  do {
+    for (const [n, by] of desks.entries()) {
+      if (came.has(by) && !isAway(by)) continue;
+      came.delete(by);
+      const refusal = refusalBy(by.engine, image);
+      const away = desks.slice(0, n).filter(isAway);
+      const back = () =>
+        labeling.clock.now() < patientUntil &&
+        away.some(({ lanes }) => lanes.unavailable(true) === undefined);
+      const obtained = refusal
+        ? failed(refusal, 0, by.clock)
+        : await obtain(image, rowId, by, away.length > 0 ? { back, patientUntil } : undefined);
+      came.set(by, obtained);
+      if (hasWords({ by, obtained })) return { by, obtained };
+    }
+  } while (isAway(desks.at(-1)!));
+  const all = () => desks.map((by): ObtainedBy => ({ by, obtained: came.get(by)! }));
+  const found = all().find(({ obtained }) => obtained.answer);
   if (found) return found;
-  for (const [n, { by, obtained }] of all.entries()) {
-    let late = obtained;
-    // One that was asked for the same image before this one waited may be passed over once more.
-    while (late.passedOver) late = await obtain(image, rowId, { ...by, patient: true });
-    all[n] = { by, obtained: late };
-    if (late.answer) return all[n];
+  // What only an outage keeps from being read has not failed.
+  for (const by of desks) {
+    // The same image may be under way for a row that doesn't wait.
+    while (isAway(by) && by.lanes.open.length > 0 && by.clock.now() < patientUntil) {
+      const obtained = await obtain(image, rowId, by, { waitUntil: patientUntil });
+      came.set(by, obtained);
+      if (obtained.answer) return { by, obtained };
+    }
   }
-  return noneOf(all);
+  return noneOf(all());
 }
 
 /** A file of several pages is none that another engine could make a row of, so it counts, too. */
@@ -144,23 +167,26 @@ function hasWords({ obtained: { answer } }: ObtainedBy): boolean {
 async function paidBefore(
   image: ImageFile,
   rowId: string,
-  fallbacks: readonly Labeling[],
+  { asked = [], payer: { dataset, run_id }, tally, halt }: Labeling,
 ): Promise<ObtainedBy | undefined> {
-  for (const by of fallbacks) {
-    const { dataset, run_id } = by.payer;
-    const stored = (await by.answers.find(image.sha256, by.halt.signal))?.value;
+  for (const by of asked.slice(1)) {
+    const stored = (await by.answers.find(image.sha256, halt.signal))?.value;
     if (!stored || stored.paid_by.run_id !== run_id) continue;
     if (stored.paid_by.dataset !== dataset || stored.paid_by.row_id !== rowId) continue;
     const obtained = readAnswer(by.engine, stored, by.answers.key(image.sha256));
     if (!hasWords({ by, obtained })) continue;
-    by.tally.reused++;
+    tally.reused++;
     return { by, obtained };
   }
 }
 
-/** The first engine's failure, with what became of the others. */
+/**
+ * The first engine's failure, with what became of the others. Of an answer that can't be read the
+ * row says what the answer says, and nothing else.
+ */
 function noneOf(all: readonly ObtainedBy[]): ObtainedBy {
   const [{ by, obtained }, ...others] = all;
+  if (obtained.answerKey !== null) return { by, obtained };
   const { code, message } = obtained.failure!;
   const also = others.map(({ by, obtained }) => `${by.engine.name}: ${obtained.failure?.message}`);
   return {
@@ -173,11 +199,13 @@ function noneOf(all: readonly ObtainedBy[]): ObtainedBy {
  * The answer for an image, or why there is none. Equal images in flight share one.
  *
  * @param rowId `id` of the row that pays, should the answer have to be paid for.
+ * @param away As in {@linkcode AskOptions}, where an engine was not to be had.
  */
 export async function obtain(
   image: ImageFile,
   rowId: string,
   labeling: Labeling,
+  away: Pick<AskOptions, "back" | "patientUntil" | "waitUntil"> = {},
 ): Promise<Obtained> {
   const { underWay, tally } = labeling;
   const same = underWay.get(image.sha256);
@@ -186,7 +214,7 @@ export async function obtain(
     if (obtained.answer) tally.reused++;
     return obtained;
   }
-  const obtaining = findOrAsk(image, rowId, labeling);
+  const obtaining = findOrAsk(image, rowId, labeling, away);
   underWay.set(image.sha256, obtaining);
   try {
     return await obtaining;
@@ -195,7 +223,12 @@ export async function obtain(
   }
 }
 
-async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): Promise<Obtained> {
+async function findOrAsk(
+  image: ImageFile,
+  rowId: string,
+  labeling: Labeling,
+  away: Pick<AskOptions, "back" | "patientUntil" | "waitUntil">,
+): Promise<Obtained> {
   const { claims, clock } = labeling;
   let looked = await lookUp(image, labeling);
   if (looked.obtained) return looked.obtained;
@@ -205,13 +238,13 @@ async function findOrAsk(image: ImageFile, rowId: string, labeling: Labeling): P
   });
   if (looked.obtained) return looked.obtained;
   const { collecting } = labeling;
-  const asking = { ...labeling, claim };
+  const asking = { ...labeling, ...away, claim };
   using asked = collecting
     ? await collecting.ask(image, rowId, asking, looked.useless)
     : await ask(image, asking);
-  const { answered, failure, attempts } = asked;
+  const { answered, failure, elsewhere, attempts } = asked;
   if (looked.obtained) return looked.obtained;
-  if (!answered) return { ...failed(failure!, attempts, clock), passedOver: asked.passedOver };
+  if (!answered) return { ...failed(failure!, attempts, clock), elsewhere };
   const kept = await keep({ ...asked, answered }, image, rowId, labeling, looked.instead);
   await collecting?.done(image);
   return kept;

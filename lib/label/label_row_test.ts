@@ -383,10 +383,12 @@ async function labelWhileDown(reply: Reply) {
   const bench = new Bench(reply, undefined, undefined, "the other");
   const { clock, tally } = bench;
   const other = new Bench(() => ({ kind: "rejected", message: "HTTP 422" }), bench.store);
-  const fallback = { ...other.labeling, clock, tally, model: "other" };
+  const answers = new AnswerStore(bench.store, "upstage-ocr", "other");
+  const fallback = { ...other.labeling, clock, tally, model: "other", answers };
   const rows = [0, 1, 2, 3].map((index) => inputRow(index));
   for (const row of rows) await bench.store.write(row.image_path, fakeImage(row.id));
-  const labeling = { ...bench.labeling, fallbacks: [fallback] };
+  const asked = [bench.labeling, fallback];
+  const labeling = { ...bench.labeling, fallbacks: [fallback], asked, maxOutageMs: 600_000 };
   const labelled = await clock.run(Promise.all(rows.map((row) => labelRow(row, labeling))));
   assert.equal(new Set(other.asked).size, other.asked.length, "rejected once is enough");
   return labelled.map(({ output: { metadata } }) => metadata);
@@ -403,6 +405,6 @@ Deno.test("labelRow() waits for an engine that is down where the others read not
 Deno.test("labelRow() waits only as long as the run has patience: then the page has failed", async () => {
   for (const { error_code, error_message } of await labelWhileDown(() => RETRYABLE)) {
     assert.equal(error_code, "api_unavailable");
-    assert.match(error_message!, /10 minutes.*HTTP 422/);
+    assert.match(error_message!, /fails on every page.*HTTP 422/);
   }
 });

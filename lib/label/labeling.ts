@@ -10,6 +10,7 @@ import { GONE_CODES, ImageGuard } from "./image_guard.ts";
 import { acceptedByAny, ImageLoader } from "./images.ts";
 import type { Labeling } from "./label_row.ts";
 import type { LabelingOptions } from "./labeling_options.ts";
+import { openAnswers } from "./other_answers.ts";
 import { Remarks } from "./remarks.ts";
 
 /**
@@ -66,12 +67,14 @@ export async function openLabeling(
     several: fallbacks.length > 0,
   };
   const others: Desk[] = [];
+  let fitRows = () => {};
   for (const [n, { engine, model, connection }] of fallbacks.entries()) {
     const instead = fallbacks.slice(n + 1).map(({ engine }) => engine.name).join(", ");
     const price = engine.price.perPage;
     // What the user says of speed is said of the run's own engine.
     const pace = { rate: undefined, concurrency: undefined, requestDelayMs: undefined };
-    const asked = { engine, model, connection, price, pace, instead: instead || undefined };
+    const onFit = () => fitRows(); // rows wait for whichever engine
+    const asked = { engine, model, connection, price, pace, onFit, instead: instead || undefined };
     others.push(
       stack.use(await openDesk({ ...asked, extraCost: price - settings.pricePerPage }, shared)),
     );
@@ -83,12 +86,13 @@ export async function openLabeling(
       besides: () => others.reduce((sum, { inFlightCap }) => sum + inFlightCap(), 0),
     }, shared),
   );
+  fitRows = own.fitRows;
   tally.rate = own.rate;
   return {
     ...own.labeling,
-    ...others.length > 0
-      ? { fallbacks: others.map(({ labeling }) => labeling), resumed: options.resumed }
-      : {},
+    ...others.length > 0 && { fallbacks: others.map(({ labeling }) => labeling) },
+    ...manifest.fallbacks &&
+      { asked: await openAnswers(options.store, manifest), resumed: options.resumed },
     async [Symbol.asyncDispose]() {
       remarks.end();
       await stack.disposeAsync();

@@ -21,6 +21,8 @@ export interface Lane {
   readonly polls?: Pick<Limiter, "turn">;
   /** Requests per second that are allowed just now, above 0; null where only their number is. */
   readonly rate: () => number | null;
+  /** For how long nobody may start on it, milliseconds. @default nothing holds them back */
+  readonly pause?: () => number;
   /** Tells a failing page from a failing API. */
   readonly health: Health;
 }
@@ -31,12 +33,19 @@ export interface LaneSet {
   has(lane: Lane): boolean;
 }
 
+const NONE: LaneSet = { has: () => false };
+
 interface State {
   /** Pages that wait on it. */
   waiting: number;
   /** Aborted with the reason when it is closed. */
   readonly closed: AbortController;
+  /** Aborted when pages that wait on it should look for another; then there is a new one. */
+  moved: AbortController;
 }
+
+/** A pause from which on pages that wait look for another lane, milliseconds. */
+const LONG_PAUSE_MS = 1_000;
 
 /** All lanes of an engine. */
 export class Lanes {
@@ -64,7 +73,10 @@ export class Lanes {
     this.#note = note;
     this.#instead = instead;
     this.#states = new Map(
-      lanes.map((lane) => [lane, { waiting: 0, closed: new AbortController() }]),
+      lanes.map((lane) => [
+        lane,
+        { waiting: 0, closed: new AbortController(), moved: new AbortController() },
+      ]),
     );
   }
 
@@ -84,10 +96,10 @@ export class Lanes {
    *
    * @param fresh As in {@linkcode choose}.
    * @param avoid As in {@linkcode choose}: where a page has failed it does not go back to while
-   *   others are down.
+   *   others are down. @default it has failed on none
    * @param patient Whether the page waits for one that is down, as nothing else has taken it over.
    */
-  unavailable(fresh: boolean, avoid: LaneSet, patient = false): string | undefined {
+  unavailable(fresh: boolean, avoid: LaneSet = NONE, patient = false): string | undefined {
     if (!this.expendable) return undefined;
     const { open } = this;
     if (open.length === 0) return this.#ended;
@@ -113,6 +125,29 @@ export class Lanes {
     return this.#states.get(lane)!.closed.signal;
   }
 
+  /** Aborted once pages that wait on a lane should choose anew. */
+  moved(lane: Lane): AbortSignal {
+    return this.#states.get(lane)!.moved.signal;
+  }
+
+  /**
+   * A lane has been asked to slow down. Where it stands still for a while, pages that wait on it
+   * choose anew: their places are needed, and others may be free.
+   */
+  paused(lane: Lane): void {
+    const state = this.#states.get(lane)!;
+    if (state.waiting === 0 || this.open.length < 2) return;
+    if ((lane.pause?.() ?? 0) < LONG_PAUSE_MS) return;
+    const { moved } = state;
+    state.moved = new AbortController();
+    moved.abort();
+  }
+
+  /** Whether all that are open stand still. */
+  get standStill(): boolean {
+    return this.open.every(({ health }) => health.holds);
+  }
+
   /**
    * The lane on which a page is likely to have its turn first.
    *
@@ -128,7 +163,8 @@ export class Lanes {
     if (probed) return probed;
     const wait = (lane: Lane) =>
       // What stands still may do so for minutes.
-      (lane.health.holds ? 1e9 : 0) + (this.#states.get(lane)!.waiting + 1) / (lane.rate() ?? 1);
+      (lane.health.holds ? 1e9 : 0) + (lane.pause?.() ?? 0) / 1_000 +
+      (this.#states.get(lane)!.waiting + 1) / (lane.rate() ?? 1);
     return from.reduce((best, lane) => wait(lane) < wait(best) ? lane : best);
   }
 
@@ -174,6 +210,15 @@ export class Lanes {
     const left = this.open.map(({ name }) => name).join(", ") || this.#instead;
     this.#note(`${lane.name} is not used any more: ${reason.message} (going on with ${left})`);
     return true;
+  }
+
+  /**
+   * Whether a lane that has failed for too long may go on being probed: others are asked meanwhile,
+   * or something takes over.
+   */
+  mayRecover(lane: Lane): boolean {
+    return this.expendable ||
+      this.open.some((other) => other !== lane && !other.health.holds);
   }
 
   /** No page gets through on any of them, for this reason. @returns As {@linkcode close} */

@@ -27,6 +27,8 @@ export interface BatchWork {
     readonly rows: number;
     /** What the batch has cost before. */
     readonly spent: Spent;
+    /** Rows for which other engines than their own are in that. @default none */
+    readonly others?: CheckpointFooter["others"];
   };
 }
 
@@ -57,6 +59,9 @@ export class OpenBatch {
   /** Which rows they are. */
   readonly #keys: RowKeys;
   readonly #counts = noRows();
+  /** Other engines that rows have cost, by `engine/model`: before it was revised, and now. */
+  readonly #othersBefore: CheckpointFooter["others"];
+  readonly #others = new Map<string, number[]>();
   /** Rows that have not been put. */
   #missing: number;
   /** The first row that has not gone to the encoder. */
@@ -91,7 +96,15 @@ export class OpenBatch {
     this.#keys = new RowKeys(end - start);
     this.countedBefore = revise !== undefined && revise.rows < this.#missing;
     this.spent = this.countedBefore ? structuredClone(revise!.spent) : nothingSpent();
+    this.#othersBefore = revise?.others;
     this.#close = close;
+  }
+
+  /** Engines besides its own that a row had cost, `engine/model`, before the batch is revised. */
+  othersBefore(row: number): string[] {
+    const offset = row - this.#start;
+    return Object.entries(this.#othersBefore ?? {})
+      .filter(([, rows]) => rows.includes(offset)).map(([engine]) => engine);
   }
 
   /**
@@ -100,11 +113,22 @@ export class OpenBatch {
    *
    * @param row Position in the input.
    * @param mark What is kept of its image; null if it failed.
+   * @param others Engines besides its own that are in {@linkcode spent} for it, `engine/model`.
    * @returns Whether it was the last one that was missing.
    * @throws {RangeError} if a row can't be encoded
    * @throws {StoreError} if the batch can't be sent
    */
-  put(row: number, output: OutputRow, mark: RowMark | null): Promise<boolean> {
+  put(
+    row: number,
+    output: OutputRow,
+    mark: RowMark | null,
+    others: readonly string[] = [],
+  ): Promise<boolean> {
+    for (const engine of others) {
+      const rows = this.#others.get(engine);
+      if (rows) rows.push(row - this.#start);
+      else this.#others.set(engine, [row - this.#start]);
+    }
     this.#marks[row - this.#start] = mark;
     this.#keys.set(row - this.#start, output);
     this.#waiting.set(row - this.#start, this.#memory.hold(output));
@@ -148,7 +172,16 @@ export class OpenBatch {
     const images = { marks: this.#marks, keys: this.#keys };
     return await this.#checkpoints.save(
       ...[this.#index, this.#rows, this.#counts, spent, images, this.#upload, !asked] as const,
+      this.#otherEngines,
     );
+  }
+
+  get #otherEngines(): CheckpointFooter["others"] {
+    if (this.#others.size === 0) return undefined;
+    const sorted = [...this.#others].map(([engine, rows]) =>
+      [engine, rows.sort((a, b) => a - b)] as const
+    );
+    return Object.fromEntries(sorted.sort(([a], [b]) => a < b ? -1 : 1));
   }
 
   /** Lets go of everything; what is not saved by then won't be. */

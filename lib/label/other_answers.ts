@@ -9,7 +9,7 @@ import type { Engine } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import type { Manifest } from "../state/documents.ts";
-import type { Payment } from "../state/ledger.ts";
+import { nameOf, type Payment } from "../state/ledger.ts";
 import type { Store } from "../store/store.ts";
 
 /** The stored answers of an engine and model. */
@@ -47,6 +47,40 @@ export async function openAnswers(
 }
 
 /**
+ * What these engines were paid for a row besides its own, as its batch has written down: whatever
+ * was stored for it since is not in there.
+ *
+ * @param engines `engine/model` of each.
+ */
+export async function countedPayments(
+  row: OutputRow,
+  engines: readonly string[],
+  all: readonly AnswersBy[],
+  signal: AbortSignal,
+): Promise<Payment[]> {
+  const { image_sha256: sha256 } = row.metadata;
+  if (sha256 === null || engines.length === 0) return [];
+  const asked = all.filter((by) => engines.includes(nameOf(namesOf(by))));
+  const found = await Promise.all(asked.map((by) => paymentBy(by, sha256, signal)));
+  return found.filter((payment) => payment !== undefined);
+}
+
+function namesOf({ engine, model }: AnswersBy) {
+  return { engine: engine.name, model };
+}
+
+async function paymentBy(
+  by: AnswersBy,
+  sha256: string,
+  signal: AbortSignal,
+): Promise<Payment | undefined> {
+  const stored = (await by.answers.find(sha256, signal))?.value;
+  if (!stored) return undefined;
+  const { paid_by: paidBy, attempts, body } = stored;
+  return { ...namesOf(by), paidBy, billedPages: by.engine.billedPages(body), attempts };
+}
+
+/**
  * Answers that were paid for a row besides its own. Those of a page that the run's own engine has
  * found words on count only if this run has paid for them: it asked another engine and was killed
  * before it could say so.
@@ -64,14 +98,11 @@ export async function otherPayments(
   if (sha256 === null || all.length < 2) return [];
   const own = all.findIndex(({ answers }) => answers.key(sha256) === key);
   const payments: Payment[] = [];
-  for (const [n, { engine, model, answers }] of all.entries()) {
-    if (n === own) continue;
-    const stored = (await answers.find(sha256, signal))?.value;
-    if (!stored || stored.paid_by.dataset !== dataset || stored.paid_by.row_id !== id) continue;
-    if (own === 0 && status === "ok" && stored.paid_by.run_id !== run_id) continue;
-    const { paid_by: paidBy, attempts } = stored;
-    const billedPages = engine.billedPages(stored.body);
-    payments.push({ engine: engine.name, model, paidBy, billedPages, attempts });
+  for (const [n, by] of all.entries()) {
+    const payment = n === own ? undefined : await paymentBy(by, sha256, signal);
+    if (payment?.paidBy.dataset !== dataset || payment.paidBy.row_id !== id) continue;
+    if (own === 0 && status === "ok" && payment.paidBy.run_id !== run_id) continue;
+    payments.push(payment);
   }
   return payments;
 }

@@ -45,8 +45,8 @@ export interface Obtained {
   readonly answer?: Answer;
   /** Why there is none. */
   readonly failure?: Failure;
-  /** Whether that is only because the engine was down just then. @default false */
-  readonly passedOver?: boolean;
+  /** Whether that says nothing of the image: its engine was not to be had. @default false */
+  readonly elsewhere?: boolean;
   /** Key of the stored answer; null where none is stored. */
   readonly answerKey: string | null;
   /** Pages on the bill for the stored answer, readable or not; null where none is stored. */

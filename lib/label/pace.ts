@@ -56,6 +56,8 @@ export interface PaceOptions {
   readonly lanes?: number;
   /** Requests that other engines may have in flight for the same rows. @default none */
   readonly besides?: () => number;
+  /** Told after each request, when more or fewer may be in flight. @default nobody */
+  readonly onFit?: () => void;
   /** Pages that may be worked on besides those in flight, at that rate. @default none */
   readonly waiting?: (rate: number) => number;
   /** Whether requests are few by nature, so that few don't mean a slow program. @default false */
@@ -78,6 +80,8 @@ export interface LanePace {
   readonly limiter: Pick<Limiter, "turn">;
   /** Requests per second that are allowed just now; null where only their number is. */
   readonly rate: () => number | null;
+  /** For how long nobody may start, milliseconds. */
+  readonly pause: () => number;
 }
 
 /** Turns, and the room that goes with them. Disposing it stores what was learnt. */
@@ -86,8 +90,10 @@ export interface Pace extends AsyncDisposable {
   readonly lanes: readonly [LanePace, ...LanePace[]];
   /** Requests per second that are allowed just now, on all lanes together; likewise. */
   readonly rate: () => number | null;
-  /** Requests that may be in flight just now. */
+  /** Pages that may be in flight just now, those whose answers take their time included. */
   readonly inFlightCap: () => number;
+  /** Makes as much room for rows as all that is asked for them may have in flight just now. */
+  readonly fitRows: () => void;
   /** Room for rows in progress. */
   readonly rows: Budget;
   /** Room for paid answers that are not stored yet. */
@@ -122,16 +128,19 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     const learned = controllers.find(({ hasLearnt }) => hasLearnt);
     if (auto && learned) await writeLearntRate(store, key, learned.snapshot(clock.now()), server);
   };
+  const fitRows = () => rows.resize(cap() + waiting() + besides() + ROWS_AHEAD);
   const fit = () => {
     paced.afterEach();
-    rows.resize(cap() + waiting() + besides() + ROWS_AHEAD);
+    fitRows();
+    options.onFit?.();
     unsaved.resize(unsavedRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice
   };
-  const lanes = paced.lanes.map(({ limiter, rate }): LanePace => ({
+  const lanes = paced.lanes.map(({ limiter, rate, pause }): LanePace => ({
     rate,
+    pause,
     limiter: {
       async turn(signal) {
         const permit = await limiter.turn(signal);
@@ -147,7 +156,8 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   return {
     lanes: lanes as unknown as Pace["lanes"],
     rate: paced.rate,
-    inFlightCap: cap,
+    inFlightCap: () => cap() + waiting(),
+    fitRows,
     rows,
     unsaved,
     [Symbol.asyncDispose]: save,
@@ -197,6 +207,7 @@ function paceByRate(
     };
     return {
       rate: () => controller.rate,
+      pause: () => Math.max(0, controller.nextStart - clock.now()),
       limiter: new Limiter({ controller, clock, onChange }),
     };
   });
@@ -227,7 +238,11 @@ function paceByNumber(
       const facts = { in_flight_from: change.from, in_flight_to: change.to };
       if (message) note(`${ofLane(n, count)}${message}`, facts);
     };
-    return { rate: () => null, limiter: new Limiter({ controller, clock, onChange }) };
+    return {
+      rate: () => null,
+      pause: () => Math.max(0, controller.nextStart - clock.now()),
+      limiter: new Limiter({ controller, clock, onChange }),
+    };
   });
   return { controllers, lanes, rate: () => null, afterEach() {} };
 }

@@ -12,7 +12,7 @@ import type { InputRow, OutputRow } from "../dataset/row.ts";
 import { markOf, payerOf as payerOfMark, type RowMark } from "../state/image_marks.ts";
 import type { EarlierRow } from "./growth.ts";
 import type { LabeledRow } from "./output_row.ts";
-import { addRow, type Payment, takeOutRow } from "../state/ledger.ts";
+import { addRow, nameOf, type Payment, takeOutRow } from "../state/ledger.ts";
 import { type BatchWork, OpenBatch } from "./open_batch.ts";
 import type { Input } from "../dataset/input.ts";
 import { inputBytes, outputBytes } from "../dataset/row_bytes.ts";
@@ -54,11 +54,15 @@ export interface PipelineOptions {
    */
   readonly payerOf: (previous: OutputRow) => Promise<PaidBy | null>;
   /**
-   * What engines besides the one that a row is of were paid on its behalf. Asked in the same case.
+   * What these engines, `engine/model`, were paid on behalf of a row besides the one that it is of.
+   * Asked in the same case.
    *
    * @default nothing
    */
-  readonly othersOf?: (previous: OutputRow) => Promise<readonly Payment[]>;
+  readonly othersOf?: (
+    previous: OutputRow,
+    engines: readonly string[],
+  ) => Promise<readonly Payment[]>;
   /** Room for rows in progress: requests in flight and images fetched ahead. */
   readonly rows: Budget;
   /** Told of each batch that is saved. */
@@ -123,12 +127,15 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
     // A row without a mark would pass for one that failed, beside others that have theirs.
     const nobody = payerOfMark(manifest.dataset, row.id, null);
     const itsMark = mark ?? markOf(manifest.dataset, previous!, nobody, NO_VERSION);
-    return batch.put(row.index, previous!, itsMark);
+    return batch.put(row.index, previous!, itsMark, batch.othersBefore(row.index));
   }
   const counted = batch.countedBefore ? previous : undefined;
   // Before the row is made: that may put another answer in the place of the stored one.
   const payer = counted && isPaid(counted) ? await payerOf(counted) : null;
-  const othersBefore = counted && await othersOf?.(counted);
+  const enginesBefore = counted ? batch.othersBefore(row.index) : [];
+  const othersBefore = counted && enginesBefore.length > 0
+    ? await othersOf?.(counted, enginesBefore)
+    : [];
   const made = await make(row, previous, earlier);
   const { output, paidBy, others, imageVersion = mark ?? NO_VERSION } = made;
   if (!made.takenOver) batch.asked = true;
@@ -143,7 +150,8 @@ async function makeRow(work: RowWork, options: PipelineOptions): Promise<boolean
     const { index, id, image_path: imagePath } = row;
     watcher.failure({ row: index, id, imagePath, code, message: message ?? "" });
   }
-  return batch.put(row.index, output, markOf(manifest.dataset, output, paidBy, imageVersion));
+  const itsMark = markOf(manifest.dataset, output, paidBy, imageVersion);
+  return batch.put(row.index, output, itsMark, others?.map(nameOf));
 }
 
 /** A row to make. */

@@ -22,7 +22,7 @@ import { readManifest } from "../state/manifest.ts";
 import { readFooter, readRows } from "../dataset/output_read.ts";
 import { openInput } from "../dataset/input.ts";
 import { openSource } from "../parquet/source.ts";
-import { openAnswers, otherPayments } from "./other_answers.ts";
+import { countedPayments, openAnswers } from "./other_answers.ts";
 import { outputRow } from "./output_row.ts";
 import { restoreRow } from "./restore_row.ts";
 import {
@@ -108,6 +108,18 @@ export async function verify(
   const digests = new BatchDigests(manifest.batch_size);
   let answers = 0;
 
+  const checkpoints = new Checkpoints(store, keys, manifest);
+  const inspected = await Array.fromAsync(checkpoints.inspect());
+  /** Rows for which other engines than their own are in what their batches have cost. */
+  const othersIn = new Map(
+    inspected.flatMap(({ index, footer }) => footer?.others ? [[index, footer.others]] : []),
+  );
+  const enginesOf = ({ index }: InputRow) => {
+    const others = othersIn.get(Math.floor(index / manifest.batch_size)) ?? {};
+    const offset = index % manifest.batch_size;
+    return Object.keys(others).filter((engine) => others[engine].includes(offset));
+  };
+
   const check = async (row: InputRow, output: OutputRow) => {
     const problems = checkRow(row, output);
     let stored: StoredAnswer | undefined;
@@ -123,7 +135,7 @@ export async function verify(
       },
     }));
     const restored = await restoreRow(row, output, watched, stop);
-    const others = await otherPayments(output, responses, manifest, stop);
+    const others = await countedPayments(output, enginesOf(row), responses, stop);
     const { response_key: key, image_bytes, image_sha256: sha256 } = output.metadata;
     const by = responses.find(({ answers }) => answers.key(sha256 ?? "") === key);
     if (key !== null) answers++;
@@ -216,10 +228,9 @@ export async function verify(
     found({ code: "manifest", message: `${manifestUrl}: sample: it is not of the input's rows` });
   }
 
-  const checkpoints = new Checkpoints(store, keys, manifest);
   const footers: CheckpointFooter[] = [];
   const inOutput = digests.finish();
-  for await (const { key, index, footer, problem } of checkpoints.inspect()) {
+  for (const { key, index, footer, problem } of inspected) {
     const url = `${store.url}/${key}`;
     if (problem !== undefined) {
       found({ code: "checkpoint", message: `${url}: ${problem}` });

@@ -144,7 +144,8 @@ export async function checkTotals(
   const url = `${store.url}/${keys.ledger}`;
   if (ledger) compare("ledger", `${url}: dataset`, manifest.dataset, ledger.dataset, found);
   checkBills(`${store.url}/${keys.root}`, url, shown, footers && inCheckpoints, ledger, found);
-  // Runs whose answers lie below this engine and model have asked for no other.
+  // Runs whose answers lie below these engines and models were begun with one of them.
+  const asked = [manifest, ...manifest.fallbacks ?? []];
   for (const runId of new Set([manifest.run_id, ...Object.keys(inCheckpoints.runs)])) {
     const entry = ledger?.runs[runId];
     if (!entry) {
@@ -152,7 +153,10 @@ export async function checkTotals(
       if (runId === manifest.run_id) found({ code: "ledger", message });
       continue; // any other one is missed among the bills
     }
-    const { engine, model } = manifest;
+    const isIts = ({ engine, model }: { readonly engine: string; readonly model: string }) =>
+      engine === entry.engine && model === entry.model;
+    const own = runId === manifest.run_id ? manifest : asked.find(isIts) ?? manifest;
+    const { engine, model } = own;
     compare("ledger", `${url}: run ${runId}:`, { ...entry, engine, model }, entry, found);
     if (runId !== manifest.run_id || entry.answers_reused >= inCheckpoints.answers_reused) continue;
     const expected = { answers_reused: inCheckpoints.answers_reused };

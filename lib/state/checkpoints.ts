@@ -310,6 +310,7 @@ export class Checkpoints {
    * @param images What is kept of them.
    * @param begun Where its first bytes went, if they were taken out of `rows`.
    * @param free Whether nothing was asked for its rows, so that it can be looked at later.
+   * @param others Rows for which other engines than their own were paid, too.
    */
   async save(
     index: number,
@@ -319,9 +320,16 @@ export class Checkpoints {
     images: BatchImages,
     begun?: CheckpointUpload,
     free = false,
+    others?: CheckpointFooter["others"],
   ): Promise<CheckpointFooter> {
     const { run_id } = this.manifest;
-    const footer: CheckpointFooter = { run_id, batch: index, counts, spent };
+    const footer: CheckpointFooter = {
+      run_id,
+      batch: index,
+      counts,
+      spent,
+      ...others && { others },
+    };
     const bytes = await rows.finish({
       [CHECKPOINT_FOOTER_KEY]: JSON.stringify(footer),
       ...images.marks.length > 0 && { [IMAGES_FOOTER_KEY]: encodeImages(images) },

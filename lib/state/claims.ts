@@ -384,9 +384,8 @@ export class Claims implements AsyncDisposable {
       if (await this.#isLongOver(other.lease, found.value, found.etag)) return;
       // What another model has answered is no answer here.
       const run = (await readDocument(store, other.manifest, manifest))?.value;
-      const asks = (asked: { readonly engine: string; readonly model: string }) =>
-        asked.engine === engine && asked.model === model;
-      if (run && ![run, ...run.fallbacks ?? []].some(asks)) return;
+      const asked = run && [run, ...run.fallbacks ?? []];
+      if (asked?.every((other) => other.engine !== engine || other.model !== model)) return;
       const name = `${owner} (${store.url}/${other.lease})`;
       others.push({ name, lease: other.lease, etag: found.etag, leaseMs: ttl_ms });
     };

@@ -226,6 +226,23 @@ Deno.test("Claims know nobody in a run of another model, or in one that died lon
   await world.clock.run(end(a, b));
 });
 
+Deno.test("Claims know a run that asks their engine where its own one fails", async () => {
+  const world = new World();
+  const a = await world.run("a");
+  const text = JSON.stringify({
+    ...{ format: "pseudolabel-manifest/1", run_id: "r", dataset: "a", engine: "engine" },
+    ...{ model: "another", batch_size: 1, schema_version: "v1.0", batch_job_id: null },
+    ...{ created_at: "2026-11-01T00:00:00.000Z", created_by: "x" },
+    fallbacks: [{ engine: "engine", model: "model" }],
+    input: { url: "s3://x", etag: "e", bytes: 1, rows: 1 },
+  });
+  world.store.put("checkpoints/a/manifest.json", text);
+  const b = await world.run("b");
+  assert.equal(await world.clock.run(world.ask(b.claims, 1_000)), "asked");
+  assert.ok(world.store.writes.includes(CLAIM), "it asks as if it were alone");
+  await world.clock.run(end(a, b));
+});
+
 Deno.test("Claims are renewed while a page takes long, and end with the run", async () => {
   const world = new World();
   const [a, b] = [await world.run("a"), await world.run("b")];

@@ -171,6 +171,11 @@ export const checkpointFooter = z.object({
   batch: count,
   counts: rowCounts,
   spent,
+  /**
+   * Rows, by position in the batch, for which another engine than their own was paid, too, by
+   * `engine/model`: what is in `spent` of that. Absent where nobody was.
+   */
+  others: z.record(z.string(), z.array(count)).optional(),
 });
 /** What a checkpoint says of itself. */
 export type CheckpointFooter = z.infer<typeof checkpointFooter>;

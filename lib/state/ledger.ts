@@ -41,6 +41,11 @@ export interface Payment {
   readonly attempts: number;
 }
 
+/** The engine of a payment as books name it, `engine/model`. */
+export function nameOf({ engine, model }: Pick<Payment, "engine" | "model">): string {
+  return `${engine}/${model}`;
+}
+
 /** A row with what was paid for it. */
 export interface PaidRow {
   /** The row. */
@@ -101,7 +106,7 @@ function pay(spent: Spent, manifest: RunOf, id: string, payment: Payment, sign: 
   };
   add(spent.runs, paidBy.run_id, paid);
   if (engine === manifest.engine && model === manifest.model) return;
-  add((spent.others ??= {})[paidBy.run_id] ??= {}, `${engine}/${model}`, paid);
+  add((spent.others ??= {})[paidBy.run_id] ??= {}, nameOf(payment), paid);
 }
 
 /** What answers have cost together. */

@@ -4,7 +4,7 @@
  * and what follows for money and time. `view/plan_text.ts` says it to people.
  */
 
-import { counted } from "../base/figures.ts";
+import { counted, dollars } from "../base/figures.ts";
 import type { Settings } from "../base/settings.ts";
 import { escaped } from "../base/text.ts";
 import { checkRows } from "../dataset/check_input.ts";
@@ -12,6 +12,7 @@ import { type ImageFolder, ImageFolders } from "../dataset/image_folders.ts";
 import { parseImagePath } from "../dataset/image_location.ts";
 import type { Input } from "../dataset/input.ts";
 import type { EngineFacts } from "../engine/engine.ts";
+import { findEngine } from "../engine/engines.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { checkShared } from "../state/changed_input.ts";
@@ -25,6 +26,27 @@ import { lookAtImages, readImages, type Reading, type Types } from "./image_look
 import { judgeLife } from "./life.ts";
 import { countAnswered, type Outset, type PlanOptions } from "./outset.ts";
 import type { Plan } from "./plan_types.ts";
+
+/** What a run may cost at most for pages that other engines are asked for, US dollars. */
+export function fallbackCost({ fallbacks }: Pick<Settings, "fallbacks">, pages: number): number {
+  const prices = fallbacks.map(({ engine }) => findEngine(engine)?.price.perPage ?? 0);
+  return Math.round(pages * prices.reduce((sum, price) => sum + price, 0) * 1e6) / 1e6;
+}
+
+/** How many pages other engines get nobody knows before: what they may cost is said apart. */
+function fallbackNotes(
+  settings: Pick<Settings, "fallbacks" | "engine">,
+  pages: number,
+): string[] {
+  if (settings.fallbacks.length === 0) return [];
+  const names = settings.fallbacks.map(({ engine, model }) => `${engine}/${model}`).join(", ");
+  const most = fallbackCost(settings, pages);
+  const cost = most > 0 ? `at most ${dollars(most)} more` : "which costs nothing";
+  return [
+    `pages that ${settings.engine} fails on or finds empty go to ${names}, as --fallback says: ` +
+    `how many shows when it runs, ${cost}`,
+  ];
+}
 
 /**
  * Works out what a run would do, from `findOutset` of `view/outset.ts` on.
@@ -139,6 +161,7 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
     },
     notes: [
       ...options.notes ?? [],
+      ...fallbackNotes(settings, pages.at_most),
       ...outset.news,
       ...outset.growth?.notes ?? [],
       ...await notesOf(options, keys, checkpoints, outset),

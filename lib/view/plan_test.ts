@@ -178,3 +178,15 @@ Deno.test("plan: its lines fit a terminal of any width", async () => {
   }
   assert.equal(renderPlanBrief(plan, 200).length, 3);
 });
+
+Deno.test("planDataset() says what other engines may cost, which nobody knows before", async () => {
+  const bench = new Bench();
+  await bench.rows("images/0.png", "images/1.png");
+  for (const n of [0, 1]) bench.store.put(`images/${n}.png`, fakeImage(`image ${n}`));
+  const alone = await bench.plan();
+  assert.ok(!alone.notes.some((note) => /--fallback/.test(note)));
+  const plan = await bench.plan("--fallback upstage-ocr:other");
+  assert.deepEqual(plan.cost, alone.cost);
+  const note = plan.notes.find((note) => /--fallback/.test(note));
+  assert.match(note ?? "", /go to upstage-ocr\/other.*at most \$0\.003 more|at most \$0\.00/);
+});

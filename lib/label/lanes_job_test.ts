@@ -1,0 +1,131 @@
+import assert from "node:assert/strict";
+import { encodeInput, fakeImage, inputRow } from "../../dev/testing/fixtures.ts";
+import { MemoryStore } from "../../dev/testing/memory_store.ts";
+import {
+  limited,
+  type Script,
+  type ScriptedEnd,
+  scriptedJob,
+} from "../../dev/doubles/scripted_job.ts";
+import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
+
+const FALLBACK = "--fallback upstage-ocr:other";
+
+/** Labels so many rows with engines that are made for the clock. */
+async function label(
+  n: number,
+  engines: (clock: VirtualClock) => { own: [Script, ...Script[]]; others?: Script[] },
+): Promise<ScriptedEnd> {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const rows = Array.from({ length: n }, (_, i) => inputRow(i));
+  for (const { image_path, id } of rows) store.put(image_path, fakeImage(id));
+  store.put("data/processed/demo.parquet", await encodeInput(rows));
+  const { own, others } = engines(clock);
+  return await scriptedJob({ store, clock, own, others, args: others ? FALLBACK : "" });
+}
+
+/** An engine that fails on every page for a while, seconds after it began. */
+function downFor(clock: VirtualClock, from: number, to: number, up: Script): Script {
+  const began = clock.now();
+  return async (image, model, signal) => {
+    const seconds = (clock.now() - began) / 1_000;
+    if (seconds < from || seconds >= to) return await up(image, model, signal);
+    await clock.sleep(50, signal);
+    return { kind: "retryable", message: "HTTP 503" };
+  };
+}
+
+/** An engine that asks everybody to come again at a time, seconds after it began. */
+function pausedFor(clock: VirtualClock, from: number, to: number, up: Script): Script {
+  const began = clock.now();
+  return async (image, model, signal) => {
+    const seconds = (clock.now() - began) / 1_000;
+    if (seconds < from || seconds >= to) return await up(image, model, signal);
+    await clock.sleep(20, signal);
+    return { kind: "throttled", message: "HTTP 429", until: began + to * 1_000 };
+  };
+}
+
+function refusing(clock: VirtualClock): Script {
+  return async (_image, _model, signal) => {
+    await clock.sleep(50, signal);
+    return { kind: "refused", message: "HTTP 402" };
+  };
+}
+
+function assertLabelled({ error, summary }: ScriptedEnd, n: number): void {
+  assert.equal(error, undefined);
+  assert.equal(summary?.counts.ok, n);
+}
+
+Deno.test("three keys are three times as fast as one", async () => {
+  const api = (clock: VirtualClock) => limited(clock, 5, 1_500);
+  const one = await label(500, (clock) => ({ own: [api(clock)] }));
+  const three = await label(1_500, (clock) => ({ own: [api(clock), api(clock), api(clock)] }));
+  assertLabelled(three, 1_500);
+  assert.ok(three.seconds < one.seconds * 1.2, `${three.seconds} s, one took ${one.seconds}`);
+});
+
+Deno.test("a fallback that labels alone is as fast as a run of its own, and an idle one costs nothing", async () => {
+  const quick = (clock: VirtualClock) => limited(clock, 40, 4_000);
+  const alone = await label(1_200, (clock) => ({ own: [quick(clock)] }));
+  const instead = await label(
+    1_200,
+    (clock) => ({ own: [refusing(clock)], others: [quick(clock)] }),
+  );
+  const beside = await label(
+    1_200,
+    (clock) => ({ own: [quick(clock)], others: [refusing(clock)] }),
+  );
+  for (const ended of [instead, beside]) {
+    assertLabelled(ended, 1_200);
+    assert.ok(ended.seconds < alone.seconds * 1.3, `${ended.seconds} s, alone ${alone.seconds}`);
+  }
+});
+
+Deno.test("pages don't wait for a key that pauses while another one has room", async () => {
+  const ended = await label(400, (clock) => ({
+    own: [limited(clock, 5, 1_000), pausedFor(clock, 20, 500, limited(clock, 5, 1_000))],
+  }));
+  assertLabelled(ended, 400);
+  assert.ok(ended.seconds < 150, `${ended.seconds} s`);
+});
+
+Deno.test("a key that is down for longer than the run's patience comes back while another one works", async () => {
+  const ended = await label(3_000, (clock) => ({
+    own: [limited(clock, 3, 500), downFor(clock, 20, 800, limited(clock, 3, 500))],
+  }));
+  assertLabelled(ended, 3_000);
+  assert.ok(ended.notes.some((note) => /key 2 of 2: the API answers again/.test(note)));
+  assert.ok(!ended.notes.some((note) => /not used any more/.test(note)), ended.notes.join("\n"));
+});
+
+Deno.test("an engine that is down for longer than the run's patience is asked again once it is back", async () => {
+  const ended = await label(3_000, (clock) => ({
+    own: [downFor(clock, 20, 800, limited(clock, 5, 500))],
+    others: [limited(clock, 2, 500)],
+  }));
+  assertLabelled(ended, 3_000);
+  assert.ok(ended.notes.some((note) => /the API answers again after/.test(note)));
+});
+
+Deno.test("pages go back to an engine that is up again while its fallback is down", async () => {
+  const ended = await label(600, (clock) => ({
+    own: [downFor(clock, 20, 80, limited(clock, 5, 500))],
+    others: [downFor(clock, 0, Infinity, limited(clock, 5, 500))],
+  }));
+  assertLabelled(ended, 600);
+  assert.ok(ended.seconds < 300, `${ended.seconds} s`);
+});
+
+Deno.test("with all engines down for longer than the run's patience it ends with 75", async () => {
+  for (const keys of [1, 2]) {
+    const down = (clock: VirtualClock) => downFor(clock, 20, Infinity, limited(clock, 5, 500));
+    const ended = await label(600, (clock) => ({
+      own: keys === 1 ? [down(clock)] : [down(clock), down(clock)],
+      others: keys === 1 ? [down(clock)] : undefined,
+    }));
+    assert.equal((ended.error as { exit?: string })?.exit, "again", String(ended.error));
+  }
+});
