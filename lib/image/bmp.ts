@@ -3,7 +3,7 @@
  * and run lengths, in both directions. Embedded JPEG and PNG are not read.
  */
 
-import { checkSize, ImageError, type Pixels } from "./pixels.ts";
+import { checkSize, ImageError, type Pixels, unlessCutShort } from "./pixels.ts";
 
 const RGB = 0;
 const RUNS_8 = 1;
@@ -27,12 +27,7 @@ export function decodeBmp(
   { maxPixels }: { readonly maxPixels: number },
 ): Pixels {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  try {
-    return decode(bytes, view, maxPixels);
-  } catch (error) {
-    if (error instanceof RangeError) throw new ImageError("damaged", "it ends too early");
-    throw error;
-  }
+  return unlessCutShort(() => decode(bytes, view, maxPixels));
 }
 
 function decode(bytes: Uint8Array, view: DataView, maxPixels: number): Pixels {

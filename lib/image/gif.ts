@@ -4,7 +4,7 @@
  */
 
 import { unpackLzw } from "./lzw.ts";
-import { checkSize, ImageError, type Pixels } from "./pixels.ts";
+import { checkSize, ImageError, type Pixels, unlessCutShort } from "./pixels.ts";
 
 const [IMAGE, EXTENSION, GRAPHIC_CONTROL] = [0x2c, 0x21, 0xf9];
 
@@ -18,12 +18,7 @@ export function decodeGif(
   bytes: Uint8Array<ArrayBuffer>,
   { maxPixels }: { readonly maxPixels: number },
 ): Pixels {
-  try {
-    return decode(bytes, maxPixels);
-  } catch (error) {
-    if (error instanceof RangeError) throw new ImageError("damaged", "it ends too early");
-    throw error;
-  }
+  return unlessCutShort(() => decode(bytes, maxPixels));
 }
 
 function decode(bytes: Uint8Array<ArrayBuffer>, maxPixels: number): Pixels {

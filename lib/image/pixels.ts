@@ -54,3 +54,17 @@ export function checkSize(width: number, height: number, maxPixels: number): voi
       `${million(maxPixels)} million are allowed`,
   );
 }
+
+/**
+ * What decoding comes to, where reading behind the end of the bytes shows that they end too early.
+ *
+ * @throws {ImageError} `damaged`; whatever else `decode` throws
+ */
+export function unlessCutShort<T>(decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof RangeError) throw new ImageError("damaged", "it ends too early");
+    throw error;
+  }
+}

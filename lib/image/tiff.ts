@@ -7,7 +7,7 @@
 
 import { inflateSync } from "node:zlib";
 import { unpackLzw } from "./lzw.ts";
-import { checkSize, ImageError, type Pixels } from "./pixels.ts";
+import { checkSize, ImageError, type Pixels, unlessCutShort } from "./pixels.ts";
 
 const TAG = {
   width: 256,
@@ -67,12 +67,7 @@ export function decodeTiff(
   bytes: Uint8Array<ArrayBuffer>,
   { maxPixels }: { readonly maxPixels: number },
 ): Pixels {
-  try {
-    return decode(bytes, maxPixels);
-  } catch (error) {
-    if (error instanceof RangeError) throw new ImageError("damaged", "it ends too early");
-    throw error;
-  }
+  return unlessCutShort(() => decode(bytes, maxPixels));
 }
 
 function decode(bytes: Uint8Array<ArrayBuffer>, maxPixels: number): Pixels {

@@ -18,7 +18,7 @@ import type { Claim } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import { isBlank, type KnownPage } from "./known_page.ts";
-import type { Lane, Lanes, LaneSet } from "./lanes.ts";
+import { type Lane, type Lanes, type LaneSet, NO_LANES } from "./lanes.ts";
 import type { Tally } from "./tally.ts";
 
 /** An answer as it came, and as the engine reads it. */
@@ -240,10 +240,8 @@ export async function askKnownPage(
   const { known, halt } = options;
   if (!lane) return undefined;
   const page = await known?.find(halt.signal);
-  return page && await known!.once(lane, () => sendInTurn(page, options, false, NONE, lane));
+  return page && await known!.once(lane, () => sendInTurn(page, options, false, NO_LANES, lane));
 }
-
-const NONE: LaneSet = new Set<Lane>();
 
 /** A lane refuses page after page while others are open: finds out whether it refuses all. */
 async function judgeLane(

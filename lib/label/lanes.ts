@@ -33,7 +33,8 @@ export interface LaneSet {
   has(lane: Lane): boolean;
 }
 
-const NONE: LaneSet = { has: () => false };
+/** None of them. */
+export const NO_LANES: LaneSet = { has: () => false };
 
 interface State {
   /** Pages that wait on it. */
@@ -99,7 +100,7 @@ export class Lanes {
    *   others are down. @default it has failed on none
    * @param patient Whether the page waits for one that is down, as nothing else has taken it over.
    */
-  unavailable(fresh: boolean, avoid: LaneSet = NONE, patient = false): string | undefined {
+  unavailable(fresh: boolean, avoid: LaneSet = NO_LANES, patient = false): string | undefined {
     if (!this.expendable) return undefined;
     const { open } = this;
     if (open.length === 0) return this.#ended;

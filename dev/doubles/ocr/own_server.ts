@@ -3,8 +3,8 @@
  * formats that the engine `http` speaks. What a page gets for an answer is handed in.
  */
 
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { listen } from "./listen.ts";
 import type { Format } from "../../../lib/engine/own_server_address.ts";
 import { bodyOf, errorBody, missingBody, PATHS, receive, type Told } from "./own_server_bodies.ts";
 import { readBody } from "./upstage.ts";
@@ -106,13 +106,9 @@ export async function startOwnServer(options: OwnServerOptions): Promise<Running
     }
   }
 
-  const server = createServer((request, response) => void handle(request, response));
-  const listening = Promise.withResolvers<void>();
-  server.once("error", listening.reject);
-  server.listen(port, "127.0.0.1", listening.resolve);
-  await listening.promise;
+  const server = await listen(handle, port);
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${PATHS[format]}`,
+    url: `${server.origin}${PATHS[format]}`,
     authorizations,
     get requests() {
       return count.requests;
@@ -125,10 +121,7 @@ export async function startOwnServer(options: OwnServerOptions): Promise<Running
     },
     async [Symbol.asyncDispose]() {
       closing.abort(new Error("The server is closing"));
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      await server[Symbol.asyncDispose]();
     },
   };
 }

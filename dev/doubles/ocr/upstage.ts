@@ -7,9 +7,8 @@
  * refuses for rate; a test that wants 429 says so.
  */
 
-// node:http rather than Deno.serve: only here can an answer be cut short or a connection reset.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { listen } from "./listen.ts";
 import { type Answer, errorAnswer, MODEL_VERSION, sendAnswer } from "./upstage_answer.ts";
 
 /** Largest document in bytes, https://console.upstage.ai/docs */
@@ -159,15 +158,11 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
     }
   }
 
-  const server = createServer((request, response) => void handle(request, response));
-  const listening = Promise.withResolvers<void>();
-  server.once("error", listening.reject);
-  server.listen(port, hostname, listening.resolve);
-  await listening.promise;
+  const server = await listen(handle, port, hostname);
 
   const upstage: UpstageServer = {
     apiKeys: options.apiKeys ?? "any",
-    url: `http://${hostname}:${(server.address() as AddressInfo).port}/v1`,
+    url: `${server.origin}/v1`,
     billed,
     starts,
     get requests() {
@@ -184,10 +179,7 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
     },
     async [Symbol.asyncDispose]() {
       closing.abort(new Error("The server is closing"));
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      await server[Symbol.asyncDispose]();
     },
   };
   return upstage;

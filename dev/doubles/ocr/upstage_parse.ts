@@ -7,8 +7,8 @@
  * the counts that a test asserts on: what it was billed for, above all.
  */
 
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { listen } from "./listen.ts";
 import { detectType, MAX_DOCUMENT_BYTES, parseForm, readBody } from "./upstage.ts";
 import type { UpstageDocument } from "./upstage.ts";
 import { type Answer, errorAnswer, sendAnswer } from "./upstage_answer.ts";
@@ -184,7 +184,7 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
         failure_message: "",
         start_page: batch * batchPages + 1,
         end_page: Math.min(pages, (batch + 1) * batchPages),
-        download_url: `http://127.0.0.1:${port()}/link/${link}?X-Amz-Signature=${link}`,
+        download_url: `${server.origin}/link/${link}?X-Amz-Signature=${link}`,
       };
     });
     // In whatever order.
@@ -222,15 +222,9 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     response.write(result.body, () => request.socket.destroy());
   }
 
-  const server = createServer((request, response) => void handle(request, response));
-  const listening = Promise.withResolvers<void>();
-  server.once("error", listening.reject);
-  server.listen(0, "127.0.0.1", listening.resolve);
-  await listening.promise;
-  const port = () => (server.address() as AddressInfo).port;
-
+  const server = await listen(handle);
   return {
-    url: `http://127.0.0.1:${port()}/v1`,
+    url: `${server.origin}/v1`,
     billed,
     get requests() {
       return count.requests;
@@ -250,10 +244,7 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     forget: () => jobs.clear(),
     async [Symbol.asyncDispose]() {
       closing.abort(new Error("The server is closing"));
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      await server[Symbol.asyncDispose]();
     },
   };
 }

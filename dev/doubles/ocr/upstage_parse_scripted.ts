@@ -7,7 +7,8 @@ import type { ReadPage } from "../../testing/read_page.ts";
 import type { Script, StartScripted } from "./scripted.ts";
 import { type ParseAnswer, startParseServer } from "./upstage_parse.ts";
 import { parseBody, wordLayout } from "./upstage_parse_body.ts";
-import { type Answer, errorAnswer } from "./upstage_answer.ts";
+import type { Answer } from "./upstage_answer.ts";
+import { refusal } from "./upstage_scripted.ts";
 
 const KEY = "up_scriptedParseScripted";
 
@@ -64,21 +65,8 @@ function inItsWords(script: Script): ParseAnswer {
       return { kind: "truncated", pages: [wordLayout(script.page)] };
     case "drift":
       return { kind: "body", body: drifted(script.page) };
-    case "throttled": {
-      const at = Math.ceil(Date.now() / 1_000 + (script.seconds ?? 0));
-      const headers = { "x-upstage-ratelimit-retry-after-requests": String(at) };
-      return errorAnswer(429, "too_many_requests", "slow down", script.seconds ? headers : {});
-    }
-    case "unavailable":
-      return errorAnswer(503, "unavailable", `try later, key ${KEY}`);
-    case "rejected":
-      return errorAnswer(422, "unreadable_document", `no page, key ${KEY}`);
-    case "refused":
-      return errorAnswer(401, "invalid_api_key", `the key ${KEY} is wrong`);
-    case "garbage":
-      return { kind: "http", status: 200, body: "<html>busy</html>" };
     default:
-      return { kind: script.kind };
+      return refusal(script, KEY);
   }
 }
 

@@ -35,17 +35,32 @@ function inItsWords(script: Script): Answer {
       return { kind: script.kind, page: script.page };
     case "drift":
       return { kind: "http", status: 200, body: JSON.stringify(drifted(pageBody(script.page))) };
+    default:
+      return refusal(script, KEY);
+  }
+}
+
+/**
+ * What any endpoint of the API says where it gives no answer.
+ *
+ * @param key Repeated in messages, which must not come through.
+ */
+export function refusal(
+  script: Exclude<Script, { readonly page: unknown }>,
+  key: string,
+): Extract<Answer, { kind: "http" | "reset" | "hang" }> {
+  switch (script.kind) {
     case "throttled": {
       const at = Math.ceil(Date.now() / 1_000 + (script.seconds ?? 0));
       const headers = { "x-upstage-ratelimit-retry-after-requests": String(at) };
       return errorAnswer(429, "too_many_requests", "slow down", script.seconds ? headers : {});
     }
     case "unavailable":
-      return errorAnswer(503, "unavailable", `try later, key ${KEY}`);
+      return errorAnswer(503, "unavailable", `try later, key ${key}`);
     case "rejected":
-      return errorAnswer(422, "unreadable_document", `no page, key ${KEY}`);
+      return errorAnswer(422, "unreadable_document", `no page, key ${key}`);
     case "refused":
-      return errorAnswer(401, "invalid_api_key", `the key ${KEY} is wrong`);
+      return errorAnswer(401, "invalid_api_key", `the key ${key} is wrong`);
     case "garbage":
       return { kind: "http", status: 200, body: "<html>busy</html>" };
     default:

@@ -3,9 +3,8 @@
  * they are, cut short or not given at all.
  */
 
-// node:http rather than Deno.serve: only here can an answer be cut short or a connection reset.
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { listen } from "./listen.ts";
 import type { Script } from "./scripted.ts";
 
 /** A request as it arrived. */
@@ -66,21 +65,15 @@ export async function startWire(
     response.write(bytes.subarray(0, bytes.length >> 1), () => incoming.socket.destroy());
   }
 
-  const server = createServer((request, response) =>
-    // A client may be gone in the middle of its request.
-    void handle(request, response).catch(() => response.destroy())
+  // A client may be gone in the middle of its request.
+  const server = await listen(
+    (request, response) => handle(request, response).catch(() => void response.destroy()),
+    port,
   );
-  const listening = Promise.withResolvers<void>();
-  server.once("error", listening.reject);
-  server.listen(port, "127.0.0.1", listening.resolve);
-  await listening.promise;
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: server.origin,
     async [Symbol.asyncDispose]() {
-      await new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
+      await server[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,0 +1,39 @@
+/**
+ * @module doubles/ocr/listen: how every server here that stands for an OCR API listens, and ends.
+ */
+
+// node:http rather than Deno.serve: only here can an answer be cut short or a connection reset.
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** A server that listens. Disposing it drops all connections. */
+export interface Listening extends AsyncDisposable {
+  /** `http://HOSTNAME:PORT`, without a path. */
+  readonly origin: string;
+}
+
+/**
+ * Listens when the promise resolves.
+ *
+ * @param port TCP port. @default 0, a free one
+ */
+export async function listen(
+  handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>,
+  port = 0,
+  hostname = "127.0.0.1",
+): Promise<Listening> {
+  const server = createServer((request, response) => void handle(request, response));
+  const listening = Promise.withResolvers<void>();
+  server.once("error", listening.reject);
+  server.listen(port, hostname, listening.resolve);
+  await listening.promise;
+  return {
+    origin: `http://${hostname}:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      });
+    },
+  };
+}
