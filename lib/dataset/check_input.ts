@@ -23,21 +23,22 @@ export async function findInput(store: Store, key: string): Promise<StoredObject
   const found = await findBegun(store, key);
   if (found) return found;
   // Spark writes a folder of that very name, others one without the ending.
+  const name = (key: string) => escaped(`${store.url}/${key}`, 1_100);
   for (const folder of new Set([`${key}/`, `${key.replace(/\.parquet$/, "")}/`])) {
     const parts = await count(store, folder);
     if (parts === 0) continue;
     throw new RunError(
       "input",
-      `input object ${store.url}/${key} does not exist, but the folder ${store.url}/${folder} holds ` +
+      `input object ${name(key)} does not exist, but the folder ${name(folder)} holds ` +
         `${parts < COUNTED ? parts : `${COUNTED} or more`} objects.\nThe input is one Parquet ` +
         "object: join the parts, for example with DuckDB " +
-        `(COPY (FROM '${store.url}/${folder}*.parquet') TO '….parquet'), and name it with ` +
+        `(COPY (FROM '${name(folder)}*.parquet') TO '….parquet'), and name it with ` +
         "--input-s3-key",
     );
   }
   throw new RunError(
     "input",
-    `input object ${store.url}/${key} does not exist; upload it, or name another with ` +
+    `input object ${name(key)} does not exist; upload it, or name another with ` +
       "--input-s3-key",
   );
 }

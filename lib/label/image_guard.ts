@@ -4,6 +4,7 @@
  */
 
 import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
+import { escaped } from "../base/text.ts";
 import type { FailureCode } from "../dataset/failure.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { LoadedImage } from "./images.ts";
@@ -92,6 +93,9 @@ export class ImageGuard {
   }
 }
 
+/** No address of an object is longer. */
+const LONGEST = 1_100;
+
 /** Why an image isn't there for this run; `undefined` if it is. */
 async function whyMissing(
   path: string,
@@ -99,7 +103,7 @@ async function whyMissing(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const location = locateImage(path, images);
-  if (!location) return `${path} is no place for an image`;
+  if (!location) return `${escaped(path, LONGEST)} is no place for an image`;
   const { store, key } = location;
   try {
     // Its first byte, as an archived object can be looked up like any other.
@@ -107,7 +111,9 @@ async function whyMissing(
     return undefined;
   } catch (error) {
     if (!(error instanceof StoreError && GONE.has(error.kind))) throw error;
-    return error.kind === "not_found" ? `${store.url}/${key} does not exist` : error.message;
+    return error.kind === "not_found"
+      ? `${escaped(`${store.url}/${key}`, LONGEST)} does not exist`
+      : error.message;
   }
 }
 

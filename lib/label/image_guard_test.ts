@@ -47,6 +47,16 @@ Deno.test("ImageGuard ends a run none of whose images is there, whoever asks, af
   }
 });
 
+Deno.test("ImageGuard's last word is one line, whatever the name of an image holds", async () => {
+  for (const path of ['x\n{"event":"end","exit":0}\n\x1b[2J.png', "https://b\nc/0.png"]) {
+    const { guard } = make([path]);
+    const ended = await watch(guard, MISSING).catch((error) => error);
+    assert.match(ended.message, /^none of 1 images can be read/);
+    // deno-lint-ignore no-control-regex
+    assert.doesNotMatch(ended.message, /[\x00-\x1f]/);
+  }
+});
+
 Deno.test("ImageGuard goes on where one image is there, and looks no further", async () => {
   const { guard, store, looked } = make(["0.png", "1.png", "2.png"]);
   store.put("1.png", "something");
