@@ -23,7 +23,7 @@ const BUSY_MS = 1_000;
 
 /** The whole program but its exit, whose code it returns; `build` is what an executable tells. */
 export async function main(args: readonly string[], build?: Build): Promise<number> {
-  using signals = new StopSignals();
+  const signals = new StopSignals();
   try {
     // Loaded here, after the signal handlers: without one, PID 1 ignores SIGTERM.
     const { perform } = await import("./lib/commands/commands.ts");
@@ -50,6 +50,8 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
     const [exit, message] = explain(error);
     printError(`pseudolabel: ${printable(message)}\n`);
     return EXIT[exit];
+  } finally {
+    signals.over();
   }
 }
 
@@ -135,18 +137,19 @@ export function stopSignals(os: typeof Deno.build.os): readonly Deno.Signal[] {
  * The first of these signals stops the run in good order, another one at once. One of the same kind
  * right after it is the same wish: a task runner passes on what reached the program already.
  */
-class StopSignals implements Disposable {
+class StopSignals {
   /** Says what a signal means for the work that is under way; absent while there is none. */
   leaving: Leaving | undefined;
   readonly #stop = new AbortController();
   readonly #giveUp = new AbortController();
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
-  readonly #handlers: [Deno.Signal, () => void][];
+  #isOver = false;
   #first: { readonly name: Deno.Signal; readonly at: number } | undefined;
 
   constructor() {
-    this.#handlers = stopSignals(Deno.build.os).map((name) => [name, () => this.#on(name)]);
-    for (const [name, handler] of this.#handlers) Deno.addSignalListener(name, handler);
+    for (const name of stopSignals(Deno.build.os)) {
+      Deno.addSignalListener(name, () => this.#on(name));
+    }
   }
 
   /** Nothing new is begun once it aborts. */
@@ -160,6 +163,7 @@ class StopSignals implements Disposable {
   }
 
   #on(name: Deno.Signal): void {
+    if (this.#isOver) return;
     const first = this.#first;
     if (first !== undefined) {
       if (name === first.name && performance.now() - first.at < SAME_WISH_MS) return;
@@ -182,9 +186,13 @@ class StopSignals implements Disposable {
     Deno.exit(EXIT.again);
   }
 
-  [Symbol.dispose](): void {
+  /**
+   * The work is over and the process about to end. Its handlers stay: without them a signal that
+   * comes now would end it with a code that contradicts the last line.
+   */
+  over(): void {
+    this.#isOver = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const [name, handler] of this.#handlers) Deno.removeSignalListener(name, handler);
   }
 }
 
