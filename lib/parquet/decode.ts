@@ -13,8 +13,8 @@ import { assembleLists, assembleNested } from "hyparquet/src/assemble.js";
 import { parquetHeader } from "hyparquet/src/column.js";
 // Values of one page to what their column's type says; the texts' parsers are replaced one by one.
 import { convert, DEFAULT_PARSERS } from "hyparquet/src/convert.js";
-// Three of the encodings of a page's values, and the plain one below.
-import { deltaBinaryUnpack, deltaByteArray } from "hyparquet/src/delta.js";
+// Two of the encodings of a page's values, and the plain one below.
+import { deltaBinaryUnpack } from "hyparquet/src/delta.js";
 import { byteStreamSplit } from "hyparquet/src/encoding.js";
 import { readPlain } from "hyparquet/src/plain.js";
 // The levels of a column, which are needed before its first page is cut into rows.
@@ -172,6 +172,8 @@ export interface DecodeOptions {
 export class Leaf {
   /** Physical type, such as `INT64` or `BYTE_ARRAY`. */
   readonly type: string;
+  /** Bytes of a value where the schema tells: of `FIXED_LEN_BYTE_ARRAY`. */
+  readonly length: number | undefined;
   /** The definition level at which there is a value; 0 if there always is one. */
   readonly maxDefinition: number;
   /** The number of lists around a value. */
@@ -201,6 +203,7 @@ export class Leaf {
     const { element } = this.#path[this.#path.length - 1];
     if (element.type === undefined) throw new ParquetError(`"${path.join(".")}" is no leaf`);
     this.type = element.type;
+    this.length = element.type_length;
     this.maxDefinition = getMaxDefinitionLevel(this.#path);
     this.maxRepetition = getMaxRepetitionLevel(this.#path);
     this.flat = this.maxRepetition === 0 && (path.length === 1 || options.alone !== undefined);
@@ -237,11 +240,6 @@ export class Leaf {
     if (encoding === "DELTA_BINARY_PACKED") {
       const values = type === "INT32" ? new Int32Array(count) : new BigInt64Array(count);
       deltaBinaryUnpack(reader, count, values);
-      return values;
-    }
-    if (encoding === "DELTA_BYTE_ARRAY") {
-      const values = new Array<Uint8Array>(count);
-      deltaByteArray(reader, count, values);
       return values;
     }
     throw new ParquetError(`the encoding ${encoding} is not supported`);

@@ -14,7 +14,7 @@ const PINNED: Readonly<
       "assemble.js": { assembleLists: 5, assembleNested: 3 },
       "column.js": { parquetHeader: 1 },
       "convert.js": { convert: 2, DEFAULT_PARSERS: "object" },
-      "delta.js": { deltaBinaryUnpack: 3, deltaByteArray: 3 },
+      "delta.js": { deltaBinaryUnpack: 3 },
       "encoding.js": { byteStreamSplit: 4 },
       "plain.js": { readPlain: 4 },
       "schema.js": { getMaxDefinitionLevel: 1, getMaxRepetitionLevel: 1, getTreePath: 2 },

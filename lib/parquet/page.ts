@@ -6,17 +6,18 @@
  * values stay encoded until their rows are taken.
  */
 import type { Leaf } from "./decode.ts";
+import type { Dictionary } from "./dictionary.ts";
 import { DECOMPRESSORS } from "./decompress.ts";
 import { readRuns } from "./runs.ts";
 import { ParquetError } from "./footer.ts";
-import type { ByteReader, PageHeader, Values } from "./types.ts";
+import type { ByteReader, PageHeader } from "./types.ts";
 import { openValues, type ValueStream } from "./values.ts";
 
 /** Memory of a decoded value beside the bytes of a text, about: on its own, and in lists. */
 const [FLAT_VALUE, NESTED_VALUE] = [16, 64];
 
-/** From so many bytes on a page's memory is given back by hand. */
-const MUCH = 4 << 20;
+/** From so many bytes on memory is given back by hand. */
+export const MUCH = 1 << 19;
 
 /**
  * Whether the numbers in a header are numbers, none of them negative: damage turns up here first.
@@ -33,74 +34,116 @@ export function isSound(header: PageHeader): boolean {
   return numbers.every((number) => Number.isSafeInteger(number) && number >= 0);
 }
 
-/** Decodes a dictionary page. */
-export function readDictionary(
-  leaf: Leaf,
-  codec: string,
-  header: PageHeader,
-  bytes: Uint8Array,
-): Values {
-  const count = header.dictionary_page_header?.num_values ?? 0;
-  const page = decompress(codec, bytes, header.uncompressed_page_size);
-  return leaf.convert(leaf.decode(readerOf(page), "PLAIN", count));
+/** What a {@linkcode DataPage} is made of. */
+export interface PageParts {
+  /** As many levels as values, nulls and empty lists included. */
+  readonly levels: number;
+  /** How much of each one's path is there; empty where a value always is. */
+  readonly definition: Uint8Array;
+  /** At which list of its path each goes on; empty where there are no lists. */
+  readonly repetition: Uint8Array;
+  /** The values. */
+  readonly values: ValueStream;
+  /** Bytes that were made for this page alone. */
+  readonly own: Uint8Array | undefined;
+  /** Told when the page is not needed any more. */
+  readonly release: () => void;
 }
 
-/** The rows of one data page. */
+/**
+ * Opens a page whose bytes are at hand.
+ *
+ * @param packed Its bytes as they lie in the file; of a page of version 2 with its levels.
+ * @param unpack Unpacks what is packed of them, to so many bytes.
+ * @param dictionary The dictionary of the column chunk, if it has one.
+ * @throws {Error} if the page is damaged
+ */
+export function openPage(
+  leaf: Leaf,
+  header: PageHeader,
+  packed: Uint8Array,
+  unpack: (packed: Uint8Array, length: number) => Uint8Array,
+  dictionary: Dictionary | undefined,
+  release: () => void,
+): DataPage {
+  const { data_page_header: v1, data_page_header_v2: v2 } = header;
+  const data = v1 ?? v2;
+  if (data === undefined) throw new ParquetError(`a page of type ${header.type} without header`);
+  const count = data.num_values;
+  let repetition: Uint8Array;
+  let definition: Uint8Array;
+  let reader: ByteReader;
+  let page: Uint8Array;
+  if (v2 !== undefined) {
+    const { repetition_levels_byte_length: first, definition_levels_byte_length: second } = v2;
+    ({ repetition, definition } = levelsBefore(leaf, packed, v2));
+    const rest = packed.subarray(first + second);
+    page = v2.is_compressed === false
+      ? rest
+      : unpack(rest, header.uncompressed_page_size - first - second);
+    reader = readerOf(page);
+  } else {
+    page = unpack(packed, header.uncompressed_page_size);
+    reader = readerOf(page);
+    repetition = readLevels(reader, leaf.maxRepetition, count);
+    definition = readLevels(reader, leaf.maxDefinition, count);
+  }
+  const values = openValues(
+    leaf,
+    reader,
+    data.encoding,
+    countDefined(leaf, definition, 0, count),
+    dictionary,
+  );
+  const own = page.buffer === packed.buffer ? undefined : page;
+  return new DataPage(leaf, { levels: count, definition, repetition, values, own, release });
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** The levels of a page of version 2, which lie before all that is packed. */
+export function levelsBefore(
+  leaf: Leaf,
+  bytes: Uint8Array,
+  header: NonNullable<PageHeader["data_page_header_v2"]>,
+): Pick<PageParts, "definition" | "repetition"> {
+  const { repetition_levels_byte_length: first, definition_levels_byte_length: second } = header;
+  const { num_values: count } = header;
+  const reader = readerOf(bytes);
+  const repetition = readLevels(reader, leaf.maxRepetition, count, first);
+  reader.offset = first;
+  return { repetition, definition: readLevels(reader, leaf.maxDefinition, count, second) };
+}
+
+/** Rows, and the memory that they take once they are decoded, about. */
+export interface Fitting {
+  /** How many rows. */
+  readonly rows: number;
+  /** What all of them take, bytes. */
+  readonly bytes: number;
+}
+
+/** The rows of one data page, or of a part of one. */
 export class DataPage {
   readonly #leaf: Leaf;
   readonly #definition: Uint8Array;
   readonly #repetition: Uint8Array;
   readonly #values: ValueStream;
-  /** Bytes that were made for this page alone. */
   readonly #own: Uint8Array | undefined;
+  readonly #release: () => void;
   /** There are as many levels as values, nulls and empty lists included; those before are done. */
   readonly #levels: number;
   #level = 0;
 
-  /**
-   * Decompresses a page and reads its levels.
-   *
-   * @param dictionary The dictionary of the column chunk, if it has one.
-   * @throws {Error} if the page is damaged
-   */
-  constructor(
-    leaf: Leaf,
-    codec: string,
-    header: PageHeader,
-    bytes: Uint8Array,
-    dictionary: Values | undefined,
-  ) {
+  /** All rows are ahead. */
+  constructor(leaf: Leaf, { levels, definition, repetition, values, own, release }: PageParts) {
     this.#leaf = leaf;
-    const { data_page_header: v1, data_page_header_v2: v2 } = header;
-    const data = v1 ?? v2;
-    if (data === undefined) throw new ParquetError(`a page of type ${header.type} without header`);
-    this.#levels = data.num_values;
-    let reader: ByteReader;
-    let page: Uint8Array;
-    if (v2 !== undefined) {
-      const { repetition_levels_byte_length: first, definition_levels_byte_length: second } = v2;
-      reader = readerOf(bytes);
-      this.#repetition = levels(reader, leaf.maxRepetition, this.#levels, first);
-      reader.offset = first;
-      this.#definition = levels(reader, leaf.maxDefinition, this.#levels, second);
-      const rest = bytes.subarray(first + second);
-      const length = header.uncompressed_page_size - first - second;
-      page = v2.is_compressed === false ? rest : decompress(codec, rest, length);
-      reader = readerOf(page);
-    } else {
-      page = decompress(codec, bytes, header.uncompressed_page_size);
-      reader = readerOf(page);
-      this.#repetition = levels(reader, leaf.maxRepetition, this.#levels);
-      this.#definition = levels(reader, leaf.maxDefinition, this.#levels);
-    }
-    this.#own = page.buffer === bytes.buffer ? undefined : page;
-    this.#values = openValues(
-      leaf,
-      reader,
-      data.encoding,
-      this.#defined(0, this.#levels),
-      dictionary,
-    );
+    this.#levels = levels;
+    this.#definition = definition;
+    this.#repetition = repetition;
+    this.#values = values;
+    this.#own = own;
+    this.#release = release;
   }
 
   /** Whether all rows have been skipped or taken. */
@@ -110,6 +153,7 @@ export class DataPage {
 
   /** Gives its memory back at once where it is much; the collector would keep some pages first. */
   release(): void {
+    this.#release();
     const { buffer } = this.#own ?? {};
     const much = buffer instanceof ArrayBuffer && buffer.byteLength > MUCH;
     if (much && this.#leaf.copies && !buffer.detached) buffer.transfer(0);
@@ -121,6 +165,20 @@ export class DataPage {
     this.#values.skip(this.#defined(this.#level, end));
     this.#level = end;
     return rows;
+  }
+
+  /**
+   * Present where values have to be fetched before {@linkcode take} or {@linkcode fitting}: fetches
+   * those of up to `count` rows, or as many rows as take `bytes`, but one at least.
+   */
+  get prepare(): ((count: number, bytes?: number) => Promise<void>) | undefined {
+    const prepare = this.#values.prepare;
+    return prepare && (async (count, bytes = Infinity) => {
+      const [start, first, end] = [0, 1, count].map((rows) => this.#after(rows).end);
+      const before = this.#defined(this.#level, start);
+      const least = before + this.#defined(start, first);
+      await prepare(before + this.#defined(start, end), bytes, least);
+    });
   }
 
   /**
@@ -148,24 +206,34 @@ export class DataPage {
    * How many of up to `count` rows that begin in this page take about `bytes` or less once they are
    * decoded; one that takes more passes alone. Nothing is taken.
    */
-  fitting(count: number, bytes: number): number {
+  fitting(count: number, bytes: number): Fitting {
     const { flat, levelled, maxDefinition } = this.#leaf;
     const lengths = this.#values.lengths?.();
-    if (flat && lengths === undefined) return Math.min(count, this.#levels - this.#level);
+    if (flat && lengths === undefined) {
+      const rows = Math.min(count, this.#levels - this.#level);
+      return { rows, bytes: rows * FLAT_VALUE };
+    }
     const each = flat || levelled ? FLAT_VALUE : NESTED_VALUE;
     let rows = 0;
     let used = 0;
+    let usedBefore = 0;
     for (let at = this.#level; at < this.#levels; at++) {
       if (this.#repetition.length === 0 || this.#repetition[at] === 0) {
         if (rows === count) break;
         rows++;
+        usedBefore = used;
       }
       used += each;
       const defined = maxDefinition === 0 || this.#definition[at] === maxDefinition;
       if (lengths !== undefined && defined) used += lengths();
-      if (used > bytes && rows > 1) return rows - 1;
+      if (used > bytes && rows > 1) return { rows: rows - 1, bytes: usedBefore };
     }
-    return rows;
+    return { rows, bytes: used };
+  }
+
+  /** Memory that all of it takes once it is decoded, bytes, about. */
+  get weight(): number {
+    return this.#levels * NESTED_VALUE + (this.#own?.length ?? 0);
   }
 
   /** The level after `count` rows more, and how many rows begin before it. */
@@ -185,27 +253,40 @@ export class DataPage {
   }
 
   #defined(start: number, end: number): number {
-    const { maxDefinition } = this.#leaf;
-    if (maxDefinition === 0) return end - start;
-    let count = 0;
-    for (let at = start; at < end; at++) if (this.#definition[at] === maxDefinition) count++;
-    return count;
+    return countDefined(this.#leaf, this.#definition, start, end);
   }
 }
 
-function levels(reader: ByteReader, max: number, count: number, length?: number): Uint8Array {
-  if (max === 0) return new Uint8Array(0);
+/** How many of some levels have a value. */
+function countDefined(leaf: Leaf, definition: Uint8Array, start: number, end: number): number {
+  const { maxDefinition } = leaf;
+  if (maxDefinition === 0) return end - start;
+  let count = 0;
+  for (let at = start; at < end; at++) if (definition[at] === maxDefinition) count++;
+  return count;
+}
+
+/** Reads levels. @param length Of their bytes; default: four bytes before them tell it. */
+export function readLevels(
+  reader: ByteReader,
+  max: number,
+  count: number,
+  length?: number,
+): Uint8Array {
+  if (max === 0) return NOTHING;
   return readRuns(reader, 32 - Math.clz32(max), new Uint8Array(count), length);
 }
 
-function decompress(codec: string, bytes: Uint8Array, length: number): Uint8Array {
+/** Unpacks a whole page. @throws {Error} if it is damaged */
+export function unpackPage(codec: string, bytes: Uint8Array, length: number): Uint8Array {
   // Nothing may be stored as nothing, which no codec takes for its own.
-  if (length === 0) return new Uint8Array(0);
+  if (length === 0) return NOTHING;
   const page = codec === "UNCOMPRESSED" ? bytes : DECOMPRESSORS[codec](bytes, length);
   if (page.length === length) return page;
   throw new ParquetError(`it holds ${page.length} bytes instead of ${length}`);
 }
 
-function readerOf(bytes: Uint8Array): ByteReader {
+/** Reads bytes from their beginning. */
+export function readerOf(bytes: Uint8Array): ByteReader {
   return { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), offset: 0 };
 }

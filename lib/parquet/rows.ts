@@ -5,6 +5,7 @@
 import { RunError } from "../base/errors.ts";
 import { assemble } from "./decode.ts";
 import { ColumnCursor } from "./column.ts";
+import { ReadMemory, ROW_MEMORY } from "./read_memory.ts";
 import type { RandomAccess } from "./source.ts";
 import {
   type FileMetaData,
@@ -34,6 +35,8 @@ export interface OpenFile {
   readonly quick?: boolean;
   /** Flat columns whose bytes are no text where nothing says so. @default none */
   readonly binary?: ReadonlySet<string>;
+  /** Whether no dictionary is refused for the time that it takes. @default false */
+  readonly patient?: boolean;
 }
 
 /** Consecutive rows, column by column. */
@@ -56,6 +59,8 @@ interface Taken {
 
 /** Memory that one leaf of a batch may take, bytes, about; a row that takes more is a batch. */
 const LEAF_BYTES = 2 << 20;
+/** The same of all leaves together. */
+const BATCH_BYTES = 8 << 20;
 
 /**
  * Reads the rows of `ranges` in order, in batches of at most `size`, fewer where they are heavy,
@@ -72,7 +77,8 @@ export async function* readBatches(
   ranges: Iterable<RowRange>,
   size: number,
 ): AsyncGenerator<RowBatch> {
-  const open = (group: RowGroup) => openCursors(file, group, columns);
+  const memory = new ReadMemory();
+  const open = (group: RowGroup) => openCursors(file, group, columns, memory);
   for await (const { start, count, leaves, cursors } of walk(file, open, ranges, size)) {
     const join = ([name, column]: [string, SchemaTree]) =>
       [name, assembled(file.source, column, leaves, cursors)] as const;
@@ -91,6 +97,8 @@ export async function* readLeaves(
   ranges: Iterable<RowRange>,
   size: number,
 ): AsyncGenerator<RowBatch> {
+  const memory = new ReadMemory();
+  const share = { memory, columns: leaves.size, patient: true };
   const open = (group: RowGroup) => {
     const cursors = new Map<string, ColumnCursor>();
     for (const { meta_data: chunk } of group.columns) {
@@ -99,7 +107,7 @@ export async function* readLeaves(
       if (chunk === undefined || path === undefined || alone === undefined) continue;
       const fatal = chunk.path_in_schema[0] !== "metadata";
       const options = { utf8: false, fatal, exact: false, alone };
-      cursors.set(path, new ColumnCursor(file.source, file.tree, chunk, options));
+      cursors.set(path, new ColumnCursor(file.source, file.tree, chunk, options, share));
     }
     return cursors;
   };
@@ -110,7 +118,7 @@ export async function* readLeaves(
 
 /** Takes ranges of rows batch by batch. @param open A cursor for each leaf of a row group. */
 async function* walk(
-  file: Pick<OpenFile, "metadata">,
+  file: Pick<OpenFile, "metadata" | "source">,
   open: (group: RowGroup) => Map<string, ColumnCursor>,
   ranges: Iterable<RowRange>,
   size: number,
@@ -124,18 +132,23 @@ async function* walk(
     // A group without rows need not have pages, nor say where they would be.
     const touched = groupEnd > groupStart && wanted[next][0] < groupEnd;
     const cursors = touched ? open(groups.at(n)) : new Map<string, ColumnCursor>();
-    let at = groupStart;
-    while (next < wanted.length && wanted[next][0] < groupEnd) {
-      const [start, end] = wanted[next];
-      for (let from = Math.max(start, groupStart); from < Math.min(end, groupEnd); from = at) {
-        for (const cursor of cursors.values()) cursor.skip(from - at);
-        const count = await fitting(cursors, Math.min(size, end - from, groupEnd - from));
-        const leaves = await takeAll(cursors, count);
-        at = from + count;
-        yield { start: from, count, leaves, cursors };
+    try {
+      let at = groupStart;
+      while (next < wanted.length && wanted[next][0] < groupEnd) {
+        const [start, end] = wanted[next];
+        for (let from = Math.max(start, groupStart); from < Math.min(end, groupEnd); from = at) {
+          for (const cursor of cursors.values()) cursor.skip(from - at);
+          const most = Math.min(size, end - from, groupEnd - from);
+          const count = await fitting(file.source.name, cursors, most, from);
+          const leaves = await takeAll(cursors, count);
+          at = from + count;
+          yield { start: from, count, leaves, cursors };
+        }
+        if (end > groupEnd) break;
+        next++;
       }
-      if (end > groupEnd) break;
-      next++;
+    } finally {
+      for (const cursor of cursors.values()) await cursor.close();
     }
     groupStart = groupEnd;
   }
@@ -143,11 +156,13 @@ async function* walk(
 
 /** One cursor for each leaf of the columns, by path. */
 function openCursors(
-  { source, tree, exact, binary, without, quick }: OpenFile,
+  { source, tree, exact, binary, without, quick, patient = false }: OpenFile,
   group: RowGroup,
   columns: ReadonlyMap<string, SchemaTree>,
+  memory: ReadMemory,
 ): Map<string, ColumnCursor> {
   const cursors = new Map<string, ColumnCursor>();
+  const share = { memory, columns: countLeaves([...columns.values()]), patient };
   for (const { meta_data: chunk } of group.columns) {
     const column = chunk?.path_in_schema[0];
     if (chunk === undefined || column === undefined || !columns.has(column)) continue;
@@ -160,17 +175,41 @@ function openCursors(
       exact: exact?.has(column) ?? false,
       quick,
     };
-    cursors.set(joinPath(chunk.path_in_schema), new ColumnCursor(source, tree, chunk, options));
+    const cursor = new ColumnCursor(source, tree, chunk, options, share);
+    cursors.set(joinPath(chunk.path_in_schema), cursor);
   }
   return cursors;
 }
 
-/** How many of the next `count` rows fit into {@linkcode LEAF_BYTES} by every leaf, at least 1. */
-async function fitting(cursors: ReadonlyMap<string, ColumnCursor>, count: number): Promise<number> {
-  const counts = await allSettled(
+function countLeaves(trees: readonly SchemaTree[]): number {
+  return trees.reduce((sum, { children }) => sum + Math.max(1, countLeaves(children)), 0);
+}
+
+/**
+ * How many of the next `count` rows fit into {@linkcode LEAF_BYTES} by every leaf and into
+ * {@linkcode BATCH_BYTES} by all, at least 1.
+ *
+ * @throws {RunError} `input` if a single row is more than can be held
+ */
+async function fitting(
+  name: string,
+  cursors: ReadonlyMap<string, ColumnCursor>,
+  count: number,
+  first: number,
+): Promise<number> {
+  const fits = await allSettled(
     Array.from(cursors.values(), (cursor) => cursor.fitting(count, LEAF_BYTES)),
   );
-  return Math.min(count, ...counts);
+  const rows = fits.reduce((least, fit) => Math.min(least, fit.rows), count);
+  const bytes = fits.reduce((sum, fit) => sum + fit.bytes / fit.rows * rows, 0);
+  if (rows === 1 && bytes > ROW_MEMORY) {
+    throw new RunError(
+      "input",
+      `${name}: row ${first} (from 0) takes ${Math.ceil(bytes / (1 << 20))} MiB of memory, more ` +
+        "than there is for a row.\nLeave long values out, or put them into objects of their own.",
+    );
+  }
+  return Math.max(1, Math.min(rows, Math.floor(rows * BATCH_BYTES / bytes)));
 }
 
 /** Takes rows of all leaves at once, so that their requests run side by side. */

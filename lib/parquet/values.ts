@@ -3,6 +3,7 @@
  * allows it: texts one after another, and indexes into a dictionary. The others are compact anyway.
  */
 import { type Leaf, readLengths } from "./decode.ts";
+import { type Dictionary, type Indexes, lengthOf } from "./dictionary.ts";
 import { readRuns } from "./runs.ts";
 import { ParquetError } from "./footer.ts";
 import type { ByteReader, Values } from "./types.ts";
@@ -11,10 +12,15 @@ import type { ByteReader, Values } from "./types.ts";
 export interface ValueStream {
   /** Passes over the next `count` values. */
   skip(count: number): void;
-  /** The next `count` values. */
+  /** The next `count` values; see {@linkcode prepare}. */
   take(count: number): Values;
   /** Where values differ in length: gives the lengths of the next ones, in bytes, one a call. */
   lengths?(): () => number;
+  /**
+   * Present where values have to be fetched before {@linkcode take}: fetches the next `count` of
+   * them, but no more than `bytes` of them unless these are the first `least`.
+   */
+  prepare?(count: number, bytes: number, least: number): Promise<void>;
 }
 
 /**
@@ -28,7 +34,7 @@ export function openValues(
   reader: ByteReader,
   encoding: string,
   count: number,
-  dictionary: Values | undefined,
+  dictionary: Dictionary | undefined,
 ): ValueStream {
   // Where all values are null, some writers leave out even what precedes them.
   if (count === 0) return listed(leaf, []);
@@ -53,12 +59,70 @@ export function openValues(
     return { ...sized(leaf, reader, next), lengths };
   }
   if (leaf.type === "BYTE_ARRAY" && encoding === "DELTA_LENGTH_BYTE_ARRAY") {
-    const lengths = readLengths(reader, count);
-    let at = 0;
-    const next = () => lengths[at++];
-    return { ...sized(leaf, reader, next), lengths: () => oneByOne((n) => lengths[at + n]) };
+    return inARow(leaf, reader, readLengths(reader, count));
+  }
+  if (isBytes(leaf) && encoding === "DELTA_BYTE_ARRAY") {
+    const [prefixes, suffixes] = [readLengths(reader, count), readLengths(reader, count)];
+    return frontCoded(leaf, reader, { prefixes, suffixes, last: { bytes: new Uint8Array(0) } });
   }
   return listed(leaf, leaf.decode(reader, encoding, count));
+}
+
+/** Whether the values of a leaf are byte strings. */
+export function isBytes({ type }: Leaf): boolean {
+  return type === "BYTE_ARRAY" || type === "FIXED_LEN_BYTE_ARRAY";
+}
+
+/** Byte strings one after another, whose lengths are known. */
+export function inARow(leaf: Leaf, reader: ByteReader, lengths: Int32Array): ValueStream {
+  let at = 0;
+  const next = () => lengths[at++];
+  return { ...sized(leaf, reader, next), lengths: () => oneByOne((n) => lengths[at + n]) };
+}
+
+/** Byte strings that each begin like the one before. */
+export interface FrontCoded {
+  /** Bytes that each has in common with the one before. */
+  readonly prefixes: Int32Array;
+  /** Bytes of each that follow. */
+  readonly suffixes: Int32Array;
+  /** The one before the next. */
+  readonly last: { bytes: Uint8Array };
+}
+
+/**
+ * Values of the encoding DELTA_BYTE_ARRAY, made as they are taken: a page of few bytes may stand
+ * for any number of long ones.
+ */
+export function frontCoded(
+  leaf: Leaf,
+  reader: ByteReader,
+  { prefixes, suffixes, last }: FrontCoded,
+): ValueStream {
+  const { view } = reader;
+  let at = 0;
+  const next = () => {
+    const [prefix, suffix] = [prefixes[at], suffixes[at]];
+    const start = reader.offset;
+    const sound = prefix >= 0 && prefix <= last.bytes.length && suffix >= 0 &&
+      start + suffix <= view.byteLength;
+    if (!sound) throw new ParquetError("a value runs past its end");
+    at++;
+    reader.offset += suffix;
+    const bytes = new Uint8Array(prefix + suffix);
+    bytes.set(last.bytes.subarray(0, prefix));
+    bytes.set(new Uint8Array(view.buffer, view.byteOffset + start, suffix), prefix);
+    return last.bytes = bytes;
+  };
+  return {
+    skip(count) {
+      for (let n = 0; n < count; n++) next();
+    },
+    take(count) {
+      return leaf.convert(Array.from({ length: count }, next));
+    },
+    lengths: () => oneByOne((n) => prefixes[at + n] + suffixes[at + n]),
+  };
 }
 
 /** Byte strings one after another, each of a length that `next` tells. */
@@ -102,42 +166,31 @@ function oneByOne(of: (n: number) => number): () => number {
   return () => of(n++);
 }
 
-/** Length of a value of any type; 0 for those that have none. */
-function lengthOf(value: unknown): number {
-  return typeof value === "string" || value instanceof Uint8Array ? value.length : 0;
-}
-
-function readIndexes(reader: ByteReader, count: number): Uint32Array {
-  const indexes = new Uint32Array(count);
+function readIndexes(reader: ByteReader, count: number): Indexes {
   const width = reader.view.getUint8(reader.offset++);
+  const indexes = width <= 8 ? new Uint8Array(count) : new Uint32Array(count);
   // With one entry in the dictionary every index is 0 and takes no bits.
   if (width === 0) return indexes;
   return readRuns(reader, width, indexes, reader.view.byteLength - reader.offset);
 }
 
-function lookedUp(leaf: Leaf, dictionary: Values, indexes: Uint32Array): ValueStream {
+function lookedUp(leaf: Leaf, dictionary: Dictionary, indexes: Indexes): ValueStream {
   let at = 0;
   return {
     skip(count) {
       at += count;
     },
     take(count) {
-      const end = Math.min(at + count, indexes.length);
-      const values = new Array<unknown>(end - at);
-      for (let n = 0; at < end; n++, at++) {
-        const index = indexes[at];
-        if (index >= dictionary.length) {
-          throw new ParquetError(
-            `it refers to entry ${index} of a dictionary of ${dictionary.length}`,
-          );
-        }
-        values[n] = dictionary[index];
-      }
-      return values;
+      const start = at;
+      at = Math.min(at + count, indexes.length);
+      return dictionary.lookUp(indexes, start, at);
     },
     ...(leaf.type === "BYTE_ARRAY"
-      ? { lengths: () => oneByOne((n) => lengthOf(dictionary[indexes[at + n]])) }
+      ? { lengths: () => oneByOne((n) => dictionary.lengthOf(indexes[at + n])) }
       : {}),
+    prepare: dictionary.load && (async (count, bytes, least) => {
+      await dictionary.load!(indexes, at, Math.min(at + count, indexes.length), bytes, at + least);
+    }),
   };
 }
 
