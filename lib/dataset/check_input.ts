@@ -5,6 +5,7 @@
 import { RunError } from "../base/errors.ts";
 import { hash53 } from "../base/hash_index.ts";
 import { escaped, quoted } from "../base/text.ts";
+import type { RowRange } from "../parquet/rows.ts";
 import { findBegun } from "../parquet/source.ts";
 import type { Store, StoredObject } from "../store/store.ts";
 import { IMAGE_PATH_FORMS, type ImageSource, locateImage, pathAdvice } from "./image_location.ts";
@@ -80,7 +81,8 @@ export async function checkRows(
   async function* readAll() {
     let rows: IdRow[] = [];
     let characters = 0;
-    for await (const { index, id, image_path } of input.read([[0, input.rows]])) {
+    const all: RowRange[] = [[0, input.rows]];
+    for await (const { index, id, image_path } of input.read(all, { checking: true })) {
       stop.throwIfAborted();
       if (!locateImage(image_path, images)) {
         throw new RunError(

@@ -8,6 +8,7 @@ import { escaped } from "../base/text.ts";
 import type { InputRow } from "./row.ts";
 import {
   checkGroups,
+  INPUT_ROW_BYTES,
   type InputColumn,
   KEY_COLUMNS,
   pickColumns,
@@ -30,6 +31,15 @@ export interface RowKey {
   readonly image_path: string;
 }
 
+/** How rows are read. */
+export interface ReadOptions {
+  /**
+   * Whether this is the look before anything is paid: then what could only be read with the
+   * patience of hours is refused. @default false
+   */
+  readonly checking?: boolean;
+}
+
 /** An open input data set. */
 export interface Input {
   /** Number of rows; may be 0. */
@@ -49,10 +59,10 @@ export interface Input {
    *
    * @param ranges Sorted, without overlap, within the rows.
    * @throws {RangeError} if the ranges are not so
-   * @throws {RunError} `input` on damage and on values that are not usable
+   * @throws {RunError} `input` on what takes too much memory or, while it is checked, time; on damage and on values that are not usable
    * @throws {StoreError} what the source throws
    */
-  read(ranges: Iterable<RowRange>): AsyncGenerator<InputRow>;
+  read(ranges: Iterable<RowRange>, options?: ReadOptions): AsyncGenerator<InputRow>;
 }
 
 /** Rows held at a time at most; identities are small, rows may carry long metadata. */
@@ -79,7 +89,8 @@ export async function openInput(source: RandomAccess): Promise<Input> {
   const columns = pickColumns(source.name, tree);
   checkGroups(source.name, metadata, columns);
   const rows = Number(metadata.num_rows);
-  const file = { source, metadata, tree, exact: new Set(["metadata"]) };
+  const exact = new Set(["metadata"]);
+  const file = { source, metadata, tree, exact, patient: true, rowBytes: INPUT_ROW_BYTES };
   const keys = new Map(
     Array.from(columns).filter(([name]) => KEY_COLUMNS.some((key) => key === name)),
   );
@@ -96,8 +107,10 @@ export async function openInput(source: RandomAccess): Promise<Input> {
         }));
       }
     },
-    async *read(ranges) {
-      for await (const batch of readBatches(file, columns, checkRanges(ranges, rows), READ_BATCH)) {
+    async *read(ranges, { checking = false } = {}) {
+      const checked = checkRanges(ranges, rows);
+      const how = { ...file, patient: !checking };
+      for await (const batch of readBatches(how, columns, checked, READ_BATCH)) {
         const take = new Values(source.name, batch);
         for (let offset = 0; offset < batch.count; offset++) {
           yield {

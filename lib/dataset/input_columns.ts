@@ -6,6 +6,7 @@
  */
 import { RunError } from "../base/errors.ts";
 import { escaped } from "../base/text.ts";
+import { isJson } from "../base/json_text.ts";
 import { canDecompress } from "../parquet/decompress.ts";
 import { type FileMetaData, type SchemaTree, typeName } from "../parquet/types.ts";
 
@@ -166,8 +167,20 @@ export function toWhole(value: unknown): number | null {
  * null; decimals, times and intervals are text already where they have to be (`parquet/exact.ts`).
  */
 export function toJsonText(value: unknown): string {
-  if (typeof value === "string" && isJson(value)) return value;
-  return JSON.stringify(value, replace);
+  if (typeof value === "string" && isJson(checkLength(value))) return value;
+  return checkLength(JSON.stringify(value, replace));
+}
+
+/** Characters of a row's metadata as JSON, at most. */
+const MOST_METADATA = 16 << 20;
+/** Memory that a row of the input may take while it is read, bytes. */
+export const INPUT_ROW_BYTES = 2 * MOST_METADATA;
+
+function checkLength(text: string): string {
+  if (text.length <= MOST_METADATA) return text;
+  throw new RangeError(
+    `${Math.ceil(text.length / (1 << 20))} million characters of JSON where 16 are carried`,
+  );
 }
 
 function replace(_key: string, value: unknown): unknown {
@@ -178,13 +191,4 @@ function replace(_key: string, value: unknown): unknown {
   }
   if (value instanceof Uint8Array) return value.toBase64();
   return value;
-}
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -12,7 +12,7 @@ import { type Dictionary, openDictionary, StreamedDictionary } from "./dictionar
 import { isDivisible, LongPage } from "./long_page.ts";
 import { type DataPage, type Fitting, isSound, MUCH, openPage, unpackPage } from "./page.ts";
 import { PageBytes } from "./page_bytes.ts";
-import { type ReadMemory, ROW_MEMORY, TooLarge } from "./read_memory.ts";
+import { type ReadMemory, TooLarge } from "./read_memory.ts";
 import { type RandomAccess, WINDOW } from "./source.ts";
 import type { ColumnMetaData, PageHeader, SchemaTree } from "./types.ts";
 import { canUnpack, type Pieces, unpack } from "./unpack.ts";
@@ -129,7 +129,7 @@ export class ColumnCursor {
         this.#decode(this.#page, wanted);
         // A row may go on through any number of pages.
         weight = this.#skip > 0 || this.#ready > before ? 0 : weight + this.#page.weight;
-        if (weight > ROW_MEMORY) throw this.#tooLarge(new TooLarge("a row", weight));
+        this.#guard(() => this.#share.memory.checkRow(weight));
       } else if (!await this.#nextPage()) break;
     }
     const missing = this.#skip + count - this.#ready;
@@ -237,7 +237,7 @@ export class ColumnCursor {
     if (length > most && leaf.type === "BYTE_ARRAY" && canUnpack(this.#codec)) {
       this.#dropDictionary = this.#guard(() => memory.hold("a dictionary", most));
       const open = () => new PageBytes(this.#unpacked(start, end, false));
-      return new StreamedDictionary({ leaf, count, open, capacity: most, patient });
+      return new StreamedDictionary({ leaf, count, open, capacity: most, patient, memory });
     }
     this.#dropDictionary = this.#guard(() => memory.hold("a dictionary", length));
     const page = await this.#whole(start, header);

@@ -7,7 +7,7 @@
 import type { Leaf } from "./decode.ts";
 import { ParquetError } from "./footer.ts";
 import type { PageBytes } from "./page_bytes.ts";
-import { ROW_MEMORY, TooLarge } from "./read_memory.ts";
+import { type ReadMemory, TooLarge } from "./read_memory.ts";
 import type { Values } from "./types.ts";
 
 /** Positions of entries, from 0. */
@@ -152,6 +152,8 @@ export interface StreamedOptions {
   readonly capacity: number;
   /** Whether it may be read as often as it takes. */
   readonly patient: boolean;
+  /** Says what a row may take. */
+  readonly memory: ReadMemory;
 }
 
 /** One that is read again and again. */
@@ -237,7 +239,7 @@ export class StreamedDictionary implements Dictionary {
       await page.skip(length);
       return;
     }
-    if (length > ROW_MEMORY) throw new TooLarge("a row", length);
+    this.#options.memory.checkRow(length);
     for (const [old, { length }] of this.#held) {
       if (this.#bytes + length <= capacity) break;
       if (needed.has(old)) continue;

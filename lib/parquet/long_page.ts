@@ -6,7 +6,7 @@ import { type Leaf, readLengths } from "./decode.ts";
 import { ParquetError } from "./footer.ts";
 import { DataPage, levelsBefore, type PageParts, readerOf, readLevels } from "./page.ts";
 import type { PageBytes } from "./page_bytes.ts";
-import { type ReadMemory, ROW_MEMORY, TooLarge } from "./read_memory.ts";
+import type { ReadMemory } from "./read_memory.ts";
 import type { PageHeader } from "./types.ts";
 import {
   type FrontCoded,
@@ -127,10 +127,10 @@ export class LongPage {
       if (bytes.ready < cutting.before) await bytes.fill(cutting.before);
       const size = cutting.size();
       if (first && at > start && used + size > partBytes) break;
-      if (used + size > ROW_MEMORY) throw new TooLarge("a row", used + size);
+      if (used + size > partBytes) memory.checkRow(used + size);
       if (used + size > buffer.length) {
         drop();
-        const length = Math.max(partBytes, used + size, Math.min(ROW_MEMORY, buffer.length * 2));
+        const length = Math.max(partBytes, used + size, Math.min(memory.row, buffer.length * 2));
         drop = memory.hold("a row", length);
         const longer = new Uint8Array(length);
         longer.set(buffer.subarray(0, used));

@@ -12,7 +12,7 @@
 const READ_MEMORY = 96 << 20;
 
 /** Bytes that a single row may take, nested values counted as the objects that they become. */
-export const ROW_MEMORY = 64 << 20;
+const ROW_MEMORY = 64 << 20;
 
 /** Something of a file can be read only as a whole and is too long for that. */
 export class TooLarge extends Error {
@@ -32,12 +32,20 @@ export class TooLarge extends Error {
 
 /** Counts what is held of a file. */
 export class ReadMemory {
+  /** Bytes that a single row may take. */
+  readonly row: number;
   readonly #capacity: number;
   #used = 0;
 
-  /** Nothing is held at first. @param capacity Bytes. */
-  constructor(capacity = READ_MEMORY) {
+  /** Nothing is held at first. @param row Bytes of a row. @param capacity Bytes in all. */
+  constructor(row = ROW_MEMORY, capacity = READ_MEMORY) {
+    this.row = row;
     this.#capacity = capacity;
+  }
+
+  /** Looks at what a row takes. @throws {TooLarge} if it is more than a row may take */
+  checkRow(bytes: number): void {
+    if (bytes > this.row) throw new TooLarge("a row", bytes);
   }
 
   /**

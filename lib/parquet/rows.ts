@@ -5,7 +5,7 @@
 import { RunError } from "../base/errors.ts";
 import { assemble } from "./decode.ts";
 import { ColumnCursor } from "./column.ts";
-import { ReadMemory, ROW_MEMORY } from "./read_memory.ts";
+import { ReadMemory } from "./read_memory.ts";
 import type { RandomAccess } from "./source.ts";
 import {
   type FileMetaData,
@@ -37,6 +37,8 @@ export interface OpenFile {
   readonly binary?: ReadonlySet<string>;
   /** Whether no dictionary is refused for the time that it takes. @default false */
   readonly patient?: boolean;
+  /** Bytes of memory that a single row may take. @default 64 MiB */
+  readonly rowBytes?: number;
 }
 
 /** Consecutive rows, column by column. */
@@ -77,9 +79,10 @@ export async function* readBatches(
   ranges: Iterable<RowRange>,
   size: number,
 ): AsyncGenerator<RowBatch> {
-  const memory = new ReadMemory();
+  const memory = new ReadMemory(file.rowBytes);
   const open = (group: RowGroup) => openCursors(file, group, columns, memory);
-  for await (const { start, count, leaves, cursors } of walk(file, open, ranges, size)) {
+  const walking = walk(file, memory, open, ranges, size);
+  for await (const { start, count, leaves, cursors } of walking) {
     const join = ([name, column]: [string, SchemaTree]) =>
       [name, assembled(file.source, column, leaves, cursors)] as const;
     yield { start, count, values: new Map(Array.from(columns, join)) };
@@ -111,7 +114,8 @@ export async function* readLeaves(
     }
     return cursors;
   };
-  for await (const { start, count, leaves: values } of walk(file, open, ranges, size)) {
+  const walking = walk(file, memory, open, ranges, size);
+  for await (const { start, count, leaves: values } of walking) {
     yield { start, count, values };
   }
 }
@@ -119,6 +123,7 @@ export async function* readLeaves(
 /** Takes ranges of rows batch by batch. @param open A cursor for each leaf of a row group. */
 async function* walk(
   file: Pick<OpenFile, "metadata" | "source">,
+  memory: ReadMemory,
   open: (group: RowGroup) => Map<string, ColumnCursor>,
   ranges: Iterable<RowRange>,
   size: number,
@@ -139,7 +144,7 @@ async function* walk(
         for (let from = Math.max(start, groupStart); from < Math.min(end, groupEnd); from = at) {
           for (const cursor of cursors.values()) cursor.skip(from - at);
           const most = Math.min(size, end - from, groupEnd - from);
-          const count = await fitting(file.source.name, cursors, most, from);
+          const count = await fitting(file.source.name, memory, cursors, [from, most]);
           const leaves = await takeAll(cursors, count);
           at = from + count;
           yield { start: from, count, leaves, cursors };
@@ -193,16 +198,16 @@ function countLeaves(trees: readonly SchemaTree[]): number {
  */
 async function fitting(
   name: string,
+  memory: ReadMemory,
   cursors: ReadonlyMap<string, ColumnCursor>,
-  count: number,
-  first: number,
+  [first, count]: readonly [first: number, count: number],
 ): Promise<number> {
   const fits = await allSettled(
     Array.from(cursors.values(), (cursor) => cursor.fitting(count, LEAF_BYTES)),
   );
   const rows = fits.reduce((least, fit) => Math.min(least, fit.rows), count);
   const bytes = fits.reduce((sum, fit) => sum + fit.bytes / fit.rows * rows, 0);
-  if (rows === 1 && bytes > ROW_MEMORY) {
+  if (rows === 1 && bytes > memory.row) {
     throw new RunError(
       "input",
       `${name}: row ${first} (from 0) takes ${Math.ceil(bytes / (1 << 20))} MiB of memory, more ` +
