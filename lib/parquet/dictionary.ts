@@ -209,7 +209,7 @@ export class StreamedDictionary implements Dictionary {
   }
 
   async #get(index: number, needed: ReadonlySet<number>): Promise<void> {
-    const { count, open, patient } = this.#options;
+    const { count, open, patient, capacity } = this.#options;
     if (index >= count) throw noSuch(index, count);
     const found = this.#held.get(index);
     if (found !== undefined) {
@@ -219,7 +219,7 @@ export class StreamedDictionary implements Dictionary {
     }
     if (this.#page === undefined || index < this.#next) {
       if (++this.#readings > MOST_READINGS && !patient) {
-        throw new TooLarge("a dictionary whose entries are used in no order", this.#bytes);
+        throw new TooLarge("a dictionary whose entries are used in no order", capacity + 1);
       }
       await this.close();
       this.#page = open();
