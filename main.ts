@@ -33,7 +33,7 @@ export async function main(args: readonly string[], build?: Build): Promise<numb
       printError,
       terminal: Deno.stderr.isTerminal() ? { columns } : undefined,
       ask: Deno.stdin.isTerminal() && Deno.stderr.isTerminal()
-        ? (question) => askLine(question, signals.stop)
+        ? (question) => askLine(question, signals)
         : undefined,
       stop: signals.stop,
       giveUp: signals.giveUp,
@@ -106,14 +106,18 @@ function serveLocally(port: number, handler: (request: Request) => Promise<Respo
 }
 
 /** A line from standard input; `undefined` where it ends, or somebody wants to stop. */
-async function askLine(question: string, stop: AbortSignal): Promise<string | undefined> {
+async function askLine(question: string, signals: StopSignals): Promise<string | undefined> {
+  const { stop } = signals;
   printError(question);
+  signals.lineOpen = true;
   const stopped = new Promise<null>((resolve) => {
     if (stop.aborted) resolve(null);
     stop.addEventListener("abort", () => resolve(null), { once: true });
   });
   const bytes = new Uint8Array(1_024); // a terminal hands over a line at a time
   const read = await Promise.race([Deno.stdin.read(bytes).catch(() => null), stopped]);
+  if (read === null && !stop.aborted) printError("\n"); // Ctrl-D: nobody has ended the line
+  signals.lineOpen = false;
   return read === null ? undefined : new TextDecoder().decode(bytes.subarray(0, read));
 }
 
@@ -140,6 +144,8 @@ export function stopSignals(os: typeof Deno.build.os): readonly Deno.Signal[] {
 class StopSignals {
   /** Says what a signal means for the work that is under way; absent while there is none. */
   leaving: Leaving | undefined;
+  /** Whether a question stands there, and its line has no end yet. */
+  lineOpen = false;
   readonly #stop = new AbortController();
   readonly #giveUp = new AbortController();
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
@@ -172,7 +178,10 @@ class StopSignals {
     this.#first = { name, at: performance.now() };
     const reason = stopReason(name);
     if (this.leaving) this.leaving.stopping(name);
-    else printError(`pseudolabel: ${stoppingNote(name, { inFlight: 0, unsaved: 0 })}\n`);
+    else {
+      const note = stoppingNote(name, { inFlight: 0, unsaved: 0 });
+      printError(`${this.lineOpen ? "\n" : ""}pseudolabel: ${note}\n`);
+    }
     this.#stop.abort(reason);
     this.#timers.push(
       setTimeout(() => this.#giveUp.abort(reason), GRACE_MS),

@@ -38,7 +38,9 @@ export function renderPrepared(document: PreparedDocument, report: string): stri
   }
   for (const [why, count] of Object.entries(document.not_converted)) {
     lines.push(
-      `${grouped(count)} could not be converted and are taken as they are: ${escaped(why)}`,
+      `${grouped(count)} could not be converted and ${
+        count === 1 ? "is taken as it is" : "are taken as they are"
+      }: ${escaped(why)}`,
     );
   }
   lines.push(

@@ -15,6 +15,7 @@ import {
   sharedBy,
 } from "../state/keys.ts";
 import { isSafeKey } from "../store/store.ts";
+import { counted } from "../base/figures.ts";
 import { shown } from "../base/text.ts";
 import { type OptionValues, usageError } from "./option_values.ts";
 import { OPTIONS, type OptionSpec } from "./options.ts";
@@ -238,7 +239,7 @@ function spendingLimit(
     ? {
       pricePerPage,
       maxPages: affordable,
-      limit: `--max-cost ${cost} (${affordable} pages)`,
+      limit: `--max-cost ${cost} (${counted(affordable, "page")})`,
       limits,
     }
     : { pricePerPage, maxPages: pages, limit: `--max-pages ${pages}`, limits };

@@ -69,7 +69,9 @@ export function renderSummary(summary: RunSummary): string {
   if (summary.alreadyComplete) table.unshift(nothingToDo(counts));
   if (counts.size_mismatches > 0) {
     table.push(
-      `Note: in ${counts.size_mismatches} rows the input's width and height differ from what the ` +
+      `Note: in ${
+        counted(counts.size_mismatches, "row")
+      } the input's width and height differ from what the ` +
         "API saw; polygons are in pixels of metadata.api_width × api_height.",
     );
   }

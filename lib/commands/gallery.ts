@@ -3,6 +3,7 @@
  * as one file.
  */
 
+import { counted } from "../base/figures.ts";
 import { systemClock } from "../base/clock.ts";
 import { type ExitName, RunError, StoreError } from "../base/errors.ts";
 import { printable, shown } from "../base/text.ts";
@@ -190,10 +191,11 @@ async function write(
   const watch = watchRows("making small pictures", context, systemClock);
   const { html, pages, left } = await galleryFile(gallery, dataset, context.stop, watch.progress)
     .finally(() => watch[Symbol.dispose]());
+  const made = counted(pages, "page");
   const room = left > 0 ? `; ${left} more found no room: pick fewer with --pages` : "";
   if (out === "-") {
     context.print(html);
-    if (room) context.printError(`${pages} pages${room}\n`);
+    if (room) context.printError(`${made}${room}\n`);
     return "ok";
   }
   const bytes = new TextEncoder().encode(html);
@@ -207,7 +209,7 @@ async function write(
     where = out;
   }
   context.print(`${where}\n`);
-  context.printError(`${pages} page${pages === 1 ? "" : "s"}${room}\n`);
+  context.printError(`${made}${room}\n`);
   return "ok";
 }
 

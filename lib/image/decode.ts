@@ -43,14 +43,17 @@ export class Decoder {
     const options = { maxPixels: this.#maxPixels, damaged };
     switch (type) {
       case "image/jpeg":
-        this.#jpeg ??= import("./jpeg.ts").then(({ openJpegDecoder }) => openJpegDecoder());
-        return await (await this.#jpeg).decode(bytes, options);
+        return await (await this.#openJpeg()).decode(bytes, options);
       case "image/png":
         return (await import("./png.ts")).decodePng(bytes, options);
       case "image/bmp":
         return (await import("./bmp.ts")).decodeBmp(bytes, options);
       case "image/tiff":
-        return (await import("./tiff.ts")).decodeTiff(bytes, options);
+        return await (await import("./tiff.ts")).decodeTiff(bytes, {
+          maxPixels: this.#maxPixels,
+          jpeg: async (part, maxPixels) =>
+            await (await this.#openJpeg()).decode(part, { maxPixels, damaged }),
+        });
       case "image/gif":
         return (await import("./gif.ts")).decodeGif(bytes, options);
     }
@@ -59,5 +62,9 @@ export class Decoder {
       return await (await this.#webp).decode(bytes, options);
     }
     throw new ImageError("unsupported", `it is ${type}, which is not decoded here`);
+  }
+
+  #openJpeg(): Promise<JpegDecoder> {
+    return this.#jpeg ??= import("./jpeg.ts").then(({ openJpegDecoder }) => openJpegDecoder());
   }
 }

@@ -22,9 +22,15 @@ export async function* listImages(
   const { store, folder, imagePath } = place;
   // A folder would read whole files for their marks; what changed there, the header says as fast.
   const etag = !store.url.startsWith("file:");
-  for await (const { key, size, etag: mark } of store.list(folder, { signal, etag })) {
+  const listing = store.list(folder, { signal, etag, dead: true });
+  for await (const { key, size, etag: mark, dead } of listing) {
     if (key.endsWith("/")) continue; // what consoles make of a folder
     if (place.own && isOwnKey(key, own.checkpointPrefix)) continue;
+    const address = place.own ? key : `${store.url}/${key}`;
+    if (dead) {
+      yield { skipped: { reason: "not_found", address, detail: "a link that leads nowhere" } };
+      continue;
+    }
     const path = key.slice(folder.length);
     yield {
       found: {
@@ -37,7 +43,7 @@ export async function* listImages(
           imagePath: imagePath(key),
           own: place.own,
         },
-        address: place.own ? key : `${store.url}/${key}`,
+        address,
         path,
         filename: path.slice(path.lastIndexOf("/") + 1),
         split: null,

@@ -63,6 +63,9 @@ Deno.test("prepare and run go from a folder of pictures to labels without AWS", 
     await pictures.write("shop/a b.png", png);
     await pictures.write("shop/turned.png", oriented(png, 6));
     await pictures.write("notes.txt", new TextEncoder().encode("buy milk"));
+    await Deno.symlink("/nowhere/x.png", `${path}/pictures/gone.png`);
+    await openFolder(`${path}/elsewhere`).write("b.png", await photo("image/png", 20, 10));
+    await Deno.symlink("../elsewhere", `${path}/pictures/linked`);
     const store = ["--dataset-name", "pics", "--store", `${path}/store`];
     const outside = await runProgram(["prepare", ...store, "--images", `${path}/pictures`]);
     assert.equal(outside.code, 2);
@@ -71,8 +74,9 @@ Deno.test("prepare and run go from a folder of pictures to labels without AWS", 
     const images = ["--images", `${path}/pictures`, "--copy", "--convert"];
     const prepared = await runProgram(["prepare", ...store, ...images]);
     assert.equal(prepared.code, 0, prepared.stderr);
-    assert.match(prepared.stdout, /brought into the store +1$/m);
+    assert.match(prepared.stdout, /brought into the store +2$/m);
     assert.match(prepared.stdout, /converted +1$/m);
+    assert.match(prepared.stdout, /1 × not_found: .*\n +file:\/\/.*gone\.png: a link that leads/);
     assert.match(prepared.stdout, /1 × not_image: .*\n +file:\/\/.*notes\.txt: a text file/);
 
     await using api = await startUpstageServer({ answer: readAll, apiKeys: [TEST_API_KEY] });
@@ -83,10 +87,11 @@ Deno.test("prepare and run go from a folder of pictures to labels without AWS", 
       .read("data/processed/pics_pseudo_labels.parquet");
     const labels = await queryRows(bytes, "SELECT id, image_path, width, height FROM parquet_file");
     assert.deepEqual(labels.map(({ id, width, height }) => `${id} ${width}x${height}`), [
+      "linked/b.png 20x10",
       "shop/a b.png 40x30",
       "shop/turned.png 30x40",
     ]);
-    assert.equal(labels[0].image_path, "images/pics/shop/a b.png");
+    assert.equal(labels[1].image_path, "images/pics/shop/a b.png");
   } finally {
     await Deno.remove(path, { recursive: true });
   }

@@ -45,6 +45,16 @@ export async function openJsonLines(
   };
 }
 
+/** Whether there may be a whole number that a double doesn't hold. */
+const LONG_NUMBER = /\d{16}/;
+
+/** Keeps whole numbers of many digits, such as ids, as they are written. */
+function exact(_key: string, value: unknown, { source = "" }: { source?: string } = {}): unknown {
+  return typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(source)
+    ? BigInt(source)
+    : value;
+}
+
 async function* readObjects(
   url: string,
   text: AsyncIterable<string>,
@@ -55,7 +65,7 @@ async function* readObjects(
     if (one.trim() === "") continue;
     let value: unknown;
     try {
-      value = JSON.parse(one);
+      value = LONG_NUMBER.test(one) ? JSON.parse(one, exact) : JSON.parse(one);
     } catch (cause) {
       const array = line === 1 && one.trimStart().startsWith("[");
       throw new RunError(

@@ -80,6 +80,11 @@ Deno.test("JSON lines are read a line at a time, and refused with the line", asy
     [2, null, "line 3"],
     [null, { path: "b" }, "line 4"],
   ]);
+  // Ids of more digits than a number holds keep them all.
+  store.put("ids.jsonl", '{"id":12345678901234567890,"image":1.12345678901234567890}');
+  assert.deepEqual(await read(store, "ids.jsonl", "id", "image"), [
+    [12345678901234567890n, 1.1234567890123457, "line 1"],
+  ]);
   assert.match(await refusal('{"image":"a"}\n{"image":\n', "a.jsonl"), /line 2 is no JSON/);
   assert.match(await refusal("[1]\n", "a.jsonl"), /line 1 is an array/);
   assert.match(await refusal("[\n{}\n]", "a.json"), /one JSON array.*jq/);

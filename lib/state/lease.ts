@@ -267,7 +267,7 @@ class HeldLease implements Lease {
         return true;
       }
       const found = await readDocument(store, key, leaseDocument);
-      if (found?.etag === onlyIf.etag && ++this.#vain >= VAIN_TRIES) {
+      if (found?.etag === onlyIf.etag && ++this.#vain >= VAIN_TRIES && !released) {
         this.#letGo("refuses all");
       }
       if (found && isSameHold(found.value, this.#acquired)) {
@@ -284,16 +284,27 @@ class HeldLease implements Lease {
     }
   }
 
+  /** Releases it where every replace is refused, so that nobody can have taken it over. */
+  async #overwrite(now: number): Promise<void> {
+    const { store, key } = this.#options;
+    const renewed_at = new Date(now).toISOString();
+    await writeDocument(store, key, { ...this.#acquired, renewed_at, released: true });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#over.signal.aborted) return void await this.#working;
     this.#over.abort();
     await this.#working;
     const now = this.#options.clock.now();
-    const etag = this.#etag;
     try {
-      if (await this.#replace(now, true)) return;
-      // A renewal had arrived, its reply had not; in an outage there is no second try.
-      if (this.#etag !== etag) await this.#replace(now, true);
+      // Once more where a renewal had arrived, its reply had not, or where the store refuses the very
+      // version that is there; in an outage there is no second try.
+      for (let tries = 0; tries <= VAIN_TRIES; tries++) {
+        if (this.#vain >= VAIN_TRIES) return await this.#overwrite(now);
+        const [etag, vain] = [this.#etag, this.#vain];
+        if (await this.#replace(now, true)) return;
+        if (this.#etag === etag && this.#vain === vain) return;
+      }
     } catch {
       // What can't be released runs out by itself.
     }

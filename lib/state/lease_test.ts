@@ -499,10 +499,26 @@ Deno.test("a store that refuses a right ETag is found out at the first renewals,
   assert.match(notes[0], /no conditional writes.*make sure there is only one/);
   assert.match(notes[0], /refuses all conditional replaces/);
   await lease[Symbol.asyncDispose]();
-  // Whoever finds it there waits until it is over, then learns the same.
+  // Whoever finds it there learns the same.
   const next = await clock.run(acquire("b"));
   assert.equal(next.held, false);
-  assert.equal(notes.length, 2, "it waits for the dead lease, then says so");
+  assert.equal(notes.length, 2, "it says so, too");
+});
+
+Deno.test("a lease is given up where the store refuses right ETags, and nobody waits for it", async () => {
+  const { store, clock, notes, acquire } = setup();
+  const write = store.write.bind(store);
+  store.write = async (key, bytes, options) => {
+    if (typeof options?.onlyIf === "object") throw new StoreError("precondition", "412");
+    return await write(key, bytes, options);
+  };
+  const lease = await acquire("a"); // and ended before the first renewal has found it out
+  await lease[Symbol.asyncDispose]();
+  const begin = clock.now();
+  assert.equal((await clock.run(acquire("b"))).held, false);
+  assert.ok(clock.now() - begin < TTL / 2);
+  assert.equal(notes.length, 1);
+  assert.match(notes[0], /refuses all conditional replaces/);
 });
 
 Deno.test("a store that ignores If-Match is found out at the first renewal", async () => {

@@ -15,6 +15,7 @@ import type {
   StoredObject,
   WriteOptions,
 } from "./store.ts";
+import { type Met, walkFolder } from "./folder_walk.ts";
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -148,9 +149,13 @@ class FolderStore implements Store {
     // Only the last segment of a prefix may be cut off; before it are whole folders.
     const parent = prefix.slice(0, prefix.lastIndexOf("/") + 1);
     if (parent !== "" && keyPath(this.#root, parent.slice(0, -1)) === undefined) return;
-    for await (const key of this.#keys(parent, !options.shallow)) {
+    for await (const { key, dead } of this.#walk(parent, !options.shallow)) {
       options.signal?.throwIfAborted();
       if (!key.startsWith(prefix)) continue;
+      if (dead) {
+        if (options.dead) yield { key, size: 0, etag: "", dead };
+        continue;
+      }
       if (key.endsWith("/")) {
         yield { key, size: 0, etag: "" };
         continue;
@@ -188,25 +193,17 @@ class FolderStore implements Store {
     });
   }
 
-  /**
-   * Every key below a folder, or its folders with a slash, in the order of S3; `parent` is empty or
-   * ends with a slash. The names of one folder are held, never those of all.
-   */
-  async *#keys(parent: string, deep: boolean): AsyncGenerator<string> {
-    const names: string[] = [];
+  /** Every key below a folder, or its folders with a slash. @param parent Empty, or ends with one. */
+  async *#walk(parent: string, deep: boolean): AsyncGenerator<Met> {
+    const told = (error: unknown, at: string) => toFolderError(error, "list", `${this.url}/${at}`);
+    const isGone = (error: unknown, at: string) => {
+      const meant = told(error, at);
+      return meant instanceof StoreError && meant.kind === "not_found";
+    };
     try {
-      for await (const { name, isDirectory } of Deno.readDir(`${this.#root}/${parent}`)) {
-        if (parent === "" && name === TEMPORARY) continue;
-        names.push(isDirectory ? `${name}/` : name);
-      }
+      yield* walkFolder(this.#root, parent, { deep, except: TEMPORARY, isGone });
     } catch (error) {
-      const gone = toFolderError(error, "list", `${this.url}/${parent}`);
-      if (gone instanceof StoreError && gone.kind === "not_found") return;
-      throw gone;
-    }
-    for (const name of names.sort()) {
-      if (deep && name.endsWith("/")) yield* this.#keys(parent + name, deep);
-      else yield parent + name;
+      throw told(error, parent);
     }
   }
 

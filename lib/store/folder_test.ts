@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { rejectsWith, storeConformance } from "../../dev/testing/store_conformance.ts";
-import type { Store } from "./store.ts";
+import type { ListOptions, Store } from "./store.ts";
 import { openFolder, tidyFolder } from "./folder.ts";
 
 const text = (s: string) => new TextEncoder().encode(s);
@@ -155,4 +155,34 @@ Deno.test("openFolder() tells an object's age by the clock that its files are da
   await Deno.utime(`${it.path}/a`, hourAgo, hourAgo);
   const { ageMs } = await it.store.read("a", { age: true });
   assert.ok(Math.abs(ageMs! - 3_600_000) < 60_000, `${ageMs} ms`);
+});
+
+Deno.test("openFolder() lists what links lead to, never in circles, and tells dead ones when asked", async () => {
+  await using it = await open();
+  for (const key of ["set/a", "z"]) await it.store.write(key, text(key));
+  const outside = `${it.path}/../elsewhere`;
+  await Deno.mkdir(`${outside}/deep`, { recursive: true });
+  await Deno.writeTextFile(`${outside}/deep/b`, "b");
+  await Deno.symlink("../../elsewhere", `${it.path}/set/linked`);
+  await Deno.symlink("a", `${it.path}/set/name`);
+  await Deno.symlink("nowhere", `${it.path}/set/dead`);
+  // Circles: to itself, to a folder around it, and through a folder outside.
+  await Deno.symlink("itself", `${it.path}/set/itself`);
+  await Deno.symlink("..", `${it.path}/set/up`);
+  await Deno.symlink(`${it.path}/set`, `${outside}/deep/back`);
+
+  const alive = ["set/a", "set/linked/deep/b", "set/name", "z"];
+  const listed = (options?: ListOptions) => Array.fromAsync(it.store.list("", options));
+  assert.deepEqual((await listed()).map(({ key }) => key), alive);
+  const everything = await listed({ etag: false, dead: true });
+  assert.deepEqual(everything.filter(({ dead }) => !dead).map(({ key }) => key), alive);
+  assert.deepEqual(everything.filter(({ dead }) => dead).map(({ key }) => key), [
+    "set/dead",
+    "set/itself",
+  ]);
+  assert.deepEqual((await Array.fromAsync(it.store.list("set/linked/"))).map(({ key }) => key), [
+    "set/linked/deep/b",
+  ]);
+  const [first] = await Array.fromAsync(it.store.list("set/l", { shallow: true }));
+  assert.equal(first.key, "set/linked/");
 });

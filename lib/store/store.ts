@@ -21,6 +21,8 @@ export interface ObjectInfo {
    * however it is asked for; where it was asked for, and the store says so.
    */
   readonly modified?: number;
+  /** Whether it is none, but a link whose end is not there; only in a listing that asked for it. */
+  readonly dead?: true;
 }
 
 /** An object with its bytes, or the range of them that was asked for. */
@@ -115,6 +117,13 @@ export interface ListOptions extends StatOptions {
    * @default true
    */
   readonly etag?: boolean;
+  /**
+   * Whether a folder also tells of links whose end is not there. To everything else they are no
+   * objects.
+   *
+   * @default false
+   */
+  readonly dead?: boolean;
 }
 
 /**

@@ -284,7 +284,7 @@ function client(): void {
     }
     const all = page.texts.length;
     $("count").textContent = shown === all
-      ? `${all.toLocaleString("en")} words`
+      ? `${all.toLocaleString("en")} word${all === 1 ? "" : "s"}`
       : `${shown.toLocaleString("en")} of ${all.toLocaleString("en")} words`;
   }
 
@@ -658,7 +658,7 @@ function client(): void {
     list.pages.forEach((each: any, i: number) => {
       const facts = each.status === "failed"
         ? each.reasons[0] ?? "failed"
-        : `${each.words} words · ${figure(each.confidence)}`;
+        : `${each.words} word${each.words === 1 ? "" : "s"} · ${figure(each.confidence)}`;
       const item = make(
         "li",
         { class: each.status + (marks.has(each.row) ? " marked" : "") },
@@ -679,9 +679,9 @@ function client(): void {
     const all = list.matching > list.pages.length
       ? ` of ${list.matching.toLocaleString("en")}`
       : "";
-    $("picked").textContent = `${
-      list.pages.length.toLocaleString("en")
-    }${all} pages, ${list.order}`;
+    $("picked").textContent = `${list.pages.length.toLocaleString("en")}${all} page${
+      list.matching === 1 ? "" : "s"
+    }, ${list.order}`;
   }
 
   const indexOf = (event: any) => {

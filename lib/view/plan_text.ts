@@ -31,7 +31,7 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
     ? "how long it takes shows when it runs: this server was never asked"
     : `${upTo || "about "}${duration(seconds)} at ${rate.per_s} requests/s (${known})`;
   const stops = limit?.stops
-    ? `; stops at ${escaped(limit.option)}, ${grouped(limit.pages_left)} pages from here`
+    ? `; stops at ${escaped(limit.option)}, ${counted(limit.pages_left, "page")} from here`
     : "";
   return [
     `${dataset}: ${counted(rows.total, "row")}${done}${again}; ${about}${
@@ -113,7 +113,9 @@ function toDo({ rows, images, exact }: Plan): string {
 
 function typesLine({ images, exact, engine }: Plan): string {
   const { types_looked_at: looked, other_types: other, documents } = images;
-  const all = exact ? "" : `of ${counted(looked, "image")} looked at; so of all rows `;
+  const all = exact || looked >= images.distinct
+    ? ""
+    : `of ${counted(looked, "image")} looked at; so of all rows `;
   const taken = other === 0
     ? `all are taken by ${engine}`
     : `about ${grouped(other)} are not taken`;

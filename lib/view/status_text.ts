@@ -53,11 +53,15 @@ function speed({ process, state }: Status): Field[] {
   const { rows_per_s, rows_per_s_overall, eta_s, elapsed_s, rate, paused, age_s } = process!;
   const overall = `${rows_per_s_overall.toFixed(2)} rows/s over ${duration(elapsed_s)}`;
   if (state !== "running" && state !== "stalled") return elapsed_s > 0 ? [["speed", overall]] : [];
-  const eta = paused ? "" : `; ETA ${duration(eta_s)}`;
+  // Of one that stands still the heartbeat says how it was, and no time left would be true.
+  const stands = state === "stalled";
+  const eta = paused || stands ? "" : `; ETA ${duration(eta_s)}`;
   const limit = rate === null ? "" : `; ${rate.toFixed(1)} requests/s allowed`;
   const lines: Field[] = [[
     "speed",
-    `${rows_per_s.toFixed(2)} rows/s now, ${overall}${eta}${limit}`,
+    `${rows_per_s.toFixed(2)} rows/s ${
+      stands ? "when last seen" : "now"
+    }, ${overall}${eta}${limit}`,
   ]];
   if (age_s > 30) lines.push(["", `these figures are ${duration(age_s)} old`]);
   return lines;
