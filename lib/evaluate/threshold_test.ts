@@ -1,11 +1,24 @@
 import assert from "node:assert/strict";
 import { seeded } from "../../dev/testing/random.ts";
-import { findThreshold, GRID, type JudgedWords } from "./threshold.ts";
+import { findThreshold as find, GRID, LevelSums, type ThresholdOptions } from "./threshold.ts";
 
-interface Words extends JudgedWords {
+/** Words column by column; 1 for a wrong one. */
+interface Words {
   readonly confidence: number[];
   readonly wrong: number[];
   readonly page: number[];
+}
+
+function findThreshold(words: Words, target: number, risk: number, options?: ThresholdOptions) {
+  const pages = Map.groupBy(words.page.keys(), (at) => words.page[at]);
+  const sums = new LevelSums();
+  for (const page of pages.values()) {
+    sums.addPage(page.map((at) => ({
+      confidence: words.confidence[at],
+      wrong: words.wrong[at] === 1,
+    })));
+  }
+  return find(sums, target, risk, options);
 }
 
 /**
