@@ -130,6 +130,11 @@ function figure(value: number | null): string {
   return value === null ? "-" : value.toFixed(3);
 }
 
+/** What so many pages can certify if none of them is bad; rounded up, as it is said. */
+function leastTarget(pages: number, confidence: number): number {
+  return Math.ceil(1_000 * (1 - (1 - confidence) ** (1 / Math.max(1, pages))) - 1e-9) / 1_000;
+}
+
 /** What was found, in a sentence or two. */
 export function thresholdLine(found: ThresholdFound): string {
   const { target_error, confidence, level, why, least_words, words, pages } = found;
@@ -150,7 +155,8 @@ export function thresholdLine(found: ThresholdFound): string {
   if (why === "few_pages") {
     return `${none}: the truth is too small: it takes ${counted(least_pages, "page")} of which ` +
       `none is bad at least, and it has ${grouped(pages)}` +
-      (alike ? "" : "; --pages-alike takes it that no kind of page is missing among them");
+      (alike ? "" : `, which can't tell less than ${percent(leastTarget(pages, confidence))}; ` +
+        "--pages-alike takes it that no kind of page is missing among them");
   }
   const { failed } = found;
   const said = failed
