@@ -53,6 +53,8 @@ const GROUPS = 50;
 const CONFIDENCES = [0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
 /** Pages that are named of those that can't be compared. */
 const EXAMPLES = 10;
+/** Pages of so many times the words of the truth's largest page are of another kind. */
+const LARGER = 2;
 /** Pages between two reports of progress. */
 const PROGRESS_PAGES = 20;
 
@@ -74,7 +76,7 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
   const sums = new Sums(options.engine, options.agreed);
   const otherShape = { count: 0, examples: [] as string[] };
   const frameUnknown = { count: 0, examples: [] as string[] };
-  let [compared, failed, ignored] = [0, 0, 0];
+  let [compared, failed, ignored, largest] = [0, 0, 0, 0];
   for await (const page of commonPages(labels, truth, pairing.pairs, granularity, repairs)) {
     signal.throwIfAborted();
     if ("skipped" in page) {
@@ -83,11 +85,15 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
       continue;
     }
     compared++;
+    largest = Math.max(largest, page.row.texts.length);
     ignored += page.truths.filter(({ ignore }) => ignore).length;
     const judged = judgePage(page.truths, page.words, granularity, caseRule);
     sums.add(page.row, page.words, judged);
     if (compared % PROGRESS_PAGES === 0) onProgress?.(compared, pairing.pairs.length);
   }
+  const unlike = target && !target.pagesAlike && labels.flatRows
+    ? await shareBeyond(labels.flatRows(), LARGER * largest, signal)
+    : 0;
   return {
     labels: repairs.labels,
     truth: {
@@ -105,7 +111,7 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     by: sums.groups,
     reliability: reliability(sums.confidences, sums.unsure),
     ranking: sums.ranked.rankings,
-    threshold: target ? lookFor(sums.levels, target) : null,
+    threshold: target ? lookFor(sums.levels, target, unlike) : null,
     worst: sums.worst.pages,
   };
 }
@@ -114,11 +120,27 @@ function note(pages: { count: number; examples: string[] }, path: string): void 
   if (++pages.count <= EXAMPLES) pages.examples.push(path);
 }
 
+/** Share of all words that lie on pages of more words than that. */
+async function shareBeyond(
+  rows: AsyncIterable<{ readonly words: { readonly count: number } }>,
+  most: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let [all, beyond] = [0, 0];
+  for await (const { words: { count } } of rows) {
+    signal.throwIfAborted();
+    all += count;
+    if (count > most) beyond += count;
+  }
+  return all > 0 ? beyond / all : 0;
+}
+
 function lookFor(
   sample: LevelSums,
   { error, confidence, pagesAlike }: NonNullable<EvaluateOptions["target"]>,
+  unlike: number,
 ): ThresholdFound {
-  const found = findThreshold(sample, error, 1 - confidence, { pagesAlike });
+  const found = findThreshold(sample, error, 1 - confidence, { pagesAlike, unlike });
   return { target_error: error, confidence, ...found };
 }
 

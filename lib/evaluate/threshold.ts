@@ -12,7 +12,8 @@
  * effect fewer of them. It can't know of pages that are wrong throughout if the sample has none of
  * them: of a twentieth of such pages a dozen pages show none every other time. So the other counts
  * pages: those of a kind that was not seen, or as seldom as here, may be a share of all that the
- * bound of Clopper and Pearson says, and wrong in every word.
+ * bound of Clopper and Pearson says, and wrong in every word. There a page counts as one, however
+ * many words it has, so words on pages much larger than any of the sample are taken to be wrong.
  */
 
 import { leastSample, upperBound } from "./binomial.ts";
@@ -46,6 +47,11 @@ export interface ThresholdOptions {
    * counted: with few pages the promise holds only as far as that is so. @default not
    */
   readonly pagesAlike?: boolean;
+  /**
+   * Share of all words of the labels that lie on pages of a kind that is not in the sample: it may
+   * be wrong throughout. Without effect on pages that are taken to be alike. @default 0
+   */
+  readonly unlike?: number;
 }
 
 /** What was found. */
@@ -68,6 +74,8 @@ export interface Threshold {
   readonly least_pages: number;
   /** Whether all kinds of pages were taken to be in the sample. */
   readonly pages_alike: boolean;
+  /** Share of all words of the labels that lie on pages much larger than those of the sample. */
+  readonly larger_pages: number;
 }
 
 /** With fewer pages nothing is known of how errors come together. */
@@ -91,7 +99,7 @@ export function findThreshold(
   sample: LevelSums,
   target: number,
   risk: number,
-  { pagesAlike = false }: ThresholdOptions = {},
+  { pagesAlike = false, unlike = 0 }: ThresholdOptions = {},
 ): Threshold {
   const least = leastSample(target, risk);
   const whole = sample.at(GRID.length);
@@ -103,6 +111,7 @@ export function findThreshold(
     least_words: Math.ceil(least * general),
     least_pages: pagesAlike ? MIN_PAGES : least,
     pages_alike: pagesAlike,
+    larger_pages: unlike,
   };
   if (whole.words / general < least) {
     return { ...found, level: null, failed: null, why: "few_words" };
@@ -125,7 +134,7 @@ export function findThreshold(
       risk,
     );
     const { ordinary, bad } = accepted;
-    const byPages = pagesAlike ? 0 : ordinary + upperBound(bad, accepted.pages, risk);
+    const byPages = pagesAlike ? 0 : ordinary + upperBound(bad, accepted.pages, risk) + unlike;
     const bound = Math.min(1, Math.max(byWords, byPages));
     const tested: Level = {
       min_confidence: min,

@@ -138,7 +138,7 @@ function leastTarget(pages: number, confidence: number): number {
 /** What was found, in a sentence or two. */
 export function thresholdLine(found: ThresholdFound): string {
   const { target_error, confidence, level, why, least_words, words, pages } = found;
-  const { least_pages = 0, pages_alike: alike = true } = found;
+  const { least_pages = 0, pages_alike: alike = true, larger_pages = 0 } = found;
   const [target, sure] = [percent(target_error), percent(confidence)];
   if (level) {
     return `${level.min_confidence}: of words of this confidence or more at most ${target} are ` +
@@ -164,6 +164,12 @@ export function thresholdLine(found: ThresholdFound): string {
       grouped(failed.words)
     } words are wrong (bound ${percent(failed.upper_bound)})`
     : "no level has enough words";
+  if (failed && larger_pages > 0 && !alike) {
+    return `${none}: ${
+      percent(larger_pages)
+    } of the labels' words lie on pages of more than twice ` +
+      `as many words as any of the truth, so all of them may be wrong; check some of those too`;
+  }
   return `${none}: ${said}; a larger truth, or a higher target, may find one`;
 }
 
