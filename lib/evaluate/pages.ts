@@ -11,6 +11,7 @@ import type { Granularity } from "./judge.ts";
 import type { Pairs } from "./pairs.ts";
 import { type Placer, placeTruth } from "./place.ts";
 import type { RawBox, Truth, TruthPage } from "./truth.ts";
+import { TruthLoads } from "./truth_loads.ts";
 
 /** Labels as the evaluation reads them. */
 export interface LabelSource {
@@ -69,6 +70,7 @@ export async function* commonPages(
   repairs: Repairs,
   which: "failed not" | "failed too" = "failed not",
 ): AsyncGenerator<CommonPage | SkippedPage> {
+  const loads = new TruthLoads(truth, pairs);
   let next = 0;
   for await (const row of labels.rows(rangesOf(() => pairs.rows()))) {
     while (next < pairs.length && pairs.row(next) < row.index) next++;
@@ -78,7 +80,7 @@ export async function* commonPages(
       continue;
     }
     const at = pairs.truth(next);
-    const page = await truth.page(at);
+    const page = await loads.page(next);
     const { one, other, problem } = placeTruth(row, page, labels.probed);
     yield problem === undefined
       ? {
