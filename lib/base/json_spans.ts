@@ -58,6 +58,11 @@ export function* jsonSpans(
   if (blanks(bytes, at + 1, end) < end) throw wrong("it goes on", at + 1);
 }
 
+/** Whether a text begins as an object does. */
+export function beginsObject(bytes: Uint8Array): boolean {
+  return bytes[blanks(bytes, textStart(bytes), bytes.length)] === OPEN_OBJECT;
+}
+
 /** A value as it was found. @throws {SyntaxError} if it is no JSON */
 export function parseSpan(bytes: Uint8Array, { start, end }: Omit<JsonSpan, "name">): unknown {
   return JSON.parse(decode(bytes, start, end));

@@ -138,6 +138,8 @@ Deno.test("names that JavaScript gives a meaning are pictures like others", () =
   assert.deepEqual(pages.pictures, ["__proto__", "constructor"]);
   assert.equal(pages.page(0).boxes[0].text, "a");
   assert.throws(() => parseWords(text("{"), "a.json"), /a\.json is no .*not JSON/);
+  // Positions in a list are no names.
+  assert.throws(() => parseWords(text(' [{"words":[]}]'), "a.json"), /a\.json is no .*no object/);
 });
 
 Deno.test("an output of this program is a truth, its failed pages aside", async () => {

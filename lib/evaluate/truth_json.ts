@@ -4,7 +4,7 @@
  */
 
 import { parseAs, type Parsed, parseJsonAs, type Schema, z } from "../base/json.ts";
-import { type JsonSpan, jsonSpans, parseSpan } from "../base/json_spans.ts";
+import { beginsObject, type JsonSpan, jsonSpans, parseSpan } from "../base/json_spans.ts";
 import { escaped, shown } from "../base/text.ts";
 import { boxPoints, type Points } from "../geometry/polygon.ts";
 import { badTruth, isDontCare, type RawBox, type TruthPage } from "./truth.ts";
@@ -221,6 +221,7 @@ const wordsPage = z.object({
 export function parseWords(bytes: Uint8Array, name: string): PagesFile {
   const bad = (problem: string) =>
     badTruth(`${name} is no {"picture": {"words": [{"text", "polygon"}]}}: ${problem}`);
+  if (!beginsObject(bytes)) throw bad("it is no object");
   const spans = [...spansOf(bytes, bad)];
   const pageAt = (at: number): TruthPage => {
     const { width, height, words } = parsed(
