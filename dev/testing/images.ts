@@ -94,9 +94,13 @@ export function tiff(
 export function jpegHeader(
   width: number,
   height: number,
-  { orientation, before = [] }: { orientation?: number; before?: readonly Uint8Array[] } = {},
+  { orientation, before = [], bits = 8 }: {
+    orientation?: number;
+    before?: readonly Uint8Array[];
+    bits?: number;
+  } = {},
 ): Bytes {
-  const frame = [8, ...number(height, 2), ...number(width, 2), 1, 1, 0x11, 0];
+  const frame = [bits, ...number(height, 2), ...number(width, 2), 1, 1, 0x11, 0];
   return join(
     [0xff, 0xd8],
     ...before,

@@ -88,6 +88,8 @@ export const command: Command = {
       memory: settings.memoryBudget,
       onDisorder: () => context.printError(DISORDER),
     });
+    watch[Symbol.dispose]();
+    using judging = watchRows("comparing with the truth", context, systemClock);
     const side = (name: string, { manifest, counts }: typeof a, of: typeof found.a) => ({
       ...{
         dataset: name,
@@ -104,11 +106,16 @@ export const command: Command = {
       a: side(dataset, a, found.a),
       b: side(other, b, found.b),
       ...{ pages: found.pages, words: found.words, different: found.different },
-      truth: truth ? await compareOnTruth(a, b, { truth, granularity, caseRule }, signal) : null,
+      truth: truth
+        ? await compareOnTruth(
+          ...[a, b, { truth, granularity, caseRule }, signal] as const,
+          judging.progress,
+        )
+        : null,
     };
     const key = comparisonKey(dataset, other);
     await writeDocument(store, key, document, { signal });
-    watch[Symbol.dispose]();
+    judging[Symbol.dispose]();
     if (values.onCommandLine(SHARED.json)) print(jsonLine(document) + "\n");
     else {
       print(renderComparison(document, terminal?.columns() ?? 80).join("\n") + "\n");

@@ -294,7 +294,7 @@ Deno.test("agreeOnRows() ends when a store fails or somebody stops it", async ()
 Deno.test("storedEngines() names engines and models that have answered", async () => {
   const in_ = store();
   assert.deepEqual(await storedEngines(in_, signal), []);
-  for (const  of of[OWN, OTHER]) put(in_, shaOf(1), {}, of);
+  for (const side of [OWN, OTHER]) put(in_, shaOf(1), {}, side);
   in_.put("responses/set_aside/upstage-ocr/ocr/x.json.gz", "x");
   in_.put("responses/unheard-of/m/00/x.json.gz", "x");
   assert.deepEqual(await storedEngines(in_, signal), [OWN, OTHER]);

@@ -6,7 +6,8 @@
 import type { ComparisonDocument } from "../state/documents.ts";
 import { judgePage } from "./judge.ts";
 import { commonPages, type LabelSource } from "./pages.ts";
-import { type Pairing, pairPages } from "./pair_pages.ts";
+import { pairPages } from "./pair_pages.ts";
+import type { Pairs } from "./pairs.ts";
 import { nothingInCommon, type RuleWishes, settleRules } from "./rules.ts";
 import { ScoreSum } from "./scores.ts";
 
@@ -15,10 +16,14 @@ const MIN_PAGES = 10;
 
 type Settled = Awaited<ReturnType<typeof settleRules>>;
 
+/** Pages between two reports of progress. */
+const PROGRESS_PAGES = 500;
+
 /**
  * Holds both against a truth. A page that failed counts as one without words, as that is what comes
  * of it.
  *
+ * @param onProgress Told from time to time how many pages are through; each is looked at thrice.
  * @throws {RunError} `input` if the three have no page in common, or a file can't be read
  * @throws {StoreError} when the store fails
  */
@@ -27,6 +32,7 @@ export async function compareOnTruth(
   b: LabelSource,
   wishes: RuleWishes,
   signal: AbortSignal,
+  onProgress: (pages: number, total: number) => void = () => {},
 ): Promise<NonNullable<ComparisonDocument["truth"]>> {
   const { truth } = wishes;
   const pairings = [
@@ -36,28 +42,27 @@ export async function compareOnTruth(
   for (const pairing of pairings) {
     if (pairing.pairs.length === 0) throw nothingInCommon(pairing, truth);
   }
-  const inB = new Set(pairings[1].pairs.map(([, at]) => at));
-  const common = new Set(pairings[0].pairs.map(([, at]) => at).filter((at) => inB.has(at)));
-  const pairsOf = ({ pairs }: Pairing) => pairs.filter(([, at]) => common.has(at));
-  const rules = await settleRules(wishes, pairsOf(pairings[0]));
-  const [byA, byB] = [
-    await scorePages(a, wishes, pairsOf(pairings[0]), rules, signal),
-    await scorePages(b, wishes, pairsOf(pairings[1]), rules, signal),
-  ];
-  const pages = [...byA].flatMap(([at, one]) => {
-    const other = byB.get(at);
-    return other ? [[one, other] as const] : [];
-  });
-  const [sumA, sumB] = [new ScoreSum(), new ScoreSum()];
-  for (const [one, other] of pages) {
-    sumA.merge(one);
-    sumB.merge(other);
-  }
-  const difference = differenceOf(pages, sumA, sumB);
+  const has = pairings.map(({ pairs }) => marksOf(truth.names.length, pairs));
+  const [inA, inB] = pairings.map(({ pairs }) =>
+    pairs.filter((at) => has.every((marks) => marks[at] === 1))
+  );
+  const rules = await settleRules(wishes, inA);
+  let looks = 0;
+  const look = () => {
+    signal.throwIfAborted();
+    if (++looks % PROGRESS_PAGES === 0) onProgress(Math.floor(looks / 3), inA.length);
+  };
+  const score = (labels: LabelSource, pairs: Pairs) =>
+    scorePages(labels, wishes, pairs, rules, look);
+  // Pages that the one can't be compared on count on neither side, so it is looked at twice.
+  const comparable = await comparablePages(a, wishes, inA, rules, look);
+  const byB = await score(b, inB.filter((at) => comparable[at] === 1));
+  const byA = await score(a, inA.filter((at) => byB.all[at] >= 0));
+  const difference = differenceOf(byA, byB);
   return {
     ...{ url: truth.url, format: truth.format },
     ...{ granularity: rules.granularity, case: rules.caseRule },
-    ...{ pages: pages.length, a: sumA.scores, b: sumB.scores, difference },
+    ...{ pages: byA.pages, a: byA.sum.scores, b: byB.sum.scores, difference },
     better: difference && difference.low > 0
       ? "b"
       : difference && difference.high < 0
@@ -66,26 +71,67 @@ export async function compareOnTruth(
   };
 }
 
-/** For each page of the truth what one side makes of it. */
+/** 1 for each page of the truth that is in a pair. */
+function marksOf(pages: number, pairs: Pairs): Uint8Array {
+  const marks = new Uint8Array(pages);
+  for (const [, at] of pairs) marks[at] = 1;
+  return marks;
+}
+
+/** 1 for each page of the truth that labels can be held against. */
+async function comparablePages(
+  labels: LabelSource,
+  { truth }: RuleWishes,
+  pairs: Pairs,
+  { granularity }: Settled,
+  onPage: () => void,
+): Promise<Uint8Array> {
+  const marks = new Uint8Array(truth.names.length);
+  for await (
+    const page of commonPages(labels, truth, pairs, granularity, noRepairs(), "failed too")
+  ) {
+    onPage();
+    if (!("skipped" in page)) marks[page.truth] = 1;
+  }
+  return marks;
+}
+
+const noRepairs = () => ({ truth: { hulled: 0, dropped: 0 }, labels: { hulled: 0, dropped: 0 } });
+
+/** What one side makes of the truth. */
+interface Side {
+  readonly sum: ScoreSum;
+  /** How many pages were compared. */
+  readonly pages: number;
+  /** By page of the truth: words that are right, and words of both; -1 where it was not compared. */
+  readonly equal: Int32Array;
+  readonly all: Int32Array;
+}
+
+/** Holds one side against the pages of the truth. */
 async function scorePages(
   labels: LabelSource,
   { truth }: RuleWishes,
-  pairs: Pairing["pairs"],
+  pairs: Pairs,
   { granularity, caseRule }: Settled,
-  signal: AbortSignal,
-): Promise<Map<number, ScoreSum>> {
-  const truthOf = new Map(pairs);
-  const repairs = { truth: { hulled: 0, dropped: 0 }, labels: { hulled: 0, dropped: 0 } };
-  const scores = new Map<number, ScoreSum>();
-  const walk = commonPages(labels, truth, pairs, granularity, repairs, "failed too");
-  for await (const page of walk) {
-    signal.throwIfAborted();
+  onPage: () => void,
+): Promise<Side> {
+  const sum = new ScoreSum();
+  const [equal, all] = [0, 1].map(() => new Int32Array(truth.names.length).fill(-1));
+  let pages = 0;
+  for await (
+    const page of commonPages(labels, truth, pairs, granularity, noRepairs(), "failed too")
+  ) {
+    onPage();
     if ("skipped" in page) continue;
-    const sum = new ScoreSum();
-    sum.add(judgePage(page.truths, page.words, granularity, caseRule));
-    scores.set(truthOf.get(page.row.index)!, sum);
+    const judged = judgePage(page.truths, page.words, granularity, caseRule);
+    sum.add(judged);
+    const own = new ScoreSum();
+    own.add(judged);
+    [equal[page.truth], all[page.truth]] = [own.endToEnd.equal, own.endToEnd.all];
+    pages++;
   }
-  return scores;
+  return { sum, pages, equal, all };
 }
 
 /**
@@ -93,21 +139,20 @@ async function scorePages(
  * ratios of sums over pages, so their difference varies as the sum of each page's share in it does.
  */
 function differenceOf(
-  pages: readonly (readonly [ScoreSum, ScoreSum])[],
-  sumA: ScoreSum,
-  sumB: ScoreSum,
+  a: Side,
+  b: Side,
 ): { hmean: number; low: number; high: number } | null {
-  const [allA, allB] = [sumA.endToEnd, sumB.endToEnd];
-  if (pages.length < MIN_PAGES || allA.all === 0 || allB.all === 0) return null;
+  const [allA, allB] = [a.sum.endToEnd, b.sum.endToEnd];
+  if (a.pages < MIN_PAGES || allA.all === 0 || allB.all === 0) return null;
   const [meanA, meanB] = [2 * allA.equal / allA.all, 2 * allB.equal / allB.all];
   let squares = 0;
-  for (const [one, other] of pages) {
-    const [a, b] = [one.endToEnd, other.endToEnd];
-    const share = (2 * b.equal - meanB * b.all) / allB.all -
-      (2 * a.equal - meanA * a.all) / allA.all;
+  for (let at = 0; at < a.all.length; at++) {
+    if (a.all[at] < 0) continue;
+    const share = (2 * b.equal[at] - meanB * b.all[at]) / allB.all -
+      (2 * a.equal[at] - meanA * a.all[at]) / allA.all;
     squares += share ** 2;
   }
-  const error = Math.sqrt(squares * pages.length / (pages.length - 1));
+  const error = Math.sqrt(squares * a.pages / (a.pages - 1));
   const hmean = meanB - meanA;
   return { hmean, low: hmean - 1.96 * error, high: hmean + 1.96 * error };
 }

@@ -7,13 +7,13 @@ import type { EvaluationDocument, ThresholdFound } from "../state/documents.ts";
 import { type JudgedPage, judgePage } from "./judge.ts";
 import { commonPages, type LabelSource, type Repairs } from "./pages.ts";
 import { pairPages } from "./pair_pages.ts";
-import { rankings } from "./ranking.ts";
+import { RankedWords } from "./ranking.ts";
 import { reliability } from "./reliability.ts";
 import { nothingInCommon, type RuleWishes, settleRules } from "./rules.ts";
 import { HEIGHT_RANGES, heightRange, ScoreSum, TextSum } from "./scores.ts";
 import { scriptOf } from "./text.ts";
-import { findThreshold } from "./threshold.ts";
-import { WordSample } from "./word_sample.ts";
+import { findThreshold, type JudgedWord, LevelSums } from "./threshold.ts";
+import { ValueCounts } from "./value_counts.ts";
 import { WorstPages } from "./worst_pages.ts";
 
 /** What {@linkcode evaluateLabels} works with. */
@@ -53,6 +53,8 @@ const GROUPS = 50;
 const CONFIDENCES = [0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1];
 /** Pages that are named of those that can't be compared. */
 const EXAMPLES = 10;
+/** Pages of so many times the words of the truth's largest page are of another kind. */
+const LARGER = 2;
 /** Pages between two reports of progress. */
 const PROGRESS_PAGES = 20;
 
@@ -71,10 +73,10 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     truth: { hulled: 0, dropped: 0 },
     labels: { hulled: 0, dropped: 0 },
   };
-  const sums = new Sums(options.engine);
+  const sums = new Sums(options.engine, options.agreed);
   const otherShape = { count: 0, examples: [] as string[] };
   const frameUnknown = { count: 0, examples: [] as string[] };
-  let [compared, failed, ignored] = [0, 0, 0];
+  let [compared, failed, ignored, largest] = [0, 0, 0, 0];
   for await (const page of commonPages(labels, truth, pairing.pairs, granularity, repairs)) {
     signal.throwIfAborted();
     if ("skipped" in page) {
@@ -83,12 +85,15 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
       continue;
     }
     compared++;
+    largest = Math.max(largest, page.row.texts.length);
     ignored += page.truths.filter(({ ignore }) => ignore).length;
     const judged = judgePage(page.truths, page.words, granularity, caseRule);
     sums.add(page.row, page.words, judged);
     if (compared % PROGRESS_PAGES === 0) onProgress?.(compared, pairing.pairs.length);
   }
-  const sample = sums.words;
+  const unlike = target && !target.pagesAlike && labels.flatRows
+    ? await shareBeyond(labels.flatRows(), LARGER * largest, signal)
+    : 0;
   return {
     labels: repairs.labels,
     truth: {
@@ -104,9 +109,9 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     },
     overall: sums.overall.scores,
     by: sums.groups,
-    reliability: reliability(sample, sums.unsure.wrong.length),
-    ranking: rankings(sample, sums.unsure, options.agreed),
-    threshold: target ? lookFor(sample, target) : null,
+    reliability: reliability(sums.confidences, sums.unsure),
+    ranking: sums.ranked.rankings,
+    threshold: target ? lookFor(sums.levels, target, unlike) : null,
     worst: sums.worst.pages,
   };
 }
@@ -115,21 +120,42 @@ function note(pages: { count: number; examples: string[] }, path: string): void 
   if (++pages.count <= EXAMPLES) pages.examples.push(path);
 }
 
+/** Share of all words that lie on pages of more words than that. */
+async function shareBeyond(
+  rows: AsyncIterable<{ readonly words: { readonly count: number } }>,
+  most: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let [all, beyond] = [0, 0];
+  for await (const { words: { count } } of rows) {
+    signal.throwIfAborted();
+    all += count;
+    if (count > most) beyond += count;
+  }
+  return all > 0 ? beyond / all : 0;
+}
+
 function lookFor(
-  sample: WordSample,
+  sample: LevelSums,
   { error, confidence, pagesAlike }: NonNullable<EvaluateOptions["target"]>,
+  unlike: number,
 ): ThresholdFound {
-  const found = findThreshold(sample, error, 1 - confidence, { pagesAlike });
+  const found = findThreshold(sample, error, 1 - confidence, { pagesAlike, unlike });
   return { target_error: error, confidence, ...found };
 }
 
 /** Everything that is added up. */
 class Sums {
   readonly overall = new ScoreSum();
-  readonly words = new WordSample();
   readonly worst = new WorstPages();
+  /** Judged words by their confidence. */
+  readonly confidences = new ValueCounts();
+  /** The same by the levels of confidence that a threshold may be. */
+  readonly levels = new LevelSums();
+  /** Judged words by all that tells how sure they are. */
+  readonly ranked: RankedWords;
   /** Judged words without a confidence. */
-  readonly unsure = new WordSample();
+  unsure = 0;
   readonly #engine: string;
   readonly #split = new Map<string, ScoreSum>();
   readonly #engines = new Map<string, ScoreSum>();
@@ -137,8 +163,9 @@ class Sums {
   readonly #scripts = new Map<string, TextSum>();
   readonly #confidences = CONFIDENCES.slice(1).map(() => ({ words: 0, right: 0 }));
 
-  constructor(engine: string) {
+  constructor(engine: string, agreed?: readonly string[]) {
     this.#engine = engine;
+    this.ranked = new RankedWords(agreed);
   }
 
   add(
@@ -155,19 +182,23 @@ class Sums {
       if (truth.text === null) continue;
       sumOf(this.#scripts, scriptOf(truth.text), () => new TextSum()).add(truth);
     }
+    const sure: JudgedWord[] = [];
     judged.wrong.forEach((wrong, i) => {
       const { confidence, agreement } = words[i];
       if (wrong === null) return;
+      this.ranked.add(confidence, agreement, wrong);
       if (confidence === null) {
-        this.unsure.add(NaN, wrong, row.index, agreement);
+        this.unsure++;
         return;
       }
-      this.words.add(confidence, wrong, row.index, agreement);
+      sure.push({ confidence, wrong });
+      this.confidences.add(confidence, wrong);
       const bucket = Math.max(1, CONFIDENCES.findIndex((edge) => confidence < edge));
       const counts = this.#confidences[confidence >= 1 ? this.#confidences.length - 1 : bucket - 1];
       counts.words++;
       if (!wrong) counts.right++;
     });
+    this.levels.addPage(sure);
     this.worst.add(row, judged);
   }
 

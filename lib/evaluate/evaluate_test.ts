@@ -6,7 +6,7 @@ import { RunError } from "../base/errors.ts";
 import { type EvaluationDocument, evaluationDocument } from "../state/documents.ts";
 import { writeChecked } from "../state/checked_pages.ts";
 import { evaluationPage } from "../view/evaluation_page.ts";
-import { renderEvaluation } from "../view/evaluation_text.ts";
+import { renderEvaluation, thresholdLine } from "../view/evaluation_text.ts";
 import { openLabels } from "../view/labels.ts";
 import { compareLabels } from "./compare.ts";
 import { compareOnTruth } from "./compare_truth.ts";
@@ -147,8 +147,8 @@ Deno.test("without a page in common it says what the names are", async () => {
 });
 
 Deno.test("rows that follow each other are one range", () => {
-  assert.deepEqual(rangesOf([0, 1, 2, 5, 9, 10]), [[0, 3], [5, 6], [9, 11]]);
-  assert.deepEqual(rangesOf([]), []);
+  assert.deepEqual([...rangesOf(() => [0, 1, 2, 5, 9, 10])], [[0, 3], [5, 6], [9, 11]]);
+  assert.deepEqual([...rangesOf(() => [])], []);
 });
 
 Deno.test("the document has its schema, and texts of anybody are texts on page and terminal", async () => {
@@ -264,4 +264,29 @@ Deno.test("which is better is said where the pages show it, and left open where 
   const few = Object.fromEntries(Object.entries(pages).slice(0, 9));
   const small = await compareOnTruth(a, b, { ...wishes, truth: truthOf(few) }, signal);
   assert.deepEqual([small.better, small.difference], ["undecided", null]);
+});
+
+Deno.test("words on pages much larger than any of the truth may all be wrong, and certify nothing", async () => {
+  const one = [word("a")];
+  const many = Array.from({ length: 60 }, (_, i) => ({
+    text: "a",
+    confidence: 0.9,
+    box: [5 + 15 * i, 100, 10, 20] as const,
+  }));
+  const pages = (words: typeof many) =>
+    Array.from({ length: 1_000 }, (_, i) => ({ words: i === 999 ? words : one }));
+  const truth = truthOf(
+    Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`${i}`, { boxes: [at("a")] }])),
+  );
+  const target = { error: 0.02, confidence: 0.95 };
+  const found = async (words: typeof many, more = {}) =>
+    (await evaluated(pages(words), truth, { target: { ...target, ...more } })).threshold!;
+  // 59 of 1,059 words are on the one large page.
+  const large = await found(many.slice(0, 59));
+  assert.deepEqual([large.level, large.why], [null, "errors"]);
+  assert.ok(Math.abs(large.larger_pages! - 59 / 1_058) < 1e-9);
+  assert.match(thresholdLine(large), /5\.6 % of the labels' words lie on pages of more than twice/);
+  const small = await found(many.slice(0, 2));
+  assert.deepEqual([small.level?.words, small.larger_pages], [200, 0]);
+  assert.equal((await found(many, { pagesAlike: true })).level?.words, 200);
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { BoxIndex, convexPoints, type LabelWord, type TruthBox } from "./boxes.ts";
 import { judgePage } from "./judge.ts";
 import { reliability } from "./reliability.ts";
+import { ValueCounts } from "./value_counts.ts";
 import { heightRange, ScoreSum } from "./scores.ts";
 
 function box(x: number, y = 0, width = 40, height = 20): number[][] {
@@ -132,11 +133,9 @@ Deno.test("reliability() has bins of equally many words, never cuts between equa
     { maxLength: 200 },
   );
   fc.assert(fc.property(some, (words) => {
-    const { bins, ece } = reliability({
-      confidence: words.map(({ confidence }) => confidence),
-      wrong: words.map(({ wrong }) => wrong),
-      page: words.map(() => 0),
-    }, 0);
+    const counts = new ValueCounts();
+    for (const { confidence, wrong } of words) counts.add(confidence, wrong === 1);
+    const { bins, ece } = reliability(counts, 0);
     assert.equal(bins.reduce((sum, bin) => sum + bin.words, 0), words.length);
     assert.ok(bins.length <= 15);
     bins.forEach((bin, i) => {

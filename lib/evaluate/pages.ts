@@ -8,15 +8,19 @@ import type { RowRange } from "../parquet/rows.ts";
 import type { ProbedFrame } from "../state/known_frame.ts";
 import { type BoxRepairs, convexPoints, type LabelWord, type TruthBox } from "./boxes.ts";
 import type { Granularity } from "./judge.ts";
+import type { Pairs } from "./pairs.ts";
 import { type Placer, placeTruth } from "./place.ts";
 import type { RawBox, Truth, TruthPage } from "./truth.ts";
+import { TruthLoads } from "./truth_loads.ts";
 
 /** Labels as the evaluation reads them. */
 export interface LabelSource {
-  /** Rows of sorted ranges, in order. */
-  rows(ranges?: readonly RowRange[]): AsyncIterable<ScannedRow>;
+  /** Rows of sorted ranges, in order. @param ranges May be walked through several times. */
+  rows(ranges?: Iterable<RowRange>): AsyncIterable<ScannedRow>;
   /** All rows without what is on them. */
   names(): AsyncIterable<NamedRow>;
+  /** All rows with how many words they have. */
+  flatRows?(): AsyncIterable<{ readonly words: { readonly count: number } }>;
   /** In which frame their model reads pictures, where a probe has shown it. */
   readonly probed?: ProbedFrame;
 }
@@ -25,6 +29,8 @@ export interface LabelSource {
 export interface CommonPage {
   /** Of the labels. */
   readonly row: ScannedRow;
+  /** Position in the truth. */
+  readonly truth: number;
   /** In the order of the truth's file, don't-care ones among them. */
   readonly truths: readonly TruthBox[];
   /** In the order of the row. */
@@ -59,24 +65,27 @@ export interface SkippedPage {
 export async function* commonPages(
   labels: LabelSource,
   truth: Truth,
-  pairs: readonly (readonly [row: number, truth: number])[],
+  pairs: Pairs,
   granularity: Granularity,
   repairs: Repairs,
   which: "failed not" | "failed too" = "failed not",
 ): AsyncGenerator<CommonPage | SkippedPage> {
+  const loads = new TruthLoads(truth, pairs);
   let next = 0;
-  for await (const row of labels.rows(rangesOf(pairs.map(([row]) => row)))) {
-    while (next < pairs.length && pairs[next][0] < row.index) next++;
-    if (pairs[next]?.[0] !== row.index) continue;
+  for await (const row of labels.rows(rangesOf(() => pairs.rows()))) {
+    while (next < pairs.length && pairs.row(next) < row.index) next++;
+    if (next === pairs.length || pairs.row(next) !== row.index) continue;
     if (row.status === "failed" && which === "failed not") {
       yield { row, skipped: "failed" };
       continue;
     }
-    const page = await truth.page(pairs[next][1]);
+    const at = pairs.truth(next);
+    const page = await loads.page(next);
     const { one, other, problem } = placeTruth(row, page, labels.probed);
     yield problem === undefined
       ? {
         row,
+        truth: at,
         truths: truthBoxes(boxesOf(page, granularity), other, repairs.truth),
         words: labelWords(row, one, repairs.labels),
       }
@@ -104,19 +113,34 @@ export function labelWords(row: ScannedRow, place: Placer, repairs: BoxRepairs):
     if (!points) return [];
     const agreement = row.agreement?.words[i];
     return [{
-      ...{ points, text: row.texts[i] ?? "", confidence: row.confidences[i] ?? null },
+      ...{ points, text: row.texts[i] ?? "", confidence: known(row.confidences[i]) },
       ...agreement !== undefined && { agreement },
     }];
   });
 }
 
-/** Rows as ranges; neighbours share one. @param rows Growing. */
-export function rangesOf(rows: readonly number[]): RowRange[] {
-  const ranges: [number, number][] = [];
+/** A confidence that is a share; null for any other. */
+function known(confidence: number | null | undefined): number | null {
+  return confidence! >= 0 && confidence! <= 1 ? confidence! : null;
+}
+
+/**
+ * Rows as ranges, to be walked through any number of times; neighbours share one.
+ *
+ * @param rows Gives them growing, each time it is called.
+ */
+export function rangesOf(rows: () => Iterable<number>): Iterable<RowRange> {
+  return { [Symbol.iterator]: () => joined(rows()) };
+}
+
+function* joined(rows: Iterable<number>): Generator<RowRange> {
+  let open: [number, number] | undefined;
   for (const row of rows) {
-    const last = ranges[ranges.length - 1];
-    if (last && row <= last[1]) last[1] = Math.max(last[1], row + 1);
-    else ranges.push([row, row + 1]);
+    if (open && row <= open[1]) open[1] = Math.max(open[1], row + 1);
+    else {
+      if (open) yield open;
+      open = [row, row + 1];
+    }
   }
-  return ranges;
+  if (open) yield open;
 }

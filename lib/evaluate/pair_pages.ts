@@ -7,6 +7,7 @@
 
 import { hash53, HashIndex } from "../base/hash_index.ts";
 import type { NamedRow } from "../dataset/output_scan.ts";
+import { Pairs } from "./pairs.ts";
 import { type TruthName, type TruthNames, withoutExtension } from "./truth.ts";
 
 /** Names that a list of examples holds. */
@@ -15,7 +16,7 @@ const EXAMPLES = 10;
 /** Pages that belong together, and what stays alone. */
 export interface Pairing {
   /** Rows of the labels, growing, each with a position in the truth. */
-  readonly pairs: readonly (readonly [row: number, truth: number])[];
+  readonly pairs: Pairs;
   /** Pages of the truth without one of the labels: how many, and the first of them. */
   readonly truthOnly: Unpaired;
   /** The other way round. */
@@ -32,7 +33,8 @@ export interface Unpaired {
   readonly examples: readonly string[];
 }
 
-/** Pairs the pages, in some 80 bytes for each of the truth while it looks. */
+/** Pairs the pages, in some 80 bytes for each of the truth while it looks; more
+ * where many have one name. */
 export async function pairPages(
   truths: TruthNames,
   rows: AsyncIterable<NamedRow> | Iterable<NamedRow>,
@@ -52,7 +54,7 @@ export async function pairPages(
       wanted.add(same, row.index, Infinity);
       continue;
     }
-    const candidates = known.byName(lastPart(path));
+    const candidates = known.byPath(path);
     const best = fittest(candidates.map((at) => [at, sharedParts(truths.at(at)!.path, path)]));
     if (best) wanted.add(best[0], row.index, best[1]);
     else if (candidates.length === 0) { if (alone.length < EXAMPLES) alone.push(row.imagePath); }
@@ -61,13 +63,12 @@ export async function pairPages(
       if (unclear.length < EXAMPLES) unclear.push(row.imagePath);
     }
   }
-  const pairs: [number, number][] = [];
+  const pairs = Pairs.of(truths.length, (at) => wanted.rowOf(at));
   const without: string[] = [];
   let [withoutCount, unclearTruths] = [0, 0];
   for (let at = 0; at < truths.length; at++) {
-    const row = wanted.rowOf(at);
-    if (row !== undefined) pairs.push([row, at]);
-    else if (wanted.any(at)) {
+    if (wanted.rowOf(at) !== undefined) continue;
+    if (wanted.any(at)) {
       unclearTruths++;
       if (unclear.length < EXAMPLES) unclear.push(truths.at(at)!.path);
     } else {
@@ -75,7 +76,6 @@ export async function pairPages(
       if (without.length < EXAMPLES) without.push(truths.at(at)!.path);
     }
   }
-  pairs.sort((a, b) => a[0] - b[0]);
   return {
     pairs,
     truthOnly: { count: withoutCount, examples: without },
@@ -84,40 +84,30 @@ export async function pairPages(
   };
 }
 
+/** Pages of one name that are looked at one by one. */
+const FEW = 64;
+
 /** Pages of the truth by id and by name. */
 class Known {
   readonly #truths: TruthNames;
   readonly #ids: HashIndex;
   /** Whether several have the id of the page. */
   readonly #idTwice: Uint8Array;
-  /** Two names a page, the second one mostly none. */
-  readonly #names: HashIndex;
-  /** The next one of the same name; -1 for none. Those of a name begin with its first. */
-  readonly #next: Int32Array;
+  /** By the last part of the path, by the last two, and so on, as far as was asked for. */
+  readonly #ends: Ends[];
 
   constructor(truths: TruthNames) {
     this.#truths = truths;
     const ids = new Float64Array(truths.length).fill(NaN);
-    const names = new Float64Array(2 * truths.length).fill(NaN);
     this.#ids = new HashIndex(ids);
-    this.#names = new HashIndex(names);
     this.#idTwice = new Uint8Array(truths.length);
-    this.#next = new Int32Array(2 * truths.length).fill(-1);
     for (let at = 0; at < truths.length; at++) {
-      const { path, id } = truths.at(at)!;
-      if (id !== undefined) {
-        ids[at] = hash53(id);
-        if (!this.#ids.add(at)) this.#idTwice[this.#ids.find(ids[at])] = 1;
-      }
-      namesOf(path).forEach((name, n) => {
-        const place = 2 * at + n;
-        names[place] = hash53(name);
-        if (this.#names.add(place)) return;
-        const first = this.#names.find(names[place]);
-        this.#next[place] = this.#next[first];
-        this.#next[first] = place;
-      });
+      const { id } = truths.at(at)!;
+      if (id === undefined) continue;
+      ids[at] = hash53(id);
+      if (!this.#ids.add(at)) this.#idTwice[this.#ids.find(ids[at])] = 1;
     }
+    this.#ends = [new Ends(truths, 1)];
   }
 
   /** The one page of this id; -1 if there is none, or several. */
@@ -126,12 +116,59 @@ class Known {
     return at >= 0 && this.#idTwice[at] === 0 && this.#truths.at(at)!.id === id ? at : -1;
   }
 
-  /** All pages of this name. */
-  byName(name: string): number[] {
+  /**
+   * The pages of a path's name: all of them if they are few, else those among them whose folders
+   * are alike the furthest, and of these a few if they are many.
+   */
+  byPath(path: string): number[] {
+    let found = this.#ends[0].find(path, FEW);
+    // Each folder of a million may have its 1.jpg.
+    for (let parts = 2; found.length === FEW; parts++) {
+      this.#ends[parts - 1] ??= new Ends(this.#truths, parts);
+      const closer = this.#ends[parts - 1].find(path, FEW);
+      if (closer.length === 0) break;
+      found = closer;
+    }
+    return found;
+  }
+}
+
+/** Pages of the truth by so many of the last parts of their paths. */
+class Ends {
+  readonly #truths: TruthNames;
+  readonly #parts: number;
+  /** Two ends a page, the second one mostly none. */
+  readonly #index: HashIndex;
+  /** The next one of the same end; -1 for none. Those of an end begin with its first. */
+  readonly #next: Int32Array;
+
+  constructor(truths: TruthNames, parts: number) {
+    [this.#truths, this.#parts] = [truths, parts];
+    const keys = new Float64Array(2 * truths.length).fill(NaN);
+    this.#index = new HashIndex(keys);
+    this.#next = new Int32Array(2 * truths.length).fill(-1);
+    for (let at = 0; at < truths.length; at++) {
+      namesOf(truths.at(at)!.path, parts).forEach((name, n) => {
+        const place = 2 * at + n;
+        keys[place] = hash53(name);
+        if (this.#index.add(place)) return;
+        const first = this.#index.find(keys[place]);
+        this.#next[place] = this.#next[first];
+        this.#next[first] = place;
+      });
+    }
+  }
+
+  /** Pages whose paths end as this one does, `most` of them at most. */
+  find(path: string, most: number): number[] {
     const found: number[] = [];
-    for (let at = this.#names.find(hash53(name)); at >= 0; at = this.#next[at]) {
+    const end = endOf(path, this.#parts);
+    if (end === undefined) return found;
+    for (let at = this.#index.find(hash53(end)); at >= 0; at = this.#next[at]) {
       const truth = at >> 1;
-      if (namesOf(this.#truths.at(truth)!.path)[at & 1] === name) found.push(truth);
+      if (namesOf(this.#truths.at(truth)!.path, this.#parts)[at & 1] !== end) continue;
+      found.push(truth);
+      if (found.length === most) break;
     }
     return found;
   }
@@ -171,10 +208,26 @@ function isNamedAlike({ path, id }: TruthName, other: string): boolean {
   return path === id || lastPart(path) === lastPart(other);
 }
 
-/** A path's last part; files of the ICDAR challenges are named `gt_{picture}.txt`. */
-function namesOf(path: string): string[] {
-  const name = lastPart(path);
-  return /^gt_./.test(name) ? [name, name.slice(3)] : [name];
+/**
+ * A path's last parts; files of the ICDAR challenges are named `gt_{picture}.txt`. None where it
+ * has fewer.
+ */
+function namesOf(path: string, parts: number): string[] {
+  const end = endOf(path, parts);
+  if (end === undefined) return [];
+  const name = lastPart(end);
+  const folders = end.slice(0, end.length - name.length);
+  return /^gt_./.test(name) ? [end, folders + name.slice(3)] : [end];
+}
+
+/** The last parts of a path; `undefined` where it has fewer. */
+function endOf(path: string, parts: number): string | undefined {
+  let start = path.length + 1;
+  for (let part = 0; part < parts; part++) {
+    if (start === 0) return undefined;
+    start = start > 1 ? path.lastIndexOf("/", start - 2) + 1 : 0;
+  }
+  return path.slice(start);
 }
 
 function lastPart(path: string): string {

@@ -5,7 +5,7 @@
 
 import type { Reliability } from "../state/documents.ts";
 import { wilson } from "./binomial.ts";
-import type { JudgedWords } from "./threshold.ts";
+import type { ValueCounts } from "./value_counts.ts";
 
 /** Bins of about equally many words. */
 const BINS = 15;
@@ -16,38 +16,35 @@ const BINS = 15;
  * bin's share of right words from its mean confidence, weighted by words (Guo et al.,
  * arXiv 1706.04599, who take bins of equal width).
  */
-export function reliability(sample: JudgedWords, withoutConfidence: number): Reliability {
-  const { confidence, wrong } = sample;
-  const order = Array.from(confidence, (_, i) => i)
-    .sort((a, b) => confidence[a] - confidence[b]);
+export function reliability(
+  confidences: ValueCounts,
+  withoutConfidence: number,
+): Reliability {
   const bins: Reliability["bins"] = [];
-  let error = 0;
-  for (let start = 0; start < order.length;) {
-    const left = Math.max(1, BINS - bins.length);
-    let end = Math.min(order.length, start + Math.ceil((order.length - start) / left));
-    const last = confidence[order[end - 1]];
-    while (end < order.length && confidence[order[end]] === last) end++;
-    let [sum, right] = [0, 0];
-    for (let at = start; at < end; at++) {
-      sum += confidence[order[at]];
-      right += 1 - wrong[order[at]];
+  let [error, left] = [0, confidences.words];
+  let [from, words, right, sum, wanted] = [0, 0, 0, 0, 0];
+  for (const { value, words: more, wrong } of confidences) {
+    if (words === 0) {
+      wanted = Math.ceil(left / Math.max(1, BINS - bins.length));
+      from = value;
     }
-    const words = end - start;
+    words += more;
+    right += more - wrong;
+    sum += value * more;
+    if (words < wanted) continue;
     const [low, high] = wilson(right, words);
     bins.push({
-      from: confidence[order[start]],
-      to: last,
-      words,
-      confidence: sum / words,
+      ...{ from, to: value, words, confidence: sum / words },
       ...{ right, accuracy: right / words, low, high },
     });
     error += Math.abs(right - sum);
-    start = end;
+    left -= words;
+    [words, right, sum] = [0, 0, 0];
   }
   return {
-    words: order.length,
+    words: confidences.words,
     without_confidence: withoutConfidence,
-    ece: order.length > 0 ? error / order.length : null,
+    ece: confidences.words > 0 ? error / confidences.words : null,
     bins,
   };
 }

@@ -32,8 +32,9 @@ export async function settleRules(
 ): Promise<{ readonly granularity: Granularity; readonly caseRule: CaseRule }> {
   if (granularity && caseRule) return { granularity, caseRule };
   let [texts, withBlanks, upper, lower] = [0, 0, 0, 0];
-  for (const [, at] of pairs.slice(0, SAMPLE_PAGES)) {
-    for (const { text, ignore } of boxesOf(await truth.page(at), granularity ?? "word")) {
+  for (let pair = 0; pair < Math.min(pairs.length, SAMPLE_PAGES); pair++) {
+    const page = await truth.page(pairs.truth(pair));
+    for (const { text, ignore } of boxesOf(page, granularity ?? "word")) {
       if (text === null || ignore) continue;
       texts++;
       if (/\S\s+\S/u.test(text)) withBlanks++;

@@ -12,21 +12,18 @@
  * effect fewer of them. It can't know of pages that are wrong throughout if the sample has none of
  * them: of a twentieth of such pages a dozen pages show none every other time. So the other counts
  * pages: those of a kind that was not seen, or as seldom as here, may be a share of all that the
- * bound of Clopper and Pearson says, and wrong in every word.
+ * bound of Clopper and Pearson says, and wrong in every word. There a page counts as one, however
+ * many words it has, so words on pages much larger than any of the sample are taken to be wrong.
  */
 
 import { leastSample, upperBound } from "./binomial.ts";
 
-/**
- * Words of known confidence that were right or wrong; column by column, as there may be millions.
- */
-export interface JudgedWords {
+/** A word of a page that was judged. */
+export interface JudgedWord {
   /** 0 to 1. */
-  readonly confidence: ArrayLike<number>;
-  /** 1 for a wrong one, 0 for a right one. */
-  readonly wrong: ArrayLike<number>;
-  /** Which page it is of: whole numbers. */
-  readonly page: ArrayLike<number>;
+  readonly confidence: number;
+  /** Whether it is in no box of the truth, or its text differs. */
+  readonly wrong: boolean;
 }
 
 /** A level that was looked at. */
@@ -50,6 +47,11 @@ export interface ThresholdOptions {
    * counted: with few pages the promise holds only as far as that is so. @default not
    */
   readonly pagesAlike?: boolean;
+  /**
+   * Share of all words of the labels that lie on pages of a kind that is not in the sample: it may
+   * be wrong throughout. Without effect on pages that are taken to be alike. @default 0
+   */
+  readonly unlike?: number;
 }
 
 /** What was found. */
@@ -72,6 +74,8 @@ export interface Threshold {
   readonly least_pages: number;
   /** Whether all kinds of pages were taken to be in the sample. */
   readonly pages_alike: boolean;
+  /** Share of all words of the labels that lie on pages much larger than those of the sample. */
+  readonly larger_pages: number;
 }
 
 /** With fewer pages nothing is known of how errors come together. */
@@ -92,41 +96,35 @@ export const GRID: readonly number[] = [
  * @param risk 1 − confidence; 0 to 1, exclusive.
  */
 export function findThreshold(
-  sample: JudgedWords,
+  sample: LevelSums,
   target: number,
   risk: number,
-  { pagesAlike = false }: ThresholdOptions = {},
+  { pagesAlike = false, unlike = 0 }: ThresholdOptions = {},
 ): Threshold {
-  const { confidence, wrong, page } = sample;
-  const order = Array.from(confidence, (_, i) => i)
-    .sort((a, b) => confidence[b] - confidence[a]);
   const least = leastSample(target, risk);
-  const pages = new Set(Array.from(page)).size;
-  const whole = new Clusters();
-  for (const i of order) whole.add(page[i], wrong[i]);
+  const whole = sample.at(GRID.length);
   const general = whole.designEffect;
   const found = {
     design_effect: general,
-    words: order.length,
-    pages,
+    words: whole.words,
+    pages: whole.pages,
     least_words: Math.ceil(least * general),
     least_pages: pagesAlike ? MIN_PAGES : least,
     pages_alike: pagesAlike,
+    larger_pages: unlike,
   };
-  if (order.length / general < least) {
+  if (whole.words / general < least) {
     return { ...found, level: null, failed: null, why: "few_words" };
   }
-  if (pages < found.least_pages) return { ...found, level: null, failed: null, why: "few_pages" };
+  if (whole.pages < found.least_pages) {
+    return { ...found, level: null, failed: null, why: "few_pages" };
+  }
   // Where the sequence begins may depend on how many words there are, but on no error: with more of
   // them a single bad one does not end it.
-  const enough = Math.max(least, Math.min(order.length / general / 4, 4 * least));
-  const accepted = new Clusters();
+  const enough = Math.max(least, Math.min(whole.words / general / 4, 4 * least));
   let [level, failed]: (Level | null)[] = [null, null];
-  let next = 0;
-  for (const min of GRID) {
-    for (; next < order.length && confidence[order[next]] >= min; next++) {
-      accepted.add(page[order[next]], wrong[order[next]]);
-    }
+  for (const [at, min] of GRID.entries()) {
+    const accepted = sample.at(at);
     const few = accepted.words / general < enough || accepted.pages < found.least_pages;
     if (few && level === null) continue;
     const effect = Math.max(general, accepted.designEffect);
@@ -136,7 +134,7 @@ export function findThreshold(
       risk,
     );
     const { ordinary, bad } = accepted;
-    const byPages = pagesAlike ? 0 : ordinary + upperBound(bad, accepted.pages, risk);
+    const byPages = pagesAlike ? 0 : ordinary + upperBound(bad, accepted.pages, risk) + unlike;
     const bound = Math.min(1, Math.max(byWords, byPages));
     const tested: Level = {
       min_confidence: min,
@@ -157,53 +155,90 @@ export function findThreshold(
 /** Errors on a page that it takes to be a bad one; of single words any page may be half wrong. */
 const BAD_ERRORS = 3;
 
-/** Words by the pages that they are of. */
-class Clusters {
-  words = 0;
-  wrong = 0;
-  /** Pages of which at least half of the words are wrong, and some. */
-  bad = 0;
-  /** Words that are wrong on such pages. */
-  #badErrors = 0;
-  readonly #pages = new Map<number, [words: number, wrong: number]>();
+/** What is summed over pages, of the words that a level accepts. */
+const SUMS = ["pages", "words", "wrong", "bad", "badErrors", "ww", "we", "ee"] as const;
 
-  add(page: number, wrong: number): void {
-    this.words++;
-    this.wrong += wrong;
-    let counts = this.#pages.get(page);
-    if (!counts) this.#pages.set(page, counts = [0, 0]);
-    this.#countBad(counts, -1);
-    counts[0]++;
-    counts[1] += wrong;
-    this.#countBad(counts, 1);
+/**
+ * Words page by page, summed up for each level of {@linkcode GRID}: so little is held of however
+ * many pages.
+ */
+export class LevelSums {
+  /** By level, and once more of all words whatever their confidence. */
+  readonly #sums = Array.from({ length: GRID.length + 1 }, () => new Float64Array(SUMS.length));
+
+  /** Adds a page; of one without words nothing is counted. */
+  addPage(words: readonly JudgedWord[]): void {
+    if (words.length === 0) return;
+    const [count, errors] = [0, 1].map(() => new Uint32Array(GRID.length + 1));
+    for (const { confidence, wrong } of words) {
+      const at = levelOf(confidence);
+      count[at]++;
+      if (wrong) errors[at]++;
+    }
+    let [all, wrong] = [0, 0];
+    for (let at = 0; at <= GRID.length; at++) {
+      all += count[at];
+      wrong += errors[at];
+      if (all > 0) addPage(this.#sums[at], all, wrong);
+    }
   }
 
-  #countBad([words, wrong]: readonly [number, number], sign: number): void {
-    if (wrong < BAD_ERRORS || 2 * wrong < words) return;
-    this.bad += sign;
-    this.#badErrors += sign * wrong;
+  /** The words that a level accepts. @param at Position in {@linkcode GRID}; its length for all. */
+  at(at: number): Accepted {
+    return new Accepted(this.#sums[at]);
   }
+}
 
+function addPage(sums: Float64Array, words: number, wrong: number): void {
+  const bad = wrong >= BAD_ERRORS && 2 * wrong >= words;
+  const parts = [1, words, wrong, bad ? 1 : 0, bad ? wrong : 0];
+  parts.push(words * words, words * wrong, wrong * wrong);
+  for (let i = 0; i < parts.length; i++) sums[i] += parts[i];
+}
+
+/** The strictest level that accepts a word; the length of {@linkcode GRID} if none does. */
+function levelOf(confidence: number): number {
+  let [low, high] = [0, GRID.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (confidence >= GRID[middle]) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Words that a level accepts, with the pages that they are of. */
+export class Accepted {
   /** Pages with a word. */
-  get pages(): number {
-    return this.#pages.size;
-  }
-
+  readonly pages: number;
+  /** All of them. */
+  readonly words: number;
+  /** Those that are wrong. */
+  readonly wrong: number;
+  /** Pages of which at least half of the words are wrong, and some. */
+  readonly bad: number;
   /** Share of words that are wrong on pages that are not bad. */
-  get ordinary(): number {
-    return this.words > 0 ? (this.wrong - this.#badErrors) / this.words : 0;
-  }
-
+  readonly ordinary: number;
   /**
    * Variance of the share of errors, taken page by page (as a ratio estimator), over what it would
    * be if words were independent: by so much fewer words are there in effect. At least 1.
    */
-  get designEffect(): number {
-    const share = this.wrong / this.words;
-    const pages = this.#pages.size;
-    if (pages < 2 || !(share > 0 && share < 1)) return 1;
-    let squares = 0;
-    for (const [words, wrong] of this.#pages.values()) squares += (wrong - share * words) ** 2;
-    return Math.max(1, squares * pages / (pages - 1) / (this.words * share * (1 - share)));
+  readonly designEffect: number;
+
+  /** Takes sums in the order of `SUMS`. */
+  constructor([pages, words, wrong, bad, badErrors, ww, we, ee]: Float64Array) {
+    this.pages = pages;
+    this.words = words;
+    this.wrong = wrong;
+    this.bad = bad;
+    this.ordinary = words > 0 ? (wrong - badErrors) / words : 0;
+    const share = wrong / words;
+    if (pages < 2 || !(share > 0 && share < 1)) this.designEffect = 1;
+    else {
+      // The sum over pages of (wrong - share * words) squared.
+      const squares = ee - 2 * share * we + share * share * ww;
+      const single = words * share * (1 - share);
+      this.designEffect = Math.max(1, squares * pages / (pages - 1) / single);
+    }
   }
 }

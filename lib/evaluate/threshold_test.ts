@@ -1,11 +1,30 @@
 import assert from "node:assert/strict";
 import { seeded } from "../../dev/testing/random.ts";
-import { findThreshold, GRID, type JudgedWords } from "./threshold.ts";
+import {
+  findThreshold as find,
+  GRID,
+  type JudgedWord,
+  LevelSums,
+  type ThresholdOptions,
+} from "./threshold.ts";
 
-interface Words extends JudgedWords {
+/** Words column by column; 1 for a wrong one. */
+interface Words {
   readonly confidence: number[];
   readonly wrong: number[];
   readonly page: number[];
+}
+
+function findThreshold(words: Words, target: number, risk: number, options?: ThresholdOptions) {
+  const pages = Map.groupBy(words.page.keys(), (at) => words.page[at]);
+  const sums = new LevelSums();
+  for (const page of pages.values()) {
+    sums.addPage(page.map((at) => ({
+      confidence: words.confidence[at],
+      wrong: words.wrong[at] === 1,
+    })));
+  }
+  return find(sums, target, risk, options);
 }
 
 /**
@@ -159,4 +178,62 @@ Deno.test("errors that come together on a page count for more than they are", ()
   assert.equal(together.wrong.filter(Boolean).length, 50);
   assert.ok(design_effect > 20, `${design_effect}`);
   assert.equal(level, null);
+});
+
+/** Words of one page. */
+type World = (random: () => number) => JudgedWord[];
+
+const words = (count: number, draw: () => JudgedWord) => Array.from({ length: count }, draw);
+
+/** Worlds in which a threshold might be wrong, each just beyond 2 % where it counts. */
+const WORLDS: Readonly<Record<string, World>> = {
+  "one confidence for all words": (random) =>
+    words(30, () => ({ confidence: 0.9, wrong: random() < 0.022 })),
+  "two confidences, the upper one not good enough": (random) =>
+    words(30, () => {
+      const sure = random() < 0.7;
+      return { confidence: sure ? 0.99 : 0.5, wrong: random() < (sure ? 0.023 : 0.2) };
+    }),
+  "words of every confidence are wrong as often": (random) =>
+    words(30, () => ({ confidence: random(), wrong: random() < 0.021 })),
+  "the surer, the worse": (random) =>
+    words(30, () => {
+      const confidence = random();
+      return { confidence, wrong: random() < 0.045 * confidence };
+    }),
+  "confidences in steps, and pages that have more or less of errors": (random) => {
+    const factor = -Math.log(1 - random()); // exponential, 1 in the mean
+    return words(30, () => {
+      const confidence = Math.round((1 - random() ** 2.5) * 20) / 20;
+      return { confidence, wrong: random() < ((1 - confidence) * 0.4 + 0.015) * factor };
+    });
+  },
+  "few large pages among small ones, and these worse": (random) => {
+    const count = Math.min(400, Math.ceil(8 / random() ** 0.8));
+    const risk = count > 60 ? 0.04 : 0.008;
+    return words(count, () => ({ confidence: random(), wrong: random() < risk }));
+  },
+  "pages of two words": (random) =>
+    words(2, () => ({ confidence: random(), wrong: random() < 0.024 })),
+};
+
+Deno.test("in worlds of other kinds, too, at most one truth in twenty gives a broken promise", () => {
+  const random = seeded(11);
+  for (const [name, world] of Object.entries(WORLDS)) {
+    const whole = new LevelSums();
+    for (let page = 0; page < 4_000; page++) whole.addPage(world(random));
+    for (const [pages, options] of [[30, ALIKE], [150, {}], [250, {}]] as const) {
+      const sets = 40;
+      let broken = 0;
+      for (let set = 0; set < sets; set++) {
+        const sums = new LevelSums();
+        for (let page = 0; page < pages; page++) sums.addPage(world(random));
+        const { level } = find(sums, 0.02, 0.05, options);
+        if (!level) continue;
+        const { words, wrong } = whole.at(GRID.indexOf(level.min_confidence));
+        if (wrong > 0.02 * words) broken++;
+      }
+      assert.ok(broken <= 0.05 * sets, `${broken} of ${sets}: ${name}, ${pages} pages`);
+    }
+  }
 });

@@ -67,6 +67,8 @@ export interface Truth {
   readonly names: TruthNames;
   /** Pages that were chosen because they looked bad. @default none */
   readonly pickedAsDoubtful?: number;
+  /** Whether it costs much to ask for a page that stands before the last one. @default not */
+  readonly ordered?: boolean;
   /**
    * Reads a page; asked for in growing order it costs least.
    *

@@ -101,8 +101,9 @@ Deno.test("COCO-Text and COCO give each picture its boxes; what can't be read is
     "7": { file_name: "a/COCO_1.jpg", width: 640, height: 480 },
     "8": { file_name: "b.jpg" },
   };
-  const pages = parseCocoText(bytes({ imgs, anns, imgToAnns: {} }), "x");
-  assert.deepEqual(pages.map(({ file, size }) => [file, size]), [
+  const cocoText = parseCocoText(bytes({ imgs, anns, imgToAnns: {} }), "x");
+  const pages = cocoText.pictures.map((_, at) => cocoText.page(at));
+  assert.deepEqual(pages.map(({ size }, at) => [cocoText.pictures[at], size]), [
     ["a/COCO_1.jpg", { width: 640, height: 480 }],
     ["b.jpg", undefined],
   ]);
@@ -123,7 +124,7 @@ Deno.test("COCO-Text and COCO give each picture its boxes; what can't be read is
     }),
     "x",
   );
-  assert.deepEqual(coco[0].boxes.map(({ points, ignore }) => [points.length, ignore]), [
+  assert.deepEqual(coco.page(0).boxes.map(({ points, ignore }) => [points.length, ignore]), [
     [3, false],
     [4, true],
   ]);
@@ -134,8 +135,11 @@ Deno.test("names that JavaScript gives a meaning are pictures like others", () =
   const words = [{ text: "a", polygon: [[0, 0], [1, 0], [1, 1]] }];
   const source = `{"__proto__":${JSON.stringify({ words })},"constructor":{"words":[]}}`;
   const pages = parseWords(text(source), "x");
-  assert.ok(pages.some(({ file }) => file === "constructor"));
+  assert.deepEqual(pages.pictures, ["__proto__", "constructor"]);
+  assert.equal(pages.page(0).boxes[0].text, "a");
   assert.throws(() => parseWords(text("{"), "a.json"), /a\.json is no .*not JSON/);
+  // Positions in a list are no names.
+  assert.throws(() => parseWords(text(' [{"words":[]}]'), "a.json"), /a\.json is no .*no object/);
 });
 
 Deno.test("an output of this program is a truth, its failed pages aside", async () => {

@@ -93,6 +93,7 @@ export async function openParquetTruth(source: RandomAccess, signal: AbortSignal
     url: source.name,
     format: "parquet",
     names,
+    ordered: true,
     async page(at) {
       const row = rows[at];
       // Going on is cheap as long as it is forward, and not across what a new start would skip.

@@ -10,6 +10,7 @@ import { openSource } from "../parquet/source.ts";
 import { openFolder } from "../store/folder.ts";
 import { isPath, splitPath, toPath } from "../store/folder_place.ts";
 import { isSafeKey, type ObjectInfo, type Store } from "../store/store.ts";
+import { NameList } from "./name_list.ts";
 import {
   badTruth,
   type Truth,
@@ -59,26 +60,28 @@ export async function openTruth(
   const file = key === "" ? undefined : await statFile(store, key, signal);
   if (file) return await openFile(store, file, format, signal);
   const folder = key === "" ? "" : `${key.replace(/\/$/, "")}/`;
-  const found: ObjectInfo[] = [];
-  for await (const info of store.list(folder, { signal })) {
-    if (/\.(csv|txt|json|parquet)$/i.test(info.key) && info.size > 0) found.push(info);
+  // Names alone, as there may be a million.
+  const found: string[] = [];
+  for await (const { key, size } of store.list(folder, { signal, etag: false })) {
+    if (/\.(csv|txt|json|parquet)$/i.test(key) && size > 0) found.push(key);
   }
-  found.sort((a, b) => a.key < b.key ? -1 : 1);
+  found.sort();
   if (found.length === 0) {
     throw badTruth(`${url} holds no truth: there is no file that could be one${advice}`);
   }
   for (const [extension, candidate] of BY_EXTENSION) {
     if (format !== undefined && format !== candidate) continue;
-    const files = found.filter(({ key }) => key.toLowerCase().endsWith(`.${extension}`));
-    const fine = files.length > 0 && (format !== undefined ||
-      await isReadable(store, files[files.length >> 1], candidate, signal));
-    if (fine) return pageFiles(store, folder, url, files, candidate, signal);
+    const keys = found.filter((key) => key.toLowerCase().endsWith(`.${extension}`));
+    const fine = keys.length > 0 && (format !== undefined ||
+      await isReadable(store, keys[keys.length >> 1], candidate, signal));
+    if (fine) return pageFiles(store, folder, url, keys, candidate, signal);
   }
-  const whole = found.filter(({ key }) => /\.(json|parquet)$/i.test(key));
-  if (whole.length === 1) return await openFile(store, whole[0], format, signal);
+  const whole = found.filter((key) => /\.(json|parquet)$/i.test(key));
+  const one = whole.length === 1 ? await store.stat(whole[0], { signal }) : undefined;
+  if (one) return await openFile(store, one, format, signal);
   throw badTruth(
     `${url} holds no truth of a known format, but ${found.length} files such as ` +
-      `${quoted(found[0].key.slice(folder.length))}: name the file, or the format (--truth-format)`,
+      `${quoted(found[0].slice(folder.length))}: name the file, or the format (--truth-format)`,
   );
 }
 
@@ -113,15 +116,20 @@ async function openFile(
   }
   let kind = format ?? byName;
   if (format === undefined && extension === "json" || kind === "coco-text" || kind === "words") {
+    if (info.size > MAX_FILE_BYTES) {
+      throw badTruth(
+        `${url} has ${info.size} bytes, more than the ${MAX_FILE_BYTES} that can be read of JSON: ` +
+          "split it, or give Parquet or a folder with a file for each page",
+      );
+    }
     const { bytes } = await store.read(info.key, { signal, maxBytes: MAX_FILE_BYTES });
     kind = format ?? jsonFormat(bytes);
     if (kind !== "funsd") {
       const pages = kind === "coco-text" ? parseCocoText(bytes, url) : parseWords(bytes, url);
-      return {
-        ...{ url, format: kind },
-        names: pages.map(({ file }) => ({ path: withoutExtension(file) })),
-        page: (at) => Promise.resolve(pages[at]),
-      };
+      const names = new NameList();
+      for (const picture of pages.pictures) names.push({ path: withoutExtension(picture) });
+      // deno-lint-ignore require-await -- what it throws is a rejection
+      return { ...{ url, format: kind }, names, page: async (at) => pages.page(at) };
     }
   }
   if (kind !== "icdar" && kind !== "sroie" && kind !== "funsd") {
@@ -131,27 +139,31 @@ async function openFile(
     );
   }
   const folder = info.key.slice(0, info.key.lastIndexOf("/") + 1);
-  return pageFiles(store, folder, url, [info], kind, signal);
+  return pageFiles(store, folder, url, [info.key], kind, signal);
 }
 
 function pageFiles(
   store: Store,
   folder: string,
   url: string,
-  files: readonly ObjectInfo[],
+  keys: readonly string[],
   format: "sroie" | "icdar" | "funsd",
   signal: AbortSignal,
 ): Truth {
   return {
     ...{ url, format },
-    names: files.map(({ key }) => ({ path: withoutExtension(key.slice(folder.length)) })),
-    page: (at) => readPage(store, files[at], format, signal),
+    names: {
+      length: keys.length,
+      at: (index) =>
+        index in keys ? { path: withoutExtension(keys[index].slice(folder.length)) } : undefined,
+    },
+    page: (at) => readPage(store, keys[at], format, signal),
   };
 }
 
 async function readPage(
   store: Store,
-  { key }: ObjectInfo,
+  key: string,
   format: "sroie" | "icdar" | "funsd",
   signal: AbortSignal,
 ): Promise<TruthPage> {
@@ -169,12 +181,12 @@ async function readPage(
 
 async function isReadable(
   store: Store,
-  file: ObjectInfo,
+  key: string,
   format: "sroie" | "icdar" | "funsd",
   signal: AbortSignal,
 ): Promise<boolean> {
   try {
-    await readPage(store, file, format, signal);
+    await readPage(store, key, format, signal);
     return true;
   } catch (error) {
     if (error instanceof StoreError) throw error;

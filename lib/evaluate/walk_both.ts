@@ -9,7 +9,6 @@
 import { hash53, HashIndex } from "../base/hash_index.ts";
 import { pack, type Packed } from "../base/packed.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
-import type { RowRange } from "../parquet/rows.ts";
 import type { LabelSource } from "./pages.ts";
 
 /** What a walk meets: a pair, or a row that has no partner. */
@@ -148,7 +147,7 @@ async function* picked(
     else ranges.push([at, at + 1]);
   }
   let next = 0;
-  for await (const row of labels.rows(ranges as readonly RowRange[])) {
+  for await (const row of labels.rows(ranges)) {
     while (next < positions.length && positions[next] < row.index) next++;
     if (positions[next] === row.index) yield row;
   }

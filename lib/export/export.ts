@@ -12,7 +12,15 @@ import { mapOrdered } from "../base/ordered.ts";
 import { type ImageSource, parseImagePath } from "../dataset/image_location.ts";
 import type { ScannedRow } from "../dataset/output_scan.ts";
 import type { RowStatus } from "../dataset/row.ts";
-import { differsInShape, isShapeBorrowed, type KnownFrame, putUpright } from "../image/frame.ts";
+import { clockwiseFromFirst } from "../geometry/polygon.ts";
+import {
+  differsInShape,
+  isShapeBorrowed,
+  type KnownFrame,
+  putUpright,
+  type StoredPicture,
+} from "../image/frame.ts";
+import { toStored, withoutTurn } from "../image/upright.ts";
 import type { CheckedPage, ReviewMark } from "../state/documents.ts";
 import { frameOfModel, type ProbedFrame } from "../state/known_frame.ts";
 import { type Books, checkBooks, count, newBooks } from "./books.ts";
@@ -20,11 +28,17 @@ import { cutCrops } from "./crops.ts";
 import type { FileSink } from "./files.ts";
 import type { Format } from "./format.ts";
 import { PageNames } from "./names.ts";
-import type { ExportPage } from "./page.ts";
+import type { Entry, ExportPage, ExportWord } from "./page.ts";
 import { type Picture, type PictureHead, type PictureLost, Pictures } from "./pictures.ts";
 import { checkedWords, type PageWords, readWords } from "./reviewed.ts";
 import { groupOf, splitOf, type SplitOptions } from "./split.ts";
-import { type ReadWord, type SortedWords, sortWords, type WordOptions } from "./words.ts";
+import {
+  hundredths,
+  type ReadWord,
+  type SortedWords,
+  sortWords,
+  type WordOptions,
+} from "./words.ts";
 
 /** Pages that are being prepared at once. */
 const AHEAD = 8;
@@ -37,6 +51,8 @@ const UNREADABLE = ["image/heic"];
  */
 export type MarksMode = "exclude-wrong" | "corrected" | "only-reviewed";
 
+/** What is done with pictures that EXIF turns and that can't be decoded. */
+const LEFT_AS_STORED = "left_as_stored";
 /** Why pages are left out whose pictures can't be made anew. */
 const NOT_DECODED = ["image_damaged", "image_not_decodable"];
 
@@ -176,6 +192,15 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
             NOT_DECODED.join(", ")
           }): write these anew as JPEG or PNG, turned upright, and label ` +
           "them again.",
+      );
+    }
+    const stored = (books.images[LEFT_AS_STORED] ?? 0) +
+      (books.images[`${LEFT_AS_STORED}_inside`] ?? 0);
+    if (stored > 0) {
+      notes.push(
+        `${stored} pictures that have to be turned upright and can't be decoded are there as they ` +
+          "are stored, with their EXIF orientation set to 1: their texts don't run from left to " +
+          `right (${LEFT_AS_STORED}).`,
       );
     }
     return { books, notes };
@@ -360,25 +385,44 @@ async function copy(
     const image = format.imageFile(page.split, `${page.name}.${extension}`);
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     if (format.embeds) return { file: { image, sha256, picture: bytes }, how: `${how}_inside` };
-    const there = present(image);
-    if (there) return { file: { image, sha256 }, how: `${how}_before` };
     const from = how === "copied" && images === "link" ? address : undefined;
     if (from !== undefined && await files.link?.(image, from)) {
       return { file: { image, sha256 }, how: "linked" };
     }
-    await files.write(image, bytes);
+    if (!present(image)) await files.write(image, bytes);
     return { file: { image, sha256 }, how };
   };
   if (orientation === 1) return await put(picture.bytes, extension, "copied");
   const as = type === "image/jpeg" ? "jpg" : "png";
-  return await pictures.decoded(
+  const turned = await pictures.decoded(
     picture,
     async (pixels) => await put(await pictures.encode(pixels, as), as, "turned"),
   );
+  const { orientationAt } = picture.header;
+  const mayStay = "lost" in turned && turned.lost !== "image_damaged";
+  if (!mayStay || orientationAt === undefined) return turned;
+  // Then all readers see it as it is stored, and its boxes are put there.
+  const stays = await put(withoutTurn(picture.bytes, orientationAt), extension, LEFT_AS_STORED);
+  return { ...stays, file: { ...stays.file, ...asStored(page, picture.header) } };
+}
+
+/** A page with its boxes on the picture as it is stored. */
+function asStored(page: ExportPage, { width, height, orientation }: StoredPicture) {
+  const placed = <T extends ExportWord>(word: T): T => {
+    const points = word.quad.map(([x, y]) => toStored([x, y], width, height, orientation));
+    return { ...word, quad: clockwiseFromFirst(points).map((point) => point.map(hundredths)) };
+  };
+  const entries = page.entries.map((entry): Entry => ({
+    ...placed(entry),
+    words: entry.words.map(placed),
+  }));
+  return { width, height, entries };
 }
 
 interface Copied {
-  readonly file: Pick<ExportPage, "image" | "sha256" | "picture">;
+  readonly file:
+    & Pick<ExportPage, "image" | "sha256" | "picture">
+    & Partial<Pick<ExportPage, "width" | "height" | "entries">>;
   /** What was done. */
   readonly how: string;
 }

@@ -26,6 +26,8 @@ const MAX_ENTRIES = 2_000;
 export interface Directory {
   /** Tags with one whole number as value. */
   readonly values: ReadonlyMap<number, number>;
+  /** Of these tags the byte of the file that holds the lowest eight bits of the value. */
+  readonly places: ReadonlyMap<number, number>;
   /** Where the next directory lies, from the start of the block; 0 if there is none. */
   readonly next: number;
 }
@@ -49,6 +51,7 @@ export async function readDirectory(file: Ranges, base: number, at?: number): Pr
   if (count > MAX_ENTRIES) throw new OutOfBytes("a directory of too many tags");
   const entries = await file.view(start + 2, count * 12);
   const values = new Map<number, number>();
+  const places = new Map<number, number>();
   for (let entry = 0; entry < count * 12; entry += 12) {
     const size = SIZES[entries.getUint16(entry + 2, little)];
     if (size === undefined || entries.getUint32(entry + 4, little) !== 1) continue;
@@ -59,30 +62,41 @@ export async function readDirectory(file: Ranges, base: number, at?: number): Pr
       : size === 2
       ? entries.getUint16(at, little)
       : entries.getUint32(at, little);
-    if (!values.has(tag)) values.set(tag, value);
+    if (values.has(tag)) continue;
+    values.set(tag, value);
+    places.set(tag, start + 2 + at + (little ? 0 : size - 1));
   }
   // Some writers end the file here, without the mark that nothing follows.
   const next = await file.view(start + 2 + count * 12, 4).then(
     (view) => view.getUint32(0, little),
     endsHere,
   );
-  return { values, next };
+  return { values, places, next };
 }
 
-/** The orientation that an EXIF block states: 1 to 8; 1 where it states none, or is broken. */
-export async function readOrientation(file: Ranges, base: number): Promise<number> {
+/** How a file says that its picture is turned. */
+export interface Turn {
+  /** 1 to 8; 1 where nothing is said, or nothing that there is. */
+  readonly orientation: number;
+  /** The byte of the file that says it; absent where none says more than 1. */
+  readonly orientationAt?: number;
+}
+
+/** The orientation that an EXIF block states; 1 where it is broken. */
+export async function readOrientation(file: Ranges, base: number): Promise<Turn> {
   try {
     return orientationOf(await readDirectory(file, base));
   } catch (error) {
-    if (error instanceof OutOfBytes) return 1;
+    if (error instanceof OutOfBytes) return { orientation: 1 };
     throw error;
   }
 }
 
-/** The orientation that a directory states: 1 to 8; 1 where it states none that there is. */
-export function orientationOf({ values }: Directory): number {
-  const value = values.get(TAG.orientation) ?? 1;
-  return value >= 1 && value <= 8 ? value : 1;
+/** The orientation that a directory states. */
+export function orientationOf({ values, places }: Directory): Turn {
+  const orientation = values.get(TAG.orientation) ?? 1;
+  if (!(orientation > 1 && orientation <= 8)) return { orientation: 1 };
+  return { orientation, orientationAt: places.get(TAG.orientation) };
 }
 
 function endsHere(error: unknown): number {

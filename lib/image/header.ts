@@ -5,7 +5,7 @@
  * tell.
  */
 
-import { orientationOf, readDirectory, readOrientation, TAG } from "./exif.ts";
+import { orientationOf, readDirectory, readOrientation, TAG, type Turn } from "./exif.ts";
 import { readHeif } from "./heif.ts";
 import { MEDIA_TYPES, mediaType, otherType } from "./media_type.ts";
 import { OutOfBytes, type RangedRead, Ranges } from "./ranges.ts";
@@ -28,6 +28,11 @@ export interface ImageHeader {
    * nothing sound is said. For HEIC that of its properties, as EXIF says nothing there.
    */
   readonly orientation: number;
+  /**
+   * The byte of the file that holds the orientation, so that it can be set to 1; absent where that
+   * is 1 already, and in PNG and HEIC, of which more bytes would have to change.
+   */
+  readonly orientationAt?: number;
   /** Pages that the file holds for sure: 2 stands for 2 or more (TIFF, and what is animated). */
   readonly pages: 1 | 2;
 }
@@ -84,11 +89,12 @@ export async function readHeader(read: RangedRead): Promise<HeaderResult> {
   }
   const name = extension.toUpperCase();
   try {
-    const { width, height, orientation = 1, pages = 1 } = await reader(file);
+    const { width, height, orientation = 1, orientationAt, pages = 1 } = await reader(file);
     if (!(width >= 1 && height >= 1)) throw new OutOfBytes("a picture without pixels");
     const known = MEDIA_TYPES as Readonly<Record<string, string>>;
     const type = known[extension] ?? `image/${extension}`;
-    return { header: { type, extension, width, height, orientation, pages } };
+    const at = orientationAt === undefined ? {} : { orientationAt };
+    return { header: { type, extension, width, height, orientation, ...at, pages } };
   } catch (error) {
     if (!(error instanceof OutOfBytes)) throw error;
     return { problem: { kind: "damaged", message: `a damaged ${name} image: ${error.message}` } };
@@ -111,7 +117,7 @@ function unlistedType(head: Uint8Array): string | undefined {
 
 /** ITU T.81, annex B: segments up to the frame header; EXIF is the first APP1 of that name. */
 async function readJpeg(file: Ranges): Promise<Size> {
-  let orientation: number | undefined;
+  let turn: Turn | undefined;
   for (let at = 2;;) {
     const view = await file.view(at, 4);
     const marker = view.getUint8(1);
@@ -126,14 +132,14 @@ async function readJpeg(file: Ranges): Promise<Size> {
     }
     if (marker === 0xd9 || marker === 0xda) throw new OutOfBytes("it has no frame");
     const length = Math.max(2, view.getUint16(2));
-    if (marker === 0xe1 && orientation === undefined && length >= 16) {
+    if (marker === 0xe1 && turn === undefined && length >= 16) {
       if (textOf(await file.bytes(at + 4, 6)) === "Exif\0\0") {
-        orientation = await readOrientation(file, at + 10);
+        turn = await readOrientation(file, at + 10);
       }
     }
     if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) {
       const frame = await file.view(at + 5, 4);
-      return { width: frame.getUint16(2), height: frame.getUint16(0), orientation };
+      return { width: frame.getUint16(2), height: frame.getUint16(0), ...turn };
     }
     at += 2 + length;
   }
@@ -147,7 +153,10 @@ async function readPng(file: Ranges): Promise<Size> {
   for (let at = 8, chunks = 0; chunks < 32; chunks++) {
     const chunk = await file.view(at, 8).catch(nothing);
     const name = chunk && nameAt(chunk, 4);
-    if (name === "eXIf") return { ...size, orientation: await readOrientation(file, at + 8) };
+    if (name === "eXIf") {
+      const { orientation } = await readOrientation(file, at + 8);
+      return { ...size, orientation };
+    }
     if (!chunk || name === "IDAT" || name === "IEND") break;
     at += 12 + chunk.getUint32(0);
   }
@@ -170,7 +179,7 @@ async function readTiff(file: Ranges): Promise<Size> {
   return {
     width: first.values.get(TAG.width) ?? 0,
     height: first.values.get(TAG.height) ?? 0,
-    orientation: orientationOf(first),
+    ...orientationOf(first),
     pages: pages > 1 ? 2 : 1,
   };
 }
@@ -212,7 +221,7 @@ async function readWebp(file: Ranges): Promise<Size> {
       // Some writers put the name in that a JPEG has before its block.
       const name = await file.bytes(at + 8, 6).catch(nothing);
       const base = name && textOf(name) === "Exif\0\0" ? at + 14 : at + 8;
-      return { ...size, orientation: await readOrientation(file, base) };
+      return { ...size, ...await readOrientation(file, base) };
     }
     const length = chunk.getUint32(4, true);
     at += 8 + length + length % 2;

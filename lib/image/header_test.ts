@@ -15,6 +15,7 @@ import {
   webpHeader,
 } from "../../dev/testing/images.ts";
 import { type HeaderResult, type RangedRead, readHeader, uprightSize } from "./header.ts";
+import { withoutTurn } from "./upright.ts";
 import { MAX_BYTES, MAX_READS } from "./ranges.ts";
 
 /** Reads of a file in memory, counted. */
@@ -93,6 +94,14 @@ Deno.test("readHeader() reads all eight orientations, of JPEG, PNG, WebP and TIF
     ) {
       const found = await header(bytes);
       assert.equal(found.orientation, n, found.type);
+      // One byte less of it, and it is upright as it is stored.
+      assert.equal(found.orientationAt !== undefined, n > 1 && found.type !== "image/png");
+      if (found.orientationAt !== undefined) {
+        const { orientation, width, height } = await header(
+          withoutTurn(bytes, found.orientationAt),
+        );
+        assert.deepEqual([orientation, width, height], [1, 30, 20], found.type);
+      }
       assert.deepEqual(
         uprightSize(found),
         n < 5 ? { width: 30, height: 20 } : { width: 20, height: 30 },

@@ -59,6 +59,17 @@ export function toStored([x, y]: Point, width: number, height: number, orientati
   }
 }
 
+/**
+ * A file whose picture viewers show as it is stored: a copy of it with one byte changed.
+ *
+ * @param at Where the file holds its orientation.
+ */
+export function withoutTurn(file: Uint8Array<ArrayBuffer>, at: number): Uint8Array<ArrayBuffer> {
+  const copy = file.slice();
+  copy[at] = 1;
+  return copy;
+}
+
 /** The picture as viewers show it. The same object where nothing is to be turned. */
 export function upright(pixels: Pixels, orientation: number): Pixels {
   if (!(orientation >= 2 && orientation <= 8)) return pixels;

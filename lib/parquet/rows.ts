@@ -128,19 +128,24 @@ async function* walk(
   ranges: Iterable<RowRange>,
   size: number,
 ): AsyncGenerator<Taken> {
-  const wanted = Array.from(ranges);
+  // One at a time, as there may be a million.
+  const rest = ranges[Symbol.iterator]();
+  const following = () => {
+    const { value, done } = rest.next();
+    return done ? undefined : value;
+  };
+  let wanted = following();
   let groupStart = 0;
-  let next = 0;
   const groups = file.metadata.row_groups;
-  for (let n = 0; n < groups.length && next < wanted.length; n++) {
+  for (let n = 0; n < groups.length && wanted; n++) {
     const groupEnd = groupStart + groups.rows[n];
     // A group without rows need not have pages, nor say where they would be.
-    const touched = groupEnd > groupStart && wanted[next][0] < groupEnd;
+    const touched = groupEnd > groupStart && wanted[0] < groupEnd;
     const cursors = touched ? open(groups.at(n)) : new Map<string, ColumnCursor>();
     try {
       let at = groupStart;
-      while (next < wanted.length && wanted[next][0] < groupEnd) {
-        const [start, end] = wanted[next];
+      while (wanted && wanted[0] < groupEnd) {
+        const [start, end] = wanted;
         for (let from = Math.max(start, groupStart); from < Math.min(end, groupEnd); from = at) {
           for (const cursor of cursors.values()) cursor.skip(from - at);
           const most = Math.min(size, end - from, groupEnd - from);
@@ -150,7 +155,7 @@ async function* walk(
           yield { start: from, count, leaves, cursors };
         }
         if (end > groupEnd) break;
-        next++;
+        wanted = following();
       }
     } finally {
       for (const cursor of cursors.values()) await cursor.close();

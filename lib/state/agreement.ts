@@ -31,7 +31,7 @@ export interface Agreement {
   /** The command that makes it anew. */
   readonly again: string;
   /** What stands beside the rows of sorted ranges. @default all of them */
-  rows(ranges?: readonly RowRange[]): AsyncIterable<AgreementRow>;
+  rows(ranges?: Iterable<RowRange>): AsyncIterable<AgreementRow>;
 }
 
 /** What was found beside an output: its agreement, or why that is not its own. */
@@ -176,7 +176,7 @@ async function open(
 export async function* withAgreement<Row extends ScannedRow | FlatRow>(
   rows: AsyncIterable<Row>,
   agreement: Agreement,
-  ranges?: readonly RowRange[],
+  ranges?: Iterable<RowRange>,
 ): AsyncGenerator<Row & { readonly agreement: AgreementRow }> {
   const beside = agreement.rows(ranges)[Symbol.asyncIterator]();
   try {

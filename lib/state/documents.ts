@@ -814,6 +814,11 @@ const threshold = z.object({
   least_pages: count.optional(),
   /** Whether all kinds of pages were taken to be in the truth; absent likewise, where they were. */
   pages_alike: z.boolean().optional(),
+  /**
+   * Share of all words of the labels that lie on pages of more than twice as many words as any of
+   * the truth; absent likewise.
+   */
+  larger_pages: finite.optional(),
 });
 /** A threshold that was looked for. */
 export type ThresholdFound = z.infer<typeof threshold>;

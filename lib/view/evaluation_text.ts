@@ -130,10 +130,15 @@ function figure(value: number | null): string {
   return value === null ? "-" : value.toFixed(3);
 }
 
+/** What so many pages can certify if none of them is bad; rounded up, as it is said. */
+function leastTarget(pages: number, confidence: number): number {
+  return Math.ceil(1_000 * (1 - (1 - confidence) ** (1 / Math.max(1, pages))) - 1e-9) / 1_000;
+}
+
 /** What was found, in a sentence or two. */
 export function thresholdLine(found: ThresholdFound): string {
   const { target_error, confidence, level, why, least_words, words, pages } = found;
-  const { least_pages = 0, pages_alike: alike = true } = found;
+  const { least_pages = 0, pages_alike: alike = true, larger_pages = 0 } = found;
   const [target, sure] = [percent(target_error), percent(confidence)];
   if (level) {
     return `${level.min_confidence}: of words of this confidence or more at most ${target} are ` +
@@ -150,7 +155,8 @@ export function thresholdLine(found: ThresholdFound): string {
   if (why === "few_pages") {
     return `${none}: the truth is too small: it takes ${counted(least_pages, "page")} of which ` +
       `none is bad at least, and it has ${grouped(pages)}` +
-      (alike ? "" : "; --pages-alike takes it that no kind of page is missing among them");
+      (alike ? "" : `, which can't tell less than ${percent(leastTarget(pages, confidence))}; ` +
+        "--pages-alike takes it that no kind of page is missing among them");
   }
   const { failed } = found;
   const said = failed
@@ -158,6 +164,12 @@ export function thresholdLine(found: ThresholdFound): string {
       grouped(failed.words)
     } words are wrong (bound ${percent(failed.upper_bound)})`
     : "no level has enough words";
+  if (failed && larger_pages > 0 && !alike) {
+    return `${none}: ${
+      percent(larger_pages)
+    } of the labels' words lie on pages of more than twice ` +
+      `as many words as any of the truth, so all of them may be wrong; check some of those too`;
+  }
   return `${none}: ${said}; a larger truth, or a higher target, may find one`;
 }
 

@@ -38,9 +38,10 @@ export interface Labels {
   /**
    * Rows in order; `index` is the position in the output.
    *
-   * @param ranges Sorted; what is not there is left out. @default all of them
+   * @param ranges Sorted; what is not there is left out. May be walked through several times.
+   * @default all of them
    */
-  rows(ranges?: readonly RowRange[]): AsyncGenerator<ScannedRow>;
+  rows(ranges?: Iterable<RowRange>): AsyncGenerator<ScannedRow>;
   /** All of them in order with their words flat, for whoever counts: a fraction of the time. */
   flatRows(): AsyncGenerator<FlatRow>;
   /** All of them in order, without what is on them. */
@@ -103,11 +104,14 @@ export async function openLabels(
     { ...row, index: checkpoints.rowsOf(batch)[0] + row.index }
   );
   /** What of some ranges lies in a batch, by its own positions. */
-  const within = (batch: number, ranges: readonly RowRange[]) => {
+  const within = (batch: number, ranges: Iterable<RowRange>) => {
     const [first, end] = checkpoints.rowsOf(batch);
-    return ranges.map(([from, to]): RowRange => [Math.max(from, first), Math.min(to, end)])
-      .filter(([from, to]) => from < to)
-      .map(([from, to]): RowRange => [from - first, to - first]);
+    const inside: RowRange[] = [];
+    for (const [from, to] of ranges) {
+      if (from >= end) break;
+      if (to > first) inside.push([Math.max(from, first) - first, Math.min(to, end) - first]);
+    }
+    return inside;
   };
   return {
     manifest,
