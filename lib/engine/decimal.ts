@@ -44,9 +44,12 @@ const UNSURE = 1e-9;
 
 /** What a product of two numbers has lost by rounding, exactly (Dekker). */
 function lostBy(a: number, b: number, product: number): number {
-  const [x, y] = [a * SPLIT, b * SPLIT];
-  const [a1, b1] = [x - (x - a), y - (y - b)];
-  const [a2, b2] = [a - a1, b - b1];
+  const x = a * SPLIT;
+  const y = b * SPLIT;
+  const a1 = x - (x - a);
+  const b1 = y - (y - b);
+  const a2 = a - a1;
+  const b2 = b - b1;
   return a2 * b2 - (product - a1 * b1 - a2 * b1 - a1 * b2);
 }
 

@@ -445,20 +445,24 @@ const ESCAPES: ReadonlyMap<number, number> = new Map(
  */
 function checkQuads(points: Float64Array, width: number, height: number): void {
   const out = tolerance(width, height);
-  const [right, bottom] = [width + out, height + out];
+  const right = width + out;
+  const bottom = height + out;
+  // Without lists for pairs: until this is compiled, each would be one for the collector.
   for (let at = 0; at < points.length; at += QUAD) {
     let doubleArea = 0;
     for (let i = 0; i < QUAD; i += 2) {
-      const [x, y] = [points[at + i], points[at + i + 1]];
-      const [u, v] = [points[at + (i + 2 & 7)], points[at + (i + 3 & 7)]];
+      const x = points[at + i];
+      const y = points[at + i + 1];
       if (!(x >= -out && x <= right && y >= -out && y <= bottom)) unusual();
-      if (x === 0 && Object.is(x, -0) || y === 0 && Object.is(y, -0)) unusual();
-      doubleArea += x * v - u * y;
+      if (x === 0 && 1 / x < 0 || y === 0 && 1 / y < 0) unusual(); // −0
+      doubleArea += x * points[at + (i + 3 & 7)] - points[at + (i + 2 & 7)] * y;
     }
     if (doubleArea >= 0) continue;
-    const [x, y] = [points[at + 2], points[at + 3]];
+    const x = points[at + 2];
+    const y = points[at + 3];
     points[at + 2] = points[at + 6];
     points[at + 3] = points[at + 7];
-    [points[at + 6], points[at + 7]] = [x, y];
+    points[at + 6] = x;
+    points[at + 7] = y;
   }
 }

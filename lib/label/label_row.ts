@@ -333,7 +333,8 @@ async function keep(
     remarks.count(`answers that were understood: ${kind}`);
   }
   const billed = engine.billedPages(answered.body);
-  const saving = answers.save(envelope, answerJson(answered), instead);
+  const json = answerJson(answered);
+  const saving = answers.save(envelope, json, instead);
   const read = letGo(answered, image, engine);
   try {
     const other = await saving;
@@ -365,6 +366,9 @@ async function keep(
     const ending = endedByStore(error, `cannot store the paid answer ${key}`);
     halt.abort(ending);
     throw ending;
+  } finally {
+    // Not when the collector comes: hundreds of answers would lie about until then.
+    if (typeof json !== "string") json.buffer.transfer(0);
   }
   const parsed = read();
   await judgeReadable(parsed, key, true, labeling);

@@ -38,14 +38,17 @@ export interface ColumnLevels {
   /** Values, with null where there is none; of doubles anything, as the levels tell. */
   readonly values: unknown[] | Float64Array<ArrayBuffer>;
   /** Of each value: how much of its path is there. */
-  readonly definitionLevels: Uint8Array;
+  readonly definitionLevels: Uint8Array<ArrayBuffer>;
   /** Of each value: at which list of its path it goes on; empty where nothing repeats. */
-  readonly repetitionLevels: Uint8Array;
+  readonly repetitionLevels: Uint8Array<ArrayBuffer>;
   /** Definition level of a value that is there. */
   readonly maxDefinitionLevel: number;
 }
 
-/** Writes a column into `bytes`, compressed as in the rest of the file; gives what the footer says of it. */
+/**
+ * Writes a column into `bytes`, compressed as in the rest of the file; gives what the footer says of
+ * it. Levels and values of doubles may be gone then.
+ */
 export function encodeColumn(
   bytes: ByteWriter,
   writer: ParquetWriter,
@@ -59,7 +62,14 @@ export function encodeColumn(
     const pages = options.stats
       ? undefined
       : encodeDoubles(values, definition, present, options.pageSize);
-    if (pages) return writeDoubles(bytes, writer, path, rest, pages);
+    if (pages) {
+      const chunk = writeDoubles(bytes, writer, path, rest, pages);
+      // Half a megabyte a row group, given back at once and not when the collector comes.
+      const { definitionLevels, repetitionLevels } = levels;
+      const used = [values, definitionLevels, repetitionLevels, pages.values, pages.dictionary];
+      for (const array of used) if (array && !array.buffer.detached) array.buffer.transfer(0);
+      return chunk;
+    }
     levels = {
       ...rest,
       values: Array.from(values, (value, i) => definition[i] < present ? null : value),

@@ -49,6 +49,7 @@ export function encodeDoubles(
   const packed = new Uint8Array(1 + mostBytes(count, width));
   packed[0] = width;
   const end = packRuns(packed, 1, indexes, width);
+  indexes.buffer.transfer(0);
   return {
     dictionary: bytesOf(distinct),
     distinct: distinct.length,
@@ -109,19 +110,19 @@ function looksAlike(values: Float64Array, definition: Uint8Array, present: numbe
  */
 function index(
   values: Float64Array,
-): { distinct: Float64Array<ArrayBuffer>; indexes: Uint32Array } | undefined {
+): { distinct: Float64Array<ArrayBuffer>; indexes: Uint32Array<ArrayBuffer> } | undefined {
   const count = values.length;
   const bits = Math.max(4, bitsFor(2 * count));
   const table = new Int32Array(1 << bits).fill(-1); // a hash table with open addresses
   const mask = table.length - 1;
-  const distinct = new Float64Array(count);
+  const distinct = new Float64Array((count >> 1) + 2);
   const indexes = new Uint32Array(count);
   const key = new Float64Array(1);
   const words = new Uint32Array(key.buffer);
   let found = 0;
   let last = NaN;
   let lastIndex = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count && 2 * found <= count + 1; i++) {
     const value = values[i];
     if (value === last) { // corners of a box share theirs
       indexes[i] = lastIndex;
@@ -132,13 +133,14 @@ function index(
     let at: number;
     while ((at = table[slot]) >= 0 && distinct[at] !== value) slot = slot + 1 & mask;
     if (at < 0) {
-      if (2 * found > count) return undefined;
       at = table[slot] = found;
       distinct[found++] = value;
     }
     indexes[i] = lastIndex = at;
     last = value;
   }
+  // What lies outside of the heap is given back at once: the collector sees no hurry in it.
+  table.buffer.transfer(0);
   const size = Math.ceil(count * Math.ceil(Math.log2(found)) / 8);
   return 2 * (8 * found + size) > 8 * count
     ? undefined

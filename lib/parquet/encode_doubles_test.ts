@@ -21,8 +21,8 @@ function pathOf(lists: number): SchemaElement[] {
 function bothWays(
   lists: number,
   values: Float64Array<ArrayBuffer>,
-  definitionLevels: Uint8Array,
-  repetitionLevels: Uint8Array,
+  definitionLevels: Uint8Array<ArrayBuffer>,
+  repetitionLevels: Uint8Array<ArrayBuffer>,
 ) {
   const path = pathOf(lists);
   const options = { columnName: "element", path, stats: false, pageSize: 1 << 20 };
@@ -33,9 +33,6 @@ function bothWays(
     const told = by(bytes, openWriter(bytes, path.slice(0, 1)));
     return { told, bytes: bytes.getBytes() };
   };
-  const ours = write((bytes, writer) =>
-    encodeColumn(bytes, writer, options, { ...levels, values })
-  );
   const theirs = write((writer, { codec, compressors }) => {
     const given = {
       writer,
@@ -53,6 +50,9 @@ function bothWays(
     };
     return writeColumn(given as unknown as Parameters<typeof writeColumn>[0]).chunk;
   });
+  const ours = write((bytes, writer) =>
+    encodeColumn(bytes, writer, options, { ...levels, values })
+  );
   return { ours, theirs };
 }
 
