@@ -81,7 +81,7 @@ export const command: Command = {
         attempts: 1,
         received_at: new Date(systemClock.now()).toISOString(),
         paid_by: paidBy,
-      }, outcome.text);
+      }, outcome.text ?? outcome.utf8);
       if (connection!.collect) await tickets.remove(picture.sha256);
       known = await findFrame(store, engine.name, model, context.stop);
     }

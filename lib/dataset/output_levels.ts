@@ -10,7 +10,8 @@
 import type { ColumnLevels } from "../parquet/encode.ts";
 import type { SchemaElement } from "../parquet/types.ts";
 import { ITEM_SCHEMA, OUTPUT_COLUMNS } from "./output_schema.ts";
-import type { OutputRow, RowMetadata } from "./row.ts";
+import { QUAD, quadsOf } from "./quads.ts";
+import type { OutputRow, Polygon, RowMetadata } from "./row.ts";
 
 /** A leaf column of the output. */
 export interface OutputLeaf {
@@ -46,18 +47,13 @@ function scalar(get: (row: OutputRow) => Scalar, depth = 1): Levels {
 function list<Item extends Scalar>(
   get: (row: OutputRow) => readonly Item[],
   above = 0,
-  make: (count: number, hole: boolean) => unknown[] | Float64Array = (count) => new Array(count),
+  make: (count: number) => unknown[] | Float64Array<ArrayBuffer> = (count) => new Array(count),
 ): Levels {
   const [empty, absent, present] = [above + 1, above + 2, above + 3];
   return (rows) => {
     let count = 0;
-    let hole = false;
-    for (const row of rows) {
-      const items = get(row);
-      count += Math.max(1, items.length);
-      hole ||= items.length === 0 || items.includes(null as Item);
-    }
-    const values = make(count, hole);
+    for (const row of rows) count += Math.max(1, get(row).length);
+    const values = make(count);
     const definitionLevels = new Uint8Array(count);
     const repetitionLevels = new Uint8Array(count);
     let at = 0;
@@ -78,41 +74,58 @@ function list<Item extends Scalar>(
   };
 }
 
-/** Room for numbers. @param hole Whether there are nulls among them. */
-function numbers(count: number, hole: boolean): (number | null)[] | Float64Array {
-  return hole ? new Array<number | null>(count) : new Float64Array(count);
+/** Room for numbers; where there are none the levels tell. */
+const numbers = (count: number) => new Float64Array(count);
+
+/** Boxes that are flat in all of these rows that have any; `undefined` where they are lists. */
+function quads(rows: readonly OutputRow[]): ColumnLevels | undefined {
+  let count = 0;
+  for (const row of rows) {
+    const boxes = quadsOf(row)?.length;
+    if (boxes === undefined && row.polygons.length > 0) return undefined;
+    count += boxes ? QUAD * boxes : 1;
+  }
+  const values = numbers(count);
+  const definitionLevels = new Uint8Array(count).fill(7);
+  const repetitionLevels = new Uint8Array(count);
+  let at = 0;
+  for (const row of rows) {
+    const points = quadsOf(row)?.points;
+    if (!points?.length) {
+      definitionLevels[at++] = 1;
+      continue;
+    }
+    for (let i = 0; i < points.length; i++) {
+      values[at] = points[i];
+      repetitionLevels[at++] = i === 0 ? 0 : i % 2 === 1 ? 3 : i % QUAD === 0 ? 1 : 2;
+    }
+  }
+  return { values, definitionLevels, repetitionLevels, maxDefinitionLevel: 7 };
 }
 
 /** Lists of points, which are lists of numbers, of whatever lengths. */
 function polygons(rows: readonly OutputRow[]): ColumnLevels {
+  return quads(rows) ?? lists(rows.map(({ polygons }) => polygons));
+}
+
+function lists(rows: readonly (readonly Polygon[])[]): ColumnLevels {
   let count = 0;
-  let hole = false;
-  for (const { polygons } of rows) {
-    if (polygons.length === 0) {
-      count++;
-      hole = true;
-    }
+  for (const polygons of rows) {
+    if (polygons.length === 0) count++;
     for (const polygon of polygons) {
-      if (polygon.length === 0) {
-        count++;
-        hole = true;
-      }
-      for (const point of polygon) {
-        count += Math.max(1, point.length);
-        hole ||= point.length === 0;
-      }
+      if (polygon.length === 0) count++;
+      for (const point of polygon) count += Math.max(1, point.length);
     }
   }
-  const values = numbers(count, hole);
+  const values = numbers(count);
   const definitionLevels = new Uint8Array(count);
   const repetitionLevels = new Uint8Array(count);
   let at = 0;
   const nothing = (definition: number, repetition: number) => {
-    values[at] = null as never;
     definitionLevels[at] = definition;
     repetitionLevels[at++] = repetition;
   };
-  for (const { polygons } of rows) {
+  for (const polygons of rows) {
     let level = 0; // of the next value: at what it begins
     if (polygons.length === 0) nothing(1, level);
     for (const polygon of polygons) {

@@ -12,6 +12,7 @@ import {
   takeBytes,
 } from "../parquet/encode.ts";
 import { OUTPUT_LEAVES } from "./output_levels.ts";
+import { quadsOf } from "./quads.ts";
 import type { OutputRow } from "./row.ts";
 import { outputBytes, textLength } from "./row_bytes.ts";
 import { ITEM_SCHEMA } from "./output_schema.ts";
@@ -179,8 +180,9 @@ export function encodeNothing(): Uint8Array<ArrayBuffer> {
 const WITH_STATISTICS: ReadonlySet<keyof OutputRow> = new Set(["id", "split", "image_path"]);
 
 function checkLengths(row: OutputRow): void {
-  const { polygons, texts, labels, metadata } = row;
-  const lengths = [polygons, texts, labels, metadata.word_confidences].map((list) => list.length);
+  const { texts, labels, metadata } = row;
+  const boxes = quadsOf(row) ?? row.polygons;
+  const lengths = [boxes, texts, labels, metadata.word_confidences].map((list) => list.length);
   if (lengths.some((length) => length !== lengths[0])) {
     throw new RangeError(
       `Cannot encode row "${row.id}" as its polygons, texts, labels and confidences differ in ` +

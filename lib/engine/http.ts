@@ -6,8 +6,9 @@
  * The key is sent where the engine says only: redirects are not followed, and no message holds it.
  */
 
+import { isUtf8 } from "node:buffer";
 import type { ApiKey } from "./api_key.ts";
-import type { Outcome } from "./engine.ts";
+import type { Outcome, TextAnswer } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
 import { oneLine } from "../base/text.ts";
 import { PROGRAM } from "../base/version.ts";
@@ -34,10 +35,15 @@ export interface HttpReply {
   readonly status: number;
   /** Its headers. */
   readonly headers: Headers;
-  /** Its body. */
+  /** Its body; decoded when it is asked for. */
   readonly text: string;
   /** The same in UTF-8, where it is what came. */
   readonly utf8?: Uint8Array<ArrayBuffer>;
+  /**
+   * Whether the body surely doesn't repeat the key that was sent; else an answer needs its `text`,
+   * out of which the key is taken. @default false
+   */
+  holdsNoKey?: boolean;
 }
 
 /** What an engine makes of a reply; a refused key may yet be renewed. Messages may hold the key. */
@@ -100,12 +106,16 @@ export class HttpClient {
     const sent = this.#keyToSend();
     const { look } = key;
     const reply = await exchange(request(sent), timeoutMs, signal);
+    const came = "kind" in reply ? undefined : reply;
+    const holdsNoKey = came?.utf8 !== undefined && !mayHold(came.utf8, sent);
+    if (came) came.holdsNoKey = holdsNoKey;
     const verdict = "kind" in reply ? reply : judge(reply);
     if (verdict.kind === "answered") {
       key.accepted(sent, look);
-      const answer = withoutKey(verdict, sent);
-      const utf8 = "utf8" in reply && answer === verdict && verdict.text === reply.text;
-      return utf8 ? { ...verdict, utf8: reply.utf8 } : answer;
+      if (verdict.text === undefined) return verdict;
+      const answer = holdsNoKey ? verdict : withoutKey(verdict, sent);
+      const asItCame = came?.utf8 && answer === verdict && verdict.text === came.text;
+      return asItCame ? { ...verdict, utf8: came.utf8 } : answer;
     }
     if (verdict.kind === "accepted" || verdict.kind === "told") {
       key.accepted(sent, look);
@@ -145,7 +155,7 @@ export class HttpClient {
 }
 
 /** A reply with status 200, which is to be JSON. */
-export function jsonAnswer(text: string): Outcome & { kind: "answered" | "retryable" } {
+export function jsonAnswer(text: string): TextAnswer | Outcome & { kind: "retryable" } {
   try {
     return { kind: "answered", text, body: JSON.parse(text) };
   } catch {
@@ -182,8 +192,8 @@ export async function exchange(
       redirect: "manual",
       signal: stop.signal,
     });
-    const read = await readText(response);
-    if (read !== undefined) return { status: response.status, headers: response.headers, ...read };
+    const bytes = await readBytes(response);
+    if (bytes !== undefined) return new Reply(response.status, response.headers, bytes);
     return { kind: "retryable", message: `answer longer than ${MAX_ANSWER_BYTES} bytes` };
   } catch (error) {
     signal.throwIfAborted();
@@ -209,10 +219,35 @@ const MIN_KEY_LENGTH = 16;
 /** A character of a key, which some serialisers escape. */
 const ESCAPED = /\\(?:u00[2-7]|\/)/i;
 
-type Answered = Outcome & { readonly kind: "answered" };
+/**
+ * Whether the JSON of a reply may hold the key, as it is or escaped. What holds no part of such an
+ * escape and no copy of the key does not.
+ */
+export function mayHold(utf8: Uint8Array, key: string): boolean {
+  if (key.length < MIN_KEY_LENGTH) return false;
+  for (let at = utf8.indexOf(BACKSLASH); at >= 0; at = utf8.indexOf(BACKSLASH, at + 2)) {
+    if (ESCAPED.test(String.fromCharCode(...utf8.subarray(at, at + 5)))) return true;
+  }
+  return find(utf8, new TextEncoder().encode(JSON.stringify(key).slice(1, -1)));
+}
+
+const BACKSLASH = 0x5c;
+
+/** Whether bytes lie among others; most of these are never looked at (Horspool). */
+function find(among: Uint8Array, wanted: Uint8Array): boolean {
+  const last = wanted.length - 1;
+  const skips = new Uint32Array(256).fill(wanted.length);
+  for (let i = 0; i < last; i++) skips[wanted[i]] = last - i;
+  for (let end = last; end < among.length; end += skips[among[end]]) {
+    let i = last;
+    while (i >= 0 && among[end - last + i] === wanted[i]) i--;
+    if (i < 0) return true;
+  }
+  return false;
+}
 
 /** The same answer without the key, should the server have echoed it: what comes back is stored. */
-function withoutKey(answered: Answered, key: string): Outcome {
+function withoutKey(answered: TextAnswer, key: string): Outcome {
   const { text, body } = answered;
   if (key.length < MIN_KEY_LENGTH) return answered;
   // Strings that hold the key as it is, or escaped; nothing else of an answer is parsed twice.
@@ -236,17 +271,13 @@ function withoutKey(answered: Answered, key: string): Outcome {
   }
 }
 
-/** The body as text; `undefined` if it is longer than {@linkcode MAX_ANSWER_BYTES}. */
-async function readText(
-  response: Response,
-): Promise<Pick<HttpReply, "text" | "utf8"> | undefined> {
-  if (!response.body) return { text: "" };
+/** The body; `undefined` if it is longer than {@linkcode MAX_ANSWER_BYTES}. */
+async function readBytes(response: Response): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if (!response.body) return new Uint8Array();
   // One that says how long it is can be taken in one go.
   const told = response.headers.get("content-length");
   const packed = response.headers.has("content-encoding");
-  if (told !== null && !packed && Number(told) <= MAX_ANSWER_BYTES) {
-    return decoded(await response.bytes());
-  }
+  if (told !== null && !packed && Number(told) <= MAX_ANSWER_BYTES) return await response.bytes();
   const chunks: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of response.body) {
@@ -260,17 +291,28 @@ async function readText(
     bytes.set(chunk, at);
     at += chunk.byteLength;
   }
-  return decoded(bytes);
+  return bytes;
 }
 
-/** Bytes as text, and without their mark of order. */
-function decoded(bytes: Uint8Array<ArrayBuffer>): Pick<HttpReply, "text" | "utf8"> {
-  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  const utf8 = marked ? bytes.subarray(3) : bytes;
-  try {
-    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(utf8), utf8 };
-  } catch {
-    return { text: new TextDecoder().decode(bytes) };
+/** A reply as it came, without the mark of order that may be at its beginning. */
+class Reply implements HttpReply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly utf8?: Uint8Array<ArrayBuffer>;
+  holdsNoKey = false;
+  readonly #bytes: Uint8Array<ArrayBuffer>;
+  #text: string | undefined;
+
+  constructor(status: number, headers: Headers, bytes: Uint8Array<ArrayBuffer>) {
+    this.status = status;
+    this.headers = headers;
+    const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+    this.#bytes = marked ? bytes.subarray(3) : bytes;
+    if (isUtf8(this.#bytes)) this.utf8 = this.#bytes;
+  }
+
+  get text(): string {
+    return this.#text ??= new TextDecoder("utf-8", { ignoreBOM: true }).decode(this.#bytes);
   }
 }
 

@@ -3,6 +3,7 @@ import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/up
 import type { Answer } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
 import { type ApiKey, fixedKey, StoredKey } from "./api_key.ts";
+import { answerText } from "./answer.ts";
 import type { Outcome } from "./engine.ts";
 import {
   HttpClient,
@@ -94,7 +95,7 @@ Deno.test("HttpClient.post() hands over the very bytes only where the text is ma
     assert.ok(outcome.kind === "answered");
     assert.deepEqual(outcome.utf8 && Uint8Array.from(outcome.utf8), utf8);
     if (utf8) assert.equal(outcome.text, new TextDecoder().decode(utf8));
-    assert.deepEqual(outcome.body, JSON.parse(outcome.text));
+    assert.deepEqual(outcome.body, JSON.parse(answerText(outcome)));
   }
 });
 
@@ -111,7 +112,7 @@ Deno.test("HttpClient.post() takes the key out of a good answer, wherever and ho
     const outcome = await outcomeOf(says(200, body));
     assert.ok(outcome.kind === "answered");
     assert.deepEqual(outcome.body, kept);
-    assert.deepEqual(JSON.parse(outcome.text), kept);
+    assert.deepEqual(JSON.parse(answerText(outcome)), kept);
   }
   // What is escaped without being the key stays as it came.
   const other = `{"a": "\\u0041\\/", "n": 1.50}`;

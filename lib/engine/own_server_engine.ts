@@ -5,7 +5,7 @@
  */
 
 import { fixedKey } from "./api_key.ts";
-import type { Connection, Engine, FoundModel, Outcome } from "./engine.ts";
+import type { Connection, Engine, FoundModel, TextAnswer } from "./engine.ts";
 import { exchange, HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
 import { API_KEY, modelName, type OwnServer, serverAt } from "./own_server_address.ts";
 import { FACTS } from "./own_server_facts.ts";
@@ -156,9 +156,9 @@ function answerOrError({ text, headers }: HttpReply): Verdict {
 
 /** What a header tells would be lost with it: it is kept in the answer, where that is an object. */
 function withModel(
-  answered: Outcome & { kind: "answered" },
+  answered: TextAnswer,
   model: string | undefined,
-): Outcome & { kind: "answered" } {
+): TextAnswer {
   const { text, body } = answered;
   const isObject = typeof body === "object" && body !== null && !Array.isArray(body);
   if (!model || !isObject || toldModel(body) !== undefined) return answered;

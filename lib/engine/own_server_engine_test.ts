@@ -3,6 +3,7 @@ import { connect, imageOf, pageOf, wordOf } from "../../dev/doubles/ocr/engine_c
 import { json, startOwnServer } from "../../dev/doubles/ocr/own_server.ts";
 import { systemClock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
+import { answerText } from "./answer.ts";
 import type { Engine } from "./engine.ts";
 import { ownServer } from "./own_server.ts";
 
@@ -128,8 +129,8 @@ Deno.test("a model that a header tells is kept with the answer, and a change of 
   for (model of ["a-1", "a-1", 'b"2', 'b"2']) {
     const outcome = await connection.send(imageOf("x"), "any", SIGNAL);
     assert.ok(outcome.kind === "answered");
-    assert.deepEqual(JSON.parse(outcome.text), outcome.body);
-    assert.match(outcome.text, /"confidence": 1\.0/, "digit for digit");
+    assert.deepEqual(JSON.parse(answerText(outcome)), outcome.body);
+    assert.match(answerText(outcome), /"confidence": 1\.0/, "digit for digit");
     const { value } = ENGINE.parse(outcome.body, imageOf("x").picture);
     assert.equal(value!.modelVersion, model);
   }

@@ -4,13 +4,15 @@
  * https://console.upstage.ai/docs/capabilities/document-ocr
  */
 
-import type { Answer, AnswerPage, Engine, Word } from "./engine.ts";
+import type { Answer, AnswerPage, Engine, ScannedAnswer, Word } from "./engine.ts";
+import type { HttpReply } from "./http.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
 import { MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.ts";
 import { tolerance } from "../dataset/check_row.ts";
 import type { Polygon } from "../dataset/row.ts";
 import { parseAs, type Parsed, z } from "../base/json.ts";
 import { oneLine } from "../base/text.ts";
+import { scanAnswer, Scanned } from "./upstage_ocr_scan.ts";
 import { connectWith, documentForm, judge, PICTURES, UPSTAGE } from "./upstage_api.ts";
 
 const { pdf, docx, pptx, xlsx } = MEDIA_TYPES;
@@ -41,18 +43,28 @@ export const upstageOcr: Engine = {
             headers: { authorization: `Bearer ${key}` },
             body: documentForm(image, [["model", model]]),
           }),
-          (reply) => judge(reply, now(), "pages"),
+          (reply) => scanned(reply) ?? judge(reply, now(), "pages"),
           signal,
         ),
     })),
 
+  scan: scanAnswer,
+
   parse(body) {
+    if (body instanceof Scanned) return { value: body.answer };
     const plain = plainAnswer(body);
     return plain ? { value: plain } : parseAny(body);
   },
 
   billedPages,
 };
+
+/** An answer that is as documented; `undefined` for what is to be judged. */
+function scanned({ status, utf8, holdsNoKey }: HttpReply): ScannedAnswer | undefined {
+  if (status !== 200 || !utf8 || !holdsNoKey) return undefined;
+  const body = scanAnswer(utf8);
+  return body && { kind: "answered", utf8, body };
+}
 
 /** A confidence is computed with few digits: so far above 1 or below 0 it still means 1 or 0. */
 const ROUNDING = 0.001;
@@ -283,6 +295,7 @@ function isBill(stated: unknown): stated is number {
 
 /** The bill as the answer states it; an answer that doesn't still costs its pages. */
 function billedPages(body: unknown): number {
+  if (body instanceof Scanned) return body.billedPages;
   const { numBilledPages: stated, pages } = (body ?? {}) as Record<string, unknown>;
   if (isBill(stated)) return stated + 0; // −0 + 0 is 0
   return Array.isArray(pages) ? Math.min(MAX_BILLED_PAGES, Math.max(1, pages.length)) : 1;

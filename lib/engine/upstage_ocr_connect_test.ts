@@ -4,7 +4,9 @@ import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
 import { startUpstageServer, type UpstageServer } from "../../dev/doubles/ocr/upstage.ts";
 import { type Answer, errorAnswer, pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
+import { answerText } from "./answer.ts";
 import type { ConnectOptions, Outcome } from "./engine.ts";
+import { upstageOcr } from "./upstage_ocr.ts";
 import { apiErrorBody } from "./upstage_api.ts";
 import { RunError } from "../base/errors.ts";
 import { parseAs } from "../base/json.ts";
@@ -101,10 +103,12 @@ for (const [answer, kind, message] of KINDS) {
   });
 }
 
-Deno.test("upstageOcr.connect().send() hands over the body parsed", async () => {
+Deno.test("upstageOcr.connect().send() hands over the answer as it came, and what is on it", async () => {
   const page = await outcomeOf({ kind: "page", page: PAGE });
   assert.ok(page.kind === "answered");
-  assert.deepEqual(page.body, pageBody(PAGE));
+  assert.deepEqual(JSON.parse(answerText(page)), pageBody(PAGE));
+  assert.deepEqual(upstageOcr.parse(page.body), upstageOcr.parse(pageBody(PAGE)));
+  assert.equal(page.text, undefined, "it was not read off its bytes");
 });
 
 Deno.test("upstageOcr.connect().send() sends the document, the model and the key as the API wants them", async () => {

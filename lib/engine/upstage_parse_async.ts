@@ -8,7 +8,7 @@
  */
 
 import { isLoopback } from "./access.ts";
-import type { Collected, Connection, ImageFile } from "./engine.ts";
+import type { Collected, Connection, ImageFile, TextAnswer } from "./engine.ts";
 import { exchange, type HttpReply, jsonAnswer, MAX_ANSWER_BYTES, type Told } from "./http.ts";
 import type { Verdict } from "./http.ts";
 import { type Access, errorInside, judgeError } from "./upstage_api.ts";
@@ -154,7 +154,7 @@ async function download(
   { id: number, download_url }: Batch,
   id: string,
   signal: AbortSignal,
-): Promise<Collected & { kind: "answered" | "retryable" }> {
+): Promise<TextAnswer | Collected & { kind: "retryable" }> {
   const what = `batch ${number} of request ${id}`;
   const url = URL.parse(download_url ?? "");
   const safe = url && (url.protocol === "https:" || url.protocol === "http:" && isLoopback(url));

@@ -10,7 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Failure } from "../dataset/failure.ts";
 import { followSignals } from "../base/halt.ts";
 import { RunError } from "../base/errors.ts";
-import type { Engine, ImageFile, Outcome } from "../engine/engine.ts";
+import type { Answered as WholeAnswer, Engine, ImageFile, Outcome } from "../engine/engine.ts";
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
 import type { Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
@@ -22,7 +22,7 @@ import { type Lane, type Lanes, type LaneSet, NO_LANES } from "./lanes.ts";
 import type { Tally } from "./tally.ts";
 
 /** An answer as it came, and as the engine reads it. */
-export type Answered = Outcome & { readonly kind: "answered" } & {
+export type Answered = WholeAnswer & {
   /** What the engine makes of its body. */
   readonly read: ReturnType<Engine["parse"]>;
 };
@@ -194,17 +194,20 @@ function waits({ clock, waitUntil = 0 }: AskOptions): boolean {
 /** An answer that has just come, read and counted. @param attempts Requests that it took. */
 export function received(
   image: ImageFile,
-  { kind, text, utf8, body }: Outcome & { readonly kind: "answered" },
+  answer: WholeAnswer,
   attempts: number,
   { engine, known, tally }: Pick<AskOptions, "engine" | "known" | "tally">,
 ): Answered {
-  const read = engine.parse(body, image.picture);
-  if (read.problem === undefined && engine.billedPages(body) === 1) {
+  const read = engine.parse(answer.body, image.picture);
+  if (read.problem === undefined && engine.billedPages(answer.body) === 1) {
     known?.remember(image, isBlank(read.value));
   }
   tally.finished(attempts);
   tally.unsaved++; // until it is stored
-  return { kind, text, utf8, body, read };
+  const { kind, utf8, body } = answer;
+  return answer.text === undefined
+    ? { kind, utf8: answer.utf8, body: answer.body, read }
+    : { kind, text: answer.text, utf8, body, read };
 }
 
 /** One request for a page, while there is room for its answer; `release` gives the room back. */

@@ -8,6 +8,7 @@
 import { RunError, StoreError } from "../base/errors.ts";
 import { type ImageSource, locateImage } from "../dataset/image_location.ts";
 import type { OutputRow } from "../dataset/row.ts";
+import { wordCount } from "../engine/answer.ts";
 import type { Answer, ImageFile, Outcome } from "../engine/engine.ts";
 import { type Accepted, ImageLoader } from "./images.ts";
 import { Budget } from "../base/budget.ts";
@@ -29,7 +30,7 @@ export interface KnownPageOptions {
 
 /** Whether nothing was read on an answer's pages: that shows that the API works, and little else. */
 export function isBlank({ pages }: Pick<Answer, "pages">): boolean {
-  return pages.every(({ words }) => words.length === 0);
+  return pages.every((page) => wordCount(page) === 0);
 }
 
 /** Holds one image at most: the smallest that was met, if possible with words on it. */

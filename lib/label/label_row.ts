@@ -11,6 +11,7 @@ import type { Parsed } from "../base/json.ts";
 import { pack } from "../base/packed.ts";
 import type { Failure } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
+import { answerJson, wordCount } from "../engine/answer.ts";
 import type { Answer, ImageFile } from "../engine/engine.ts";
 import type { AnswerStore, SetAside } from "../state/answer_store.ts";
 import type { Claims } from "../state/claims.ts";
@@ -157,7 +158,7 @@ async function obtainFromAny(
 
 /** A file of several pages is none that another engine could make a row of, so it counts, too. */
 function hasWords({ obtained: { answer } }: ObtainedBy): boolean {
-  return answer !== undefined && (answer.pages.length > 1 || answer.pages[0].words.length > 0);
+  return answer !== undefined && (answer.pages.length > 1 || wordCount(answer.pages[0]) > 0);
 }
 
 /**
@@ -332,7 +333,8 @@ async function keep(
     remarks.count(`answers that were understood: ${kind}`);
   }
   const billed = engine.billedPages(answered.body);
-  const saving = answers.save(envelope, answered.utf8 ?? answered.text, instead);
+  const json = answerJson(answered);
+  const saving = answers.save(envelope, json, instead);
   const read = letGo(answered, image, engine);
   try {
     const other = await saving;
@@ -364,6 +366,9 @@ async function keep(
     const ending = endedByStore(error, `cannot store the paid answer ${key}`);
     halt.abort(ending);
     throw ending;
+  } finally {
+    // Not when the collector comes: hundreds of answers would lie about until then.
+    if (typeof json !== "string") json.buffer.transfer(0);
   }
   const parsed = read();
   await judgeReadable(parsed, key, true, labeling);
@@ -385,7 +390,7 @@ async function judgeReadable(
   }
 }
 
-/** Characters of an answer that is not held as objects while it is stored: about 1,000 words. */
+/** Bytes of an answer that is not held as objects while it is stored: about 1,000 words. */
 const LONG_ANSWER = 1 << 18;
 
 /**
@@ -400,9 +405,10 @@ function letGo(
   image: ImageFile,
   engine: Labeling["engine"],
 ): () => Parsed<Answer> {
-  const { text, read } = answered;
+  const { read } = answered;
+  const json = answerJson(answered);
   Object.assign(answered, { text: "", utf8: undefined, body: undefined, read: undefined });
-  return text.length < LONG_ANSWER ? held(read) : packed(text, image.picture, engine);
+  return json.length < LONG_ANSWER ? held(read) : packed(json, image.picture, engine);
 }
 
 // Apart from each other, as closures of one function keep the variables of each other.
@@ -411,10 +417,16 @@ function held(read: Parsed<Answer>): () => Parsed<Answer> {
 }
 
 function packed(
-  text: string,
+  json: string | Uint8Array,
   picture: ImageFile["picture"],
   engine: Labeling["engine"],
 ): () => Parsed<Answer> {
-  const bytes = pack(text);
-  return () => engine.parse(JSON.parse(bytes.unpack()), picture);
+  const bytes = pack(json);
+  return () => {
+    const json = bytes.unpack();
+    const body = typeof json === "string"
+      ? JSON.parse(json)
+      : engine.scan?.(json) ?? JSON.parse(new TextDecoder().decode(json));
+    return engine.parse(body, picture);
+  };
 }

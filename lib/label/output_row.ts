@@ -4,6 +4,7 @@
 
 import type { Parsed } from "../base/json.ts";
 import type { Failure } from "../dataset/failure.ts";
+import { flatRow } from "../dataset/quads.ts";
 import type { ImageVersion } from "../dataset/image_versions.ts";
 import { type InputRow, type OutputRow, type RowMetadata, SCHEMA_VERSION } from "../dataset/row.ts";
 import type { Answer, AnswerPage, Engine } from "../engine/engine.ts";
@@ -97,18 +98,20 @@ export function outputRow(
 ): OutputRow {
   const answer = obtained?.answer;
   const [page, failure] = onePage(answer?.pages, loaded.failure ?? obtained?.failure);
-  const words = page?.words ?? [];
+  const flat = page?.flat;
+  const words = flat ? undefined : page?.words ?? [];
+  const texts = flat?.texts ?? words!.map((word) => word.text);
   const picture = page && (obtained?.picture ?? loaded.picture);
   const metadata: RowMetadata = {
     source: SOURCE,
     engine,
     model_version: answer?.modelVersion ?? null,
-    status: failure ? "failed" : words.length > 0 ? "ok" : "empty",
+    status: failure ? "failed" : texts.length > 0 ? "ok" : "empty",
     error_code: failure?.code ?? null,
     error_message: failure?.message.toWellFormed() ?? null,
     attempts: obtained?.attempts ?? 0,
     page_confidence: page?.confidence ?? null,
-    word_confidences: words.map((word) => word.confidence),
+    word_confidences: flat?.confidences ?? words!.map((word) => word.confidence),
     image_sha256: loaded.sha256,
     image_bytes: loaded.size,
     api_width: page?.width ?? null,
@@ -122,7 +125,7 @@ export function outputRow(
     image_orientation: picture?.orientation ?? null,
     frame: picture ? page.frame ?? markedFrame(sized(page), picture) : null,
   };
-  return {
+  const made = {
     schema_version: SCHEMA_VERSION,
     id: row.id,
     split: row.split,
@@ -130,11 +133,13 @@ export function outputRow(
     image_filename: row.image_filename,
     width: sizeOf(row.width, page?.width),
     height: sizeOf(row.height, page?.height),
-    polygons: words.map((word) => word.polygon),
-    texts: words.map((word) => word.text),
-    labels: words.map(({ label = WORD_LABEL }) => label),
+    texts,
+    labels: words?.map(({ label = WORD_LABEL }) => label) ?? texts.map(() => WORD_LABEL),
     metadata,
   };
+  return flat
+    ? flatRow(made, flat.quads)
+    : { ...made, polygons: words!.map((word) => word.polygon) };
 }
 
 /**

@@ -25,6 +25,7 @@ const PINNED: Readonly<
     version: "0.17.0",
     modules: {
       "column.js": { writeColumn: 1 },
+      "datapage.js": { writePageHeader: 2 },
       "thrift.js": { serializeTCompactProtocol: 2 },
     },
   },
