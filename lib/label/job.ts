@@ -323,6 +323,9 @@ export interface PatientJob extends Job {
   readonly bare: Store;
 }
 
+/** What a run waits for, for people. */
+const PAUSED = { down: "the store is down", unwritable: "the store can't be written" } as const;
+
 /**
  * The job with stores that wait out an outage, up to `--max-outage-minutes` or the grace of a
  * signal.
@@ -332,8 +335,8 @@ export function waitForStores(job: Job): PatientJob {
   const patience = new Patience({
     ...{ maxOutageMs, clock, random, giveUp },
     note: (message) => job.watcher.note(message),
-    onChange(since) {
-      tally.paused = since === undefined ? undefined : { what: "the store is down", since };
+    onChange(since, what) {
+      tally.paused = since === undefined ? undefined : { what: PAUSED[what], since };
     },
   });
   const { local, bucket } = images;
