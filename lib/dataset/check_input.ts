@@ -4,7 +4,7 @@
 
 import { RunError } from "../base/errors.ts";
 import { hash53 } from "../base/hash_index.ts";
-import { escaped, quoted } from "../base/text.ts";
+import { escaped, isSigned, quoted } from "../base/text.ts";
 import { findBegun } from "../parquet/source.ts";
 import type { Store, StoredObject } from "../store/store.ts";
 import { IMAGE_PATH_FORMS, type ImageSource, locateImage, pathAdvice } from "./image_location.ts";
@@ -82,6 +82,15 @@ export async function checkRows(
     let characters = 0;
     for await (const { index, id, image_path } of input.read([[0, input.rows]])) {
       stop.throwIfAborted();
+      if (isSigned(image_path)) { // which would stand in the output
+        throw new RunError(
+          "input",
+          `${url}, row ${index} (${
+            escaped(id)
+          }): image_path has the signature of a presigned URL: ` +
+            `it is ${quoted(image_path)}; name the object itself, as s3://bucket/key`,
+        );
+      }
       if (!locateImage(image_path, images)) {
         throw new RunError(
           "input",
