@@ -19,8 +19,12 @@ const ROWS_AT_ONCE = 1_024;
 const CHARACTERS_AT_ONCE = 1 << 20;
 
 /** Finds the input object and its beginning. @throws {RunError} `input` if there is none */
-export async function findInput(store: Store, key: string): Promise<StoredObject> {
-  const found = await findBegun(store, key);
+export async function findInput(
+  store: Store,
+  key: string,
+  signal?: AbortSignal,
+): Promise<StoredObject> {
+  const found = await findBegun(store, key, { signal });
   if (found) return found;
   // Spark writes a folder of that very name, others one without the ending.
   const name = (key: string) => escaped(`${store.url}/${key}`, 1_100);

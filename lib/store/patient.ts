@@ -5,7 +5,8 @@
  * fails while the store answers for others is that object's trouble.
  *
  * One {@linkcode Patience} is shared by all that use the stores of a run, and counts each store by
- * its URL. It waits only for a store that has answered before: a wrong address is said at once.
+ * its URL. Commands that somebody waits for wait only for a store that has answered before: a wrong
+ * address is said at once.
  */
 
 import { Buffer } from "node:buffer";
@@ -43,6 +44,11 @@ export interface PatienceOptions {
   readonly giveUp: AbortSignal;
   /** Told what people should know. */
   readonly note: (message: string) => void;
+  /**
+   * Whether it is waited also for a store that has not answered yet, as for a job that nobody
+   * watches, unless its very name is unknown. @default a wrong address is said at once
+   */
+  readonly fromTheStart?: boolean;
   /** What the waiting means, for the note. @default "no page is asked for meanwhile" */
   readonly meanwhile?: string;
   /**
@@ -249,7 +255,7 @@ export class Patience {
         error = reason;
       }
       health.failures++;
-      if (kind === "once" || health.answers === 0) throw error;
+      if (kind === "once" || health.answers === 0 && !this.#waitsAtFirst(error)) throw error;
       firstFailure ??= clock.now();
       const open = health.outage?.open === true;
       const others = health.answers - answers;
@@ -280,6 +286,13 @@ export class Patience {
       if (late) throw error;
       await this.#pause(backoffMs(tries, random), signal);
     }
+  }
+
+  /** Whether a store that has not answered yet may be there all the same. */
+  #waitsAtFirst({ message }: StoreError): boolean {
+    // What is not worth a second try, a region that is none, will not pass.
+    return this.#options.fromTheStart === true &&
+      !/\bENOTFOUND\b|gave up after 1 attempts/.test(message);
   }
 
   /** Tries an operation again and again until what it writes can be written. */

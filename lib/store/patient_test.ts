@@ -8,13 +8,14 @@ const BYTES = new Uint8Array([1, 2, 3]);
 const MINUTE = 60_000;
 
 /** A store in memory whose operations fail while `fails` says so, each after a second. */
-function open(maxOutageMs = 10 * MINUTE) {
+function open(maxOutageMs = 10 * MINUTE, fromTheStart = false) {
   const clock = new VirtualClock();
   const store = new MemoryStore();
   const giveUp = new AbortController();
   const it = {
     ...{ clock, store, giveUp },
     fails: (_operation: Operation, _key: string): boolean => false,
+    says: "503",
     asked: [] as string[],
     notes: [] as string[],
     since: undefined as number | undefined,
@@ -25,10 +26,10 @@ function open(maxOutageMs = 10 * MINUTE) {
     it.asked.push(`${operation} ${key}`);
     if (!it.fails(operation, key)) return;
     await clock.sleep(1_000);
-    throw new StoreError("unavailable", `Cannot ${operation} ${store.url}/${key}: 503`);
+    throw new StoreError("unavailable", `Cannot ${operation} ${store.url}/${key}: ${it.says}`);
   };
   it.patience = new Patience({
-    ...{ maxOutageMs, clock, giveUp: giveUp.signal },
+    ...{ maxOutageMs, clock, giveUp: giveUp.signal, fromTheStart },
     random: () => 0.5,
     note: (message) => it.notes.push(message),
     onChange: (since, what) => [it.since, it.what] = [since, what],
@@ -115,6 +116,19 @@ Deno.test("a store that has never answered is not waited for", async () => {
   await assert.rejects(it.clock.run(it.patience.wrap(it.store).stat("x")), unavailable);
   assert.equal(it.clock.now() - begin, 1_000);
   assert.deepEqual(it.notes, []);
+});
+
+Deno.test("a job that nobody watches waits for it from the start, unless its name is unknown", async () => {
+  for (const known of [true, false]) {
+    const it = open(10 * MINUTE, true);
+    const begin = it.clock.now();
+    it.fails = () => it.clock.now() < begin + MINUTE;
+    it.says = known ? "ECONNREFUSED" : "getaddrinfo ENOTFOUND s3.example.com";
+    const asked = it.clock.run(it.patience.wrap(it.store).stat("x"));
+    if (known) assert.equal(await asked, undefined);
+    else await assert.rejects(asked, /ENOTFOUND/);
+    assert.deepEqual([it.clock.now() - begin > MINUTE, it.notes.length], [known, known ? 2 : 0]);
+  }
 });
 
 for (const traffic of [false, true]) {
