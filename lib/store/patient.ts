@@ -232,7 +232,7 @@ export class Patience {
     operation: () => Promise<T>,
     kind?: "reads" | "once",
   ): Promise<T> {
-    const { clock, random, giveUp, maxOutageMs } = this.#options;
+    const { clock, random, giveUp, maxOutageMs, note } = this.#options;
     let firstFailure: number | undefined;
     let vain = 0;
     let { answers, failures } = health;
@@ -284,7 +284,11 @@ export class Patience {
         continue;
       }
       if (late) throw error;
-      await this.#pause(backoffMs(tries, random), signal);
+      if (tries === 2 && kind !== "reads") {
+        note(`${error.message}: tried again for up to ${minutes(maxOutageMs)}`);
+      }
+      const left = firstFailure + maxOutageMs - clock.now();
+      await this.#pause(Math.min(left, backoffMs(tries, random)), signal);
     }
   }
 
