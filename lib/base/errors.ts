@@ -99,6 +99,7 @@ export class RunError extends Error {
  * - `refused`: the store refuses this very object, whatever becomes of others: its encryption, its
  *   key, its state (400, 405, 410, 451)
  * - `archived`: the object must be restored from an archive before it can be read
+ * - `unwritable`: nothing can be written just now: the disk is full or read-only, a quota used up
  * - `unsupported`: the store cannot do this (501)
  * - `unavailable`: it failed after all retries (5xx, throttling, network)
  */
@@ -111,6 +112,7 @@ export type StoreErrorKind =
   | "too_large"
   | "refused"
   | "archived"
+  | "unwritable"
   | "unsupported"
   | "unavailable";
 
@@ -143,7 +145,9 @@ export function endedByStore(error: StoreError, doing?: string): RunError {
   const advice = "; what was done is kept: run the same command again and it continues";
   return error.kind === "unavailable"
     ? new RunError("again", message + advice, { cause: error })
-    : new RunError("store", message, { cause: error });
+    : new RunError("store", error.kind === "unwritable" ? message + advice : message, {
+      cause: error,
+    });
 }
 
 /** How the program ends, and the message it ends with, after whatever was thrown. */

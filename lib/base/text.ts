@@ -101,6 +101,11 @@ function unicode(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
+/** Whether a text holds the signature of a presigned URL. */
+export function isSigned(text: string): boolean {
+  return withoutSignatures(text) !== text;
+}
+
 /**
  * The same text without the signatures of presigned URLs (S3, Google, Azure): whoever reads one in
  * a log may fetch what it was made for.

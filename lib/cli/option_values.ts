@@ -7,7 +7,7 @@
 import { parseArgs } from "node:util";
 import { RunError } from "../base/errors.ts";
 import { parseNumber } from "../base/figures.ts";
-import { shown } from "../base/text.ts";
+import { isSigned, shown } from "../base/text.ts";
 import { holdsKey, KEY_VARIABLES } from "../engine/engines.ts";
 import type { FlagSpec, OptionSpec } from "./options.ts";
 import type { Environment } from "../base/settings.ts";
@@ -101,6 +101,12 @@ export class OptionValues {
       throw usageError(
         `${from} looks like an API key, which is not repeated here; ` +
           `a key goes into ${KEY_VARIABLES.join(" or ")}`,
+      );
+    }
+    if (isSigned(value || "") && spec.flag !== "engine-url") {
+      throw usageError(
+        `${from} has the signature of a presigned URL, which is not repeated here: ` +
+          "name the place itself, without it",
       );
     }
     return [value || "", from];

@@ -276,7 +276,11 @@ function endpointOf(env: Environment): string | undefined {
   const name = env.AWS_ENDPOINT_URL_S3 ? "AWS_ENDPOINT_URL_S3" : "AWS_ENDPOINT_URL";
   const value = env[name];
   if (!value) return undefined;
-  if (/^https?:\/\//i.test(value) && URL.canParse(value)) return value;
+  if (/^https?:\/\//i.test(value) && URL.canParse(value)) {
+    const { search, hash, username, password } = new URL(value);
+    if (!search && !hash && !username && !password) return value;
+    throw new RunError("usage", `${name} must have no credentials, query or fragment`);
+  }
   throw new RunError(
     "usage",
     `${name} must be a URL like http://127.0.0.1:9000 or https://s3.example.com: it is ${

@@ -4,7 +4,7 @@
 
 import { RunError } from "../base/errors.ts";
 import { hash53 } from "../base/hash_index.ts";
-import { escaped, quoted } from "../base/text.ts";
+import { escaped, isSigned, quoted } from "../base/text.ts";
 import type { RowRange } from "../parquet/rows.ts";
 import { findBegun } from "../parquet/source.ts";
 import type { Store, StoredObject } from "../store/store.ts";
@@ -20,8 +20,12 @@ const ROWS_AT_ONCE = 1_024;
 const CHARACTERS_AT_ONCE = 1 << 20;
 
 /** Finds the input object and its beginning. @throws {RunError} `input` if there is none */
-export async function findInput(store: Store, key: string): Promise<StoredObject> {
-  const found = await findBegun(store, key);
+export async function findInput(
+  store: Store,
+  key: string,
+  signal?: AbortSignal,
+): Promise<StoredObject> {
+  const found = await findBegun(store, key, { signal });
   if (found) return found;
   // Spark writes a folder of that very name, others one without the ending.
   const name = (key: string) => escaped(`${store.url}/${key}`, 1_100);
@@ -84,6 +88,15 @@ export async function checkRows(
     const all: RowRange[] = [[0, input.rows]];
     for await (const { index, id, image_path } of input.read(all, { checking: true })) {
       stop.throwIfAborted();
+      if (isSigned(image_path)) { // which would stand in the output
+        throw new RunError(
+          "input",
+          `${url}, row ${index} (${
+            escaped(id)
+          }): image_path has the signature of a presigned URL: ` +
+            `it is ${quoted(image_path)}; name the object itself, as s3://bucket/key`,
+        );
+      }
       if (!locateImage(image_path, images)) {
         throw new RunError(
           "input",

@@ -13,8 +13,8 @@ import {
   KEY_COLUMNS,
   pickColumns,
   toJsonText,
+  toPixels,
   toText,
-  toWhole,
 } from "./input_columns.ts";
 import { readMetadata, schemaTree } from "../parquet/decode.ts";
 import { readBatches, type RowBatch, type RowRange } from "../parquet/rows.ts";
@@ -119,8 +119,8 @@ export async function openInput(source: RandomAccess): Promise<Input> {
             split: take.value("split", offset, toText),
             image_path: take.key("image_path", offset),
             image_filename: take.value("image_filename", offset, toText),
-            width: take.value("width", offset, toWhole),
-            height: take.value("height", offset, toWhole),
+            width: take.value("width", offset, toPixels),
+            height: take.value("height", offset, toPixels),
             metadata: take.value("metadata", offset, toJsonText),
           };
         }

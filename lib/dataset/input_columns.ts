@@ -146,19 +146,24 @@ export function toText(value: unknown): string {
   return value;
 }
 
+/** No picture is as wide. */
+const MOST_PIXELS = 2 ** 31 - 1;
+
 /**
- * A decoded number as a whole one; null for NaN, as pandas writes missing integers. A decimal is
- * scaled by a power of ten as it is decoded, which may miss a whole number by a bit or two.
+ * A decoded width or height, whole pixels; null where it is unknown: NaN, as pandas writes missing
+ * integers, and what is below 0, as others do. A decimal is scaled by a power of ten as it is
+ * decoded, which may miss a whole number by a bit or two.
  *
- * @throws {RangeError} if it has a fraction or more than 53 bits
+ * @throws {RangeError} if it has a fraction, or is more than any picture has
  */
-export function toWhole(value: unknown): number | null {
+export function toPixels(value: unknown): number | null {
   const number = Number(value);
   if (Number.isNaN(number)) return null;
+  if (Math.abs(number) > MOST_PIXELS) throw new RangeError(`${value} is no size in pixels`);
   const whole = Math.round(number);
   const near = Math.abs(number - whole) <= Math.abs(number) * 2 ** -51;
-  if (near && Number.isSafeInteger(whole)) return whole;
-  throw new RangeError(`${value} is no whole number of pixels`);
+  if (!near) throw new RangeError(`${value} is no whole number of pixels`);
+  return whole < 0 ? null : whole + 0; // without the sign of -0
 }
 
 /**

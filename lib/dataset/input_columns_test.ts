@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { toJsonText, toText, toWhole } from "./input_columns.ts";
+import { toJsonText, toPixels, toText } from "./input_columns.ts";
 
 Deno.test("toJsonText() takes text that is JSON as it is and quotes any other", async (t) => {
   await t.step("JSON", () => {
@@ -38,13 +38,18 @@ Deno.test("toJsonText() writes what JSON has no word for", () => {
   });
 });
 
-Deno.test("toWhole() takes whole numbers of any kind, NaN as null, and nothing else", () => {
-  for (const value of [0, 12n, 1000.0, -1]) assert.equal(toWhole(value), Number(value));
-  assert.equal(toWhole(Number.NaN), null);
-  assert.equal(toWhole(300_000 * 10 ** -5), 3, "a decimal, which is not quite 3");
-  assert.equal(toWhole("1700.00"), 1700);
-  for (const value of [0.5, 3.000001, 1e-9, Infinity, 2n ** 53n]) {
-    assert.throws(() => toWhole(value), RangeError);
+Deno.test("toPixels() takes whole numbers of any kind, NaN and what is below 0 as unknown, and nothing else", () => {
+  for (const value of [0, 12n, 1000.0, 2_147_483_647n]) {
+    assert.equal(toPixels(value), Number(value));
+  }
+  for (const value of [Number.NaN, -1, -3n, -1700.0]) assert.equal(toPixels(value), null);
+  assert.ok(Object.is(toPixels(-0), 0));
+  assert.equal(toPixels(300_000 * 10 ** -5), 3, "a decimal, which is not quite 3");
+  assert.equal(toPixels("1700.00"), 1700);
+  for (
+    const value of [0.5, -0.5, 1e-9, Infinity, -Infinity, 1e12, 2n ** 31n, 2n ** 63n, -(2n ** 63n)]
+  ) {
+    assert.throws(() => toPixels(value), RangeError);
   }
 });
 

@@ -22,6 +22,7 @@ Deno.test("whatever is wrong with a value of the last row is said before anythin
     ["if(i = 70, 1700.5, 1700) AS width", /row 70 .*"width": 1700\.5 is no whole number/],
     ["if(i = 89, 0.5, 1)::DECIMAL(9, 2) AS height", /row 89 .*"height": 0\.5 is no whole number/],
     ["if(i = 89, 'inf'::DOUBLE, 1) AS height", /row 89 .*"height"/],
+    ["if(i = 89, 1e12, 1) AS width", /row 89 .*"width": 1000000000000 is no size in pixels/],
   ];
   for (const [columns, expected] of cases) {
     await bench.store.write(INPUT, await inputWith(columns, 90));
@@ -36,6 +37,23 @@ Deno.test("whatever is wrong with a value of the last row is said before anythin
   const damaged = await bench.run();
   assert.equal(damaged.code, 3, damaged.stderr);
   assert.equal(bench.api.requests, 0);
+});
+
+Deno.test("sizes below 0 and NaN are unknown ones, and the output has the answer's", async () => {
+  await using bench = await openBench(rows(3));
+  const columns = "[-3, -1, 0][i + 1]::BIGINT AS width, " +
+    "if(i = 1, 'NaN'::DOUBLE, -1) AS height";
+  await bench.store.write(INPUT, await inputWith(columns, 3));
+  const ended = await bench.run();
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.doesNotMatch(ended.stdout, /differ/);
+  const { bytes } = await bench.store.read(OUTPUT);
+  const sizes = await queryRows(
+    bytes,
+    "SELECT DISTINCT width::INT w, height::INT h FROM parquet_file",
+  );
+  assert.deepEqual(sizes, [{ w: 300, h: 100 }]);
+  assert.equal((await bench.run(["verify"])).code, 0);
 });
 
 Deno.test("widths of decimal and unsigned types are read", async () => {

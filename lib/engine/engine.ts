@@ -134,8 +134,14 @@ export type Outcome =
   }
   /**
    * Too fast: nobody should ask before `until` (ms since the epoch), where the API names a time.
+   * `code` is its word for it, where that is none for a rate: then it may mean this page alone.
    */
-  | { readonly kind: "throttled"; readonly until: number | undefined; readonly message: string }
+  | {
+    readonly kind: "throttled";
+    readonly until: number | undefined;
+    readonly message: string;
+    readonly code?: string;
+  }
   /** This page will never work; others may. */
   | { readonly kind: "rejected"; readonly message: string }
   /** The key was refused, which is not billed, and there is another one now: ask again. */

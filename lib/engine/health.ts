@@ -13,6 +13,7 @@ import type { Outcome } from "./engine.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
 import { counted } from "../base/figures.ts";
+import { type Throttled, ThrottledPages } from "./throttled_pages.ts";
 
 /** After so many pages rejected alike and none answered, the request is wrong, not the pages. */
 export const ALIKE_REJECTIONS = 5;
@@ -25,6 +26,8 @@ export const LAST_PROBE_MS = 60_000;
 /** How often a waiting page looks whether the outage is over, milliseconds. */
 export const LOOK_MS = 500;
 
+/** A page that alone is throttled is given up after so much of the longest outage at the least. */
+const OWN_SHARE = 0.1;
 /** The last time that a date can hold, milliseconds since the epoch. */
 const LAST_DATE = 8.64e15;
 /** The way around what was concluded from pages none of which is known to work. */
@@ -95,6 +98,9 @@ export class Health {
   /** Pages that failed while others were answered, so that they show nothing of the API. */
   readonly #suspects = new Set<string>();
   #throttledSince: number | undefined;
+  readonly #throttled: ThrottledPages;
+  /** Different pages that were told to wait for longer than there is patience, likewise. */
+  readonly #hopeless = new Set<string>();
   /** Different pages that failed since the last answer, and since when. */
   #failing = new Set<string>();
   #failingSince = 0;
@@ -103,6 +109,7 @@ export class Health {
   /** Starts with a healthy API. @param options Limits and time. */
   constructor(options: HealthOptions) {
     this.#options = options;
+    this.#throttled = new ThrottledPages(options.clock, options.maxOutageMs * OWN_SHARE);
   }
 
   /** Whether the API, and not a page, is failing now. */
@@ -238,6 +245,16 @@ export class Health {
   leave(page: string): void {
     this.#asking--;
     this.#suspects.delete(page);
+    this.#throttled.leave(page);
+  }
+
+  /**
+   * What is to be made of a page's 429, once it is judged. @param page As in {@linkcode judge}.
+   *
+   * @param code The API's word for it, where it is none for a rate.
+   */
+  throttled(page: string, code: string | undefined): Throttled {
+    return this.#throttled.throttled(page, code, this.latest, (n) => this.workedSince(n));
   }
 
   /**
@@ -252,13 +269,13 @@ export class Health {
     switch (outcome.kind) {
       case "answered":
         this.#answered = true;
-        this.#recover(pass);
+        this.#recover(page, pass);
         return;
       case "accepted": // what becomes of it is not known yet
-        this.#recover(pass);
+        this.#recover(page, pass);
         return;
       case "rejected":
-        this.#recover(pass);
+        this.#recover(page, pass);
         return this.#judgeRejected(outcome.message);
       case "refused":
         this.cancel(pass);
@@ -268,7 +285,7 @@ export class Health {
         return;
       case "throttled":
         this.cancel(pass);
-        return this.#judgeThrottled(outcome);
+        return this.#judgeThrottled(outcome, page, pass);
       case "retryable":
         return this.#judgeFailed(outcome, page, pass);
     }
@@ -303,9 +320,11 @@ export class Health {
     this.#refusing.delete(page);
   }
 
-  #recover({ number }: Pass): void {
+  #recover(page: string, { number, control = false }: Pass): void {
     this.#worked = Math.max(this.#worked, number ?? ++this.#requests);
+    this.#throttled.worked(page, control);
     this.#throttledSince = undefined;
+    this.#hopeless.clear();
     this.#refusing.clear();
     if (this.#outage) {
       // They failed before and during it, so what they do next shows nothing of the API.
@@ -376,12 +395,19 @@ export class Health {
 
   #judgeThrottled(
     { until = 0, message }: Outcome & { kind: "throttled" },
+    page: string,
+    { control }: Pass,
   ): RunError | undefined {
+    if (control) this.#throttled.controlThrottled();
     this.#throttledSince ??= this.#options.clock.now();
     const since = this.#throttledSince;
-    // Sleeping past the end of all patience would only keep a machine busy.
-    return this.#tooLong(since, "has throttled every request", message) ??
-      (until - since > this.#options.maxOutageMs ? this.#asksTooLong(until, message) : undefined);
+    const ending = this.#tooLong(since, "has throttled every request", message);
+    if (ending || until - since <= this.#options.maxOutageMs) return ending;
+    // Sleeping past the end of all patience would only keep a machine busy. But on the word of one
+    // page others need not wait.
+    this.#hopeless.add(page);
+    const enough = control || this.#hopeless.size >= Math.min(OUTAGE_PAGES, this.#asking);
+    return enough ? this.#asksTooLong(until, message) : undefined;
   }
 
   #asksTooLong(until: number, message: string): RunError {

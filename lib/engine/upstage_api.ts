@@ -32,17 +32,22 @@ const REFUSALS: ReadonlySet<number> = new Set([402, 404, 405, 407, 410]);
  * as any other code is the page's: `page_quota_exceeded`, `credit_card_not_supported`.
  */
 const CREDIT_CODES: ReadonlySet<string> = new Set([
+  "quota_exceeded",
   "insufficient_credit",
   "insufficient_credits",
   "insufficient_balance",
   "insufficient_funds",
   "insufficient_quota",
-  "quota_exceeded",
   "credit_exhausted",
   "payment_required",
   "billing_not_active",
   "billing_hard_limit_reached",
 ]);
+
+/** Of these, those that mean money under 429, too: some APIs say so what no waiting will change. */
+const MONEY_CODES = CREDIT_CODES.difference(new Set(["quota_exceeded"]));
+/** A code of a 429 that speaks of a rate, or of nothing. */
+const RATE_CODE = /rate|many|throttl|slow|busy|limit|concurr|load|capacity|exhausted|^quota|^\d*$/;
 
 /** @throws {RunError} `usage` for an address that is none */
 function addressOf(env: Environment): string {
@@ -149,11 +154,14 @@ export function judgeError({ status, headers, text }: HttpReply, now: number): V
   const said = error ? [error.code, error.message].filter(Boolean).join(": ") : "no error body";
   const message = `HTTP ${status}, ${said}`;
   const until = retryAt(headers, now, RETRY_HEADERS);
-  if (status === 429) return { kind: "throttled", until, message };
+  const code = error?.code?.toLowerCase() ?? "";
+  if (status === 429) {
+    if (MONEY_CODES.has(code) && until === undefined) return { kind: "refused", message };
+    return { kind: "throttled", until, message, ...!RATE_CODE.test(code) && { code } };
+  }
   if (status === 408 || status >= 500) return { kind: "retryable", until, message };
   if (status === 401 || status === 403) return { kind: "key_refused", message };
-  const refused = REFUSALS.has(status) || status < 400 ||
-    CREDIT_CODES.has((error?.code ?? "").toLowerCase());
+  const refused = REFUSALS.has(status) || status < 400 || CREDIT_CODES.has(code);
   return { kind: refused ? "refused" : "rejected", message };
 }
 

@@ -70,6 +70,9 @@ const KINDS: readonly (readonly [Answer, kind: Outcome["kind"], message: RegExp]
   [errorAnswer(500, "billing_service_down", "oh"), "retryable", /500/],
   [errorAnswer(429, "too_many_requests", "slow down"), "throttled", /^HTTP 429, too_many/],
   [{ kind: "http", status: 429, body: "" }, "throttled", /429, no error body/],
+  [errorAnswer(429, "quota_exceeded", "slow down"), "throttled", /quota_exceeded/],
+  [errorAnswer(429, "page_quota_exceeded", "no"), "throttled", /page_quota_exceeded/],
+  [errorAnswer(429, "insufficient_credit", "empty"), "refused", /insufficient_credit/],
   [errorAnswer(400, "invalid_request_body", "bad file"), "rejected", /^HTTP 400, .*bad file$/],
   [errorAnswer(413, "request_too_large", "big"), "rejected", /413/],
   [errorAnswer(415, "unsupported", "type"), "rejected", /415/],
@@ -143,6 +146,20 @@ Deno.test("upstageOcr.connect().send() reads from a 429 and a 503 until when to 
       assert.ok(outcome.kind === kind);
       assert.equal(outcome.until, waitMs && clock.now() + waitMs, JSON.stringify(headers));
     }
+  }
+});
+
+Deno.test("upstageOcr.connect().send() tells a 429 whose code speaks of no rate from the others", async () => {
+  const codes = [
+    "page_quota_exceeded",
+    "too_many_requests",
+    "quota_exceeded",
+    "rate_limit_exceeded",
+  ];
+  for (const [index, code] of codes.entries()) {
+    const outcome = await outcomeOf(errorAnswer(429, code, "no"));
+    assert.ok(outcome.kind === "throttled");
+    assert.equal(outcome.code, index === 0 ? code : undefined);
   }
 });
 

@@ -12,6 +12,7 @@ import { followSignals } from "../base/halt.ts";
 import { RunError } from "../base/errors.ts";
 import type { Answered as WholeAnswer, Engine, ImageFile, Outcome } from "../engine/engine.ts";
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
+import type { Throttled } from "../engine/throttled_pages.ts";
 import type { Permit } from "../pace/limiter.ts";
 import type { RequestOutcome } from "../pace/types.ts";
 import type { Claim } from "../state/claims.ts";
@@ -100,8 +101,10 @@ export interface AskOptions {
   readonly giveUp: AbortSignal;
 }
 
-/** What became of one request of a page; `throttled` only when there is no patience left. */
+/** What became of one request of a page. */
 export type Sent = Exclude<Outcome, { kind: "renewed" }> & {
+  /** What to make of a 429, where the run goes on after it. */
+  readonly throttled?: Throttled;
   /** On which it was sent. */
   readonly lane: Lane;
   /** The latest request that had started when its outcome was known. */
@@ -135,6 +138,16 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       const sent = await attempt(image, options, attempts === 0, tried);
       if (!sent) continue;
       const { health } = sent.lane;
+      if (sent.kind === "throttled" && sent.throttled) {
+        const { own } = sent.throttled;
+        if (own === undefined) {
+          await bide(sent, sent.throttled, options);
+          continue;
+        }
+        tally.finished(++attempts);
+        const failure = { code: "api_unavailable", message: `${sent.message}, ${own}` } as const;
+        return { failure, attempts, [Symbol.dispose]: () => {} };
+      }
       tried.add(sent.lane);
       if (!lanes.isLeft(tried)) tried.clear();
       attempts++;
@@ -189,6 +202,28 @@ function goesBack({ lanes, back }: AskOptions): string | undefined {
 /** Whether a page has nowhere else to go, and patience. */
 function waits({ clock, waitUntil = 0 }: AskOptions): boolean {
   return clock.now() < waitUntil;
+}
+
+/**
+ * Waits before a page is asked for again that alone seems to be throttled. Where nothing else has
+ * been answered since, the page that is known to work shows whether it is alone.
+ */
+async function bide(
+  { lane, number }: Sent,
+  { waitMs, doubtful }: Throttled,
+  options: AskOptions,
+): Promise<void> {
+  const { lanes, known, clock, halt } = options;
+  if (doubtful && await known?.find(halt.signal)) {
+    const patience = clock.now() + FIRST_PROBE_MS;
+    while (!lane.health.workedSince(number) && clock.now() < patience) {
+      await clock.sleep(LOOK_MS, halt.signal);
+    }
+    const { health } = lane;
+    const shows = !health.workedSince(number) && !health.outage && lanes.isOpen(lane);
+    if (shows) await askKnownPage(options, lane);
+  }
+  if (waitMs > 0) await clock.sleep(waitMs, halt.signal);
 }
 
 /** An answer that has just come, read and counted. @param attempts Requests that it took. */
@@ -363,19 +398,23 @@ async function sendInTurn(
     const fatal = health.judge(outcome, image.sha256, pass);
     // A page that is throttled whenever it comes is not everybody, as one that works can show.
     const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
-      health.patientUntil(outcome.until ?? 0) !== undefined && await known?.find(halt.signal);
+      await known?.find(halt.signal);
     // One that is down for long is probed all the same, as long as pages get through elsewhere.
     const mayRecover = outcome.kind === "retryable" && health.outage && lanes.mayRecover(lane);
     if (fatal && !alone && !mayRecover) {
       if (lanes.close(lane, fatal)) return undefined;
       throw fatal; // what ends the run aborts it before the next gets its turn
     }
-    permit.done(paceOutcome(outcome, health, asksKnown || fresh));
+    const throttled = outcome.kind === "throttled" && !asksKnown && !alone
+      ? health.throttled(image.sha256, outcome.code)
+      : undefined;
+    permit.done(
+      throttled?.alone ? { kind: "failed" } : paceOutcome(outcome, health, asksKnown || fresh),
+    );
     lanes.paused(lane);
     if (asksKnown) known?.asked(outcome, pages);
     if (asksKnown && !control || outcome.kind === "renewed") return undefined;
-    if (outcome.kind === "throttled" && !alone) return undefined;
-    return { ...outcome, number, lane };
+    return { ...outcome, number, lane, ...throttled && { throttled } };
   } catch (error) {
     if (turn) turn.lane.health.cancel(turn.pass);
     halt.abort(error);
@@ -468,7 +507,9 @@ async function nextTurn(
  *   everybody back once, and from then on its page only, as others may be answered meanwhile.
  */
 function paceOutcome(outcome: Outcome, health: Health, fresh: boolean): RequestOutcome {
-  if (outcome.kind === "throttled") return { kind: "throttled", until: outcome.until };
+  if (outcome.kind === "throttled") {
+    return { kind: "throttled", until: health.patientUntil(outcome.until) };
+  }
   const worked = ["answered", "accepted", "rejected"].includes(outcome.kind);
   if (worked) return { kind: "clean" };
   if (outcome.kind !== "retryable" || !fresh) return { kind: "failed" };

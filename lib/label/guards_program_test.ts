@@ -285,6 +285,27 @@ Deno.test("codes that only sound like credit fail their pages; a used-up credit 
   assert.match(message(broke), /insufficient_credit.*its credit/);
 });
 
+Deno.test("a page that is answered 429 for ever fails, with what the API said, while the others go on", async () => {
+  await using bench = await openBench(
+    rows(60),
+    async ({ bytes }) => {
+      if (rowOf(bytes) === 4) return errorAnswer(429, "page_quota_exceeded", "too many boxes");
+      await systemClock.sleep(300);
+      return readAll({ bytes });
+    },
+  );
+  const ended = await bench.run([...ANY_RATE, "--max-outage-minutes", "0.1"]);
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.deepEqual(await failures(bench.store), { "row-4": "api_unavailable" });
+  const failure = ended.events.find(({ event }) => event === "failure");
+  assert.match(
+    String(failure?.message),
+    /^HTTP 429, page_quota_exceeded: too many boxes, whenever it was asked for, .* while other/,
+  );
+  assert.ok(bench.api.requests <= 59 + 16, `${bench.api.requests} requests`);
+  assert.ok(bench.api.billedPages <= 59 + 4, `${bench.api.billedPages} pages`);
+});
+
 Deno.test("a key that is refused in the middle of a run ends it with 5, and no row is marked as failed", async () => {
   await using bench = await openBench(rows(24), (document) => {
     if (document.index === 8) bench.api.apiKeys = [];

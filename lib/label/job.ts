@@ -323,6 +323,9 @@ export interface PatientJob extends Job {
   readonly bare: Store;
 }
 
+/** What a run waits for, for people. */
+const PAUSED = { down: "the store is down", unwritable: "the store can't be written" } as const;
+
 /**
  * The job with stores that wait out an outage, up to `--max-outage-minutes` or the grace of a
  * signal.
@@ -330,10 +333,10 @@ export interface PatientJob extends Job {
 export function waitForStores(job: Job): PatientJob {
   const { settings: { maxOutageMs }, store: bare, images, clock, random, giveUp, tally } = job;
   const patience = new Patience({
-    ...{ maxOutageMs, clock, random, giveUp },
+    ...{ maxOutageMs, clock, random, giveUp, fromTheStart: true },
     note: (message) => job.watcher.note(message),
-    onChange(since) {
-      tally.paused = since === undefined ? undefined : { what: "the store is down", since };
+    onChange(since, what) {
+      tally.paused = since === undefined ? undefined : { what: PAUSED[what], since };
     },
   });
   const { local, bucket } = images;
@@ -366,7 +369,7 @@ export interface Dataset {
 /** Opens the input. @throws {RunError} `input` if it is missing or unusable */
 export async function openDataset({ settings, store, clock, tally, stop }: Job): Promise<Dataset> {
   const started = clock.now();
-  const found = await findInput(store, settings.inputKey);
+  const found = await findInput(store, settings.inputKey, stop);
   const input = await openInput(openSource(store, found, { signal: stop }));
   tally.total = input.rows;
   return {
@@ -407,10 +410,9 @@ export async function holdDataset(
   const { settings, bare: store, clock, owner, newRunId: holder, stop, watcher: { note } } = job;
   const ttlMs = settings.leaseMs;
   const key = keys.lease;
-  const lease = await acquireLease({
-    ...{ store, key, owner, holder, clock, ttlMs, note, stop },
-    unknown: isNew,
-  });
+  const options = { store, key, owner, holder, clock, ttlMs, note, stop, unknown: isNew };
+  // Nothing is held yet, so that nothing can run out while the store is waited for.
+  const lease = await job.patience.repeat(store, stop, () => acquireLease(options));
   const halt = followSignals(stop, lease.lost);
   return {
     // Outside, so that the lease is looked at before every try.

@@ -10,7 +10,7 @@ import { RunError } from "../base/errors.ts";
 import { followSignals } from "../base/halt.ts";
 import { mapOrdered } from "../base/ordered.ts";
 import type { Settings } from "../base/settings.ts";
-import { quoted } from "../base/text.ts";
+import { escaped, quoted } from "../base/text.ts";
 import { PROGRAM } from "../base/version.ts";
 import type { ImageSource } from "../dataset/image_location.ts";
 import { encodePrepared, type PreparedRow } from "../dataset/input_write.ts";
@@ -99,6 +99,7 @@ export async function prepare(job: PrepareJob): Promise<PreparedDocument> {
   const started = clock.now();
   const patience = new Patience({
     ...{ maxOutageMs: settings.maxOutageMs, clock, random: job.random, giveUp: job.giveUp, note },
+    fromTheStart: true,
   });
   const { local, bucket } = job.images;
   const store = patience.wrap(job.store);
@@ -110,7 +111,9 @@ export async function prepare(job: PrepareJob): Promise<PreparedDocument> {
   const { table, images } = findPlaces(wishes, settings, places);
   const there = await store.stat(settings.inputKey, { signal: stop });
   if (there && !wishes.replace) throw inTheWay(store, settings);
-  await using lease = there ? await holdDataset(job) : undefined;
+  await using lease = there
+    ? await patience.repeat(job.store, stop, () => holdDataset(job))
+    : undefined;
   using halt = followSignals(stop, ...lease ? [lease.lost] : []);
   const { signal } = halt;
   const writing = lease ? patience.wrap(whileLeased(job.store, () => lease.check())) : store;
@@ -273,12 +276,12 @@ function inTheWay(store: Store, { inputKey }: Settings): RunError {
 function nothingTaken(source: string, place: Place, tally: PrepareTally): RunError {
   const skipped = Object.entries(tally.counts().skipped).slice(0, 3);
   if (skipped.length === 0) {
-    const what = `there is nothing at ${source}`;
+    const what = `there is nothing at ${escaped(source)}`;
     return new RunError("input", `${what}${place.advice}`);
   }
   const why = skipped.map(([, { count, meaning, examples: [first] }]) => {
     const detail = first.detail ? ` (${first.detail})` : "";
     return `${count} × ${meaning}, such as ${quoted(first.address)}${detail}`;
   });
-  return new RunError("input", `no image at ${source} can be taken: ${why.join("; ")}`);
+  return new RunError("input", `no image at ${escaped(source)} can be taken: ${why.join("; ")}`);
 }

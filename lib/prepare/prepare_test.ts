@@ -385,6 +385,7 @@ Deno.test("prepare() refuses what leads nowhere, says what was meant, and writes
   bench.store.put("in/b.txt", "");
   const cases: [Partial<PrepareWishes>, string, RegExp][] = [
     [{}, "usage", /--images .* or --from .* is required/],
+    [{ images: "a\nb" }, "input", /^there is nothing at s3:\/\/own\/a\\nb;/],
     [{ images: "nothing" }, "input", /nothing at s3:\/\/own\/nothing; .*'\.\/nothing'/],
     [{ images: "./lib" }, "usage", /outside of the store.*--copy/],
     [{ images: "gs://x/y" }, "usage", /--images must be a folder/],

@@ -120,7 +120,10 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
     }
     const unchangedMs = seen?.since.atLeast ?? 0;
     // One that can't be read may be a newer version's: it is over if unchanged for our own time.
-    const over = found?.value ? isOver(found, unchangedMs, now) : unchangedMs > ttlMs;
+    const over = found?.value
+      // An earlier call of this process may have taken it, and its reply been lost.
+      ? found.value.holder === options.holder || isOver(found, unchangedMs, now)
+      : unchangedMs > ttlMs;
     if (!found || over) {
       // Somebody was faster than the last try, or what it was for can't be had by anybody.
       vain = tried && isSameVersion(tried.onlyIf, found) ? vain + 1 : 0;

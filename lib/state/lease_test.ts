@@ -214,6 +214,23 @@ Deno.test("acquireLease() knows its own lease when the reply to taking it was lo
   await lease[Symbol.asyncDispose]();
 });
 
+Deno.test("acquireLease() knows what an earlier call of the same process has taken unawares", async () => {
+  const { store, clock, acquire, document } = setup();
+  losingReplies(store)("unavailable");
+  store.before = (operation) => {
+    // What was taken can't be looked at either.
+    if (operation === "read" && store.objects.size > 0) throw new StoreError("unavailable", "gone");
+  };
+  await assert.rejects(clock.run(acquire("a")), StoreError);
+  assert.equal(document().holder, "a");
+  store.before = () => {};
+  const begin = clock.now();
+  const lease = await clock.run(acquire("a"));
+  assert.deepEqual([clock.now(), lease.generation], [begin, 2]);
+  lease.check();
+  await clock.run(Promise.resolve(lease[Symbol.asyncDispose]()));
+});
+
 Deno.test("a lease is over in time though its renewal hangs", async () => {
   const { store, clock, acquire } = setup();
   const slow = mortal(store);

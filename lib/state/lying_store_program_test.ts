@@ -29,8 +29,13 @@ Deno.test("an output that the store has taken and lost, cut or changed is not ca
     await using bench = await openBench(rows(2));
     // For ever: it is said, with 75, and no mark is set.
     afterUpload(bench, Infinity, () => how(bench));
-    const ended = await bench.run(["--max-outage-minutes", "0"]);
+    const minutes = says === "ends otherwise" ? "0.05" : "0";
+    const ended = await bench.run(["--max-outage-minutes", minutes]);
     assert.equal(ended.code, 75, ended.stderr);
+    const told = ended.events.filter(({ event, message }) =>
+      event === "note" && /it ends otherwise .*: tried again for up to 0\.1 min/.test(`${message}`)
+    );
+    assert.equal(told.length, minutes === "0" ? 0 : 1, ended.stderr);
     assert.match(message(ended), new RegExp(`${OUTPUT}: it ${says} after \\d+ bytes were sent`));
     // Once: it is written again.
     afterUpload(bench, 1, () => how(bench));

@@ -428,8 +428,8 @@ function toFolderError(error: unknown, verb: string, url: string): unknown {
 
 /** What to do about errors that are not the object's. */
 const ADVICE: Readonly<Record<string, string>> = {
-  ENOSPC: "the disk is full, make room and run the same command again",
-  EDQUOT: "the disk quota is used up, make room and run the same command again",
+  ENOSPC: "the disk is full, make room",
+  EDQUOT: "the disk quota is used up, make room",
   EROFS: "the disk is read-only, make it writable or work in another folder",
   EACCES: "this user may not, change the permissions or work in another folder",
   EPERM: "this user may not, change the permissions or work in another folder",
@@ -440,10 +440,9 @@ const KINDS: Readonly<Record<string, StoreErrorKind>> = {
   ENOENT: "not_found",
   EACCES: "denied",
   EPERM: "denied",
-  EROFS: "denied",
-  // Waiting for room would only look as if the program hung.
-  ENOSPC: "refused",
-  EDQUOT: "refused",
+  EROFS: "unwritable",
+  ENOSPC: "unwritable",
+  EDQUOT: "unwritable",
   EEXIST: "unsupported",
   ENOTDIR: "unsupported",
   EISDIR: "unsupported",

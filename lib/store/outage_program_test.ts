@@ -83,3 +83,21 @@ Deno.test("commands that only read wait for a store that is gone, and say so", a
     }),
   );
 });
+
+Deno.test("a run and a rebuild wait for a store that is gone just as they begin", async () => {
+  const trials = [[[], 0], [["run", "--fresh"], 4], [["rebuild"], 0], [["rebuild"], 4]] as const;
+  await Promise.all(trials.map(async ([command, from]) => {
+    await using bench = await openBench(rows(6));
+    if (command.length > 0) assert.equal((await bench.run()).code, 0);
+    const [begun, billed] = [bench.s3.requests.length, bench.api.billedPages];
+    let down = true;
+    bench.s3.fault = ({ index }) => down && index >= begun + from ? "reset" : undefined;
+    const program = startRun(bench, "", command);
+    await program.said(/the store fails \(Cannot .*waiting for it for up to 10 min/);
+    down = false;
+    const ended = await program.ended;
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.match(ended.stderr, /the store answers again/);
+    assert.equal(bench.api.billedPages, Math.max(6, billed));
+  }));
+});

@@ -5,7 +5,8 @@
  * fails while the store answers for others is that object's trouble.
  *
  * One {@linkcode Patience} is shared by all that use the stores of a run, and counts each store by
- * its URL. It waits only for a store that has answered before: a wrong address is said at once.
+ * its URL. Commands that somebody waits for wait only for a store that has answered before: a wrong
+ * address is said at once.
  */
 
 import { Buffer } from "node:buffer";
@@ -28,6 +29,9 @@ const VAIN_READS = 3;
 /** "Answered for others" means so many answers for one other operation that failed meanwhile. */
 const ANSWERS_PER_FAILURE = 3;
 
+/** What waiting means for a run. */
+const NO_PAGE = "no page is asked for meanwhile";
+
 /** What {@linkcode Patience} works with. */
 export interface PatienceOptions {
   /** Longest outage that is waited for, milliseconds, at least 0. */
@@ -40,10 +44,18 @@ export interface PatienceOptions {
   readonly giveUp: AbortSignal;
   /** Told what people should know. */
   readonly note: (message: string) => void;
+  /**
+   * Whether it is waited also for a store that has not answered yet, as for a job that nobody
+   * watches, unless its very name is unknown. @default a wrong address is said at once
+   */
+  readonly fromTheStart?: boolean;
   /** What the waiting means, for the note. @default "no page is asked for meanwhile" */
   readonly meanwhile?: string;
-  /** Told since when a store is down, milliseconds since the epoch; `undefined` when all are up. */
-  readonly onChange?: (downSince: number | undefined) => void;
+  /**
+   * Told since when a store is down or can't be written, milliseconds since the epoch, and which
+   * it is; `undefined` when neither is so of any.
+   */
+  readonly onChange?: (since: number | undefined, what: "down" | "unwritable") => void;
 }
 
 interface Outage {
@@ -59,6 +71,16 @@ interface Outage {
   open: boolean;
 }
 
+/** Nothing can be written to a store, which answers otherwise. */
+interface Unwritable {
+  readonly since: number;
+  readonly error: StoreError;
+  /** Writes that wait. */
+  waiting: number;
+  /** That took too long, and is not waited for any more. */
+  over: boolean;
+}
+
 /** What is known of one store. */
 interface Health {
   /** Asks the store for anything, past all waiting. */
@@ -68,6 +90,9 @@ interface Health {
   /** Operations that got none, with all their retries. */
   failures: number;
   outage: Outage | undefined;
+  /** Whether anything was written. */
+  written: boolean;
+  unwritable?: Unwritable;
   /** Reads a byte of what was read last. */
   readAgain?: (signal: AbortSignal) => Promise<unknown>;
   /** Such a read that is under way: whether it succeeds. */
@@ -84,13 +109,15 @@ export class Patience {
     this.#options = options;
   }
 
-  /** Whether a store is down just now. */
+  /** Whether a store is down just now, or can't be written. */
   get down(): boolean {
-    return [...this.#stores.values()].some(({ outage }) => outage?.open === false);
+    return [...this.#stores.values()].some(({ outage, unwritable }) =>
+      outage?.open === false || unwritable
+    );
   }
 
   /**
-   * Waits until the stores answer.
+   * Waits until the stores answer, and can be written.
    *
    * @throws {StoreError} `unavailable` if that takes too long; the signal's reason if it aborts
    */
@@ -98,6 +125,10 @@ export class Patience {
     for (const health of this.#stores.values()) {
       await this.#wait(health, signal);
       if (this.#isOver(health)) throw tooLong(health.outage!, health.outage!.error);
+      for (let unwritable; (unwritable = health.unwritable);) {
+        if (unwritable.over || this.#isLate(unwritable.since)) throw tooLongUnwritable(unwritable);
+        await this.#pause(FIRST_LOOK_MS, signal);
+      }
     }
   }
 
@@ -115,6 +146,10 @@ export class Patience {
       operation: () => Promise<T>,
       kind?: "reads" | "once",
     ) => this.#run(health, signal, operation, kind);
+    const wrote = <T>(result: T) => {
+      health.written = true;
+      return result;
+    };
     return {
       url: store.url,
       read(key, options = {}): Promise<StoredObject> {
@@ -133,10 +168,10 @@ export class Patience {
       write(key, bytes, options = {}): Promise<ObjectInfo> {
         // So that a later try knows an earlier one whose reply was lost.
         const id = options.onlyIf && (options.id ?? crypto.randomUUID());
-        return run(options.signal, () => store.write(key, bytes, { ...options, id }));
+        return run(options.signal, () => store.write(key, bytes, { ...options, id }).then(wrote));
       },
       writeParts: (key, parts, options) =>
-        run(options?.signal, () => store.writeParts(key, parts, options), "once"),
+        run(options?.signal, () => store.writeParts(key, parts, options).then(wrote), "once"),
       remove: (key, options) => run(options?.signal, () => store.remove(key, options)),
       removeAll: (keys, options) => run(options?.signal, () => store.removeAll(keys, options)),
       async *list(prefix, options) {
@@ -185,7 +220,7 @@ export class Patience {
     if (!health) {
       // Any answer will do, also that there is no such object.
       const look = (signal: AbortSignal) => store.stat("is-the-store-up", { signal });
-      health = { look, answers: 0, failures: 0, outage: undefined };
+      health = { look, answers: 0, failures: 0, outage: undefined, written: false };
       this.#stores.set(store.url, health);
     }
     return health;
@@ -197,7 +232,7 @@ export class Patience {
     operation: () => Promise<T>,
     kind?: "reads" | "once",
   ): Promise<T> {
-    const { clock, random, giveUp, maxOutageMs } = this.#options;
+    const { clock, random, giveUp, maxOutageMs, note } = this.#options;
     let firstFailure: number | undefined;
     let vain = 0;
     let { answers, failures } = health;
@@ -212,12 +247,15 @@ export class Patience {
         if (!(reason instanceof StoreError)) throw reason;
         if (reason.kind !== "unavailable") {
           this.#answered(health);
-          throw reason;
+          const waits = reason.kind === "unwritable" && kind !== "once" && health.written &&
+            this.#options.maxOutageMs > 0;
+          if (!waits) throw reason;
+          return await this.#onceWritable(health, reason, signal, operation);
         }
         error = reason;
       }
       health.failures++;
-      if (kind === "once" || health.answers === 0) throw error;
+      if (kind === "once" || health.answers === 0 && !this.#waitsAtFirst(error)) throw error;
       firstFailure ??= clock.now();
       const open = health.outage?.open === true;
       const others = health.answers - answers;
@@ -246,8 +284,69 @@ export class Patience {
         continue;
       }
       if (late) throw error;
-      await this.#pause(backoffMs(tries, random), signal);
+      if (tries === 2 && kind !== "reads") {
+        note(`${error.message}: tried again for up to ${minutes(maxOutageMs)}`);
+      }
+      const left = firstFailure + maxOutageMs - clock.now();
+      await this.#pause(Math.min(left, backoffMs(tries, random)), signal);
     }
+  }
+
+  /** Whether a store that has not answered yet may be there all the same. */
+  #waitsAtFirst({ message }: StoreError): boolean {
+    // What is not worth a second try, a region that is none, will not pass.
+    return this.#options.fromTheStart === true &&
+      !/\bENOTFOUND\b|gave up after 1 attempts/.test(message);
+  }
+
+  /** Tries an operation again and again until what it writes can be written. */
+  async #onceWritable<T>(
+    health: Health,
+    error: StoreError,
+    signal: AbortSignal | undefined,
+    operation: () => Promise<T>,
+  ): Promise<T> {
+    const { clock, random, note, maxOutageMs, meanwhile = NO_PAGE } = this.#options;
+    const since = clock.now();
+    if (!health.unwritable) {
+      health.unwritable = { since, error, waiting: 0, over: false };
+      this.#tellChange();
+      const wait = `waiting for that for up to ${minutes(maxOutageMs)}`;
+      note(`nothing can be stored (${error.message}): ${wait}; ${meanwhile}`);
+    }
+    const { unwritable } = health;
+    if (unwritable.over) throw tooLongUnwritable(unwritable);
+    unwritable.waiting++;
+    let written = false;
+    try {
+      for (let waitMs = FIRST_LOOK_MS;; waitMs = Math.min(LAST_LOOK_MS, waitMs * 2)) {
+        // Each has a time of its own: small ones may find room time and again.
+        if (unwritable.over ||= this.#isLate(since)) throw tooLongUnwritable(unwritable);
+        await this.#pause(waitMs * (0.5 + random() / 2), signal);
+        try {
+          const result = await operation();
+          written = true;
+          return result;
+        } catch (reason) {
+          const passing = ["unwritable", "unavailable"];
+          if (!(reason instanceof StoreError && passing.includes(reason.kind))) throw reason;
+        }
+      }
+    } finally {
+      if (written) unwritable.over = false;
+      if (--unwritable.waiting === 0 && !unwritable.over) {
+        health.unwritable = undefined;
+        const seconds = Math.round((clock.now() - unwritable.since) / 1_000);
+        if (written) note(`the store can be written again after ${seconds} s: going on`);
+        this.#tellChange();
+      }
+    }
+  }
+
+  /** Whether what has lasted since then is not waited for any more. */
+  #isLate(since: number): boolean {
+    const { clock, giveUp, maxOutageMs } = this.#options;
+    return giveUp.aborted || clock.now() - since >= maxOutageMs;
   }
 
   /** Whether what was read last can be read now; asked once for all who want to know. */
@@ -277,7 +376,7 @@ export class Patience {
 
   #failed(health: Health, error: StoreError): void {
     const { clock, note, maxOutageMs, random } = this.#options;
-    const { meanwhile = "no page is asked for meanwhile" } = this.#options;
+    const { meanwhile = NO_PAGE } = this.#options;
     const now = clock.now();
     if (health.outage) {
       if (health.outage.open) postpone(health.outage, now);
@@ -297,8 +396,11 @@ export class Patience {
   }
 
   #tellChange(): void {
-    const since = [...this.#stores.values()].flatMap(({ outage }) => outage?.since ?? []);
-    this.#options.onChange?.(since.length === 0 ? undefined : Math.min(...since));
+    const all = [...this.#stores.values()];
+    const down = all.flatMap(({ outage }) => outage?.since ?? []);
+    const since = down.length > 0 ? down : all.flatMap(({ unwritable }) => unwritable?.since ?? []);
+    const first = since.length === 0 ? undefined : Math.min(...since);
+    this.#options.onChange?.(first, down.length > 0 ? "down" : "unwritable");
   }
 
   /** Waits while the store is down, and looks now and then whether it still is. */
@@ -359,6 +461,11 @@ export class Patience {
 
 function tooLong({ since }: Outage, error: StoreError): StoreError {
   const message = `${error.message}; the store is down since ${time(since)}`;
+  return new StoreError("unavailable", message, { cause: error });
+}
+
+function tooLongUnwritable({ since, error }: Unwritable): StoreError {
+  const message = `${error.message}; the store can't be written since ${time(since)}`;
   return new StoreError("unavailable", message, { cause: error });
 }
 

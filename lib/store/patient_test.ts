@@ -8,29 +8,31 @@ const BYTES = new Uint8Array([1, 2, 3]);
 const MINUTE = 60_000;
 
 /** A store in memory whose operations fail while `fails` says so, each after a second. */
-function open(maxOutageMs = 10 * MINUTE) {
+function open(maxOutageMs = 10 * MINUTE, fromTheStart = false) {
   const clock = new VirtualClock();
   const store = new MemoryStore();
   const giveUp = new AbortController();
   const it = {
     ...{ clock, store, giveUp },
     fails: (_operation: Operation, _key: string): boolean => false,
+    says: "503",
     asked: [] as string[],
     notes: [] as string[],
     since: undefined as number | undefined,
+    what: undefined as string | undefined,
     patience: undefined as unknown as Patience,
   };
   store.before = async (operation, key) => {
     it.asked.push(`${operation} ${key}`);
     if (!it.fails(operation, key)) return;
     await clock.sleep(1_000);
-    throw new StoreError("unavailable", `Cannot ${operation} ${store.url}/${key}: 503`);
+    throw new StoreError("unavailable", `Cannot ${operation} ${store.url}/${key}: ${it.says}`);
   };
   it.patience = new Patience({
-    ...{ maxOutageMs, clock, giveUp: giveUp.signal },
+    ...{ maxOutageMs, clock, giveUp: giveUp.signal, fromTheStart },
     random: () => 0.5,
     note: (message) => it.notes.push(message),
-    onChange: (since) => it.since = since,
+    onChange: (since, what) => [it.since, it.what] = [since, what],
   });
   return it;
 }
@@ -114,6 +116,19 @@ Deno.test("a store that has never answered is not waited for", async () => {
   await assert.rejects(it.clock.run(it.patience.wrap(it.store).stat("x")), unavailable);
   assert.equal(it.clock.now() - begin, 1_000);
   assert.deepEqual(it.notes, []);
+});
+
+Deno.test("a job that nobody watches waits for it from the start, unless its name is unknown", async () => {
+  for (const known of [true, false]) {
+    const it = open(10 * MINUTE, true);
+    const begin = it.clock.now();
+    it.fails = () => it.clock.now() < begin + MINUTE;
+    it.says = known ? "ECONNREFUSED" : "getaddrinfo ENOTFOUND s3.example.com";
+    const asked = it.clock.run(it.patience.wrap(it.store).stat("x"));
+    if (known) assert.equal(await asked, undefined);
+    else await assert.rejects(asked, /ENOTFOUND/);
+    assert.deepEqual([it.clock.now() - begin > MINUTE, it.notes.length], [known, known ? 2 : 0]);
+  }
 });
 
 for (const traffic of [false, true]) {
@@ -228,4 +243,69 @@ Deno.test("a conditional write keeps its id over all its tries", async () => {
   await it.clock.run(store.write("y", BYTES, { onlyIf: "absent" }));
   assert.deepEqual(ids, [undefined, ids[1], ids[1], ids[1]]);
   assert.ok(ids[1]);
+});
+
+/** Lets writes fail as on a disk that is full while `full` says so. */
+function fill(it: ReturnType<typeof open>, full: () => boolean): void {
+  it.store.before = (operation, key) => {
+    it.asked.push(`${operation} ${key}`);
+    const fails = operation === "write" && full();
+    return fails
+      ? Promise.reject(new StoreError("unwritable", `Cannot write ${key}: the disk is full`))
+      : Promise.resolve();
+  };
+}
+
+Deno.test("a store that can't be written any more is waited for, said twice, while reading goes on", async () => {
+  const it = open();
+  const store = it.patience.wrap(it.store);
+  await store.write("x", BYTES);
+  const begin = it.clock.now();
+  fill(it, () => it.clock.now() < begin + MINUTE);
+  const writing = Promise.all(["a", "b", "c"].map((key) => store.write(key, BYTES)));
+  await it.clock.run(it.clock.sleep(2_000));
+  assert.deepEqual([it.patience.down, it.since, it.what], [true, begin, "unwritable"]);
+  assert.equal((await store.read("x")).bytes.length, 3);
+  assert.equal(it.patience.down, true, "that it can be read does not show that it can be written");
+  await it.clock.run(it.patience.up());
+  assert.ok(it.clock.now() >= begin + MINUTE);
+  await it.clock.run(writing);
+  assert.deepEqual([it.patience.down, it.since, it.store.objects.size], [false, undefined, 4]);
+  assert.equal(it.notes.length, 2, it.notes.join("\n"));
+  assert.match(it.notes[0], /^nothing can be stored .*full.*10 minutes; no page is asked for/);
+  assert.match(it.notes[1], /^the store can be written again after \d\d s: going on$/);
+  assert.ok(it.clock.now() < begin + MINUTE + 11_000);
+});
+
+Deno.test("a store that can't be written for too long ends every write, the later ones at once", async () => {
+  for (const given of ["time", "signal"]) {
+    const it = open(MINUTE);
+    const store = it.patience.wrap(it.store);
+    await store.write("x", BYTES);
+    fill(it, () => true);
+    const begin = it.clock.now();
+    const writing = store.write("a", BYTES);
+    if (given === "signal") it.clock.sleep(5_000).then(() => it.giveUp.abort());
+    await assert.rejects(
+      it.clock.run(writing),
+      /the disk is full; the store can't be written since/,
+    );
+    const waited = it.clock.now() - begin;
+    assert.ok(given === "time" ? waited >= MINUTE && waited < MINUTE + 11_000 : waited === 5_000);
+    await assert.rejects(it.clock.run(it.patience.up()), unavailable);
+    await assert.rejects(store.write("b", BYTES), unavailable);
+    assert.equal(it.clock.now() - begin, waited);
+    it.store.before = () => Promise.resolve();
+    await store.write("b", BYTES);
+  }
+});
+
+Deno.test("where nothing was ever written, a store that can't be is said at once", async () => {
+  const it = open();
+  const store = it.patience.wrap(it.store);
+  fill(it, () => true);
+  await store.stat("x");
+  const refused = (error: unknown) => error instanceof StoreError && error.kind === "unwritable";
+  await assert.rejects(store.write("a", BYTES), refused);
+  assert.deepEqual(it.notes, []);
 });
