@@ -187,8 +187,8 @@ function goesBack({ lanes, back }: AskOptions): string | undefined {
 }
 
 /** Whether a page has nowhere else to go, and patience. */
-function waits({ clock, waitUntil = 0 }: AskOptions): boolean {
-  return clock.now() < waitUntil;
+function waits({ lanes, clock, waitUntil = 0 }: AskOptions): boolean {
+  return clock.now() < waitUntil && !lanes.exhausted;
 }
 
 /** An answer that has just come, read and counted. @param attempts Requests that it took. */
