@@ -168,6 +168,56 @@ Deno.test("answers that a run of another engine has paid for are no wrong entry 
   assert.deepEqual(findings, []);
 });
 
+Deno.test("what another engine was paid stays in the books when its answer is replaced for another data set, or its row is made anew", async () => {
+  const clock = new VirtualClock();
+  const store = new MemoryStore();
+  const rows = Array.from({ length: 8 }, (_, i) => inputRow(i));
+  for (const { image_path, id } of rows) store.put(image_path, fakeImage(id));
+  for (const dataset of ["demo", "twin"]) {
+    store.put(`data/processed/${dataset}.parquet`, await encodeInput(rows));
+  }
+  /** An answer that can't be read. */
+  const broken: Script = (image) => {
+    const answer = answerOf(image, "a word") as Outcome & { kind: "answered" };
+    const text = JSON.stringify({ ...answer.body as object, pages: [{ nonsense: 1 }] });
+    return Promise.resolve({ ...answer, text, body: JSON.parse(text) });
+  };
+  /** One for half of the images, and two pages for the others. */
+  const odd: Script = (image, model, signal) => {
+    if (parseInt(image.sha256[0], 16) % 2 === 0) return broken(image, model, signal);
+    const answer = answerOf(image, "a word") as Outcome & { kind: "answered" };
+    const { pages } = answer.body as { pages: unknown[] };
+    pages.push(...pages);
+    return Promise.resolve({ ...answer, text: JSON.stringify(answer.body) });
+  };
+  const FALLBACK = "--fallback upstage-ocr:f";
+  const run = async (args: string, own: Script, other?: Script) => {
+    const job = { store, clock, own: [own], others: other && [other] } as const;
+    assert.equal((await scriptedJob({ ...job, args: `${ARGS} ${args}` })).error, undefined, args);
+  };
+  const isSound = async (dataset: string) => {
+    const findings: unknown[] = [];
+    const settings = settingsOf(["--dataset-name", dataset]);
+    await verify(store, settings, (found) => findings.push(found), new AbortController().signal);
+    assert.deepEqual(findings, [], dataset);
+  };
+  await run(FALLBACK, broken, odd);
+  await isSound("demo");
+  const again = "--retry-failed --only-code invalid_answer --dataset-name twin";
+  await run(`${FALLBACK} --dataset-name twin`, broken, odd);
+  await run(`${FALLBACK} ${again}`, broken, (image) => Promise.resolve(answerOf(image, "better")));
+  const replaced = [...store.objects.keys()].filter((key) => /set_aside/.test(key));
+  assert.ok(replaced.length > 0, "nothing was replaced");
+  await run("--retry-failed", broken);
+  await isSound("demo");
+  await run(
+    "--retry-failed --dataset-name demo",
+    (image) => Promise.resolve(answerOf(image, "own")),
+  );
+  await isSound("demo");
+  await isSound("twin");
+});
+
 Deno.test("a run without the fallback that it was begun with says what that was paid for and nobody collects", async () => {
   const clock = new VirtualClock();
   const store = new MemoryStore();

@@ -55,7 +55,7 @@ import { openLabeling } from "./labeling.ts";
 import type { FallbackEngine, LabelingOptions } from "./labeling_options.ts";
 import { labelRow } from "./label_row.ts";
 import type { BatchWork } from "./open_batch.ts";
-import { countedPayments } from "./other_answers.ts";
+import { countedPayments, payerOfRow } from "./other_answers.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { withPulse } from "./pulse.ts";
 import type { Tally, Watcher } from "./tally.ts";
@@ -274,10 +274,9 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
       make: (row, _previous, earlier) =>
         growth ? growth.make(row, earlier, labeling) : labelRow(row, labeling),
       earlier: growth && ((row) => growth.earlier(row)),
-      payerOf: async ({ metadata: { image_sha256: sha256, processed_at: at } }) =>
-        (sha256 && await labeling.answers.payerOf(sha256, at, halt.signal)) || null,
+      payerOf: (row) => payerOfRow(row, labeling.asked ?? [labeling], halt.signal),
       othersOf: async (row, engines) =>
-        await countedPayments(row, engines, labeling.asked ?? [], halt.signal),
+        await countedPayments(row, manifest.dataset, engines, labeling.asked ?? [], halt.signal),
       rows: labeling.rows,
       onSaved: (footer) => done.set(footer.batch, footer),
     });
