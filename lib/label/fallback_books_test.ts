@@ -190,6 +190,8 @@ Deno.test("what another engine was paid stays in the books when its answer is re
     pages.push(...pages);
     return Promise.resolve({ ...answer, text: JSON.stringify(answer.body) });
   };
+  const reject: Script = (image) => Promise.resolve({ kind: "rejected", message: image.sha256 });
+  const says = (word: string): Script => (image) => Promise.resolve(answerOf(image, word));
   const FALLBACK = "--fallback upstage-ocr:f";
   const run = async (args: string, own: Script, other?: Script) => {
     const job = { store, clock, own: [own], others: other && [other] } as const;
@@ -201,21 +203,17 @@ Deno.test("what another engine was paid stays in the books when its answer is re
     await verify(store, settings, (found) => findings.push(found), new AbortController().signal);
     assert.deepEqual(findings, [], dataset);
   };
-  await run(FALLBACK, broken, odd);
+  await run(FALLBACK, reject, odd);
   await isSound("demo");
   const again = "--retry-failed --only-code invalid_answer --dataset-name twin";
-  await run(`${FALLBACK} --dataset-name twin`, broken, odd);
-  await run(`${FALLBACK} ${again}`, broken, (image) => Promise.resolve(answerOf(image, "better")));
+  await run(`${FALLBACK} ${again}`, reject, says("better"));
   const replaced = [...store.objects.keys()].filter((key) => /set_aside/.test(key));
   assert.ok(replaced.length > 0, "nothing was replaced");
-  await run("--retry-failed", broken);
   await isSound("demo");
-  await run(
-    "--retry-failed --dataset-name demo",
-    (image) => Promise.resolve(answerOf(image, "own")),
-  );
-  await isSound("demo");
+  await run("--retry-failed --dataset-name twin", says("own"));
   await isSound("twin");
+  await run("--retry-failed", reject);
+  await isSound("demo");
 });
 
 Deno.test("a run without the fallback that it was begun with says what that was paid for and nobody collects", async () => {
