@@ -323,10 +323,13 @@ function about({ dataset, cost, words, rows, pages, made_by }: ReportDocument): 
   const unknown = pages.frames?.unknown ?? 0;
   if (unknown > 0) {
     notes.push(
-      `${number(unknown)} pages are of pictures that EXIF turns by half, mirrors, or that are ` +
-        "square: their rows don't tell how the engine has read them " +
-        "(<code>metadata.frame</code> is <code>unknown</code>). <code>export</code> and " +
-        "<code>evaluate</code> leave them out until <code>probe-frame</code> has found it out.",
+      `${
+        number(unknown)
+      } pages are of pictures that EXIF turns, and their rows don't tell how the ` +
+        "engine has read them (<code>metadata.frame</code> is <code>unknown</code>). " +
+        "<code>export</code> and <code>evaluate</code> leave them out: half turns, mirrored and " +
+        "square ones until <code>probe-frame</code> has found it out, quarter turns for good, as " +
+        "the engine tells no size: <code>prepare --convert</code> makes upright pictures.",
     );
   }
   return `<footer><ul>${notes.map((note) => `<li>${note}</li>`).join("")}</ul>` +
