@@ -46,7 +46,7 @@ roles. About five minutes. Safe to run again; options that are not given keep wh
   --subnets ID,ID         ones from which the internet is reached (default: the VPC's public ones)
   --max-vcpus N           of all running jobs together (default: 4; a job has 0.25)
   --textract              let the job ask Amazon Textract (--engine aws-textract), paid for by this
-                          account; --no-textract takes it away
+                          account, without an API key if none is given; --no-textract takes it away
   --new-key               replace the API key: from UPSTAGE_API_KEY, standard input or the terminal;
                           also in a secret that this script did not make
   --github OWNER/REPO     a role for its workflows, without long-lived keys; none takes it away

@@ -191,11 +191,18 @@ read_key() {
   if [[ -n $api_key ]] || $dry_run; then
     return
   elif [[ -t 0 ]]; then
-    printf 'Upstage API key (not shown): ' >&2
+    local without=""
+    [[ $textract != yes ]] || without=", empty for none"
+    printf 'Upstage API key (not shown%s): ' "$without" >&2
     IFS= read -rs api_key || true
     say
   else
     api_key=$(cat)
+  fi
+  if [[ -z $api_key && $textract == yes ]] && ! $new_key; then
+    # Textract wants none. The secret is there all the same, so that --new-key can put one into it.
+    api_key=none
+    say "no API key is given: jobs can ask Textract alone, until --new-key stores one"
   fi
   [[ -n $api_key ]] || die "no API key: set UPSTAGE_API_KEY, or give it on standard input"
 }

@@ -172,7 +172,7 @@ awsTest(
 );
 
 awsTest(
-  "a run that broke off is completed by the next: a bare bucket, an empty secret, a stack rolled back",
+  "a run that broke off is completed by the next: a bare bucket, a secret without a key, a stack rolled back",
   {
     buckets: new Map([[BUCKET, bucket()]]),
     secrets: new Map([[SECRET, { value: undefined, deleted: false }]]),
@@ -181,8 +181,13 @@ awsTest(
     deployFailure: "not authorized to perform: ecr:CreateRepository",
   },
   async ({ aws, folder, run, succeed }) => {
-    const broken = await run("--github me/labels", { stdin: `${TEST_API_KEY}\n` });
+    const broken = await run("--github me/labels --textract", { stdin: "" });
     assert.equal(broken.code, 1);
+    assert.match(
+      broken.stderr,
+      /no API key is given: jobs can ask Textract alone, until --new-key/,
+    );
+    assert.equal(aws.state.secrets.get(SECRET)!.value, "none");
     assert.match(
       broken.stderr,
       /^setup-aws.sh: cannot deploy stack pseudolabel: Repository: not authorized to perform: ecr:CreateRepository\n$/m,
@@ -194,7 +199,9 @@ awsTest(
     stack.status = "ROLLBACK_IN_PROGRESS";
     stack.next = { looks: 2, status: "ROLLBACK_COMPLETE" };
     aws.state.deployFailure = undefined;
-    const { stderr } = await succeed("--github me/labels");
+    const { stderr } = await succeed("--github me/labels --new-key", {
+      stdin: `${TEST_API_KEY}\n`,
+    });
     complete(aws.state);
     assert.match(aws.state.buckets.get(BUCKET)!.settings.get("tagging")!, /setup-aws\.sh/);
     assert.match(stderr, /stack pseudolabel is ROLLBACK_IN_PROGRESS: waiting/);

@@ -34,3 +34,8 @@ export function dollars(amount: number): string {
 export function counted(n: number, what: string): string {
   return `${grouped(n)} ${what}${n === 1 ? "" : "s"}`;
 }
+
+/** Minutes with their unit, to a tenth: `1 minute`, `2.5 minutes`. @param ms Milliseconds. */
+export function minutes(ms: number): string {
+  return counted(Math.round(ms / 6_000) / 10, "minute");
+}

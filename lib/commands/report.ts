@@ -44,6 +44,7 @@ export const command: Command = {
     const report = await makeReport({
       store,
       settings: { ...settings, pricePerPage },
+      priceOfRun: values.given(OPTIONS.pricePerPage) === undefined,
       clock: systemClock,
       signal: context.stop,
       onProgress: watch.progress,

@@ -209,7 +209,9 @@ export async function connectAll(
   const fallbacks: Connection[] = [];
   for (const { engine, model } of settings.fallbacks) {
     const given = { ...settings.given, model: model !== findEngine(engine)!.defaultModel };
-    fallbacks.push(await connect({ ...settings, engine, model, given }, options));
+    fallbacks.push(
+      await connect({ ...settings, engine, model, given }, { ...options, standsIn: true }),
+    );
   }
   return {
     connection,

@@ -95,6 +95,9 @@ export async function apiKeys(
     const [first, ...further] = own(listed(several, list!), list!).map(fixedKey);
     return [first, ...further];
   }
+  if (one && list && /[,;]/.test(one)) {
+    throw new RunError("usage", `${variable} takes one key: several go into ${list}, with commas`);
+  }
   if (one) return [fixedKey(own([checked(one, variable)], variable)[0])];
   const id = env.AWS_SECRET_ARN?.trim();
   if (!id) {
@@ -141,6 +144,11 @@ function keysInSecret(secret: string, form: KeyForm, source: string): [string, .
 /** Keys with commas or line ends between them, each once. */
 function listed(text: string, source: string): [string, ...string[]] {
   const keys = text.split(/[,\n]/).map((key) => key.trim()).filter((key) => key !== "");
+  if (keys.length === 0) throw new RunError("usage", `${source} holds no key`);
+  const mixed = keys.some((key) => key.includes(";"));
+  if (mixed) {
+    throw new RunError("usage", `${source} must have commas or line ends between keys: it has ';'`);
+  }
   const [first = "", ...further] = new Set(keys);
   return [checked(first, source), ...further.map((key) => checked(key, source))];
 }

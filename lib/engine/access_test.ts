@@ -231,12 +231,16 @@ Deno.test("apiKeys() takes several keys from the list variable, each once and in
   ]);
   const both = { env: { ...env, OCR_API_KEY: "key_a" }, readSecret: noSecret };
   await assert.rejects(keysFrom(both, LIST), usage(/OCR_API_KEYS and OCR_API_KEY exclude/, /key_/));
-  for (const bad of [",", "key_a,hunter 2", '"hunter2",key_a']) {
-    await assert.rejects(
-      keysFrom({ env: { OCR_API_KEYS: bad }, readSecret: noSecret }, LIST),
-      usage(/^OCR_API_KEYS is no API key/, /hunter/),
-      bad,
-    );
+  const wrong: [env: Record<string, string>, says: RegExp][] = [
+    [{ OCR_API_KEYS: "key_a,hunter 2" }, /^OCR_API_KEYS is no API key/],
+    [{ OCR_API_KEYS: '"hunter2",key_a' }, /^OCR_API_KEYS is no API key/],
+    [{ OCR_API_KEYS: " , ," }, /^OCR_API_KEYS holds no key/],
+    [{ OCR_API_KEYS: "key_a;hunter2" }, /^OCR_API_KEYS must have commas or line ends/],
+    [{ OCR_API_KEY: "key_a,hunter2" }, /^OCR_API_KEY takes one key: several go into OCR_API_KEYS/],
+  ];
+  for (const [env, says] of wrong) {
+    const refused = keysFrom({ env, readSecret: noSecret }, LIST);
+    await assert.rejects(refused, usage(says, /hunter|key_a/), JSON.stringify(env));
   }
 });
 

@@ -215,6 +215,11 @@ export interface ConnectOptions {
   readonly key?: string;
   /** The model that the user names; what the server says doesn't matter then. */
   readonly model?: string;
+  /**
+   * Whether pages may never need it, so that a server that doesn't answer now is met when they do.
+   * @default false
+   */
+  readonly standsIn?: boolean;
 }
 
 /** What {@linkcode EngineFacts.findModel} works with. */

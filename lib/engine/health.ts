@@ -12,7 +12,7 @@
 import type { Outcome } from "./engine.ts";
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
-import { counted } from "../base/figures.ts";
+import { minutes } from "../base/figures.ts";
 import { type Throttled, ThrottledPages } from "./throttled_pages.ts";
 
 /** After so many pages rejected alike and none answered, the request is wrong, not the pages. */
@@ -47,8 +47,13 @@ export interface HealthOptions {
   readonly clock: Clock;
   /** Told of the beginning and the end of an outage. */
   readonly note: (message: string) => void;
-  /** Told since when the API is down (milliseconds since the epoch), and when that is over. */
-  readonly down?: (since: number | undefined) => void;
+  /** Told when the API is down, and when that is over. */
+  readonly down?: () => void;
+  /**
+   * What becomes of pages while the API is down, for people; undefined where nothing goes on.
+   * @default nothing does
+   */
+  readonly meanwhile?: () => string | undefined;
   /**
    * Looks whether any answer of this model is stored, whoever paid for it. Asked at most once, and
    * only before first pages could end the run. @default none is
@@ -115,6 +120,16 @@ export class Health {
   /** Whether the API, and not a page, is failing now. */
   get outage(): boolean {
     return this.#outage !== undefined;
+  }
+
+  /** Since when it is failing, milliseconds since the epoch; undefined while it isn't. */
+  get downSince(): number | undefined {
+    return this.#outage && this.#failingSince;
+  }
+
+  /** Whether that is longer ago than the run has patience. @param since Milliseconds. */
+  outOfPatience(since: number): boolean {
+    return this.#options.clock.now() - since >= this.#options.maxOutageMs;
   }
 
   /** Whether it is time to find out whether an API that failed answers again. */
@@ -292,16 +307,19 @@ export class Health {
   }
 
   /**
-   * What the run ends with if no page will be answered until somebody changes something.
+   * What the run ends with if no page will be answered until somebody changes something. Its cause
+   * says the same of this API alone, for a run that goes on without it.
    *
    * @param control Whether a page that is known to work was refused too.
    */
   refusal(message: string, control = false): RunError {
     const hint = control || this.noGuard ? "" : OR_GO_ON;
+    const check = `check ${this.#options.advice}`;
     return new RunError(
       "api",
-      `the API refuses this run: ${message}; check ${this.#options.advice}, then run ` +
-        `again; no row was marked as failed${hint}`,
+      `the API refuses this run: ${message}; ${check}, then run again; no row was marked as ` +
+        `failed${hint}`,
+      { cause: `the API refuses it: ${message}; ${check}` },
     );
   }
 
@@ -331,7 +349,7 @@ export class Health {
       for (const page of this.#failing) this.#suspects.add(page);
       const seconds = Math.round((this.#options.clock.now() - this.#failingSince) / 1_000);
       this.#outage = undefined;
-      this.#options.down?.(undefined);
+      this.#options.down?.();
       this.#options.note(`the API answers again after ${seconds} s: going on`);
     }
     this.#failing.clear();
@@ -386,10 +404,13 @@ export class Health {
       probing: false,
       probes: 0,
     };
-    this.#options.down?.(this.#failingSince);
+    this.#options.down?.();
+    const meanwhile = this.#options.meanwhile?.();
     note(
-      `the API fails on every page (${message}): pausing, with a probe now and then, for up to ` +
-        minutes(maxOutageMs),
+      `the API fails on every page (${message}): ` +
+        (meanwhile === undefined
+          ? `pausing, with a probe now and then, for up to ${minutes(maxOutageMs)}`
+          : `asking it now and then, ${meanwhile}`),
     );
   }
 
@@ -412,21 +433,21 @@ export class Health {
 
   #asksTooLong(until: number, message: string): RunError {
     const time = new Date(Math.min(until, LAST_DATE)).toISOString().replace(/\.\d+Z/, "Z");
-    return new RunError(
-      "again",
-      `the API wants to be asked again at ${time} (${message}), which is further away than ` +
-        `--max-outage-minutes allows (${minutes(this.#options.maxOutageMs)}); run the same ` +
-        "command then and it continues",
-    );
+    const what = `the API wants to be asked again at ${time} (${message}), which is further away ` +
+      `than --max-outage-minutes allows (${minutes(this.#options.maxOutageMs)})`;
+    const ways = "run the same command then and it continues";
+    return new RunError("again", `${what}; ${ways}`, { cause: what });
   }
 
   #tooLong(since: number, what: string, message: string): RunError | undefined {
     const { clock, maxOutageMs } = this.#options;
     if (clock.now() - since < maxOutageMs) return;
+    const happened = `the API ${what} for ${minutes(maxOutageMs)} (${message})`;
     return new RunError(
       "again",
-      `the API ${what} for ${minutes(maxOutageMs)} (${message}); run the same command later and ` +
-        `it continues${this.#worked > 0 || this.noGuard ? "" : OR_GO_ON}`,
+      `${happened}; run the same command later and it continues` +
+        (this.#worked > 0 || this.noGuard ? "" : OR_GO_ON),
+      { cause: happened },
     );
   }
 
@@ -437,14 +458,9 @@ export class Health {
     alike.message = message;
     if (!this.#rejectsAll || this.#underWay.size > 0) return;
     const { model, request = `--model ${model}` } = this.#options;
-    return new RunError(
-      "api",
-      `the API rejected the first ${alike.count} pages alike (${message}); check ${request}, ` +
-        "then run again, or fail such pages and go on with --no-guard",
-    );
+    const happened =
+      `the API rejected the first ${alike.count} pages alike (${message}); check ${request}`;
+    const ways = "then run again, or fail such pages and go on with --no-guard";
+    return new RunError("api", `${happened}, ${ways}`, { cause: happened });
   }
-}
-
-function minutes(ms: number): string {
-  return counted(Math.round(ms / 6_000) / 10, "minute");
 }

@@ -37,14 +37,15 @@ export const ownServerEngine: Engine = {
     const server = serverAt(options.env, options);
     const { url, shown, format } = server;
     const found = options.model === undefined ? await findModel(server) : undefined;
-    if (found?.unreachable !== undefined) {
+    const { clock, note, standsIn = false } = options;
+    if (found?.unreachable !== undefined && !standsIn) {
       throw new RunError(
         "again",
         `no OCR server answers at ${shown} (${found.unreachable}).\nStart it, then run the same ` +
           "command again; with --model NAME a run begins without asking it for its model",
       );
     }
-    const { clock, note } = options;
+    const met = found?.unreachable === undefined ? undefined : new Meeting(server, found.model);
     const client = new HttpClient({ key: fixedKey(server.key), timeoutMs: TIMEOUT_MS, note });
     const watch = new ModelWatch(note);
     return {
@@ -53,6 +54,8 @@ export const ownServerEngine: Engine = {
       advice: `the server at ${shown}, --http-format (${format}) and ` +
         (server.key === "" ? `whether it wants a key (${API_KEY})` : API_KEY),
       async send(image, _model, signal) {
+        const absent = await met?.absent(signal);
+        if (absent) return absent;
         const request = { url, headers: authorization(server), body: pageRequest(image, server) };
         const judged = (reply: HttpReply) => judge(reply, clock.now());
         const outcome = await client.post(() => request, judged, signal);
@@ -67,6 +70,36 @@ export const ownServerEngine: Engine = {
   billedPages: (body) =>
     Array.isArray(body) ? Math.min(MAX_BILLED_PAGES, Math.max(1, body.length)) : 1,
 };
+
+/**
+ * The first meeting with a server that did not answer when its answers were given a name: that of
+ * its address, which is right unless it tells another one.
+ */
+class Meeting {
+  readonly #server: OwnServer;
+  readonly #model: string;
+  #met = false;
+
+  constructor(server: OwnServer, model: string) {
+    this.#server = server;
+    this.#model = model;
+  }
+
+  /** @returns What is said of a page that can't be sent. @throws {RunError} if none ever can */
+  async absent(signal: AbortSignal): Promise<Outcome | undefined> {
+    if (this.#met) return undefined;
+    const { model, unreachable } = await findModel(this.#server, signal);
+    if (unreachable !== undefined) return { kind: "retryable", message: unreachable };
+    if (model !== this.#model) {
+      const what =
+        `the server at ${this.#server.shown} says only now that its model is ${model}, ` +
+        "under which its answers are kept: the next process asks it";
+      throw new RunError("again", `${what}; run the same command again`, { cause: what });
+    }
+    this.#met = true;
+    return undefined;
+  }
+}
 
 function authorization({ key }: OwnServer): Record<string, string> {
   return key === "" ? {} : { authorization: `Bearer ${key}` };
@@ -103,9 +136,12 @@ const healthBody = z.object({
 });
 
 /** What the server says that it is; most say only that they are well. */
-async function findModel(server: OwnServer): Promise<FoundModel> {
+async function findModel(
+  server: OwnServer,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<FoundModel> {
   const request = { url: server.health, headers: authorization(server) };
-  const reply = await exchange(request, HEALTH_TIMEOUT_MS, new AbortController().signal);
+  const reply = await exchange(request, HEALTH_TIMEOUT_MS, signal);
   if ("kind" in reply) {
     return { model: modelName(server, undefined), unreachable: withoutKey(reply.message, server) };
   }

@@ -48,6 +48,34 @@ Deno.test("where nobody answers a run doesn't begin, as answers would go under a
   assert.match(found.unreachable!, /refused/);
 });
 
+Deno.test("a fallback that doesn't answer at the start is met when a page needs it, unless it has another name then", async () => {
+  const answer = () => ({ kind: "page", page: pageOf([]) }) as const;
+  const gone = await startOwnServer({ answer });
+  const { url } = gone;
+  await gone[Symbol.asyncDispose]();
+  const asked = await ENGINE.connect({
+    ...{ env: { ENGINE_URL: url }, standsIn: true, clock: systemClock },
+    ...{ readSecret: () => Promise.reject(), note: () => {} },
+  });
+  assert.match(asked.model!, /^127\.0\.0\.1_\d+-[0-9a-f]{8}$/);
+  const page = () => asked.send(imageOf("a page"), "any", SIGNAL);
+  const away = await page();
+  assert.ok(away.kind === "retryable" && /refused/.test(away.message), away.kind);
+  const port = Number(new URL(url).port);
+  {
+    await using named = await startOwnServer({ answer, port, told: { model: "surya-2" } });
+    await assert.rejects(page(), (error) => {
+      assert.ok(error instanceof RunError && error.exit === "again", String(error));
+      assert.match(error.message, /says only now that its model is surya-2/);
+      return true;
+    });
+    assert.equal(named.requests, 0, "its answer would have gone under a wrong name");
+  }
+  await using silent = await startOwnServer({ answer, port });
+  assert.deepEqual([(await page()).kind, (await page()).kind], ["answered", "answered"]);
+  assert.equal(silent.requests, 2);
+});
+
 Deno.test("the key goes to the server alone, and where none is given no header does", async () => {
   const answer = () => ({ kind: "page", page: pageOf([]) }) as const;
   await using server = await startOwnServer({ answer });

@@ -196,3 +196,29 @@ Deno.test("a server of one's own stands in for an engine that fails, under the n
   assert.ok(folders.some((key) => key.startsWith("responses/http/own-1/")), folders.join());
   assert.deepEqual([...own.authorizations], []);
 });
+
+Deno.test("a run begins although its fallback isn't there, and asks it for failed pages when it is", async () => {
+  await using bench = await openBench();
+  await using api = await startUpstageServer({
+    apiKeys: [TEST_API_KEY],
+    answer: ({ bytes }) =>
+      readFake(bytes).words.length % 2 === 0
+        ? { kind: "page", page: readFake(bytes) }
+        : errorAnswer(422, "unreadable_document", `page ${sha256(bytes)}`),
+  });
+  const server = await startOwnServer({ answer: read });
+  await server[Symbol.asyncDispose]();
+  const env = { UPSTAGE_BASE_URL: api.url, UPSTAGE_API_KEY: TEST_API_KEY };
+  const args = ["--fallback", "http", "--rate", "50", "--max-failure-rate", "1"];
+  const patience = ["--max-outage-minutes", "0.05", "--max-retries", "0"];
+  const ended = await bench.run(server, [...args, ...patience], env);
+  assert.equal(ended.code, 0, ended.stderr);
+  const failed = Number(/failed +(\d+)/.exec(ended.stdout)![1]);
+  assert.ok(failed > 0 && failed < ROWS, ended.stdout);
+  assert.match(ended.stdout, new RegExp(`api_rejected +${failed}`));
+  await using back = await startOwnServer({ answer: read, port: Number(new URL(server.url).port) });
+  const again = await bench.run(back, [...args, "--retry-failed"], env);
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(again.stdout, /failed +0/);
+  assert.deepEqual([back.requests, api.billedPages], [failed, ROWS - failed]);
+});

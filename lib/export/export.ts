@@ -182,7 +182,8 @@ export async function exportLabels(job: ExportJob): Promise<Exported> {
       notes.push(
         "Pages were left out as it is not known how the engine reads pictures that are turned by " +
           "half, mirrored or square (frame_unknown): probe-frame finds it out with one page, " +
-          "--frame upright or stored says it.",
+          "--frame upright or stored says it. Quarter turns stay unknown where an engine tells no " +
+          "size of its own: prepare --convert makes upright pictures, to be labelled anew.",
       );
     }
     if (NOT_DECODED.some((reason) => books.pages.dropped[reason])) {

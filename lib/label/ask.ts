@@ -200,8 +200,8 @@ function goesBack({ lanes, back }: AskOptions): string | undefined {
 }
 
 /** Whether a page has nowhere else to go, and patience. */
-function waits({ clock, waitUntil = 0 }: AskOptions): boolean {
-  return clock.now() < waitUntil;
+function waits({ lanes, clock, waitUntil = 0 }: AskOptions): boolean {
+  return clock.now() < waitUntil && !lanes.exhausted;
 }
 
 /**

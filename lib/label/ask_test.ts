@@ -142,7 +142,9 @@ class Bench {
           }),
         })),
         (message) => this.notes.push(message),
-        instead,
+        instead === undefined
+          ? undefined
+          : { next: () => instead, any: () => instead, downSince: () => undefined },
       ),
       unsaved: new Budget(2 * slots * keys),
       spending: {

@@ -211,6 +211,9 @@ Deno.test("tickets that are torn, or that the API has forgotten, are asked for a
   assert.equal(keys.length, 4);
   const planned = await runProgram(["plan", "--dataset-name", "demo", "--read", "--json"], bench);
   assert.equal(JSON.parse(planned.stdout).pages.at_most, 0, "what only is to be collected");
+  const quick = await runProgram(["plan", "--dataset-name", "demo"], bench);
+  assert.match(quick.stdout, /at most 4 pages to pay/);
+  assert.match(quick.stdout.replace(/\s+/g, " "), /4 pages of these may be paid for already/);
   await bench.put(keys[0], new TextEncoder().encode('{"format":"pseudol'));
   for (const key of keys.slice(1, 3)) {
     const ticket = JSON.parse(new TextDecoder().decode(bench.objects.get(key)!.bytes));

@@ -4,6 +4,7 @@
  * one for each that is asked where that fails.
  */
 
+import { minutes } from "../base/figures.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import type { Connection, Engine } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
@@ -26,6 +27,7 @@ import { type Lane, Lanes } from "./lanes.ts";
 import { openPace } from "./pace.ts";
 import { ReadableGuard } from "./readable_guard.ts";
 import type { Remarks } from "./remarks.ts";
+import type { StandIns } from "./stand_ins.ts";
 
 /** What the desks of a run have in common. */
 export interface SharedByDesks {
@@ -41,6 +43,8 @@ export interface SharedByDesks {
   readonly imageGuard: ImageGuard;
   /** Whether there are several desks, so that each must say which it is. */
   readonly several: boolean;
+  /** Which of them can be had. */
+  readonly standIns: StandIns;
 }
 
 /** The engine of a desk. */
@@ -57,8 +61,8 @@ export interface DeskOptions {
   readonly extraCost: number;
   /** How fast, as far as the user says. */
   readonly pace: Pick<Settings, "rate" | "concurrency" | "requestDelayMs">;
-  /** What takes over a page that this engine fails on. @default nothing */
-  readonly instead?: string;
+  /** Which of the run's desks it is, from 0 for its own, in the order in which they are asked. */
+  readonly place: number;
   /** Requests that other engines may have in flight for the same rows. @default none */
   readonly besides?: () => number;
   /** Told after each request, when more or fewer may be in flight. @default nobody */
@@ -79,13 +83,17 @@ export interface Desk extends AsyncDisposable {
 
 /** Opens a desk. @throws {StoreError} if the store fails */
 export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promise<Desk> {
-  const { engine, model, connection, price, extraCost, instead } = desk;
-  const { options: run, remarks, spending, images, imageGuard, several } = shared;
+  const { engine, model, connection, price, extraCost, place } = desk;
+  const { options: run, remarks, spending, images, imageGuard, several, standIns } = shared;
   const { settings, manifest, store, keys, tally, clock, random, halt } = run;
   const { dataset, run_id } = manifest;
   const { maxOutageMs, maxRetries, noGuard, retryFailed } = settings;
+  // Another model of the run's own engine needs its name, too.
+  const name = place > 0 && engine.name === run.engine.name
+    ? `${engine.name}:${model}`
+    : engine.name;
   const note: typeof run.note = several
-    ? (message, facts) => run.note(`${engine.name}: ${message}`, facts)
+    ? (message, facts) => run.note(`${name}: ${message}`, facts)
     : run.note;
 
   let readableGuard: ReadableGuard | undefined = undefined as ReadableGuard | undefined;
@@ -125,35 +133,51 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
   const readable = answered.length > 0 && !manifest.fallbacks;
   const answers = new AnswerStore(store, engine.name, model);
   const everAnswered = () => answers.any(halt.signal);
-  /** Since when each lane is down. */
-  const downSince: (number | undefined)[] = connections.map(() => undefined);
+  const others = standIns.othersOf(place);
+  const fallback = place > 0 ? { request: `--fallback ${engine.name}:${model}` } : {};
   const lanes: Lanes = new Lanes(
     connections.map((connection, n): Lane => {
-      const name = connections.length > 1 ? `key ${n + 1} of ${connections.length}` : "the key";
-      const health = new Health({
+      const key = connections.length > 1 ? `key ${n + 1} of ${connections.length}` : "the key";
+      const health: Health = new Health({
         ...{ model, advice: connection.advice, maxOutageMs, clock, everAnswered, noGuard },
+        ...fallback,
         // A model that the server names can't be what is wrong.
         ...engine.findModel && { request: connection.advice },
-        note: (message) => note(connections.length > 1 ? `${name}: ${message}` : message),
-        down(since) {
-          downSince[n] = since;
-          // While another is up, or something takes over, requests start.
-          const all = !lanes.expendable && lanes.open.every((lane) => lane.health.outage);
-          const first = Math.min(...downSince.flatMap((since) => since ?? []));
-          tally.paused = all ? { what: "the API is down", since: first } : undefined;
+        note: (message) => note(connections.length > 1 ? `${key}: ${message}` : message),
+        meanwhile() {
+          const up = lanes.open.filter((lane) => lane.health !== health && !lane.health.outage);
+          if (up.length > 0) return `while pages go to ${up.map(({ name }) => name).join(", ")}`;
+          if (others.any() === undefined || others.downSince() !== undefined) return undefined;
+          return others.next() === undefined
+            ? "while pages that need it wait, for up to " + minutes(maxOutageMs)
+            : `while pages go to ${others.next()}`;
+        },
+        down() {
+          // While another one is up, requests start.
+          const since = standIns.downSince;
+          tally.paused = since === undefined ? undefined : { what: "the API is down", since };
         },
       });
       const { limiter, rate, pause } = pace.lanes[n];
       const looks = polls && whileUp(polls.lanes[n].limiter, run.patience);
       return {
-        ...{ name, connection, health, rate, pause },
+        ...{ name: key, connection, health, rate, pause },
         limiter: whileUp(limiter, run.patience),
         ...looks && { polls: looks },
       };
     }),
     note,
-    instead,
+    others,
   );
+  standIns.join(place, {
+    name,
+    get isOpen() {
+      return lanes.open.length > 0;
+    },
+    get downSince() {
+      return lanes.downSince;
+    },
+  });
   if (readable) lanes.knows();
 
   const known = new KnownPage({

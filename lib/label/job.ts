@@ -6,6 +6,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
+import { counted } from "../base/figures.ts";
 import { followSignals, type Halt } from "../base/halt.ts";
 import type { Settings } from "../base/settings.ts";
 import { PROGRAM } from "../base/version.ts";
@@ -43,6 +44,7 @@ import {
   withFallbacks,
 } from "../state/manifest.ts";
 import { checkOutputName } from "../state/output_name.ts";
+import { countUncollected } from "../state/uncollected.ts";
 import { whileLeased } from "../store/leased.ts";
 import { Patience } from "../store/patient.ts";
 import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
@@ -53,7 +55,7 @@ import { openLabeling } from "./labeling.ts";
 import type { FallbackEngine, LabelingOptions } from "./labeling_options.ts";
 import { labelRow } from "./label_row.ts";
 import type { BatchWork } from "./open_batch.ts";
-import { countedPayments } from "./other_answers.ts";
+import { countedPayments, payerOfRow } from "./other_answers.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { withPulse } from "./pulse.ts";
 import type { Tally, Watcher } from "./tally.ts";
@@ -163,6 +165,7 @@ export async function run(given: Job): Promise<RunSummary> {
   });
   const { resumed } = settled;
   const manifest = await recordFallbacks(settled.manifest, leased, keys, settings, watcher);
+  await tellUncollected(manifest, job);
   if (input.rows === 0) {
     watcher.note(`${store.url}/${info.key} has no rows: the output will have none either`);
   }
@@ -271,10 +274,9 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
       make: (row, _previous, earlier) =>
         growth ? growth.make(row, earlier, labeling) : labelRow(row, labeling),
       earlier: growth && ((row) => growth.earlier(row)),
-      payerOf: async ({ metadata: { image_sha256: sha256, processed_at: at } }) =>
-        (sha256 && await labeling.answers.payerOf(sha256, at, halt.signal)) || null,
+      payerOf: (row) => payerOfRow(row, labeling.asked ?? [labeling], halt.signal),
       othersOf: async (row, engines) =>
-        await countedPayments(row, engines, labeling.asked ?? [], halt.signal),
+        await countedPayments(row, manifest.dataset, engines, labeling.asked ?? [], halt.signal),
       rows: labeling.rows,
       onSaved: (footer) => done.set(footer.batch, footer),
     });
@@ -313,6 +315,27 @@ async function recordFallbacks(
   }
   if ((all.fallbacks?.length ?? 0) > known) await writeDocument(store, keys.manifest, all);
   return all;
+}
+
+/** What an engine was paid for that takes its time is lost where nobody asks it any more. */
+async function tellUncollected(manifest: Manifest, job: Job): Promise<void> {
+  const { settings: { fallbacks }, store, clock, watcher: { note }, stop } = job;
+  const { dataset } = manifest;
+  for (const { engine, model } of manifest.fallbacks ?? []) {
+    const isAsked = fallbacks.some((asked) => asked.engine === engine && asked.model === model);
+    const facts = findEngine(engine);
+    if (isAsked || facts?.documentedPollRate === undefined) continue;
+    const pages = await countUncollected(store, { engine, model, dataset }, clock.now(), stop);
+    if (pages === 0) continue;
+    const named = model === facts.defaultModel ? engine : `${engine}:${model}`;
+    note(
+      `${
+        counted(pages, "page")
+      } that ${engine} was paid for can be collected for nothing, but not ` +
+        `without --fallback ${named}: stop, and run again with it, or add --retry-failed later ` +
+        "(within 30 days)",
+    );
+  }
 }
 
 /** A job whose stores wait out an outage. */

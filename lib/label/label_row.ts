@@ -13,6 +13,7 @@ import type { Failure } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
 import { answerJson, wordCount } from "../engine/answer.ts";
 import type { Answer, ImageFile } from "../engine/engine.ts";
+import { LOOK_MS } from "../engine/health.ts";
 import type { AnswerStore, SetAside } from "../state/answer_store.ts";
 import type { Claims } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
@@ -124,36 +125,66 @@ async function obtainFromAny(
   const patientUntil = labeling.clock.now() + (labeling.maxOutageMs ?? 0);
   const came = new Map<Labeling, Obtained>();
   const isAway = (by: Labeling) => came.get(by)?.elsewhere === true;
-  // The last one gives a page back only where one before it can be had again.
-  do {
+  const canBeHad = ({ lanes }: Labeling) =>
+    lanes.open.length > 0 && lanes.unavailable(true) === undefined;
+  for (;;) {
     for (const [n, by] of desks.entries()) {
       if (came.has(by) && !isAway(by)) continue;
       came.delete(by);
       const refusal = refusalBy(by.engine, image);
       const away = desks.slice(0, n).filter(isAway);
-      const back = () =>
-        labeling.clock.now() < patientUntil &&
-        away.some(({ lanes }) => lanes.unavailable(true) === undefined);
+      const back = () => labeling.clock.now() < patientUntil && away.some(canBeHad);
       const obtained = refusal
         ? failed(refusal, 0, by.clock)
         : await obtain(image, rowId, by, away.length > 0 ? { back, patientUntil } : undefined);
       came.set(by, obtained);
       if (hasWords({ by, obtained })) return { by, obtained };
     }
-  } while (isAway(desks.at(-1)!));
+    const away = desks.filter(isAway);
+    if (away.length < desks.length) {
+      // The last one gives a page back where one before it can be had again.
+      if (!isAway(desks.at(-1)!) || !away.some(canBeHad)) break;
+    } else {
+      // Nobody has looked at it, and all are down: for how long is the run's matter, not the page's.
+      const { clock, halt } = labeling;
+      while (!desks.some(canBeHad)) await clock.sleep(LOOK_MS, halt.signal);
+    }
+  }
   const all = () => desks.map((by): ObtainedBy => ({ by, obtained: came.get(by)! }));
   const found = all().find(({ obtained }) => obtained.answer);
-  if (found) return found;
+  if (found) {
+    tellAbsent(desks.filter(isAway), "pages without words", "--fresh", labeling);
+    return found;
+  }
   // What only an outage keeps from being read has not failed.
   for (const by of desks) {
+    const { lanes, clock } = by;
+    const isWaitedFor = () =>
+      lanes.open.length > 0 &&
+      (!lanes.spared || clock.now() < patientUntil && !lanes.exhausted);
     // The same image may be under way for a row that doesn't wait.
-    while (isAway(by) && by.lanes.open.length > 0 && by.clock.now() < patientUntil) {
+    while (isAway(by) && isWaitedFor()) {
       const obtained = await obtain(image, rowId, by, { waitUntil: patientUntil });
       came.set(by, obtained);
       if (obtained.answer) return { by, obtained };
     }
   }
+  tellAbsent(desks.filter(isAway), "failed pages", "--retry-failed", labeling);
   return noneOf(all());
+}
+
+/** Says of engines that could not be had that they may be asked again. */
+function tellAbsent(
+  away: readonly Labeling[],
+  pages: string,
+  option: string,
+  { remarks }: Labeling,
+): void {
+  for (const { engine } of away) {
+    remarks.count(
+      `${pages} that ${engine.name} was not to be had for (${option} asks it for them)`,
+    );
+  }
 }
 
 /** A file of several pages is none that another engine could make a row of, so it counts, too. */
@@ -385,8 +416,7 @@ async function judgeReadable(
   try {
     await readableGuard?.judge(read, key, paid);
   } catch (error) {
-    if (!(error instanceof RunError) || !lanes.expendable) throw error;
-    lanes.closeAll(error);
+    if (!(error instanceof RunError) || !lanes.closeAll(error)) throw error;
   }
 }
 

@@ -79,7 +79,9 @@ class Bench {
           }),
         }],
         () => {},
-        instead,
+        instead === undefined
+          ? undefined
+          : { next: () => instead, any: () => instead, downSince: () => undefined },
       ),
       unsaved: new Budget(10),
       rows: new Budget(10),

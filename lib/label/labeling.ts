@@ -12,6 +12,7 @@ import type { Labeling } from "./label_row.ts";
 import type { LabelingOptions } from "./labeling_options.ts";
 import { openAnswers } from "./other_answers.ts";
 import { Remarks } from "./remarks.ts";
+import { StandIns } from "./stand_ins.ts";
 
 /**
  * Gets ready to label.
@@ -65,16 +66,16 @@ export async function openLabeling(
       images: options.images,
     }),
     several: fallbacks.length > 0,
+    standIns: new StandIns(),
   };
   const others: Desk[] = [];
   let fitRows = () => {};
   for (const [n, { engine, model, connection }] of fallbacks.entries()) {
-    const instead = fallbacks.slice(n + 1).map(({ engine }) => engine.name).join(", ");
     const price = engine.price.perPage;
     // What the user says of speed is said of the run's own engine.
     const pace = { rate: undefined, concurrency: undefined, requestDelayMs: undefined };
     const onFit = () => fitRows(); // rows wait for whichever engine
-    const asked = { engine, model, connection, price, pace, onFit, instead: instead || undefined };
+    const asked = { engine, model, connection, price, pace, onFit, place: n + 1 };
     others.push(
       stack.use(await openDesk({ ...asked, extraCost: price - settings.pricePerPage }, shared)),
     );
@@ -82,7 +83,7 @@ export async function openLabeling(
   const own = stack.use(
     await openDesk({
       ...{ engine, model, connection, price: settings.pricePerPage, extraCost: 0, pace: settings },
-      instead: fallbacks.map(({ engine }) => engine.name).join(", ") || undefined,
+      place: 0,
       besides: () => others.reduce((sum, { inFlightCap }) => sum + inFlightCap(), 0),
     }, shared),
   );

@@ -45,6 +45,23 @@ interface State {
   moved: AbortController;
 }
 
+/** The other engines of a run, as the lanes of one see them. */
+export interface Others {
+  /** Names of those that a page passes on to that this one doesn't serve; undefined if none is. */
+  next(): string | undefined;
+  /** Names of all that are still asked; undefined if none is. */
+  any(): string | undefined;
+  /** Since when all of them are down, milliseconds since the epoch; undefined while one is up. */
+  downSince(): number | undefined;
+}
+
+/** A run of one engine. */
+export const NO_OTHERS: Others = {
+  next: () => undefined,
+  any: () => undefined,
+  downSince: () => undefined,
+};
+
 /** A pause from which on pages that wait look for another lane, milliseconds. */
 const LONG_PAUSE_MS = 1_000;
 
@@ -53,26 +70,28 @@ export class Lanes {
   readonly #lanes: readonly Lane[];
   readonly #states: ReadonlyMap<Lane, State>;
   readonly #note: (message: string) => void;
-  readonly #instead: string | undefined;
+  readonly #others: Others;
   /** Why the last one was closed. */
   #ended = "";
+  /** Since when it was down when people were told that it is not waited for any more. */
+  #givenUp: number | undefined;
 
   /**
    * All are open at first.
    *
    * @param lanes One at least.
    * @param note Told when one is closed.
-   * @param instead What takes a page over that none of them serves; then the run goes on without
-   *   any. @default nothing does
+   * @param others The run's other engines; while there are any, it goes on without this one.
+   *   @default there is none
    */
   constructor(
     lanes: readonly Lane[],
     note: (message: string) => void = () => {},
-    instead?: string,
+    others: Others = NO_OTHERS,
   ) {
     this.#lanes = lanes;
     this.#note = note;
-    this.#instead = instead;
+    this.#others = others;
     this.#states = new Map(
       lanes.map((lane) => [
         lane,
@@ -81,19 +100,36 @@ export class Lanes {
     );
   }
 
-  /** Whether the run ends with it, as there is no other, and nothing instead. */
+  /** Whether the run ends with it, as there is no other, and no other engine. */
   get single(): boolean {
-    return this.#lanes.length === 1 && !this.expendable;
+    return this.#lanes.length === 1 && !this.spared;
   }
 
-  /** Whether something else takes pages over that none of them serves. */
-  get expendable(): boolean {
-    return this.#instead !== undefined;
+  /** Whether the run goes on without any of them, as other engines are asked. */
+  get spared(): boolean {
+    return this.#others.any() !== undefined;
+  }
+
+  /** Since when all that are open are down, milliseconds since the epoch; else undefined. */
+  get downSince(): number | undefined {
+    const since = this.open.flatMap(({ health }) => health.downSince ?? []);
+    return since.length > 0 && since.length === this.open.length ? Math.max(...since) : undefined;
+  }
+
+  /** Whether all that are open have been down for longer than the run has patience. */
+  get exhausted(): boolean {
+    const { open, downSince } = this;
+    return downSince !== undefined && open[0].health.outOfPatience(downSince);
+  }
+
+  /** Whether pages that these don't serve go elsewhere instead of waiting. */
+  get #passesOn(): boolean {
+    return this.#others.next() !== undefined || this.spared && this.exhausted;
   }
 
   /**
-   * Why a page should not wait for any of them, as something else takes it over; `undefined` while
-   * it should.
+   * Why a page should not wait for any of them: another engine takes it over, or has made of it
+   * what it keeps; `undefined` while it should.
    *
    * @param fresh As in {@linkcode choose}.
    * @param avoid As in {@linkcode choose}: where a page has failed it does not go back to while
@@ -101,14 +137,15 @@ export class Lanes {
    * @param patient Whether the page waits for one that is down, as nothing else has taken it over.
    */
   unavailable(fresh: boolean, avoid: LaneSet = NO_LANES, patient = false): string | undefined {
-    if (!this.expendable) return undefined;
     const { open } = this;
     if (open.length === 0) return this.#ended;
-    if (patient) return undefined;
+    if (patient || !this.#passesOn) return undefined;
     const serves = this.#allowed(avoid).some(({ health }) =>
       !health.holds || fresh && health.wantsProbe
     );
-    return serves ? undefined : "it fails on every page just now";
+    if (serves) return undefined;
+    if (this.exhausted) this.#tellExhausted();
+    return "it fails on every page just now";
   }
 
   /** Those that are open. */
@@ -181,7 +218,7 @@ export class Lanes {
    * @param patient As in {@linkcode unavailable}.
    */
   elsewhere(here: Lane, avoid: LaneSet, patient = false): boolean {
-    return this.expendable && !patient ||
+    return this.#passesOn && !patient ||
       this.open.some((lane) => lane !== here && !avoid.has(lane) && !lane.health.holds);
   }
 
@@ -200,26 +237,42 @@ export class Lanes {
   /**
    * No page gets through on a lane any more, for this reason.
    *
-   * @returns Whether the run goes on: others are open, or something takes over.
+   * @returns Whether the run goes on: others are open, or other engines are asked.
    */
   close(lane: Lane, reason: RunError): boolean {
     const { closed } = this.#states.get(lane)!;
     if (closed.signal.aborted) return true;
-    if (this.open.length === 1 && !this.expendable) return false;
+    if (this.open.length === 1 && !this.spared) return false;
+    const why = typeof reason.cause === "string" ? reason.cause : reason.message;
     closed.abort(reason);
-    this.#ended = reason.message;
-    const left = this.open.map(({ name }) => name).join(", ") || this.#instead;
-    this.#note(`${lane.name} is not used any more: ${reason.message} (going on with ${left})`);
+    this.#ended = why;
+    const left = this.open.map(({ name }) => name).join(", ") || this.#others.any();
+    this.#note(`${lane.name} is not used any more: ${why} (going on with ${left})`);
     return true;
   }
 
   /**
    * Whether a lane that has failed for too long may go on being probed: others are asked meanwhile,
-   * or something takes over.
+   * be it that they are down, too, but not for so long.
    */
   mayRecover(lane: Lane): boolean {
-    return this.expendable ||
-      this.open.some((other) => other !== lane && !other.health.holds);
+    if (this.open.some((other) => other !== lane && !other.health.holds)) return true;
+    if (!this.spared) return false;
+    const [own, downSince] = [this.downSince, this.#others.downSince()];
+    if (downSince === undefined || own === undefined) return true;
+    return !lane.health.outOfPatience(Math.max(own, downSince));
+  }
+
+  /** Says once in an outage that nobody waits any more. */
+  #tellExhausted(): void {
+    const since = this.downSince;
+    if (this.#givenUp === since) return;
+    this.#givenUp = since;
+    const [next, any] = [this.#others.next(), this.#others.any()];
+    this.#note(
+      "it is not waited for any more, only asked now and then: until it answers again " +
+        (next === undefined ? `pages keep what ${any} made of them` : `pages go to ${next}`),
+    );
   }
 
   /** No page gets through on any of them, for this reason. @returns As {@linkcode close} */

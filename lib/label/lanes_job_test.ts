@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { encodeInput, fakeImage, inputRow } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import {
+  answerOf,
   limited,
   type Script,
   type ScriptedEnd,
@@ -15,6 +16,7 @@ const FALLBACK = "--fallback upstage-ocr:other";
 async function label(
   n: number,
   engines: (clock: VirtualClock) => { own: [Script, ...Script[]]; others?: Script[] },
+  options = "",
 ): Promise<ScriptedEnd> {
   const clock = new VirtualClock();
   const store = new MemoryStore();
@@ -22,7 +24,13 @@ async function label(
   for (const { image_path, id } of rows) store.put(image_path, fakeImage(id));
   store.put("data/processed/demo.parquet", await encodeInput(rows));
   const { own, others } = engines(clock);
-  return await scriptedJob({ store, clock, own, others, args: others ? FALLBACK : "" });
+  return await scriptedJob({
+    store,
+    clock,
+    own,
+    others,
+    args: `${options} ${others ? FALLBACK : ""}`,
+  });
 }
 
 /** An engine that fails on every page for a while, seconds after it began. */
@@ -127,5 +135,70 @@ Deno.test("with all engines down for longer than the run's patience it ends with
       others: keys === 1 ? [down(clock)] : undefined,
     }));
     assert.equal((ended.error as { exit?: string })?.exit, "again", String(ended.error));
+  }
+});
+
+/** An engine that rejects every third page. */
+function choosy(clock: VirtualClock): Script {
+  const up = limited(clock, 5, 500);
+  return async (image, model, signal) => {
+    if (parseInt(image.sha256.slice(0, 6), 16) % 3 > 0) return await up(image, model, signal);
+    await clock.sleep(50, signal);
+    return { kind: "rejected", message: `HTTP 422 ${image.sha256.slice(0, 6)}` };
+  };
+}
+
+Deno.test("a fallback that refuses its key, or is down, is none of the run: pages stay failed by the first engine's reason", async () => {
+  const troubles: Record<string, (clock: VirtualClock) => Script> = {
+    "is not used any more: the API refuses it: HTTP 402": refusing,
+    "is not waited for any more": (clock) => downFor(clock, 0, Infinity, refusing(clock)),
+    "is not used any more: the API wants to be asked again": (clock) =>
+      pausedFor(clock, 0, 800, refusing(clock)),
+    "is not used any more: the API has throttled every request": (clock) => limited(clock, 0, 0),
+  };
+  for (const [said, trouble] of Object.entries(troubles)) {
+    const ended = await label(300, (clock) => ({ own: [choosy(clock)], others: [trouble(clock)] }));
+    const told = `${said}: ${ended.error}\n${ended.notes.join("\n")}`;
+    assert.equal(ended.error, undefined, told);
+    const { ok, failed, failures } = ended.summary!.counts;
+    assert.ok(ok > 150 && failed > 60, `${ok} ok, ${failed} failed: ${told}`);
+    assert.deepEqual(failures, { api_rejected: failed }, told);
+    assert.ok(ended.notes.some((note) => note.includes(said)), told);
+    assert.equal(ended.notes.filter((note) => /(used|waited for) any more/.test(note)).length, 1);
+    const left =
+      /failed pages that upstage-ocr was not to be had for .--retry-failed.*: (\d+) times/;
+    // A page or two may have used up their retries before it was clear that all fail.
+    assert.ok(Number(left.exec(ended.notes.at(-1)!)?.[1]) >= failed - 3, told);
+  }
+});
+
+Deno.test("a fallback that was down for too long reads pages again once it is back", async () => {
+  let read = 0;
+  const ended = await label(1_500, (clock) => ({
+    own: [choosy(clock)],
+    others: [downFor(clock, 0, 605, async (image, model) => {
+      await clock.sleep(500);
+      read++;
+      return answerOf(image, model);
+    })],
+  }), "--rate 2");
+  assert.equal(ended.error, undefined);
+  const { ok, failed } = ended.summary!.counts;
+  assert.equal(ok + failed, 1_500);
+  assert.ok(failed > 0 && read > 0, `${failed} failed, ${read} were read`);
+  assert.ok(ended.notes.some((note) => /the API answers again after \d+ s/.test(note)));
+});
+
+Deno.test("when one is given up and the other is down, or both are down, the run ends with 75 after its patience with both", async () => {
+  for (
+    const other of [refusing, (clock: VirtualClock) => downFor(clock, 0, Infinity, refusing(clock))]
+  ) {
+    const ended = await label(150, (clock) => ({
+      own: [downFor(clock, 100, Infinity, choosy(clock))],
+      others: [other(clock)],
+    }), "--rate 1");
+    assert.equal((ended.error as { exit?: string })?.exit, "again");
+    assert.match(String(ended.error), /has failed on every page for 10 minutes/);
+    assert.ok(ended.seconds > 680, `${ended.seconds} s`);
   }
 });

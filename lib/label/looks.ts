@@ -6,7 +6,7 @@
 
 import { backoffMs } from "../base/backoff.ts";
 import { RunError } from "../base/errors.ts";
-import { counted } from "../base/figures.ts";
+import { minutes } from "../base/figures.ts";
 import type { Collected, ImageFile } from "../engine/engine.ts";
 import type { PaidBy, TicketDocument } from "../state/documents.ts";
 import { type Asked, type AskOptions, received } from "./ask.ts";
@@ -250,7 +250,7 @@ export class Looks {
 
   /** @throws {RunError} unless another engine can go on */
   #giveUp(message: string, { lanes, halt }: Asking): Found {
-    if (lanes.expendable) return this.#notNow(message);
+    if (lanes.spared) return this.#notNow(message);
     const ending = new RunError(
       "again",
       `${message}; run the same command later: what is paid for is kept, and collected then`,
@@ -275,8 +275,4 @@ export class Looks {
       },
     };
   }
-}
-
-function minutes(ms: number): string {
-  return counted(Math.round(ms / 6_000) / 10, "minute");
 }

@@ -8,7 +8,7 @@ import type { OutputRow } from "../dataset/row.ts";
 import type { Engine } from "../engine/engine.ts";
 import { findEngine } from "../engine/engines.ts";
 import { AnswerStore } from "../state/answer_store.ts";
-import type { Manifest } from "../state/documents.ts";
+import type { Manifest, PaidBy, StoredAnswer } from "../state/documents.ts";
 import { nameOf, type Payment } from "../state/ledger.ts";
 import type { Store } from "../store/store.ts";
 
@@ -19,7 +19,7 @@ export interface AnswersBy {
   /** Model that was asked for. */
   readonly model: string;
   /** The answers. */
-  readonly answers: Pick<AnswerStore, "key" | "find">;
+  readonly answers: Pick<AnswerStore, "key" | "find" | "findPaid" | "payerOf">;
 }
 
 /** The same, by an engine that can read them. */
@@ -48,20 +48,24 @@ export async function openAnswers(
 
 /**
  * What these engines were paid for a row besides its own, as its batch has written down: whatever
- * was stored for it since is not in there.
+ * was stored for it since is not in there, be it in the place of what it has paid for.
  *
+ * @param dataset Of the row.
  * @param engines `engine/model` of each.
  */
 export async function countedPayments(
-  row: OutputRow,
+  { id, metadata: { image_sha256: sha256 } }: OutputRow,
+  dataset: string,
   engines: readonly string[],
   all: readonly AnswersBy[],
   signal: AbortSignal,
 ): Promise<Payment[]> {
-  const { image_sha256: sha256 } = row.metadata;
   if (sha256 === null || engines.length === 0) return [];
   const asked = all.filter((by) => engines.includes(nameOf(namesOf(by))));
-  const found = await Promise.all(asked.map((by) => paymentBy(by, sha256, signal)));
+  const found = await Promise.all(asked.map(async (by) => {
+    const paid = await by.answers.findPaid(sha256, { dataset, row_id: id }, signal);
+    return paid && paymentFor(by, paid);
+  }));
   return found.filter((payment) => payment !== undefined);
 }
 
@@ -75,9 +79,26 @@ async function paymentBy(
   signal: AbortSignal,
 ): Promise<Payment | undefined> {
   const stored = (await by.answers.find(sha256, signal))?.value;
-  if (!stored) return undefined;
-  const { paid_by: paidBy, attempts, body } = stored;
+  return stored && paymentFor(by, stored);
+}
+
+function paymentFor(by: AnswersBy, { paid_by: paidBy, attempts, body }: StoredAnswer): Payment {
   return { ...namesOf(by), paidBy, billedPages: by.engine.billedPages(body), attempts };
+}
+
+/**
+ * For whom the answer was paid that a row was made of, be it that another has taken its place.
+ *
+ * @param all Answers of all engines that the run may have asked.
+ */
+export async function payerOfRow(
+  { metadata: { image_sha256: sha256, response_key: key, processed_at: at } }: OutputRow,
+  all: readonly Pick<AnswersBy, "answers">[],
+  signal: AbortSignal,
+): Promise<PaidBy | null> {
+  if (sha256 === null) return null;
+  const by = all.find(({ answers }) => answers.key(sha256) === key);
+  return await by?.answers.payerOf(sha256, at, signal) ?? null;
 }
 
 /**

@@ -135,7 +135,7 @@ export async function verify(
       },
     }));
     const restored = await restoreRow(row, output, watched, stop);
-    const others = await countedPayments(output, enginesOf(row), responses, stop);
+    const others = await countedPayments(output, manifest.dataset, enginesOf(row), responses, stop);
     const { response_key: key, image_bytes, image_sha256: sha256 } = output.metadata;
     const by = responses.find(({ answers }) => answers.key(sha256 ?? "") === key);
     if (key !== null) answers++;

@@ -119,17 +119,42 @@ export class AnswerStore {
     receivedAt: Date,
     signal?: AbortSignal,
   ): Promise<PaidBy | undefined> {
-    const isThat = (answer?: StoredAnswer) =>
-      answer !== undefined && Date.parse(answer.received_at) === receivedAt.getTime();
+    for await (const answer of this.#versions(sha256, signal)) {
+      if (Date.parse(answer.received_at) === receivedAt.getTime()) return answer.paid_by;
+    }
+    return undefined;
+  }
+
+  /**
+   * The answer that a row has paid for, be it that another has taken its place; of several the
+   * latest, `undefined` if there is none.
+   */
+  async findPaid(
+    sha256: string,
+    { dataset, row_id: row }: Pick<PaidBy, "dataset" | "row_id">,
+    signal?: AbortSignal,
+  ): Promise<StoredAnswer | undefined> {
+    const isPaid = ({ paid_by: by }: StoredAnswer) => by.dataset === dataset && by.row_id === row;
     const stored = (await this.find(sha256, signal))?.value;
-    if (isThat(stored)) return stored!.paid_by;
+    if (stored && isPaid(stored)) return stored; // the copies needn't be looked for
+    let found: StoredAnswer | undefined;
+    for await (const answer of this.#versions(sha256, signal)) {
+      if (!isPaid(answer)) continue;
+      if (found === undefined || answer.received_at > found.received_at) found = answer;
+    }
+    return found;
+  }
+
+  /** The answer for an image, and then those that others have taken the place of. */
+  async *#versions(sha256: string, signal?: AbortSignal): AsyncIterable<StoredAnswer> {
+    const stored = (await this.find(sha256, signal))?.value;
+    if (stored) yield stored;
     const copies = answersSetAside(this.#engine, this.#model, sha256);
     for await (const { key } of this.#store.list(copies, { signal })) {
       const object = await findObject(this.#store, key, { signal, maxBytes: this.#maxBytes });
       const copy = object && this.#parse(object, sha256).value;
-      if (isThat(copy)) return copy!.paid_by;
+      if (copy) yield copy;
     }
-    return undefined;
   }
 
   /**

@@ -20,6 +20,7 @@ import { readDocument } from "../state/document.ts";
 import { leaseDocument } from "../state/documents.ts";
 import { answerKey, type CheckpointKeys, rateKey, ticketKey } from "../state/keys.ts";
 import { readLearntRate } from "../state/learnt_rate.ts";
+import { countUncollected } from "../state/uncollected.ts";
 import { AWS_PRICES, awsCost, JOB_TIMEOUT_S } from "./aws_price.ts";
 import { imageHash, ImageIndex, LOOK } from "./image_index.ts";
 import { lookAtImages, readImages, type Reading, type Types } from "./image_look.ts";
@@ -96,6 +97,10 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
   const others = (rows: number) => Math.round(rows * types.other * share);
 
   const answered = await countAnswered(options, outset);
+  const payer = { engine: engine.name, model: manifest.model, dataset: settings.datasetName };
+  const paid = reading === undefined && engine.documentedPollRate !== undefined
+    ? await countUncollected(store, payer, options.clock.now(), stop)
+    : 0;
   const atMost = reading
     ? reading.contents - reading.answered
     : contents + unknown.images - answered;
@@ -133,8 +138,8 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
       documents: Math.round((there.rows + unknown.rows) * types.documents * share),
     },
     answers_stored: reading?.answered ?? answered,
-    answers_known: reading !== undefined || atMost <= 0 ||
-      !await new AnswerStore(store, engine.name, manifest.model).any(stop),
+    answers_known: reading !== undefined || atMost <= 0 || paid === 0 &&
+        !await new AnswerStore(store, engine.name, manifest.model).any(stop),
     pages,
     price: { per_page: price, as_of: options.priceGiven ? null : engine.price.asOf },
     cost: { likely: cost(pages.likely), at_most: cost(pages.at_most) },
@@ -161,6 +166,14 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
     },
     notes: [
       ...options.notes ?? [],
+      ...paid > 0
+        ? [
+          `${
+            counted(paid, "page")
+          } of these may be paid for already, and only have to be collected ` +
+          "(--read tells exactly)",
+        ]
+        : [],
       ...fallbackNotes(settings, pages.at_most),
       ...outset.news,
       ...outset.growth?.notes ?? [],

@@ -36,6 +36,8 @@ export interface ReportOptions {
     Settings,
     "datasetName" | "checkpointPrefix" | "outputKey" | "pricePerPage"
   >;
+  /** Whether nobody has said the price, so that it is the one that the run went by. @default false */
+  readonly priceOfRun?: boolean;
   /** Time. */
   readonly clock: Clock;
   /** Its reason is thrown once it aborts. */
@@ -63,6 +65,8 @@ export async function makeReport(options: ReportOptions): Promise<ReportDocument
   const { manifest, counts, spent } = labels;
   const heartbeat = options.heartbeat ??
     await readHeartbeat(store, settings, manifest.run_id);
+  const price = (options.priceOfRun ? heartbeat?.price_per_page : undefined) ??
+    settings.pricePerPage;
   const slow = new Map(heartbeat?.slowest?.map(({ sha256, seconds }) => [sha256, seconds]));
   const figures = new Figures(Date.parse(manifest.created_at), slow.keys());
   for await (const row of labels.flatRows()) {
@@ -103,8 +107,8 @@ export async function makeReport(options: ReportOptions): Promise<ReportDocument
       .sort((a, b) => b.count - a.count || (a.code < b.code ? -1 : 1)),
     cost: {
       pages_billed: pages,
-      price_per_page: settings.pricePerPage,
-      dollars: costOf(spent, settings.pricePerPage),
+      price_per_page: price,
+      dollars: costOf(spent, price),
       answers_reused: spent.answers_reused,
       failed_attempts: spent.failed_attempts,
     },

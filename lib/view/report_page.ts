@@ -295,12 +295,16 @@ function tables({ least_confident, most_tried, slowest }: ReportDocument): strin
 }
 
 function about({ dataset, cost, words, rows, pages, made_by }: ReportDocument): string {
+  const atOwnPrice = cost.pages_billed * cost.price_per_page;
+  const besides = Math.abs(cost.dollars - atOwnPrice) > 1e-6
+    ? "; those of other engines at their listed prices"
+    : "";
   const notes = [
     `Names of pages lead into the gallery: into <code>gallery.html</code> beside this file, as ` +
     `<code>gallery --dataset-name ${html(dataset)} --out store</code> writes it, or, where ` +
     `<code>gallery --dataset-name ${html(dataset)}</code> shows this report, to any page.`,
     `Paid is what the stored answers say was billed, ${number(cost.pages_billed)} pages, at ` +
-    `${dollars(cost.price_per_page)} a page (<code>--price-per-page</code>).`,
+    `${dollars(cost.price_per_page)} a page (<code>--price-per-page</code>)${besides}.`,
   ];
   if (cost.failed_attempts > 0) {
     notes.push(
@@ -323,10 +327,13 @@ function about({ dataset, cost, words, rows, pages, made_by }: ReportDocument): 
   const unknown = pages.frames?.unknown ?? 0;
   if (unknown > 0) {
     notes.push(
-      `${number(unknown)} pages are of pictures that EXIF turns by half, mirrors, or that are ` +
-        "square: their rows don't tell how the engine has read them " +
-        "(<code>metadata.frame</code> is <code>unknown</code>). <code>export</code> and " +
-        "<code>evaluate</code> leave them out until <code>probe-frame</code> has found it out.",
+      `${
+        number(unknown)
+      } pages are of pictures that EXIF turns, and their rows don't tell how the ` +
+        "engine has read them (<code>metadata.frame</code> is <code>unknown</code>). " +
+        "<code>export</code> and <code>evaluate</code> leave them out: half turns, mirrored and " +
+        "square ones until <code>probe-frame</code> has found it out, quarter turns for good, as " +
+        "the engine tells no size: <code>prepare --convert</code> makes upright pictures.",
     );
   }
   return `<footer><ul>${notes.map((note) => `<li>${note}</li>`).join("")}</ul>` +

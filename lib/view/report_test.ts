@@ -87,7 +87,12 @@ Deno.test("what the latest process told in its heartbeat is in the report: slow 
     ],
   };
   store.put("checkpoints/demo/heartbeat.json", JSON.stringify(heartbeat));
-  const { slowest, time } = await report(store);
+  const { slowest, time, cost } = await report(store);
+  assert.equal(cost.price_per_page, 0.002, "as the user says");
+  const unsaid = await makeReport({
+    ...{ store, settings: SETTINGS, clock: CLOCK, signal, priceOfRun: true },
+  });
+  assert.deepEqual([unsaid.cost.price_per_page, unsaid.cost.dollars], [0, 0], "as the run went by");
   assert.deepEqual(slowest.map(({ id, seconds }) => [id, seconds]), [["row-2", 31.5]]);
   const { bucket_s: step, requests, throttled, rate } = time.process!;
   assert.equal(requests.length, 20);
