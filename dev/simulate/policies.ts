@@ -5,6 +5,8 @@
 
 import { MAX_IN_FLIGHT, RateController } from "../../lib/pace/controller.ts";
 import { MOST_AT_ONCE } from "../../lib/pace/limiter.ts";
+import { SharedController, type SharedStart } from "../../lib/pace/shared.ts";
+import type { Sharing } from "../../lib/pace/sharing.ts";
 import type { LearntRate, RequestOutcome, Start } from "../../lib/pace/types.ts";
 
 /** A way of pacing one worker's requests; times are milliseconds. */
@@ -21,6 +23,8 @@ export interface Policy<S = unknown> {
   started(now: number): S;
   /** A request has ended. */
   finished(start: S, outcome: RequestOutcome, now: number): void;
+  /** Looks at what others have told, and tells them. @returns What to write. */
+  look?(found: Sharing | undefined): Sharing;
   /** Wait before a refused page may ask for a turn again. @param tries Refusals of it so far. */
   backoffMs?(tries: number): number;
 }
@@ -39,6 +43,42 @@ export function adaptive(learnt?: LearntRate, maxInFlight = 4_096): PolicyMaker 
       blocked: () => controller.blocked(),
       started: (time) => controller.started(time),
       finished: (start, outcome, time) => void controller.finished(start as Start, outcome, time),
+    };
+  };
+}
+
+/** Ours where several processes know of each other. @param offsets By how much clocks are wrong. */
+export function sharing(offsets: readonly number[] = [0], learnt?: LearntRate): PolicyMaker {
+  let count = 0;
+  return (random, begin) => {
+    let time = begin;
+    const id = `worker-${count}`;
+    const offset = offsets[count++ % offsets.length];
+    const now = () => time + offset;
+    const controller = new SharedController({
+      ...{ id, rate: 2, random, now, maxInFlight: 4_096, learnt },
+    });
+    const at = (real: number) => (time = real) + offset;
+    const shifted = (outcome: RequestOutcome): RequestOutcome =>
+      outcome.kind !== "clean" && outcome.until !== undefined
+        ? { ...outcome, until: outcome.until + offset }
+        : outcome;
+    return {
+      nextStart: (real) => {
+        at(real);
+        return controller.nextStart - offset;
+      },
+      inFlightCap: () => controller.inFlightCap,
+      mostAtOnce: () => MOST_AT_ONCE,
+      blocked: () => controller.blocked(),
+      started: (real) => controller.started(at(real)),
+      finished: (start, outcome, real) =>
+        void controller.finished(start as SharedStart, shifted(outcome), at(real)),
+      look(found) {
+        const written = controller.look(found);
+        controller.follow(written);
+        return written;
+      },
     };
   };
 }

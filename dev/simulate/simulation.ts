@@ -15,6 +15,7 @@ import {
 } from "./policies.ts";
 import { allowed, type LimitKind, type LimitSchedule, rateLimit } from "./servers.ts";
 import { idleProcessor, type Processor, type Starvation, starvedProcessor } from "./processor.ts";
+import { BEAT_MS, FIRST_LOOKS_MS, type Sharing } from "../../lib/pace/sharing.ts";
 import { lognormal, seeded } from "../testing/random.ts";
 
 /** What is simulated; times are milliseconds. */
@@ -111,6 +112,7 @@ export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
   const admitted: number[] = [];
   let [answered, refused, sent, lastAnswer, maxInFlight] = [0, 0, 0, 0, 0];
   let now = offset;
+  let shared: Sharing | undefined;
 
   const workers: Worker[] = [];
   for (let i = 0; i < size; i++) {
@@ -123,8 +125,21 @@ export function simulate(scenario: Scenario, maker: PolicyMaker): Measured {
         waking: false,
       };
       workers.push(worker);
-      work(worker);
+      // Who can see that others are there looks before anything else.
+      if (worker.policy.look) {
+        events.add(now + (shared ? 0 : FIRST_LOOKS_MS[0]), () => look(worker, 1));
+      }
+      if (!shared) work(worker);
     });
+  }
+
+  /** A worker looks at what the others have told, which takes a while to be written. */
+  function look(worker: Worker, nth: number): void {
+    worker.policy.nextStart(now); // so that it knows the time
+    shared = worker.policy.look!(shared);
+    work(worker);
+    const wait = FIRST_LOOKS_MS[nth] ?? BEAT_MS;
+    events.add(now + wait * (0.95 + 0.1 * stalls()), () => look(worker, nth + 1));
   }
 
   /** Lets a worker do something as soon as it has the CPU, which costs it so much. */

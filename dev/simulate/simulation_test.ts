@@ -7,6 +7,7 @@ import {
   knowing,
   plainAimd,
   type PolicyMaker,
+  sharing,
 } from "./policies.ts";
 import { type LimitKind, type LimitSchedule, rateLimit } from "./servers.ts";
 import { MAX_IN_FLIGHT } from "../../lib/pace/controller.ts";
@@ -107,29 +108,29 @@ const LEAST_USED: readonly (readonly [LimitKind, number, number, number])[] = [
   ["fixed window", 3, 2_000, 0.975],
   ["fixed window", 10, 2_000, 0.97],
   ["fixed window", 10, 10_000, 0.975],
-  ["fixed window", 50, 2_000, 0.94],
+  ["fixed window", 50, 2_000, 0.95],
   ["fixed window", 50, 20_000, 0.97],
-  ["fixed window", 200, 2_000, 0.78],
-  ["fixed window", 200, 40_000, 0.96],
+  ["fixed window", 200, 2_000, 0.87],
+  ["fixed window", 200, 40_000, 0.975],
   ["sliding window", 1, 2_000, 0.975],
   ["sliding window", 3, 2_000, 0.97],
   ["sliding window", 10, 2_000, 0.96],
   ["sliding window", 10, 10_000, 0.97],
-  ["sliding window", 50, 2_000, 0.915],
+  ["sliding window", 50, 2_000, 0.95],
   ["sliding window", 50, 20_000, 0.965],
-  ["sliding window", 200, 2_000, 0.78],
-  ["sliding window", 200, 40_000, 0.95],
+  ["sliding window", 200, 2_000, 0.89],
+  ["sliding window", 200, 40_000, 0.97],
   ["token bucket", 1, 2_000, 0.975],
   ["token bucket", 3, 2_000, 0.985],
   ["token bucket", 10, 2_000, 0.99],
   ["token bucket", 50, 2_000, 0.985],
   ["token bucket", 50, 10_000, 0.985],
-  ["token bucket", 200, 2_000, 0.93],
+  ["token bucket", 200, 2_000, 0.99],
   ["token bucket", 200, 40_000, 0.975],
 ];
 /** The worst run may use so much less, at 200/s so much. */
 const WORST_LESS = 0.03;
-const WORST_LESS_FAST = 0.2;
+const WORST_LESS_FAST = 0.1;
 
 for (const retryAfter of [true, false]) {
   const how = retryAfter ? "that say until when" : "that say nothing more";
@@ -142,8 +143,8 @@ for (const retryAfter of [true, false]) {
       assertAtLeast(worst, least - less, `${what}, rate used in the worst run`);
       // Finding the limit costs some, the more the faster everything goes; that of a small bucket
       // is hidden by what it has saved up.
-      const known = kind === "token bucket" && limit === 3 ? 0.027 : 0.015;
-      const most = requests > 2_000 ? 0.01 : limit < 200 ? known : 0.045;
+      const known = kind === "token bucket" ? limit === 3 ? 0.027 : 0.02 : 0.015;
+      const most = requests > 2_000 ? 0.01 : limit < 200 ? known : 0.055;
       assertAtMost(throttled, most, `${what}, 429s`);
     }
   });
@@ -206,7 +207,7 @@ Deno.test("the limiter finds limits that are counted by windows other than a sec
   const common = { kind: "fixed window", requests: 2_000 } as const;
   // Here 20 ms are a fifth of a window, and what started within a second says nothing.
   const short = mean({ ...common, limit: 30, windowMs: 100, medianMs: 200, lateMs: 3 });
-  assertAtLeast(short.worst, 0.6, "windows of 100 ms, rate used");
+  assertAtLeast(short.worst, 0.8, "windows of 100 ms, rate used");
   assertAtMost(short.throttled, 0.01, "windows of 100 ms, 429s");
   for (const windowMs of [10_000, 60_000]) {
     const long = mean({ ...common, limit: 3, windowMs });
@@ -214,7 +215,7 @@ Deno.test("the limiter finds limits that are counted by windows other than a sec
     assertAtMost(long.throttled, 0.06, `windows of ${windowMs} ms, 429s`);
   }
   const bucket = mean({ kind: "token bucket", limit: 30, burst: 0.1, requests: 2_000 });
-  assertAtLeast(bucket.worst, 0.55, "a bucket of three, rate used");
+  assertAtLeast(bucket.worst, 0.8, "a bucket of three, rate used");
   assertAtMost(bucket.throttled, 0.01, "a bucket of three, 429s");
 });
 
@@ -256,16 +257,16 @@ Deno.test("a starved program starts what it could, and is hardly ever refused", 
         const best = mean(scenario, knowing(limit));
         const ratio = average(ours.runs.map((run, i) => best.runs[i].endMs / run.endMs));
         const what = `${share} of a core, ${costMs} ms, ${kind} of ${limit}/s`;
-        assertAtLeast(ratio, 0.8, `${what}, of what it could have started`);
+        assertAtLeast(ratio, 0.84, `${what}, of what it could have started`);
         assertAtMost(ours.throttled, 0.07, `${what}, 429s`);
         ratios.push(ratio);
         refused.push(ours.throttled);
       }
     }
   }
-  assertAtLeast(average(ratios), 0.94, "of what it could have started, on average");
+  assertAtLeast(average(ratios), 0.97, "of what it could have started, on average");
   assertAtMost(average(refused), 0.018, "429s, on average");
-  assertAtLeast(ratios.filter((ratio) => ratio >= 0.9).length / ratios.length, 0.75, "share ≥ 0.9");
+  assertAtLeast(ratios.filter((ratio) => ratio >= 0.9).length / ratios.length, 0.9, "share ≥ 0.9");
   assertAtLeast(refused.filter((r) => r <= 0.03).length / refused.length, 0.9, "share ≤ 3 %");
 });
 
@@ -317,13 +318,13 @@ const SHARED: readonly (readonly [number, number, used: number, throttled: numbe
   [3, 2, 0.93, 0.05],
   [3, 3, 0.84, 0.07],
   [10, 2, 0.93, 0.022],
-  [10, 3, 0.93, 0.03],
+  [10, 3, 0.925, 0.03],
   [10, 8, 0.9, 0.05],
-  [50, 3, 0.95, 0.01],
-  [50, 8, 0.94, 0.021],
+  [50, 3, 0.925, 0.012],
+  [50, 8, 0.93, 0.025],
 ];
 
-Deno.test("workers that share a key come to have alike, without a storm of 429s", () => {
+Deno.test("workers that can't know of each other come to have alike, without a storm of 429s", () => {
   const all: number[] = [];
   for (const kind of KINDS) {
     for (const [limit, workers, least, most] of SHARED) {
@@ -335,10 +336,77 @@ Deno.test("workers that share a key come to have alike, without a storm of 429s"
       assertAtMost(throttled, most, `${what}, 429s`);
       const fair = runs.map(({ shares }) => jain(shares));
       all.push(...fair);
-      assertAtLeast(average(fair), 0.6, `${what}, fairness`);
+      assertAtLeast(average(fair), 0.55, `${what}, fairness`);
     }
   }
   assertAtLeast(average(all), 0.85, "fairness on average");
+});
+
+/**
+ * Limit and workers that tell each other, least share of it that is used, and most 429s, as means;
+ * the last two behind a sliding window, where one request too many costs others a second.
+ */
+const TOLD:
+  readonly (readonly [limit: number, workers: number, ...[number, number, number, number]])[] = [
+    [3, 2, 0.95, 0.027, 0.87, 0.03],
+    [3, 8, 0.95, 0.03, 0.85, 0.025],
+    [10, 3, 0.95, 0.02, 0.87, 0.027],
+    [10, 8, 0.95, 0.02, 0.85, 0.02],
+    [50, 8, 0.95, 0.02, 0.88, 0.015],
+  ];
+
+Deno.test("workers that tell each other share a key evenly, at nearly its limit", () => {
+  for (const kind of KINDS) {
+    for (const [limit, workers, used, throttled, usedSliding, throttledSliding] of TOLD) {
+      const what = `${kind} of ${limit}/s, ${workers} workers`;
+      const scenario = { kind, limit, workers, staggerMs: 20_000, requests: limit * 900 };
+      const each = [0, 1, 2].map((i) => simulate({ ...scenario, seed: FIRST_SEED + i }, sharing()));
+      const sliding = kind === "sliding window";
+      const least = sliding ? usedSliding : used;
+      const most = sliding ? throttledSliding : throttled;
+      assertAtLeast(average(each.map((run) => run.used)), least, `${what}, rate used`);
+      assertAtMost(average(each.map((run) => run.throttled)), most, `${what}, 429s`);
+      for (const { shares } of each) assertAtLeast(jain(shares), 0.95, `${what}, fairness`);
+    }
+  }
+});
+
+Deno.test("workers that tell each other and begin together, from what was learnt or from nothing", () => {
+  const learnt = { rate: 9.8, ceiling: 10, latency_ms: 2_200, at: 0 };
+  for (const known of [learnt, undefined]) {
+    for (const kind of KINDS) {
+      const what = `${kind}, ${known ? "learnt" : "from nothing"}`;
+      const scenario = { kind, limit: 10, workers: 8, requests: 6_000, seed: FIRST_SEED };
+      const { used, throttled, shares } = simulate(scenario, sharing([0], known));
+      assertAtLeast(used, kind === "sliding window" ? 0.8 : 0.9, `${what}, rate used`);
+      assertAtMost(throttled, 0.05, `${what}, 429s`);
+      assertAtLeast(jain(shares), 0.95, `${what}, fairness`);
+    }
+  }
+});
+
+Deno.test("workers that tell each other are no storm where their clocks are wrong", () => {
+  const offsets = [0, 900, -400, 3_600_000, 1_500, -2_000, 60, -86_400_000];
+  for (const kind of KINDS) {
+    const scenario = { kind, limit: 10, workers: 8, staggerMs: 7_000, requests: 9_000 };
+    const { used, throttled, shares } = simulate(
+      { ...scenario, seed: FIRST_SEED },
+      sharing(offsets),
+    );
+    assertAtLeast(used, 0.65, `${kind}, rate used`);
+    assertAtMost(throttled, 0.05, `${kind}, 429s`);
+    assertAtLeast(jain(shares), 0.9, `${kind}, fairness`);
+  }
+});
+
+Deno.test("workers that tell each other follow a limit that drops and comes back", () => {
+  const limit = [{ from: 0, limit: 10 }, { from: 400_000, limit: 4 }, { from: 800_000, limit: 10 }];
+  for (const kind of KINDS) {
+    const scenario = { kind, limit, workers: 3, staggerMs: 7_000, requests: 12_000 };
+    const { used, throttled } = simulate({ ...scenario, seed: FIRST_SEED }, sharing());
+    assertAtLeast(used, 0.7, `${kind}, rate used`);
+    assertAtMost(throttled, 0.05, `${kind}, 429s`);
+  }
 });
 
 Deno.test("the limiter beats fixed pacing, AIMD and the CUBIC bucket where the limit is counted by the second", () => {

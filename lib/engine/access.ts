@@ -4,6 +4,7 @@
  * message.
  */
 
+import { createHash } from "node:crypto";
 import { type ApiKey, fixedKey, storedKeys } from "./api_key.ts";
 import type { ConnectOptions } from "./engine.ts";
 import { RunError } from "../base/errors.ts";
@@ -55,6 +56,14 @@ export function apiAddress(variable: string, text: string): string {
     throw new RunError("usage", `${variable} must have no credentials, query or fragment`);
   }
   return (url.origin + url.pathname).replace(/\/+$/, "");
+}
+
+/**
+ * A name for a key at a server. Six digits of a hash tell a handful of keys apart and are far too
+ * little to find a key by.
+ */
+export function accountOf(server: string, key: string): string {
+  return createHash("sha256").update(`${server}\n${key}`).digest("hex").slice(0, 6);
 }
 
 /** Whether a URL points to this machine. */

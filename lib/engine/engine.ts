@@ -258,6 +258,11 @@ export interface Connection {
    */
   readonly server?: string;
   /**
+   * Names the key that it asks by, among others at that server, without giving it away: those who
+   * ask by the same have one limit together. Safe as part of a key; absent where nobody knows.
+   */
+  readonly account?: string;
+  /**
    * The model that it asks, where that is the server's to say: safe as part of a key. Absent where
    * it is the one of the settings.
    */

@@ -5,7 +5,7 @@
  * https://console.upstage.ai/docs
  */
 
-import { apiAddress, apiKeys } from "./access.ts";
+import { accountOf, apiAddress, apiKeys } from "./access.ts";
 import type { Connection, ConnectOptions, EngineFacts, ImageFile, Outcome } from "./engine.ts";
 import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
@@ -117,6 +117,7 @@ export async function connectWith(
   const keys = await apiKeys(options, { variable: KEY, list: KEYS, looksLikeKey });
   const [first, ...further] = keys.map((key): Connection => ({
     server: options.baseUrl === undefined ? baseUrl : "local profile",
+    account: accountOf(baseUrl, key.value),
     advice: `the API key, its credit and ${ADDRESS}`,
     ...open({
       baseUrl,

@@ -13,7 +13,8 @@ import { Health, OUTAGE_PAGES } from "../engine/health.ts";
 import { KnownPage } from "./known_page.ts";
 import { type Lane, Lanes } from "./lanes.ts";
 import { Limiter } from "../pace/limiter.ts";
-import { RateController, START_TOLERANCE_MS } from "../pace/controller.ts";
+import { RateController } from "../pace/controller.ts";
+import { START_TOLERANCE_MS } from "../pace/lost_time.ts";
 import { Tally } from "./tally.ts";
 
 function image(name: string): ImageFile {

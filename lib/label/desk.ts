@@ -12,7 +12,7 @@ import type { Limiter } from "../pace/limiter.ts";
 import type { Settings } from "../base/settings.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { Claims } from "../state/claims.ts";
-import { askedBy, pollRateKey, rateKey } from "../state/keys.ts";
+import { askedBy, pollRateKey, rateKey, sharedRateKey } from "../state/keys.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import { Tickets } from "../state/tickets.ts";
 import type { Patience } from "../store/patient.ts";
@@ -119,6 +119,14 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     ...{ settings: desk.pace, engine, store, note, clock, random },
     key: rateKey(engine.name, model),
     server: connection.server,
+    ...run.conditional && {
+      sharing: {
+        keys: connections.map(({ account }) =>
+          account === undefined ? undefined : sharedRateKey(engine.name, model, account)
+        ),
+        id: run.newRunId,
+      },
+    },
     lanes: connections.length,
     besides: desk.besides,
     onFit: desk.onFit,

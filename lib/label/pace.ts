@@ -8,12 +8,15 @@ import { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Engine } from "../engine/engine.ts";
 import { readLearntRate, writeLearntRate } from "../state/learnt_rate.ts";
+import { SharedRate } from "../state/shared_rate.ts";
 import { ConcurrencyController } from "../pace/concurrency.ts";
 import { Limiter } from "../pace/limiter.ts";
-import { MAX_IN_FLIGHT, RateController } from "../pace/controller.ts";
+import { MAX_IN_FLIGHT } from "../pace/controller.ts";
+import { SharedController } from "../pace/shared.ts";
 import type { LearntRate, RateChange } from "../pace/types.ts";
 import type { Settings } from "../base/settings.ts";
 import type { Store } from "../store/store.ts";
+import { Group } from "./group.ts";
 
 /** Rows in progress beyond those that wait for the API: images fetched ahead, answers looked up. */
 export const ROWS_AHEAD = 16;
@@ -27,6 +30,8 @@ const FIRST_SHARE = 2 / 3;
 const UNDOCUMENTED = 3;
 /** No request is closer to the one before at first, milliseconds. */
 const FIRST_SPACING_MS = 100;
+/** Whoever learnt something so short a while ago may be at work still, milliseconds. */
+const RECENT_MS = 120_000;
 /** What was learnt is stored at most so often, milliseconds. */
 const STORE_INTERVAL_MS = 60_000;
 
@@ -52,6 +57,13 @@ export interface PaceOptions {
   readonly key: string;
   /** Who is asked, if there may be several. */
   readonly server?: string;
+  /** Who else may use the keys, and how they are told of it. @default nobody, as far as known */
+  readonly sharing?: {
+    /** Keys of the objects that they share, one for each lane, as far as there are any. */
+    readonly keys: readonly (string | undefined)[];
+    /** This process, unique among all. */
+    readonly id: string;
+  };
   /** Lanes that share what the user allows, and each learn for themselves. @default 1 */
   readonly lanes?: number;
   /** Requests that other engines may have in flight for the same rows. @default none */
@@ -113,6 +125,8 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     ? paceByNumber(options, learnt)
     : paceByRate(options, engine.documentedRate ?? UNDOCUMENTED, learnt);
   const { controllers } = paced;
+  // Where somebody has learnt something a short while ago, somebody may be at work now.
+  const isRecent = (learnt?.ageMs ?? Infinity) < RECENT_MS;
   const cap = () => controllers.reduce((sum, { inFlightCap }) => sum + inFlightCap, 0);
   const { besides = () => 0 } = options;
   const waiting = () => options.waiting?.(paced.rate() ?? 0) ?? 0;
@@ -138,11 +152,13 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice
   };
-  const lanes = paced.lanes.map(({ limiter, rate, pause }): LanePace => ({
+  const lanes = paced.lanes.map(({ limiter, rate, pause, group }): LanePace => ({
     rate,
     pause,
     limiter: {
       async turn(signal) {
+        await group?.asks(isRecent);
+        signal?.throwIfAborted();
         const permit = await limiter.turn(signal);
         return {
           done(outcome) {
@@ -160,7 +176,10 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     fitRows,
     rows,
     unsaved,
-    [Symbol.asyncDispose]: save,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(paced.lanes.map(({ group }) => group?.[Symbol.asyncDispose]()));
+      await save();
+    },
   };
 }
 
@@ -172,7 +191,7 @@ interface Paced {
     readonly hasLearnt: boolean;
     snapshot(now: number): LearntRate;
   }[];
-  readonly lanes: readonly LanePace[];
+  readonly lanes: readonly (LanePace & { readonly group?: Group })[];
   readonly rate: () => number | null;
   /** Called after each request. */
   readonly afterEach: () => void;
@@ -180,35 +199,44 @@ interface Paced {
 
 /** A rate is looked for, unless the user gives one. */
 function paceByRate(
-  { settings, lanes: count = 1, note, clock, random, reused, sparse }: PaceOptions,
+  { settings, lanes: count = 1, note, clock, random, reused, sparse, sharing, store }: PaceOptions,
   documentedRate: number,
   learnt: LearntRate | undefined,
 ): Paced {
   const { rate, requestDelayMs, concurrency } = settings;
   const spacingMs = requestDelayMs === undefined ? undefined : requestDelayMs * count;
   const controllers = Array.from({ length: count }, () =>
-    new RateController({
+    new SharedController({
       rate: rate === undefined ? firstRate(spacingMs, documentedRate) : rate / count,
       fixed: rate !== undefined,
       minSpacingMs: spacingMs,
       maxInFlight: Math.ceil((concurrency ?? MAX_IN_FLIGHT) / count),
       learnt,
       random,
-      now: clock.now(),
+      id: sharing?.id ?? "",
+      now: () => clock.now(),
     }));
+  // What the user fixes is nobody's to divide.
+  const mayShare = rate === undefined && requestDelayMs === undefined;
   const allowed = () => controllers.reduce((sum, { rate }) => sum + rate, 0);
   const slowness = new Slowness(together(controllers), reused ?? (() => 0));
-  const lanes = controllers.map((controller, n): LanePace => {
+  const lanes = controllers.map((controller, n): Paced["lanes"][number] => {
     const news = new RateNews(controller.rate);
     const onChange = (change: RateChange) => {
       const message = news.tell(change);
       const facts = { rate_from: change.from, rate_to: change.to };
       if (message) note(`${ofLane(n, count)}${message}`, facts);
     };
+    const limiter = new Limiter({ controller, clock, onChange });
+    const key = mayShare ? sharing?.keys[n] : undefined;
+    const told = (message: string) => note(`${ofLane(n, count)}${message}`, {});
     return {
       rate: () => controller.rate,
       pause: () => Math.max(0, controller.nextStart - clock.now()),
-      limiter: new Limiter({ controller, clock, onChange }),
+      limiter,
+      group: key === undefined
+        ? undefined
+        : new Group({ controller, limiter, shared: new SharedRate(store, key), clock, note: told }),
     };
   });
   return {
@@ -253,8 +281,8 @@ function ofLane(n: number, count: number): string {
 
 /** Whether the program falls short of what all lanes allow. */
 function together(
-  controllers: readonly RateController[],
-): Pick<RateController, "programLimit" | "fallsShort"> {
+  controllers: readonly SharedController[],
+): Pick<SharedController, "programLimit" | "fallsShort"> {
   return {
     get programLimit() {
       const limits = controllers.map(({ programLimit }) => programLimit);
@@ -324,7 +352,7 @@ export class NumberNews {
 
 /** Says once that the program, and not the API, is what limits the run. */
 export class Slowness {
-  readonly #controller: Pick<RateController, "programLimit" | "fallsShort">;
+  readonly #controller: Pick<SharedController, "programLimit" | "fallsShort">;
   readonly #reused: () => number;
   #requests = 0;
   /** Answers that were reused before the program began to fall short. */
@@ -333,7 +361,7 @@ export class Slowness {
 
   /** Nothing was told. @param reused Rows that needed no request so far. */
   constructor(
-    controller: Pick<RateController, "programLimit" | "fallsShort">,
+    controller: Pick<SharedController, "programLimit" | "fallsShort">,
     reused: () => number,
   ) {
     this.#controller = controller;

@@ -46,7 +46,7 @@ Deno.test("openPace() approaches an unknown account at two thirds of the documen
   const { notes, open, send } = setup();
   await using pace = await open();
   const starts = await send(pace, 100);
-  assert.deepEqual(starts.slice(0, 2), [0, 250], "the second one waits for the first one's proof");
+  assert.deepEqual(starts.slice(0, 2), [0, 200], "the second one waits for the first one's proof");
   const [last, before] = [starts.at(-1)!, starts.at(-2)!];
   assert.ok(last - before < 333, "it does not climb above the documented rate");
   assert.match(notes[0], /^faster, as all goes well: \d+\.\d requests\/s$/);
@@ -98,7 +98,7 @@ Deno.test("openPace() does without what it can't read or write", async () => {
     if (operation === "write") throw new StoreError("denied", "403");
   };
   await using pace = await open();
-  assert.deepEqual(await send(pace, 2), [0, 250]);
+  assert.deepEqual(await send(pace, 2), [0, 200]);
 });
 
 Deno.test("openPace() takes no rate that was learnt of another server", async () => {
@@ -112,7 +112,7 @@ Deno.test("openPace() takes no rate that was learnt of another server", async ()
     "https://one.example",
   );
   await using other = await open({}, "https://two.example");
-  assert.deepEqual(await send(other, 2), [0, 250]);
+  assert.deepEqual(await send(other, 2), [0, 200]);
 });
 
 Deno.test("RateNews tells of what is far from the last news, in plain words, and not too often", () => {
@@ -206,4 +206,110 @@ Deno.test("openPace() looks for a number where no rate is documented, keeps it, 
   }
   await using rate = await open({ rate: 2 }, "http://own", null);
   assert.equal(rate.rate(), 2);
+});
+
+Deno.test("openPace() of several processes in one store shares a key's rate among them, and says so", async () => {
+  const { store, clock, notes } = setup();
+  const begin = clock.now();
+  const starts: { who: string; at: number }[] = [];
+  let refused = 0;
+  const work = async (id: string, seconds: number) => {
+    await using pace = await openPace({
+      settings: AUTO,
+      engine: { documentedRate: 3 },
+      ...{ store, key: KEY, clock },
+      sharing: { keys: ["rates/upstage-ocr/ocr.shared-a1b2c3.json"], id },
+      note: (message) => notes.push(`${id}: ${message}`),
+      random: () => 0,
+    });
+    const until = clock.now() + seconds * 1_000;
+    let underWay = 0;
+    while (clock.now() < until) {
+      const permit = await pace.lanes[0].limiter.turn();
+      const at = clock.now();
+      underWay++;
+      // A server that takes five a second of all together.
+      const second = starts.filter((start) =>
+        Math.floor(start.at / 1_000) === Math.floor((at - begin) / 1_000)
+      );
+      const full = second.length >= 5;
+      if (full) refused++;
+      else starts.push({ who: id, at: at - begin });
+      clock.sleep(100).then(() => {
+        underWay--;
+        permit.done(
+          full
+            ? { kind: "throttled", until: Math.ceil((clock.now() - begin) / 1_000) * 1_000 + begin }
+            : { kind: "clean" },
+        );
+      });
+    }
+    while (underWay > 0) await clock.sleep(50);
+  };
+  await clock.run(Promise.all([
+    work("one", 150),
+    clock.sleep(10_000).then(() => work("two", 100)),
+  ]));
+  const shared = starts.filter(({ at }) => at > 50_000 && at < 100_000);
+  const ofTwo = shared.filter(({ who }) => who === "two").length;
+  assert.ok(Math.abs(ofTwo / shared.length - 0.5) < 0.05, `${ofTwo} of ${shared.length}`);
+  assert.ok(shared.length > 0.85 * 50 * 5, `${shared.length} starts in 50 s at 5/s`);
+  const alone = starts.filter(({ at }) => at > 145_000).length;
+  assert.ok(alone > 0.85 * 5 * 5, `${alone} starts in 5 s: it is alone again`);
+  assert.ok(refused < 0.08 * starts.length, `${refused} of ${starts.length} were refused`);
+  assert.ok(notes.some((note) => /^one: 2 processes use the key, .* share \d\.\d req/.test(note)));
+  assert.ok(notes.includes("one: nobody else uses the key any more"));
+  const { rate } = JSON.parse(new TextDecoder().decode(store.objects.get(KEY)));
+  assert.ok(rate > 4, `${rate} is remembered, not a share of it`);
+  const left = JSON.parse(
+    new TextDecoder().decode(store.objects.get("rates/upstage-ocr/ocr.shared-a1b2c3.json")),
+  );
+  assert.deepEqual(left.members, [], "whoever ends leaves");
+});
+
+Deno.test("openPace() shares nothing where the user fixes the rate, and asks nobody in a short run", async () => {
+  const { store, clock, open } = setup();
+  const shared = "rates/upstage-ocr/ocr.shared-a1b2c3.json";
+  const send = async (settings: Partial<PaceOptions["settings"]>, seconds: number) => {
+    await using pace = await openPace({
+      settings: { ...AUTO, ...settings },
+      engine: { documentedRate: 3 },
+      ...{ store, key: KEY, clock, note: () => {}, random: () => 0 },
+      sharing: { keys: [shared], id: "one" },
+    });
+    await clock.run((async () => {
+      for (let i = 0; i < seconds; i++) {
+        (await pace.lanes[0].limiter.turn()).done({ kind: "clean" });
+        await clock.sleep(1_000);
+      }
+    })());
+  };
+  await send({ rate: 2 }, 30);
+  await send({ requestDelayMs: 500 }, 30);
+  await send({}, 1);
+  assert.equal(store.objects.has(shared), false);
+  await (await open())[Symbol.asyncDispose]();
+});
+
+Deno.test("openPace() waits neither for a turn nor at the end for a store that doesn't answer", async () => {
+  const { store, clock } = setup();
+  const shared = "rates/upstage-ocr/ocr.shared-a1b2c3.json";
+  store.before = (_operation, key) => key === shared ? new Promise(() => {}) : undefined;
+  const pace = await openPace({
+    settings: AUTO,
+    engine: { documentedRate: 3 },
+    ...{ store, key: KEY, clock, note: () => {}, random: () => 0 },
+    sharing: { keys: [shared], id: "one" },
+  });
+  const begin = clock.now();
+  await clock.run((async () => {
+    for (let i = 0; i < 20; i++) {
+      (await pace.lanes[0].limiter.turn()).done({ kind: "clean" });
+      await clock.sleep(500);
+    }
+  })());
+  assert.ok(clock.now() - begin < 11_000, "nobody waited for a turn");
+  const end = clock.now();
+  await clock.run(Promise.resolve(pace[Symbol.asyncDispose]()));
+  assert.ok(clock.now() - end <= 4_000, `${clock.now() - end} ms`);
 });

@@ -7,13 +7,12 @@
  * the rate fell says nothing about the lower one.
  */
 
+import { LostTime, START_TOLERANCE_MS } from "./lost_time.ts";
 import { RateSearch } from "./search.ts";
 import { Shortfall } from "./shortfall.ts";
 import { StartLog } from "./starts.ts";
 import type { LearntRate, RateChange, RequestOutcome, SearchState, Start } from "./types.ts";
 
-/** A start may come so much before its even spacing, to make up for a timer that was late; ms. */
-export const START_TOLERANCE_MS = 20;
 /** Pause after a 429 that names no time, milliseconds; doubles while nothing gets through. */
 export const DEFAULT_PAUSE_MS = 250;
 /** Longest pause that the controller sets of its own accord, milliseconds. */
@@ -34,13 +33,8 @@ export const MAX_IN_FLIGHT = 512;
 const IN_FLIGHT_HEADROOM = 2;
 /** Answers over which the mean latency is taken. */
 const LATENCY_ANSWERS = 50;
-/**
- * Time that is made up for at most, milliseconds: as much as a process with a quota of CPU stands
- * still at a time. Servers whose windows are shorter refuse that; each such refusal halves it.
- */
-const MAKE_UP_MS = 500;
-/** It comes back by this factor each time that the rate changes without a refusal. */
-const MAKE_UP_GROWTH = 1.2;
+/** After a stall one refusal in so many starts is no verdict on the rate. */
+const EXCUSED_STARTS = 60;
 /**
  * Within any so many milliseconds no more starts than the rate says, whatever is made up for: a
  * second, as most servers count, and what late timers may add …
@@ -92,7 +86,11 @@ export class RateController {
   /** When the last pause was over, for the start that came next. */
   #resumedAt = 0;
   readonly #log: StartLog;
-  #makeUpMs = MAKE_UP_MS;
+  readonly #lostTime = new LostTime();
+  /** The earliest start that the last burst of refusals began with, as far as known. */
+  #refusedNumber = 0;
+  /** Whether the rate was changed by it. */
+  #isVerdict = false;
   /** Whether there was no room in flight for the start that comes next. */
   #wasBlocked = false;
   readonly #shortfall: Shortfall;
@@ -167,17 +165,17 @@ export class RateController {
    */
   started(now: number): Start {
     const next = this.nextStart;
+    const scheduled = Math.min(this.#due, next);
     this.#firstAt ??= now;
     if (this.#answers < LATENCY_ANSWERS) this.#sinceFirstMs = now - this.#firstAt;
     const change = this.#review(now);
     const spacing = this.#spacingMs;
-    const makeUpMs = this.#wasBlocked || this.#search.inCompany || this.#options.minSpacingMs
-      ? START_TOLERANCE_MS
-      : this.#makeUpMs;
+    const only = this.#wasBlocked || this.#search.inCompany || !!this.#options.minSpacingMs;
     this.#wasBlocked = false;
-    // What the window holds back stays due; what a pause holds back does not.
-    const due = Math.max(Math.min(this.#due, next), this.#pausedUntil, now - makeUpMs);
-    this.#due = due + spacing;
+    // What the window holds back stays due.
+    const due = Math.max(scheduled, this.#pausedUntil);
+    const lost = this.#lostTime.started(due, spacing, only, now);
+    this.#due = lost.due;
     const before = this.#log.last(1) ?? -Infinity;
     const full = this.#fillsWindow(now);
     this.#shortfall.started(full);
@@ -187,7 +185,8 @@ export class RateController {
     this.#fresh = false;
     const madeUp = now - before < spacing - START_TOLERANCE_MS;
     const [burst, epoch] = [this.#burst, this.#epoch];
-    return { at: now, number, rate: this.rate, burst, epoch, first, madeUp, full, change };
+    const [{ regained }, rate] = [lost, this.rate];
+    return { at: now, number, rate, burst, epoch, first, madeUp, regained, full, change };
   }
 
   /** There is no room in flight: time that passes until there is some is not made up for. */
@@ -233,7 +232,7 @@ export class RateController {
     } else if (this.#search.climbing) {
       const [proven, started] = [this.#log.takenSecond(now), starts / spanMs * 1_000];
       const enough = taken > 0 && spanMs >= this.#log.graceMs;
-      if (enough) reason = this.#search.climb(proven, started);
+      if (enough) reason = this.#search.climb(proven, started, this.#log.stalled(now));
     } else {
       reason = this.#search.taken(full, spanMs, now);
     }
@@ -241,7 +240,7 @@ export class RateController {
     this.#epoch++;
     this.#log.restart(now);
     if (keptUp) this.#shortfall.excuse();
-    this.#makeUpMs = Math.min(MAKE_UP_MS, this.#makeUpMs * MAKE_UP_GROWTH);
+    this.#lostTime.allIsWell();
     // The start that is due next waits only as long as the new spacing asks.
     this.#due -= Math.max(0, 1_000 / from - this.#spacingMs);
     return { at: now, from, to: this.rate, reason };
@@ -272,6 +271,16 @@ export class RateController {
     return first === undefined ? 0 : first + size * this.#spacingMs - WINDOW_SLACK_MS;
   }
 
+  /** Whether a limit was met, and a rate below it held. */
+  get isHeld(): boolean {
+    return this.#search.held > 0 && !this.#search.climbing;
+  }
+
+  /** A rate that this process may be able to keep, requests per second; 0 for none. */
+  sustained(now: number): number {
+    return this.#search.held || Math.min(this.rate, this.#log.average(now));
+  }
+
   /** Whether a rate was confirmed or refused, or is known from before. */
   get hasLearnt(): boolean {
     const { low, high } = this.#search.state;
@@ -300,7 +309,15 @@ export class RateController {
 
   #throttled(start: Start, until: number | undefined, now: number): RateChange | undefined {
     if (start.burst !== this.#burst) {
-      // The rest of a burst, sent before anybody knew: only a longer pause is news.
+      // The rest of a burst, sent before anybody knew: only a longer pause is news, or that the
+      // first one to come back was not the first to be refused.
+      this.#log.refusedToo(now);
+      if (start.number < this.#refusedNumber) {
+        this.#refusedNumber = start.number;
+        if (start.burst === this.#burst - 1 && this.#isVerdict) {
+          this.#search.corrected(this.#log.secondBefore(start.number, start.at));
+        }
+      }
       if (until !== undefined) this.#pausedUntil = Math.max(this.#pausedUntil, until);
       return;
     }
@@ -308,18 +325,23 @@ export class RateController {
     this.#epoch++;
     this.#log.refused(now - start.at, now);
     const pause = this.#pauseEnd(start, until, now);
+    const sinceRefusal = start.number - this.#refusedNumber;
+    this.#refusedNumber = start.number;
     const from = this.rate;
     const lastSecond = this.#log.secondBefore(start.number, start.at);
     const achieved = this.#log.achieved(start.number, start.at);
     let reason: string;
+    this.#isVerdict = false;
     if (start.first) {
       // The quota is still used up, so this is no verdict on the rate: nothing else was sent at it.
       this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
       reason = "429 at the first request after a pause";
     } else if (this.#options.fixed) {
       reason = "429, the rate is fixed";
+    } else if (this.#isOfStall(start, sinceRefusal)) {
+      reason = "429 after the program stood still";
     } else if (this.#isOfMakingUp(start, lastSecond)) {
-      this.#makeUpMs = Math.max(START_TOLERANCE_MS, this.#makeUpMs / 2);
+      this.#lostTime.makingUpRefused();
       this.#search.crowded(start.rate, now);
       reason = "429 at a start close to the one before";
     } else {
@@ -327,10 +349,16 @@ export class RateController {
       const pauseMs = pause - now;
       const refusal = { rate: start.rate, lastSecond, achieved, average, pauseMs, now };
       reason = `429, ${this.#search.refused(refusal)}`;
+      this.#isVerdict = true;
     }
     this.#log.restart(now);
     this.#shortfall.excuse();
     this.#pausedUntil = Math.max(this.#pausedUntil, pause);
+    if (start.regained > 0) this.#lostTime.regainRefused();
+    // Servers that count by less than a second would refuse what makes up for a pause.
+    const regains = this.#search.countsBySecond && !this.#search.inCompany;
+    const lostMs = this.#pausedUntil - Math.min(this.#due, start.at);
+    this.#lostTime.paused(regains ? lostMs : 0);
     this.#fresh = true;
     const pauseMs = Math.max(0, this.#pausedUntil - now);
     const seconds = (pauseMs / 1_000).toFixed(1);
@@ -352,11 +380,17 @@ export class RateController {
     return (named === undefined ? own : Math.max(named, extra)) + jitter;
   }
 
+  /** What a stall holds up arrives together: now and then that is refused at any rate. */
+  #isOfStall({ rate, at }: Start, sinceRefusal: number): boolean {
+    const held = rate <= this.#search.held && !this.#search.inCompany;
+    return held && this.#log.stalled(at) && sinceRefusal >= EXCUSED_STARTS;
+  }
+
   /** A second far from full is no ceiling; starts close together may be what was refused. */
   #isOfMakingUp({ madeUp }: Start, lastSecond: number): boolean {
     const explained = lastSecond >= this.#search.held * UNEXPLAINED;
     const alone = !this.#search.inCompany;
-    return alone && madeUp && this.#makeUpMs > START_TOLERANCE_MS && !explained;
+    return alone && madeUp && this.#lostTime.isMadeUp && !explained;
   }
 
   get #spacingMs(): number {

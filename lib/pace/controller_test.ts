@@ -7,8 +7,8 @@ import {
   LEAST_IN_FLIGHT,
   RateController,
   type RateControllerOptions,
-  START_TOLERANCE_MS,
 } from "./controller.ts";
+import { START_TOLERANCE_MS } from "./lost_time.ts";
 import { FIRST_PROBE_MS } from "./search.ts";
 
 function controller(options: Partial<RateControllerOptions> = {}): RateController {
@@ -123,10 +123,10 @@ Deno.test("RateController climbs while answers are clean, and says so", () => {
   assert.deepEqual(it.finished(start, { kind: "clean" }, 1_000), {
     at: 1_000,
     from: 2,
-    to: 8,
+    to: 16,
     reason: "clean, no ceiling known: climbing",
   });
-  assert.equal(it.nextStart, 125, "the next start waits for the new spacing only");
+  assert.equal(it.nextStart, 62.5, "the next start waits for the new spacing only");
 });
 
 Deno.test("RateController lowers the rate at the first 429 of a burst only", () => {
@@ -170,7 +170,7 @@ Deno.test("RateController adds jitter to a pause, so that workers do not come ba
   const until = ["0", "0.5"].map((random) => {
     const it = controller({ random: () => Number(random) });
     it.started(0);
-    it.finished(it.started(200), { kind: "throttled", until: 3_000 }, 240);
+    it.finished(it.started(100), { kind: "throttled", until: 3_000 }, 140);
     return it.nextStart;
   });
   assert.equal(until[0], 3_000);
@@ -290,9 +290,10 @@ Deno.test("RateController knows when the program, not the API, is the limit", ()
 Deno.test("RateController takes a request that isn't refused in time for taken, answered or not", () => {
   const it = controller({ rate: 2 });
   it.started(0);
-  assert.equal(it.nextStart, 250, "the first one shows it by then");
-  const { change } = it.started(250);
-  assert.deepEqual([change?.from, change?.to], [2, 8]);
+  assert.equal(it.nextStart, 200, "the first one shows it by then");
+  const { change } = it.started(200);
+  assert.deepEqual([change?.from, change?.to], [2, 16]);
+  assert.equal(it.nextStart, 262.5, "what a rise of the rate brings is no lost time");
   // Refusals that take longer are waited for.
   const slow = controller({ rate: 2 });
   slow.finished(slow.started(0), { kind: "throttled", until: 2_000 }, 900);

@@ -87,6 +87,12 @@ export class Limiter<S extends { readonly change?: RateChange } = Start> {
     }
   }
 
+  /** What the controller says has changed, without a start or an outcome. */
+  changed(): void {
+    this.#stopTimer();
+    this.#serve();
+  }
+
   /** Lets everybody start whose turn it is, and sees to it that the next one is not forgotten. */
   #serve(): void {
     const { controller, clock } = this.#options;

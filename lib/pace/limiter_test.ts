@@ -86,8 +86,8 @@ Deno.test("Limiter lets those that wait go sooner when the rate rises", async ()
   await clock.run(clock.sleep(1_000));
   first.done({ kind: "clean" });
   (await clock.run(second)).done({ kind: "clean" });
-  assert.equal(changes[0].to, 0.4);
-  assert.equal(clock.now(), begin + 2_500, "10 s at the old rate");
+  assert.equal(changes[0].to, 0.8);
+  assert.equal(clock.now(), begin + 1_250, "10 s at the old rate");
 });
 
 Deno.test("Limiter.turn() that is aborted uses up no turn and leaves no timer", async () => {

@@ -74,6 +74,9 @@ export class RateSearch {
   #firstShown = 0;
   /** Whether the ceiling is only a guess from one full second. */
   #guessed = false;
+  /** Starts in the full second that the present rate is taken from; 0 for none. */
+  #shownBy = 0;
+  #countsBySecond = false;
   /** Refusals since a rate was last confirmed. */
   #refusals = 0;
   #probing = false;
@@ -111,6 +114,11 @@ export class RateSearch {
     return this.#company.present;
   }
 
+  /** Whether a full second of many starts has shown that the server counts by the second. */
+  get countsBySecond(): boolean {
+    return this.#countsBySecond;
+  }
+
   /** What is known. */
   get state(): SearchState {
     const low = this.#proven ? this.#low : Math.max(this.#low, this.#passed);
@@ -137,16 +145,18 @@ export class RateSearch {
    *
    * @param proven Starts per second that were really made and taken.
    * @param started Starts per second at the present rate: the next step is from there.
+   * @param stalled Whether the program stood still lately: much may be on its way all at once.
    * @returns Why the rate rose; `undefined` if it did not.
    */
-  climb(proven: number, started: number): string | undefined {
+  climb(proven: number, started: number, stalled: boolean): string | undefined {
     this.#low = Math.max(this.#low, Math.min(this.#rate, proven));
-    const next = this.#rate < QUICK_CLIMB_UNTIL
-      ? this.#rate * QUICK_CLIMB
-      : Math.min(this.#rate * CLIMB, started * CLIMB_AHEAD);
+    const factor = climbFactor(this.#rate, stalled);
+    const quick = this.#rate < QUICK_CLIMB_UNTIL;
+    const next = this.#rate * factor;
+    const ahead = quick ? next : Math.min(next, started * CLIMB_AHEAD);
     this.#slowed = false;
-    if (next <= this.#rate) return;
-    this.#rate = this.#bounded(next);
+    if (ahead <= this.#rate) return;
+    this.#rate = this.#bounded(ahead);
     return "clean, no ceiling known: climbing";
   }
 
@@ -190,6 +200,10 @@ export class RateSearch {
     const { rate, now } = refusal;
     const above = rate > this.#low;
     const estimate = estimated(refusal);
+    // On the way up it was met by far more than it takes, and some of that came back first.
+    const overrun = estimate.sure && rate > this.#low * OVERRUN;
+    this.#shownBy = overrun ? refusal.lastSecond : 0;
+    if (estimate.sure) this.#countsBySecond = true;
     // A request from before the try, at the rate that was held, says nothing about the try.
     if (this.#recovery.trying && above) {
       this.#rate = this.#recovery.refused(this.#low, shown(estimate), refusal);
@@ -209,6 +223,21 @@ export class RateSearch {
     this.#setProbe(wasProbe, refusal);
     if (wasProbe) return "probe refused";
     return above ? "refused while climbing" : "refused at a rate held before";
+  }
+
+  /**
+   * The last refusal was not the first of its burst: the second before the first one held less.
+   *
+   * @param lastSecond Requests that started in it.
+   */
+  corrected(lastSecond: number): void {
+    if (lastSecond >= this.#shownBy || this.#company.present) return;
+    const share = lastSecond / this.#shownBy;
+    this.#shownBy = lastSecond;
+    this.#rate = this.#bounded(this.#rate * share);
+    this.#high *= share;
+    this.#low = Math.min(this.#low, this.#rate);
+    this.#passed = Math.min(this.#passed, this.#rate);
   }
 
   /** A request was refused that came soon after the one before, before its second was full. */
@@ -370,6 +399,11 @@ export class RateSearch {
   }
 }
 
+function climbFactor(rate: number, stalled: boolean): number {
+  if (stalled && rate >= QUICK_CLIMB_UNTIL) return STALLED_CLIMB;
+  return CLIMB_STEPS.find(([until]) => rate < until)![1];
+}
+
 /** What the server takes: a full second shows it, else what it took since the last refusal. */
 function estimated({ rate, lastSecond, achieved }: Refusal): Estimate {
   const window = lastSecond * UNDER_WINDOW;
@@ -382,6 +416,8 @@ function shown(estimate: Estimate): number | undefined {
   return estimate.shown ? estimate.rate : undefined;
 }
 
+/** A rate was overrun if so many times what was held before was asked of the server. */
+const OVERRUN = 2;
 /** Bracket that counts as settled: `high / low` up to this is held, not searched further. */
 const SETTLED_RATIO = 1.015;
 /** Step of a probe above a settled rate, as a share of it. */
@@ -401,10 +437,15 @@ const EVIDENCE = 1.5;
 const SECOND_STEP = 0.25;
 /** Largest step later. */
 const CLIMB_STEP = 1.65;
-/** Step of a climb from nothing, up to this rate, and beyond it. */
-const QUICK_CLIMB = 4;
+/**
+ * Steps of a climb from nothing, by the rate up to which they are taken, requests per second: the
+ * faster it is by now, the more are refused before anybody knows, and the less is left to gain.
+ */
+const CLIMB_STEPS = [[8, 8], [32, 4], [128, 3], [Infinity, 1.5]] as const;
+/** Up to this rate a step is taken whatever was really started. */
 const QUICK_CLIMB_UNTIL = 32;
-const CLIMB = 2;
+/** From there on the same where the program stands still now and then. */
+const STALLED_CLIMB = 1.3;
 /** There the next step is at most so many times what was really started. */
 const CLIMB_AHEAD = 3;
 /** Least time at a rate before the next, while no ceiling is known, milliseconds. */
@@ -425,9 +466,9 @@ const PROBE_PAUSES = 20;
 /** Step of that probe, as a share of the rate. */
 const GUESS_PROBE_STEP = 0.07;
 /** Longest wait between probes, milliseconds, unless {@linkcode LAST_PROBE_REQUESTS} is longer. */
-export const LAST_PROBE_MS = 75_000;
+export const LAST_PROBE_MS = 60_000;
 /** Least number of requests between probes in the long run: a refused one costs one or two. */
-const LAST_PROBE_REQUESTS = 300;
+const LAST_PROBE_REQUESTS = 200;
 /** Where in the bracket the next rate lies, as a share of its logarithm. */
 const BRACKET_SHARE = 0.5;
 /** What is left at most of a rate that was refused. */

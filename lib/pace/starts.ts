@@ -6,7 +6,7 @@
 /** Starts are remembered for so long, milliseconds: a second before one that is refused quickly. */
 const KEPT_MS = 5_000;
 /** A refusal is expected within so long while none was seen, milliseconds. */
-const FIRST_GRACE_MS = 250;
+const FIRST_GRACE_MS = 200;
 /** The same at least, later; milliseconds. */
 const LEAST_GRACE_MS = 150;
 /** A refusal may take so many times as long as the slowest of late. */
@@ -15,6 +15,10 @@ const GRACE_HEADROOM = 2;
 const GRACE_MEMORY = 0.8;
 /** A start that is later is a sign of a process that stands still or has too much to do; ms. */
 const LATE_MS = 20;
+/** One that is so much later was held up by a stall, milliseconds; … */
+const STALL_MS = 50;
+/** … what others it held up arrives together for so long, milliseconds. */
+const STALL_EFFECT_MS = 2_000;
 /** Refusals may wait to be read then, for so long, milliseconds, … */
 const BLIND_MS = 50;
 /** … and so many times as long as the start was late. */
@@ -52,6 +56,8 @@ export class StartLog {
   #failed = 0;
   #refusalMs = 0;
   #blindUntil = 0;
+  /** When a start was later than a timer ever is. */
+  #stalledAt = -Infinity;
   /** Starts that were not refused, each fading with time, as of `#weighedAt`. */
   #weight = 0;
   #weighedAt: number;
@@ -87,6 +93,7 @@ export class StartLog {
     this.#firstAt ??= now;
     this.#starts++;
     if (full) this.#full++;
+    if (lateMs > STALL_MS) this.#stalledAt = now;
     if (lateMs > LATE_MS) {
       this.#blindUntil = Math.max(this.#blindUntil, now + BLIND_MS + BLIND_FACTOR * lateMs);
     }
@@ -115,6 +122,16 @@ export class StartLog {
     this.#weigh(-1, now);
     const faded = GRACE_MEMORY * this.#refusalMs + (1 - GRACE_MEMORY) * afterMs;
     this.#refusalMs = Math.max(afterMs, faded);
+  }
+
+  /** Another request of the same burst was refused. */
+  refusedToo(now: number): void {
+    this.#weigh(-1, now);
+  }
+
+  /** Whether the process stood still shortly before a start. */
+  stalled(at: number): boolean {
+    return at - this.#stalledAt <= STALL_EFFECT_MS;
   }
 
   /** Within this time a refusal would be here, milliseconds. */

@@ -64,6 +64,8 @@ export interface Start {
   readonly first: boolean;
   /** Whether it came sooner after the one before than the rate says, to make up for lost time. */
   readonly madeUp: boolean;
+  /** What it made up for of a pause, milliseconds. */
+  readonly regained: number;
   /** Whether there were as many in the last second as the rate allows. */
   readonly full: boolean;
   /** The change of the rate that it shows to be due, for the log. */

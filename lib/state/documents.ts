@@ -7,6 +7,7 @@
  */
 
 import { type Schema, z } from "../base/json.ts";
+import { MOST_RATE } from "../pace/sharing.ts";
 import type { LearntRate } from "../pace/types.ts";
 
 const count = z.int().nonnegative();
@@ -484,6 +485,35 @@ export const learntRate: Schema<LearntRate & { readonly server?: string }> = z.o
   /** Requests in flight that were worth it; absent where the rate is what was learnt. */
   in_flight: count.positive().optional(),
   at: finite,
+});
+
+/** How those who ask by one key divide its rate. Times are of the clocks of who wrote them. */
+const sharePlan = z.object({
+  version: count,
+  /** Whatever lies there, it is no storm. */
+  rate: finite.positive().max(MOST_RATE),
+  from: finite,
+  members: z.array(z.string()).min(2),
+  ceiling: finite.positive().nullable(),
+  step: finite.positive(),
+  guess: z.boolean(),
+  hurried: z.boolean(),
+});
+/** What they tell each other. */
+export const sharing = z.object({
+  format: z.literal("pseudolabel-sharing/1"),
+  plan: sharePlan.nullable(),
+  next: sharePlan.nullable(),
+  members: z.array(z.object({
+    id: z.string(),
+    beat: count,
+    rate: finite.nonnegative(),
+    knows: z.boolean(),
+    taken: finite.nonnegative(),
+    version: count,
+    started: finite.nonnegative(),
+    refused: finite.nonnegative(),
+  })),
 });
 
 /** Counts by range; an end of null is open. */

@@ -56,6 +56,15 @@ export function pollRateKey(engine: string, model: string): string {
   return `rates/${engine}/${model}.polls.json`;
 }
 
+/**
+ * Key of what those who ask by one key tell each other, so that they divide its rate.
+ *
+ * @param account Of the key, see `engine/engine.ts`.
+ */
+export function sharedRateKey(engine: string, model: string, account: string): string {
+  return `rates/${engine}/${model}.shared-${account}.json`;
+}
+
 /** Key of the stored answer for an image. @param sha256 Of the image's bytes, lower-case hex. */
 export function answerKey(engine: string, model: string, sha256: string): string {
   return `${answerPrefix(engine, model)}${sha256.slice(0, 2)}/${sha256}.json.gz`;

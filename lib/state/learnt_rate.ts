@@ -10,7 +10,7 @@ import type { LearntRate } from "../pace/types.ts";
 import type { Store } from "../store/store.ts";
 
 /**
- * Reads it; `undefined` if there is nothing usable.
+ * Reads it, and how old it is by the store's clock, ms; `undefined` if there is nothing usable.
  *
  * @param server Whom it must be of: another server's limit says nothing.
  */
@@ -18,10 +18,11 @@ export async function readLearntRate(
   store: Store,
   key: string,
   server?: string,
-): Promise<LearntRate | undefined> {
+): Promise<(LearntRate & { readonly ageMs?: number }) | undefined> {
   try {
-    const learnt = (await readDocument(store, key, learntRate))?.value;
-    return learnt?.server === server ? learnt : undefined;
+    const found = await readDocument(store, key, learntRate, { age: true });
+    const learnt = found?.value;
+    return learnt && learnt.server === server ? { ...learnt, ageMs: found.ageMs } : undefined;
   } catch (error) {
     if (error instanceof StoreError) return undefined;
     throw error;
