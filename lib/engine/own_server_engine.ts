@@ -5,7 +5,7 @@
  */
 
 import { fixedKey } from "./api_key.ts";
-import type { Connection, Engine, FoundModel, TextAnswer } from "./engine.ts";
+import type { Connection, Engine, FoundModel, Outcome, TextAnswer } from "./engine.ts";
 import { exchange, HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
 import { API_KEY, modelName, type OwnServer, serverAt } from "./own_server_address.ts";
 import { FACTS } from "./own_server_facts.ts";

@@ -177,6 +177,8 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         return { failure, elsewhere: true, attempts, [Symbol.dispose]: () => {} };
       }
       if (final && await isPagesOwn(image, sent, refusing, options)) {
+        // It is this page, and yet the last of several that are refused on a lane.
+        if (sent.kind === "refused" && lanes.open.length > 1) await judgeLane(sent, options);
         tally.finished(attempts);
         const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
         const own = sent.kind === "retryable" ? sent.code : undefined;
@@ -281,13 +283,20 @@ export async function askKnownPage(
   return page && await known!.once(lane, () => sendInTurn(page, options, false, NO_LANES, lane));
 }
 
-/** A lane refuses page after page while others are open: finds out whether it refuses all. */
+/**
+ * A lane refuses page after page while others are open: finds out whether it refuses all. Nobody
+ * else does, as no other page starts on it until that is known.
+ */
 async function judgeLane(
   { lane, message }: Sent & { readonly kind: "refused" },
   options: AskOptions,
 ): Promise<void> {
-  if (await options.known?.find(options.halt.signal)) await askKnownPage(options, lane);
-  else options.lanes.close(lane, lane.health.refusal(message));
+  const { known, lanes, clock, halt } = options;
+  const { health } = lane;
+  while (lanes.isOpen(lane) && health.refusesAll && !health.outage) {
+    if (!await known?.find(halt.signal)) return void lanes.close(lane, health.refusal(message));
+    if (!await askKnownPage(options, lane)) await clock.sleep(LOOK_MS, halt.signal);
+  }
 }
 
 /**

@@ -208,7 +208,7 @@ export class Lanes {
 
   #allowed(avoid: LaneSet): readonly Lane[] {
     const { open } = this;
-    const others = open.filter((lane) => !avoid.has(lane));
+    const others = open.filter((lane) => !avoid.has(lane) && !isDoubted(lane));
     return others.length > 0 ? others : open;
   }
 
@@ -219,12 +219,14 @@ export class Lanes {
    */
   elsewhere(here: Lane, avoid: LaneSet, patient = false): boolean {
     return this.#passesOn && !patient ||
-      this.open.some((lane) => lane !== here && !avoid.has(lane) && !lane.health.holds);
+      this.open.some((lane) =>
+        lane !== here && (!avoid.has(lane) || isDoubted(here)) && !lane.health.holds
+      );
   }
 
-  /** Whether there is an open lane other than these. */
+  /** Whether there is an open lane other than these that a page may be tried on. */
   isLeft(avoid: LaneSet): boolean {
-    return this.open.some((lane) => !avoid.has(lane));
+    return this.open.some((lane) => !avoid.has(lane) && !isDoubted(lane));
   }
 
   /** A page waits on a lane until this is disposed. */
@@ -294,4 +296,12 @@ export class Lanes {
   leave(page: string): void {
     for (const { health } of this.#lanes) health.leave(page);
   }
+}
+
+/**
+ * Whether nothing starts on a lane until it is known whether its key is refused: pages that have
+ * failed elsewhere don't wait for that, as nothing they do would tell.
+ */
+function isDoubted({ health }: Lane): boolean {
+  return health.holds && !health.outage;
 }

@@ -321,7 +321,8 @@ export class Patience {
     try {
       for (let waitMs = FIRST_LOOK_MS;; waitMs = Math.min(LAST_LOOK_MS, waitMs * 2)) {
         // Each has a time of its own: small ones may find room time and again.
-        if (unwritable.over ||= this.#isLate(since)) throw tooLongUnwritable(unwritable);
+        unwritable.over ||= this.#isLate(since);
+        if (unwritable.over) throw tooLongUnwritable(unwritable);
         await this.#pause(waitMs * (0.5 + random() / 2), signal);
         try {
           const result = await operation();
