@@ -437,32 +437,37 @@ Deno.test("a second signal ends the program at once", async () => {
   assert.ok(performance.now() - begin < 5_000);
 });
 
-Deno.test("a signal that comes over and over, to the last moment, leaves the exit code as it is", async () => {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    const arrived = Promise.withResolvers<void>();
-    const hold = Promise.withResolvers<void>();
-    await using bench = await openBench(rows(5), async (document) => {
-      arrived.resolve();
-      await hold.promise;
-      return readAll(document);
-    });
-    const program = startProgram(ARGS, { env: bench.env });
-    await arrived.promise;
-    let ended = false;
-    const end = program.ended.finally(() => ended = true);
-    program.kill(signal);
-    hold.resolve();
-    while (!ended) {
-      try {
-        program.kill(signal);
-      } catch {
-        break; // it has just ended
+Deno.test({
+  name: "a signal that comes over and over, to the last moment, leaves the exit code as it is",
+  // Deno 2.4's base, with which executables may be tested, gives its handlers back as it exits.
+  ignore: Deno.env.has("PSEUDOLABEL_OLD_BASE"),
+  fn: async () => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) {
+      const arrived = Promise.withResolvers<void>();
+      const hold = Promise.withResolvers<void>();
+      await using bench = await openBench(rows(5), async (document) => {
+        arrived.resolve();
+        await hold.promise;
+        return readAll(document);
+      });
+      const program = startProgram(ARGS, { env: bench.env });
+      await arrived.promise;
+      let ended = false;
+      const end = program.ended.finally(() => ended = true);
+      program.kill(signal);
+      hold.resolve();
+      while (!ended) {
+        try {
+          program.kill(signal);
+        } catch {
+          break; // it has just ended
+        }
+        await new Promise((resolve) => setImmediate(resolve));
       }
-      await new Promise((resolve) => setImmediate(resolve));
+      const { code, stderr } = await end;
+      assert.equal(code, 75, stderr);
     }
-    const { code, stderr } = await end;
-    assert.equal(code, 75, stderr);
-  }
+  },
 });
 
 Deno.test("a second run on the same data set reports the first, and pays nothing", async () => {

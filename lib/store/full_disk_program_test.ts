@@ -67,6 +67,8 @@ async function label(
 }
 
 const FILL = "dd if=/dev/zero of=disk/filler bs=1k count=9999 2>/dev/null || true";
+/** Not while a file is being written. */
+const READ_ONLY = "until mount -o remount,ro disk 2>/dev/null; do sleep 0.01; done";
 
 Deno.test({
   name: "a disk that gets full or read-only under a run is waited for, and nothing is paid twice",
@@ -74,7 +76,7 @@ Deno.test({
   async fn() {
     const [full, readOnly, forGood] = await Promise.all([
       label(FILL, "rm disk/filler", ""),
-      label("mount -o remount,ro disk", "mount -o remount,rw disk", ""),
+      label(READ_ONLY, "mount -o remount,rw disk", ""),
       label(FILL, "", "--max-outage-minutes 0.05"),
     ]);
     for (const { code, stderr, answers, billed } of [full, readOnly]) {
