@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
-import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
+import { readFake } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
+import { imageFile } from "../../dev/testing/labeling.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { Budget } from "../base/budget.ts";
 import type { ImageFile, Outcome } from "../engine/engine.ts";
@@ -16,12 +16,6 @@ import { Lanes } from "./lanes.ts";
 import { Tally } from "./tally.ts";
 
 const RETRYABLE: Outcome = { kind: "retryable", message: "HTTP 503" };
-
-function image(name: string): ImageFile {
-  const bytes = fakeImage(name);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { bytes, sha256, mediaType: { type: "image/png", extension: "png" } };
-}
 
 function answered({ bytes }: ImageFile): Outcome {
   const body = pageBody(readFake(bytes));
@@ -91,13 +85,13 @@ Deno.test("ask() sends nothing while its claim is in doubt, and keeps nobody's t
     held: false,
     confirm: () => ++confirms === 1 ? Promise.resolve(true) : confirmed.promise,
   };
-  const doubtful = ask(image("a"), { ...options, claim });
+  const doubtful = ask(imageFile("a"), { ...options, claim });
   // It was sure of its claim when it queued for its turn, and is not when that comes.
   await clock.run(clock.sleep(1));
-  const sure = await clock.run(ask(image("b"), options));
+  const sure = await clock.run(ask(imageFile("b"), options));
   assert.ok(sure.answered);
   sure[Symbol.dispose]();
-  assert.deepEqual([bench.sent, confirms], [[image("b").sha256], 2]);
+  assert.deepEqual([bench.sent, confirms], [[imageFile("b").sha256], 2]);
   assert.deepEqual([open, bench.tally.requests], [{ turns: 0, pages: 0 }, 1]);
   claim.held = true;
   confirmed.resolve(true);
@@ -110,18 +104,18 @@ Deno.test("ask() finds out before each attempt whether the page is still to be a
   const bench = new Bench(() => RETRYABLE);
   let confirms = 0;
   const claim = { held: true, confirm: () => Promise.resolve(++confirms < 3) };
-  using asked = await bench.clock.run(ask(image("a"), { ...bench.options, claim }));
+  using asked = await bench.clock.run(ask(imageFile("a"), { ...bench.options, claim }));
   assert.deepEqual([asked.answered, asked.failure, asked.attempts], [undefined, undefined, 2]);
   assert.deepEqual([bench.sent.length, bench.open], [2, { turns: 0, pages: 0 }]);
   // Nobody is left waiting for it, nor thought to be asking.
-  using other = await bench.clock.run(ask(image("b"), { ...bench.options, maxRetries: 0 }));
+  using other = await bench.clock.run(ask(imageFile("b"), { ...bench.options, maxRetries: 0 }));
   assert.equal(other.failure?.code, "api_unavailable");
 });
 
 Deno.test("an outage of the API is probed by another page where the one that was to is in doubt", async () => {
   const bench: Bench = new Bench((image, n) => n < 3 ? RETRYABLE : answered(image));
   const { clock, options } = bench;
-  const failing = ["a", "b", "c"].map((name) => ask(image(name), options));
+  const failing = ["a", "b", "c"].map((name) => ask(imageFile(name), options));
   await clock.run(clock.sleep(100));
   assert.equal(options.lanes.open[0].health.outage, true);
   let doubts = 0;
@@ -131,7 +125,7 @@ Deno.test("an outage of the API is probed by another page where the one that was
     },
     confirm: () => Promise.resolve(true),
   };
-  const asking = [ask(image("d"), { ...options, claim }), ...failing];
+  const asking = [ask(imageFile("d"), { ...options, claim }), ...failing];
   const results = await clock.run(Promise.all(asking.map(async (page) => {
     const asked = await page;
     asked[Symbol.dispose]();
@@ -144,7 +138,7 @@ Deno.test("an outage of the API is probed by another page where the one that was
 Deno.test("obtain() uses what another run has stored while a page was waiting to be asked for again", async () => {
   const store = new MemoryStore();
   const answers = new AnswerStore(store, "upstage-ocr", "ocr");
-  const page = image("a");
+  const page = imageFile("a");
   let confirms = 0;
   const labelingOf = (bench: Bench, dataset: string, take: Labeling["claims"]["take"]) => ({
     ...{ ...bench.options, answers, claims: { take }, underWay: new Map(), rows: new Budget(10) },

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import fc from "fast-check";
-import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
+import { imageFile } from "../../dev/testing/labeling.ts";
+import { readFake } from "../../dev/testing/fixtures.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { ask, type AskOptions } from "./ask.ts";
@@ -17,14 +18,8 @@ import { RateController } from "../pace/controller.ts";
 import { START_TOLERANCE_MS } from "../pace/lost_time.ts";
 import { Tally } from "./tally.ts";
 
-function image(name: string): ImageFile {
-  const bytes = fakeImage(name);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { bytes, sha256, mediaType: { type: "image/png", extension: "png" } };
-}
-
 function images(n: number): ImageFile[] {
-  return Array.from({ length: n }, (_, i) => image(`page ${i}`));
+  return Array.from({ length: n }, (_, i) => imageFile(`page ${i}`));
 }
 
 /** What the API answers for an image that all goes well for. */
@@ -230,10 +225,10 @@ async function ending(work: Promise<unknown>): Promise<RunError> {
 
 Deno.test("ask() asks once for a page that all goes well for", async () => {
   const bench = new Bench(answered);
-  const result = await bench.one(image("a"));
-  assert.deepEqual(result, { text: text(image("a")), attempts: 1 });
+  const result = await bench.one(imageFile("a"));
+  assert.deepEqual(result, { text: text(imageFile("a")), attempts: 1 });
   const [{ bytes, model, signal }] = bench.requests;
-  assert.deepEqual([bytes, model], [image("a").bytes, "ocr"]);
+  assert.deepEqual([bytes, model], [imageFile("a").bytes, "ocr"]);
   assert.equal(signal, bench.giveUp.signal);
   assert.deepEqual(bench.spending, { open: 0, settled: 1 });
   assert.deepEqual([bench.tally.requests, bench.tally.billedPages], [1, 1]);
@@ -242,7 +237,7 @@ Deno.test("ask() asks once for a page that all goes well for", async () => {
 Deno.test("ask() tries a page 1 + maxRetries times, with growing pauses", async () => {
   for (const maxRetries of [0, 1, 4]) {
     const bench: Bench = new Bench(() => RETRYABLE, { maxRetries });
-    const result: Result = await bench.one(image("a"));
+    const result: Result = await bench.one(imageFile("a"));
     const attempts = maxRetries + 1;
     assert.deepEqual(result, { code: "api_unavailable", message: "HTTP 503", attempts });
     // Half of 1, 2, 4, 8 s, as `random` says 0.5.
@@ -255,16 +250,16 @@ Deno.test("ask() tries a page 1 + maxRetries times, with growing pauses", async 
 
 Deno.test("ask() tells how many requests an answer took", async () => {
   const bench = new Bench((request) => request.index < 2 ? RETRYABLE : answered(request));
-  const { text: body, attempts } = await bench.one(image("a"));
-  assert.deepEqual([body, attempts], [text(image("a")), 3]);
+  const { text: body, attempts } = await bench.one(imageFile("a"));
+  assert.deepEqual([body, attempts], [text(imageFile("a")), 3]);
   assert.deepEqual(bench.tally.finishedByAttempt, [0, 0, 0, 1]);
 });
 
 Deno.test("ask() fails a rejected page at once and goes on with others", async () => {
   const bench = new Bench((request) => request.index === 0 ? REJECTED : answered(request));
   const rejected = { code: "api_rejected", message: "HTTP 422", attempts: 1 };
-  assert.deepEqual(await bench.one(image("a")), rejected);
-  assert.ok((await bench.one(image("b"))).text);
+  assert.deepEqual(await bench.one(imageFile("a")), rejected);
+  assert.ok((await bench.one(imageFile("b"))).text);
 });
 
 Deno.test("ask() uses up no attempt by being throttled, which holds everybody back", async () => {
@@ -320,7 +315,7 @@ Deno.test("ask() ends the run after too long a time of nothing but 429, to be ru
   const bench: Bench = new Bench(() => {
     return { kind: "throttled", until: bench.clock.now() + 1_000, message: "HTTP 429" };
   }, { maxOutageMs: 600_000 });
-  const error = await ending(bench.one(image("a")));
+  const error = await ending(bench.one(imageFile("a")));
   assert.equal(error.exit, "again");
   assert.match(error.message, /throttled.* 10 minutes .*HTTP 429/);
   const tookMs = bench.clock.now() - bench.begin;
@@ -341,7 +336,7 @@ Deno.test("ask() takes one answer among the 429 for a sign of life", async () =>
 
 Deno.test("ask() hands over an unreadable answer, as another one would be paid too", async () => {
   const bench = new Bench(() => UNREADABLE);
-  assert.deepEqual(await bench.one(image("a")), { text: '{"pages":[]}', attempts: 1 });
+  assert.deepEqual(await bench.one(imageFile("a")), { text: '{"pages":[]}', attempts: 1 });
   assert.equal(bench.requests.length, 1);
   assert.deepEqual(bench.spending, { open: 0, settled: 1 });
   assert.equal(bench.tally.billedPages, 1);
@@ -460,7 +455,7 @@ Deno.test("ask() ends the run at once when it is told to wait longer than it has
     const bench: Bench = new Bench(() => {
       return { kind, until: bench.clock.now() + MAX_OUTAGE_MS + 1_000, message: "HTTP xxx" };
     }, { slots: 1 });
-    const error = await ending(bench.one(image("a")));
+    const error = await ending(bench.one(imageFile("a")));
     assert.equal(error.exit, "again");
     const until = new Date(bench.begin + MAX_OUTAGE_MS + 1_000).toISOString().slice(0, 19);
     assert.match(error.message, new RegExp(`${until}Z .HTTP xxx.*--max-outage-minutes.*3 minutes`));
@@ -514,10 +509,10 @@ Deno.test("ask() takes no file of several pages for a page to compare with", asy
       const body = { ...pageBody(readFake(request.bytes)), numBilledPages: pages };
       return { kind: "answered", text: JSON.stringify(body), body };
     }, { slots: 1, known: true });
-    await bench.one(image("a"));
-    await bench.one(image("b")).catch(() => {});
+    await bench.one(imageFile("a"));
+    await bench.one(imageFile("b")).catch(() => {});
     const again = bench.requests.slice(1).filter(({ bytes }) =>
-      bytes.join() === image("a").bytes.join()
+      bytes.join() === imageFile("a").bytes.join()
     );
     assert.equal(again.length > 0, pages === 1);
   }
@@ -528,9 +523,9 @@ Deno.test("ask() asks for no other page to believe a rejection", async () => {
     slots: 1,
     known: true,
   });
-  await bench.one(image("a"));
+  await bench.one(imageFile("a"));
   const begin = bench.clock.now();
-  assert.equal((await bench.one(image("b"))).code, "api_rejected");
+  assert.equal((await bench.one(imageFile("b"))).code, "api_rejected");
   assert.ok(bench.clock.now() - begin < 100 && bench.requests.length === 2);
 });
 
@@ -700,7 +695,7 @@ Deno.test("ask() sends nothing if the run has ended while the limit was asked", 
     asked.resolve();
     return allowed.promise;
   };
-  const asking = bench.ask(image("a"));
+  const asking = bench.ask(imageFile("a"));
   await asked.promise;
   bench.halt.abort(new RunError("again", "the lease is lost"));
   allowed.resolve();
@@ -716,10 +711,10 @@ Deno.test("ask() takes no answer for proof that had started before the failure w
     if (index === 0) await bench.clock.sleep(1_000);
     return index === 1 || time > 60_000 ? answered({ bytes }) : RETRYABLE;
   }, { maxRetries: 0, known: true });
-  const [first, second] = await bench.all([image("a"), image("b")]);
-  assert.ok(second.status === "fulfilled" && second.value.text === text(image("b")));
+  const [first, second] = await bench.all([imageFile("a"), imageFile("b")]);
+  assert.ok(second.status === "fulfilled" && second.value.text === text(imageFile("b")));
   assert.ok(first.status === "fulfilled", "it ended the run");
-  assert.equal(first.value.text, text(image("a")), "an outage has failed a page");
+  assert.equal(first.value.text, text(imageFile("a")), "an outage has failed a page");
 });
 
 Deno.test("ask() brings every page through any weather, within its slots and spacing", async () => {
@@ -809,7 +804,7 @@ Deno.test("the last key that is refused ends the run, and no page is marked as f
 });
 
 Deno.test("a page that every key refuses fails by itself where others are answered", async () => {
-  const bad = image("page 7");
+  const bad = imageFile("page 7");
   const bench = new Bench(async (request) => {
     await bench.clock.sleep(100);
     return request.bytes.every((byte, i) => byte === bad.bytes[i]) ? REFUSED : answered(request);

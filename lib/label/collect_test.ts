@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
+import { imageFile, labelingOver } from "../../dev/testing/labeling.ts";
 import { fakeImage, readFake } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
@@ -8,11 +8,8 @@ import { Budget } from "../base/budget.ts";
 import { RunError, StoreError } from "../base/errors.ts";
 import type { Collected, ImageFile, Outcome } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
-import { upstageOcr } from "../engine/upstage_ocr.ts";
-import { AnswerStore } from "../state/answer_store.ts";
 import { Tickets } from "../state/tickets.ts";
 import { Collecting } from "./collect.ts";
-import { ImageLoader } from "./images.ts";
 import { type Labeling, obtain } from "./label_row.ts";
 import { Lanes } from "./lanes.ts";
 import type { Obtained } from "./output_row.ts";
@@ -23,12 +20,6 @@ const PAYER = { dataset: "demo", run_id: "run" };
 const PENDING: Collected = { kind: "pending", message: "started" };
 const UNKNOWN: Collected = { kind: "unknown", message: "no such request" };
 const FAILING: Collected = { kind: "retryable", message: "HTTP 503" };
-
-function imageOf(name: string): ImageFile {
-  const bytes = fakeImage(name);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { bytes, sha256, mediaType: { type: "image/png", extension: "png" } };
-}
 
 /** A look for a page. */
 interface Look {
@@ -71,7 +62,7 @@ class Bench {
       },
       collect: (ticket: unknown): Promise<Collected> => {
         const { n, sha } = ticket as { n: number; sha: string };
-        const name = ["a", "b", "c", "d", "e"].find((name) => imageOf(name).sha256 === sha)!;
+        const name = ["a", "b", "c", "d", "e"].find((name) => imageFile(name).sha256 === sha)!;
         const before = this.looks.filter(({ ticket }) => ticket === n).length;
         const seen = { name, ticket: n, before, key };
         this.looks.push({ ...seen, time: clock.now() - begin });
@@ -87,14 +78,8 @@ class Bench {
       maxOutageMs: 10 * MINUTE_MS,
       owe: (pages) => this.owed += pages,
     });
-    this.labeling = {
-      engine: upstageOcr,
-      model: "ocr",
-      images: new ImageLoader({ local: store }, new Budget(1_000), upstageOcr),
-      answers: new AnswerStore(store, "upstage-ocr", "ocr"),
-      collecting,
-      payer,
-      underWay: new Map(),
+    this.labeling = labelingOver(store, this.notes, new Budget(1_000), {
+      ...{ collecting, payer, unsaved, tally, clock, halt },
       lanes: new Lanes(
         Array.from({ length: keys }, (_, key) => ({
           name: `key ${key + 1}`,
@@ -109,34 +94,12 @@ class Bench {
         })),
         (message) => this.notes.push(message),
       ),
-      unsaved,
-      rows: new Budget(10),
-      claims: {
-        take: () =>
-          Promise.resolve({
-            held: true,
-            confirm: () => Promise.resolve(true),
-            [Symbol.dispose]: () => {},
-          }),
-      },
       askAgain: new Set(askAgain),
-      askedInVain: new Set(),
-      remarks: {
-        tell: (_, message) => this.notes.push(message),
-        count: (kind) => this.notes.push(kind),
-      },
-      spending: { take: () => Promise.resolve(), settle: () => {} },
-      maxRetries: 3,
-      tally,
-      clock,
-      random: () => 0.5,
-      halt,
-      giveUp: new AbortController().signal,
-    };
+    });
   }
 
   obtain(name: string, rowId = `row of ${name}`): Promise<Obtained> {
-    return this.clock.run(obtain(imageOf(name), rowId, this.labeling));
+    return this.clock.run(obtain(imageFile(name), rowId, this.labeling));
   }
 
   get tickets(): string[] {

@@ -1,25 +1,18 @@
 import assert from "node:assert/strict";
-import { createHash } from "node:crypto";
 import { encodeRows } from "../dataset/output_write.ts";
 import { readRows } from "../dataset/output_read.ts";
 import { memorySource } from "../parquet/source.ts";
 import { fakeImage, inputRow, readFake } from "../../dev/testing/fixtures.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
+import { imageFile } from "../../dev/testing/labeling.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import { StoreError } from "../base/errors.ts";
-import type { ImageFile } from "../engine/engine.ts";
 import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { KnownPage } from "./known_page.ts";
 import { outputRow, readAnswer } from "./output_row.ts";
 
 const NEVER = new AbortController().signal;
-
-function image(name: string, size = 200): ImageFile {
-  const bytes = fakeImage(name, size);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { bytes, sha256, mediaType: { type: "image/png", extension: "png" } };
-}
 
 /** A row that was answered. */
 function done(index: number, pages = 1): OutputRow {
@@ -30,7 +23,7 @@ function done(index: number, pages = 1): OutputRow {
     paid_by: { dataset: "demo", run_id: "run", row_id: `row-${index}` },
     body,
   }, "responses/x");
-  const { sha256 } = image(`${index}`);
+  const { sha256 } = imageFile(`${index}`);
   return outputRow(inputRow(index), "upstage-ocr", { sha256, size: 200 }, obtained, 0);
 }
 
@@ -56,9 +49,9 @@ function make(rows: readonly OutputRow[]) {
 
 Deno.test("KnownPage keeps a copy of the smallest image that it was shown, and reads no row then", async () => {
   const { known, ...bench } = make([done(0)]);
-  const [large, small] = [image("large", 300), image("small", 100)];
+  const [large, small] = [imageFile("large", 300), imageFile("small", 100)];
   const { sha256 } = small;
-  for (const one of [large, small, image("another", 200)]) {
+  for (const one of [large, small, imageFile("another", 200)]) {
     known.remember(one, false);
     one.bytes.fill(0); // it is gone once its row is done
   }
@@ -74,7 +67,7 @@ Deno.test("KnownPage finds an image among the rows that are done, if it is still
   bench.store.put("images/3.png", fakeImage("3"));
   bench.store.put("images/4.png", fakeImage("4"));
   const [first, second] = await Promise.all([bench.known.find(NEVER), bench.known.find(NEVER)]);
-  assert.equal(first?.sha256, image("3").sha256);
+  assert.equal(first?.sha256, imageFile("3").sha256);
   assert.equal(second, first);
   assert.equal(bench.scans, 1);
 });
@@ -91,7 +84,7 @@ Deno.test("KnownPage looks again after the store failed while it looked", async 
   bench.fault = new StoreError("unavailable", "the store is gone");
   assert.equal(await bench.known.find(NEVER), undefined);
   bench.fault = undefined;
-  assert.equal((await bench.known.find(NEVER))?.sha256, image("0").sha256);
+  assert.equal((await bench.known.find(NEVER))?.sha256, imageFile("0").sha256);
 });
 
 Deno.test("KnownPage is asked for once at a time, and says what that cost", async () => {
@@ -107,11 +100,15 @@ Deno.test("KnownPage is asked for once at a time, and says what that cost", asyn
 
 Deno.test("KnownPage prefers a page with words, however small a blank one is", async () => {
   const { known } = make([]);
-  const [blank, words, smaller] = [image("blank", 100), image("words", 300), image("small", 200)];
+  const [blank, words, smaller] = [
+    imageFile("blank", 100),
+    imageFile("words", 300),
+    imageFile("small", 200),
+  ];
   known.remember(blank, true);
   assert.equal(known.blank, true);
   for (const one of [words, smaller]) known.remember(one, false);
-  known.remember(image("another", 90), true);
+  known.remember(imageFile("another", 90), true);
   assert.equal((await known.find(NEVER))!.sha256, smaller.sha256);
   assert.equal(known.blank, false);
 });

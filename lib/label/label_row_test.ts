@@ -3,27 +3,20 @@ import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { jpegHeader } from "../../dev/testing/images.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
+import { imageFile, labelingOver } from "../../dev/testing/labeling.ts";
 import { fakeImage, inputRow, readFake } from "../../dev/testing/fixtures.ts";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { Budget } from "../base/budget.ts";
 import { RunError, StoreError } from "../base/errors.ts";
-import type { ImageFile, Outcome } from "../engine/engine.ts";
+import type { Outcome } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
-import { upstageOcr } from "../engine/upstage_ocr.ts";
 import { AnswerStore, MAX_ANSWER_BYTES } from "../state/answer_store.ts";
-import { ImageLoader } from "./images.ts";
 import { Lanes } from "./lanes.ts";
 import { type Labeling, labelRow, obtain } from "./label_row.ts";
 import type { Obtained } from "./output_row.ts";
 import { restoreRow } from "./restore_row.ts";
 import { Tally } from "./tally.ts";
-
-function image(name: string): ImageFile {
-  const bytes = fakeImage(name);
-  const sha256 = createHash("sha256").update(bytes).digest("hex");
-  return { bytes, sha256, mediaType: { type: "image/png", extension: "png" } };
-}
 
 function answerOf(body: unknown): Outcome {
   return { kind: "answered", text: JSON.stringify(body), body };
@@ -54,13 +47,8 @@ class Bench {
   constructor(reply: Reply = readAll, store = new MemoryStore(), payer = PAYER, instead?: string) {
     this.store = store;
     const { clock, tally, halt } = this;
-    this.labeling = {
-      engine: upstageOcr,
-      model: "ocr",
-      images: new ImageLoader({ local: store }, this.memory, upstageOcr),
-      answers: new AnswerStore(store, "upstage-ocr", "ocr"),
-      payer,
-      underWay: new Map(),
+    this.labeling = labelingOver(store, this.notes, this.memory, {
+      ...{ payer, tally, clock, halt },
       lanes: new Lanes(
         [{
           name: "the key",
@@ -83,34 +71,11 @@ class Bench {
           ? undefined
           : { next: () => instead, any: () => instead, downSince: () => undefined },
       ),
-      unsaved: new Budget(10),
-      rows: new Budget(10),
-      claims: {
-        take: () =>
-          Promise.resolve({
-            held: true,
-            confirm: () => Promise.resolve(true),
-            [Symbol.dispose]: () => {},
-          }),
-      },
-      askAgain: new Set(),
-      askedInVain: new Set(),
-      remarks: {
-        tell: (_, message) => this.notes.push(message),
-        count: (kind) => this.notes.push(kind),
-      },
-      spending: { take: () => Promise.resolve(), settle: () => {} },
-      maxRetries: 3,
-      tally,
-      clock,
-      random: () => 0.5,
-      halt,
-      giveUp: new AbortController().signal,
-    };
+    });
   }
 
   obtain(name: string, rowId = `row of ${name}`): Promise<Obtained> {
-    return this.clock.run(obtain(image(name), rowId, this.labeling));
+    return this.clock.run(obtain(imageFile(name), rowId, this.labeling));
   }
 }
 
@@ -138,7 +103,7 @@ Deno.test("obtain() asks once for equal images that are in flight at one time", 
   const bench = new Bench();
   const names = ["a", "a", "b", "a"];
   const results = await Promise.all(names.map((name, i) => bench.obtain(name, `row-${i}`)));
-  assert.deepEqual(bench.asked.sort(), [image("a").sha256, image("b").sha256].sort());
+  assert.deepEqual(bench.asked.sort(), [imageFile("a").sha256, imageFile("b").sha256].sort());
   assert.deepEqual(results[1], results[0]);
   assert.deepEqual(results[3], results[0]);
   assert.deepEqual(results.map(({ paidBy }) => paidBy?.row_id), [
@@ -173,7 +138,7 @@ Deno.test("obtain() stores the answer before anybody sees it", async () => {
   };
   let seen = false;
   const twins = [1, 2].map(() =>
-    obtain(image("a"), "row", bench.labeling).finally(() => seen = true)
+    obtain(imageFile("a"), "row", bench.labeling).finally(() => seen = true)
   );
   await storing.promise;
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 0));
@@ -216,7 +181,7 @@ Deno.test("obtain() asks again for a stored answer that is torn, empty or foreig
     assert.deepEqual(bytes, damage);
     assert.equal(bench.notes.length, 1);
     assert.ok(bench.notes[0].includes(first.answerKey!) && bench.notes[0].includes(copy));
-    const stored = await bench.labeling.answers.find(image("a").sha256);
+    const stored = await bench.labeling.answers.find(imageFile("a").sha256);
     assert.equal(stored?.value?.replaces?.copy, copy);
     // From now on it is an answer like any other.
     assert.deepEqual(await bench.obtain("a"), again);
@@ -236,7 +201,7 @@ Deno.test("obtain() leaves a newer version's answer alone, unless the user says 
   assert.deepEqual([left.attempts, left.answerKey, bench.asked.length], [0, answerKey, 1]);
   assert.deepEqual(bench.store.objects.get(answerKey!), newer);
   const labeling = { ...bench.labeling, askAgain: new Set(["response_unreadable"]) };
-  const again = await bench.clock.run(obtain(image("a"), "row", labeling));
+  const again = await bench.clock.run(obtain(imageFile("a"), "row", labeling));
   assert.ok(again.answer);
   assert.equal(bench.asked.length, 2);
 });
@@ -250,7 +215,7 @@ Deno.test("obtain() asks again for an unreadable answer where its code is named,
     const labeling = {
       ...{ ...bench.labeling, askAgain: new Set(codes), askedInVain: new Set<string>() },
     };
-    return { labeling, obtain: () => bench.clock.run(obtain(image("a"), "row", labeling)) };
+    return { labeling, obtain: () => bench.clock.run(obtain(imageFile("a"), "row", labeling)) };
   };
   assert.deepEqual(await again(["api_rejected"]).obtain(), first);
   assert.equal(bench.asked.length, asked);
