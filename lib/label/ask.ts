@@ -30,8 +30,8 @@ export type Answered = WholeAnswer & {
 
 /**
  * What asking for a page came to: `answered`, which the engine may or may not be able to read,
- * `accepted`, `failure`, or none of them, where another run has stored its answer meanwhile. Dispose it once the
- * answer is stored: that makes room for another one to be paid.
+ * `accepted`, `failure`, or none of them, where another run has stored its answer meanwhile. Dispose
+ * it once the answer is stored: that makes room for another one to be paid.
  */
 export interface Asked extends Disposable {
   /** The answer. */
@@ -124,15 +124,17 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   const refusing = new Map<Lane, number>();
   /** Lanes on which it has failed in any way, as long as there are others. */
   const tried = new Set<Lane>();
+  const fails = (failure: Failure, facts: Pick<Asked, "elsewhere"> = {}): Asked => {
+    if (attempts > 0) tally.finished(attempts);
+    return { failure, ...facts, attempts, [Symbol.dispose]: () => {} };
+  };
   lanes.enter();
   try {
     for (let tries = 0;;) {
       const unavailable = lanes.unavailable(attempts === 0, tried, waits(options)) ??
         goesBack(options);
       if (unavailable !== undefined) {
-        if (attempts > 0) tally.finished(attempts);
-        const failure = { code: "api_unavailable", message: unavailable } as const;
-        return { failure, elsewhere: true, attempts, [Symbol.dispose]: () => {} };
+        return fails({ code: "api_unavailable", message: unavailable }, { elsewhere: true });
       }
       if (claim && !await claim.confirm()) return { attempts, [Symbol.dispose]: () => {} };
       const sent = await attempt(image, options, attempts === 0, tried);
@@ -144,9 +146,8 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
           await bide(sent, sent.throttled, options);
           continue;
         }
-        tally.finished(++attempts);
-        const failure = { code: "api_unavailable", message: `${sent.message}, ${own}` } as const;
-        return { failure, attempts, [Symbol.dispose]: () => {} };
+        attempts++;
+        return fails({ code: "api_unavailable", message: `${sent.message}, ${own}` });
       }
       tried.add(sent.lane);
       if (!lanes.isLeft(tried)) tried.clear();
@@ -172,19 +173,15 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       const patient = options.back !== undefined && clock.now() < (options.patientUntil ?? 0);
       const final = sent.kind !== "retryable" || tries > maxRetries && !patient;
       if (patient && options.back!() && sent.kind === "retryable" && tries > maxRetries) {
-        tally.finished(attempts);
-        const failure = { code: "api_unavailable", message: sent.message } as const;
-        return { failure, elsewhere: true, attempts, [Symbol.dispose]: () => {} };
+        return fails({ code: "api_unavailable", message: sent.message }, { elsewhere: true });
       }
       if (final && await isPagesOwn(image, sent, refusing, options)) {
         // It is this page, and yet the last of several that are refused on a lane.
         if (sent.kind === "refused" && lanes.open.length > 1) await judgeLane(sent, options);
-        tally.finished(attempts);
         const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
         const own = sent.kind === "retryable" ? sent.code : undefined;
         const code = own ?? (unavailable ? "api_unavailable" : "api_rejected");
-        const failure = { code, message: sent.message } as const;
-        return { failure, attempts, [Symbol.dispose]: () => {} };
+        return fails({ code, message: sent.message });
       }
       tally.retries++;
       const until = sent.kind === "retryable" && health.patientUntil(sent.until) || 0;
