@@ -14,7 +14,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
 import { followSignals } from "../base/halt.ts";
-import { counted } from "../base/figures.ts";
+import { minutes } from "../base/figures.ts";
 import type { ObjectInfo, ReadOptions, Store, StoredObject } from "./store.ts";
 
 /** First wait between two looks whether an outage is over, milliseconds; it doubles each time. */
@@ -495,10 +495,6 @@ function admitOnce(options: ReadOptions): () => ReadOptions {
         return admit(size);
       },
     };
-}
-
-function minutes(ms: number): string {
-  return counted(Math.round(ms / 6_000) / 10, "minute");
 }
 
 /** `14:07:31 UTC`. @param ms Milliseconds since the epoch. */
