@@ -47,6 +47,7 @@ const image = z.object({
   width: number.positive().optional(),
   height: number.positive().optional(),
 });
+const listedImage = image.extend({ id });
 const annotation = z.object({
   image_id: id,
   bbox: rectangle.optional(),
@@ -88,11 +89,12 @@ export function parseCocoText(bytes: Uint8Array, name: string): PagesFile {
   const pictures: string[] = [];
   const sizes: TruthPage["size"][] = [];
   const pageOf = new Map<string, number>();
+  const picture = isText ? image : listedImage;
   for (const span of below(imagesName)) {
     const value = parsed(
       bytes,
       span,
-      isText ? image : image.extend({ id }),
+      picture,
       (problem) => bad(`${imagesName}.${span.name}.${problem}`),
     );
     pageOf.set("id" in value ? value.id as string : span.name, pictures.length);
