@@ -16,6 +16,7 @@ export interface JsonSpan {
 
 const [QUOTE, BACKSLASH, COMMA, COLON] = [0x22, 0x5c, 0x2c, 0x3a];
 const [OPEN_OBJECT, CLOSE_OBJECT, OPEN_ARRAY, CLOSE_ARRAY] = [0x7b, 0x7d, 0x5b, 0x5d];
+const UTF8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
  * The values of an object or array, in the order of the text.
@@ -41,7 +42,7 @@ export function* jsonSpans(
       const from = at;
       if (bytes[at] !== QUOTE) throw wrong("no name stands", at);
       at = textEnd(bytes, at, end);
-      name = JSON.parse(decode(bytes, from, at));
+      name = JSON.parse(spanText(bytes, { start: from, end: at }));
       at = blanks(bytes, at, end);
       if (bytes[at] !== COLON) throw wrong("no colon stands", at);
       at = blanks(bytes, at + 1, end);
@@ -63,18 +64,14 @@ export function beginsObject(bytes: Uint8Array): boolean {
   return bytes[blanks(bytes, textStart(bytes), bytes.length)] === OPEN_OBJECT;
 }
 
-/** A value as it was found. @throws {SyntaxError} if it is no JSON */
-export function parseSpan(bytes: Uint8Array, { start, end }: Omit<JsonSpan, "name">): unknown {
-  return JSON.parse(decode(bytes, start, end));
+/** The text of a value as it was found, which need not be JSON. */
+export function spanText(bytes: Uint8Array, { start, end }: Omit<JsonSpan, "name">): string {
+  return UTF8.decode(bytes.subarray(start, end));
 }
 
 /** Behind a byte-order mark. */
 function textStart(bytes: Uint8Array): number {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
-}
-
-function decode(bytes: Uint8Array, start: number, end: number): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(start, end));
 }
 
 /** The first byte from `at` on that is no white space. */

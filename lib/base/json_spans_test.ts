@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { jsonSpans, parseSpan } from "./json_spans.ts";
+import { type JsonSpan, jsonSpans, spanText } from "./json_spans.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
+const parseSpan = (bytes: Uint8Array, span: JsonSpan) => JSON.parse(spanText(bytes, span));
 
 Deno.test("the values of an object or array are those that JSON.parse finds, however it is written", () => {
   const top = fc.oneof(

@@ -124,10 +124,9 @@ async function scorePages(
   ) {
     onPage();
     if ("skipped" in page) continue;
-    const judged = judgePage(page.truths, page.words, granularity, caseRule);
-    sum.add(judged);
     const own = new ScoreSum();
-    own.add(judged);
+    own.add(judgePage(page.truths, page.words, granularity, caseRule));
+    sum.merge(own);
     [equal[page.truth], all[page.truth]] = [own.endToEnd.equal, own.endToEnd.all];
     pages++;
   }

@@ -16,10 +16,16 @@ import { findThreshold, type JudgedWord, LevelSums } from "./threshold.ts";
 import { ValueCounts } from "./value_counts.ts";
 import { WorstPages } from "./worst_pages.ts";
 
+/** Labels whose words can be counted, too. */
+export interface CountedLabels extends LabelSource {
+  /** All rows with how many words they have. */
+  flatRows(): AsyncIterable<{ readonly words: { readonly count: number } }>;
+}
+
 /** What {@linkcode evaluateLabels} works with. */
 export interface EvaluateOptions extends RuleWishes {
   /** What is evaluated. */
-  readonly labels: LabelSource;
+  readonly labels: CountedLabels;
   /** What they were made with, by name. */
   readonly engine: string;
   /** The engines whose agreement stands beside the labels, by name; absent where none does. */
@@ -91,7 +97,7 @@ export async function evaluateLabels(options: EvaluateOptions): Promise<Evaluati
     sums.add(page.row, page.words, judged);
     if (compared % PROGRESS_PAGES === 0) onProgress?.(compared, pairing.pairs.length);
   }
-  const unlike = target && !target.pagesAlike && labels.flatRows
+  const unlike = target && !target.pagesAlike
     ? await shareBeyond(labels.flatRows(), LARGER * largest, signal)
     : 0;
   return {
@@ -122,7 +128,7 @@ function note(pages: { count: number; examples: string[] }, path: string): void 
 
 /** Share of all words that lie on pages of more words than that. */
 async function shareBeyond(
-  rows: AsyncIterable<{ readonly words: { readonly count: number } }>,
+  rows: ReturnType<CountedLabels["flatRows"]>,
   most: number,
   signal: AbortSignal,
 ): Promise<number> {

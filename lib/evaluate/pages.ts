@@ -19,8 +19,6 @@ export interface LabelSource {
   rows(ranges?: Iterable<RowRange>): AsyncIterable<ScannedRow>;
   /** All rows without what is on them. */
   names(): AsyncIterable<NamedRow>;
-  /** All rows with how many words they have. */
-  flatRows?(): AsyncIterable<{ readonly words: { readonly count: number } }>;
   /** In which frame their model reads pictures, where a probe has shown it. */
   readonly probed?: ProbedFrame;
 }

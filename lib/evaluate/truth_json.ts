@@ -3,8 +3,8 @@
  * pages, of COCO-Text or of words by the names of pictures. Pure.
  */
 
-import { parseAs, type Parsed, parseJsonAs, type Schema, z } from "../base/json.ts";
-import { beginsObject, type JsonSpan, jsonSpans, parseSpan } from "../base/json_spans.ts";
+import { parseJsonAs, type Schema, z } from "../base/json.ts";
+import { beginsObject, type JsonSpan, jsonSpans, spanText } from "../base/json_spans.ts";
 import { escaped, shown } from "../base/text.ts";
 import { boxPoints, type Points } from "../geometry/polygon.ts";
 import { badTruth, isDontCare, type RawBox, type TruthPage } from "./truth.ts";
@@ -47,6 +47,7 @@ const image = z.object({
   width: number.positive().optional(),
   height: number.positive().optional(),
 });
+const listedImage = image.extend({ id });
 const annotation = z.object({
   image_id: id,
   bbox: rectangle.optional(),
@@ -88,11 +89,12 @@ export function parseCocoText(bytes: Uint8Array, name: string): PagesFile {
   const pictures: string[] = [];
   const sizes: TruthPage["size"][] = [];
   const pageOf = new Map<string, number>();
+  const picture = isText ? image : listedImage;
   for (const span of below(imagesName)) {
     const value = parsed(
       bytes,
       span,
-      isText ? image : image.extend({ id }),
+      picture,
       (problem) => bad(`${imagesName}.${span.name}.${problem}`),
     );
     pageOf.set("id" in value ? value.id as string : span.name, pictures.length);
@@ -183,15 +185,9 @@ function parsed<T>(
   schema: Schema<T>,
   bad: (problem: string) => Error,
 ): T {
-  let found: Parsed<T>;
-  try {
-    found = parseAs(schema, parseSpan(bytes, span));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw bad(escaped(`not JSON: ${error.message}`));
-  }
-  if (found.problem !== undefined) throw bad(found.problem);
-  return found.value;
+  const { value, problem } = parseJsonAs(schema, spanText(bytes, span));
+  if (problem !== undefined) throw bad(problem);
+  return value;
 }
 
 function pointsOf({ mask, segmentation, bbox }: z.infer<typeof annotation>): Points | undefined {

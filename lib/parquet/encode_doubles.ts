@@ -59,7 +59,7 @@ export function encodeDoubles(
 }
 
 /** Bits that numbers up to this one take. */
-export function bitsFor(most: number): number {
+function bitsFor(most: number): number {
   return Math.ceil(Math.log2(most + 1));
 }
 
@@ -141,7 +141,7 @@ function index(
   }
   // What lies outside of the heap is given back at once: the collector sees no hurry in it.
   table.buffer.transfer(0);
-  const size = Math.ceil(count * Math.ceil(Math.log2(found)) / 8);
+  const size = Math.ceil(count * bitsFor(found - 1) / 8);
   return 2 * (8 * found + size) > 8 * count
     ? undefined
     : { distinct: distinct.subarray(0, found), indexes };

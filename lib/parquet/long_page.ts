@@ -4,7 +4,14 @@
  */
 import { type Leaf, readLengths } from "./decode.ts";
 import { ParquetError } from "./footer.ts";
-import { DataPage, levelsBefore, type PageParts, readerOf, readLevels } from "./page.ts";
+import {
+  countDefined,
+  DataPage,
+  levelsBefore,
+  type PageParts,
+  readerOf,
+  readLevels,
+} from "./page.ts";
 import type { PageBytes } from "./page_bytes.ts";
 import type { ReadMemory } from "./read_memory.ts";
 import type { PageHeader } from "./types.ts";
@@ -99,12 +106,7 @@ export class LongPage {
       repetition: await levelsOf(bytes, leaf.maxRepetition, count),
       definition: await levelsOf(bytes, leaf.maxDefinition, count),
     };
-    const { definition } = parts;
-    let values = count;
-    if (leaf.maxDefinition > 0) {
-      values = 0;
-      for (const level of definition) if (level === leaf.maxDefinition) values++;
-    }
+    const values = countDefined(leaf, parts.definition, 0, count);
     const cutting = values === 0 ? NO_VALUES : await cut(options, encoding, values);
     return new LongPage(options, parts, cutting, drop);
   }

@@ -258,7 +258,12 @@ export class DataPage {
 }
 
 /** How many of some levels have a value. */
-function countDefined(leaf: Leaf, definition: Uint8Array, start: number, end: number): number {
+export function countDefined(
+  leaf: Leaf,
+  definition: Uint8Array,
+  start: number,
+  end: number,
+): number {
   const { maxDefinition } = leaf;
   if (maxDefinition === 0) return end - start;
   let count = 0;

@@ -34,13 +34,11 @@ export class TooLarge extends Error {
 export class ReadMemory {
   /** Bytes that a single row may take. */
   readonly row: number;
-  readonly #capacity: number;
   #used = 0;
 
-  /** Nothing is held at first. @param row Bytes of a row. @param capacity Bytes in all. */
-  constructor(row = ROW_MEMORY, capacity = READ_MEMORY) {
+  /** Nothing is held at first. @param row Bytes of a row. */
+  constructor(row = ROW_MEMORY) {
     this.row = row;
-    this.#capacity = capacity;
   }
 
   /** Looks at what a row takes. @throws {TooLarge} if it is more than a row may take */
@@ -56,7 +54,7 @@ export class ReadMemory {
    * @throws {TooLarge} if it is more than there is room for
    */
   hold(what: string, bytes: number): () => void {
-    if (this.#used + bytes > this.#capacity) throw new TooLarge(what, bytes);
+    if (this.#used + bytes > READ_MEMORY) throw new TooLarge(what, bytes);
     this.#used += bytes;
     let held = bytes;
     return () => {

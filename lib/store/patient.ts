@@ -14,7 +14,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Clock } from "../base/clock.ts";
 import { StoreError } from "../base/errors.ts";
 import { followSignals } from "../base/halt.ts";
-import { counted } from "../base/figures.ts";
+import { minutes } from "../base/figures.ts";
 import type { ObjectInfo, ReadOptions, Store, StoredObject } from "./store.ts";
 
 /** First wait between two looks whether an outage is over, milliseconds; it doubles each time. */
@@ -232,7 +232,7 @@ export class Patience {
     operation: () => Promise<T>,
     kind?: "reads" | "once",
   ): Promise<T> {
-    const { clock, random, giveUp, maxOutageMs, note } = this.#options;
+    const { clock, random, maxOutageMs, note } = this.#options;
     let firstFailure: number | undefined;
     let vain = 0;
     let { answers, failures } = health;
@@ -248,7 +248,7 @@ export class Patience {
         if (reason.kind !== "unavailable") {
           this.#answered(health);
           const waits = reason.kind === "unwritable" && kind !== "once" && health.written &&
-            this.#options.maxOutageMs > 0;
+            maxOutageMs > 0;
           if (!waits) throw reason;
           return await this.#onceWritable(health, reason, signal, operation);
         }
@@ -271,7 +271,7 @@ export class Patience {
       const silent = !up && !proven && readAgain !== undefined && health.answers === answers;
       up ||= proven;
       if (up) vain++;
-      const late = giveUp.aborted || clock.now() - firstFailure >= maxOutageMs;
+      const late = this.#isLate(firstFailure);
       // Once is not enough: it may be gone the next moment.
       if (kind === "reads" && (vain >= VAIN_READS || up && late && vain > 1)) {
         this.#answered(health);
@@ -435,9 +435,7 @@ export class Patience {
 
   /** Whether a store is down that is not waited for any more. */
   #isOver({ outage }: Health): boolean {
-    const { clock, giveUp, maxOutageMs } = this.#options;
-    return outage !== undefined && !outage.open &&
-      (giveUp.aborted || clock.now() - outage.since >= maxOutageMs);
+    return outage !== undefined && !outage.open && this.#isLate(outage.since);
   }
 
   /** Sleeps; a given-up sleep is over at once. @throws The signal's reason if it aborts */
@@ -495,10 +493,6 @@ function admitOnce(options: ReadOptions): () => ReadOptions {
         return admit(size);
       },
     };
-}
-
-function minutes(ms: number): string {
-  return counted(Math.round(ms / 6_000) / 10, "minute");
 }
 
 /** `14:07:31 UTC`. @param ms Milliseconds since the epoch. */
