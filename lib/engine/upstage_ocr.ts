@@ -35,14 +35,10 @@ export const upstageOcr: Engine = {
   load: () => Promise.resolve(upstageOcr),
 
   connect: (options) =>
-    connectWith(options, TIMEOUT_MS, ({ baseUrl, client, now }) => ({
+    connectWith(options, TIMEOUT_MS, ({ request, client, now }) => ({
       send: (image, model, signal) =>
         client.post(
-          (key) => ({
-            url: `${baseUrl}/document-digitization`,
-            headers: { authorization: `Bearer ${key}` },
-            body: documentForm(image, [["model", model]]),
-          }),
+          request("", documentForm(image, [["model", model]])),
           (reply) => scanned(reply) ?? judge(reply, now(), "pages"),
           signal,
         ),
