@@ -7,7 +7,7 @@
 import type { Answer, AnswerPage, Engine, ScannedAnswer, Word } from "./engine.ts";
 import type { HttpReply } from "./http.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
-import { MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.ts";
+import { isBill, MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.ts";
 import { tolerance } from "../dataset/check_row.ts";
 import type { Polygon } from "../dataset/row.ts";
 import { parseAs, type Parsed, z } from "../base/json.ts";
@@ -281,12 +281,6 @@ function isSide(value: unknown): value is number {
 function isWithin(value: unknown, side: number, out: number): value is number {
   return typeof value === "number" && value >= -out && value <= side + out &&
     !Object.is(value, -0);
-}
-
-/** Whether a number of pages is stated that can be one. */
-function isBill(stated: unknown): stated is number {
-  return typeof stated === "number" && Number.isInteger(stated) && stated >= 0 &&
-    stated <= MAX_BILLED_PAGES;
 }
 
 /** The bill as the answer states it; an answer that doesn't still costs its pages. */

@@ -12,7 +12,7 @@ import { parseAs, type Parsed, z } from "../base/json.ts";
 import { oneLine } from "../base/text.ts";
 import type { Answer, AnswerPage, Picture, Word } from "./engine.ts";
 import { textOfHtml } from "./html_text.ts";
-import { MAX_BILLED_PAGES, soundAnswer } from "./sound_answer.ts";
+import { isBill, MAX_BILLED_PAGES, soundAnswer } from "./sound_answer.ts";
 
 /** So far outside of the page a corner may lie, as part of a side; beyond it is no such part. */
 const OUTSIDE = 0.5;
@@ -123,9 +123,7 @@ function billOf(body: unknown): number {
 function statedPages(body: unknown): number | undefined {
   const { usage } = (body ?? {}) as { usage?: unknown };
   const { pages } = (usage ?? {}) as { pages?: unknown };
-  const isBill = Number.isInteger(pages) && pages as number >= 0 &&
-    pages as number <= MAX_BILLED_PAGES;
-  return isBill ? pages as number + 0 : undefined; // −0 + 0 is 0
+  return isBill(pages) ? pages + 0 : undefined; // −0 + 0 is 0
 }
 
 interface PartOfDocument {
