@@ -121,9 +121,7 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     if (!detectType(bytes)) return errorAnswer(400, "invalid_request_body", "no such document");
     const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
     const index = count.documents++;
-    const result = await answer({
-      ...{ bytes, filename: file.name, model, apiKey: key, index, signal },
-    });
+    const result = await answer({ bytes, filename: file.name, model, apiKey: key, index, signal });
     return later ? accept(result, sha256) : answerNow(result, sha256);
   }
 
