@@ -11,7 +11,7 @@ import { isBill, MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.
 import { tolerance } from "../dataset/check_row.ts";
 import type { Polygon } from "../dataset/row.ts";
 import { parseAs, type Parsed, z } from "../base/json.ts";
-import { oneLine } from "../base/text.ts";
+import { unknownFields } from "./drift.ts";
 import { scanAnswer, Scanned } from "./upstage_ocr_scan.ts";
 import { connectWith, documentForm, judge, PICTURES, UPSTAGE } from "./upstage_api.ts";
 
@@ -152,13 +152,7 @@ const KNOWN_FIELDS = {
 /** In what an answer that can be read differs from the documented form. */
 function driftOf(body: RawAnswer): string[] {
   const drift = new Set<string>();
-  const look = (what: keyof typeof KNOWN_FIELDS, value: object) => {
-    for (const field of Object.keys(value)) {
-      if (!KNOWN_FIELDS[what].has(field)) {
-        drift.add(`unknown field '${oneLine(field)}' of the ${what}`);
-      }
-    }
-  };
+  const look = unknownFields(KNOWN_FIELDS, drift);
   const number = (value: unknown) => {
     if (typeof value === "string") drift.add("numbers written as text");
   };

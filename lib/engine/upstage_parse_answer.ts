@@ -9,8 +9,8 @@
 
 import { clockwiseFromFirst } from "../geometry/polygon.ts";
 import { parseAs, type Parsed, z } from "../base/json.ts";
-import { oneLine } from "../base/text.ts";
 import type { Answer, AnswerPage, Picture, Word } from "./engine.ts";
+import { unknownFields } from "./drift.ts";
 import { textOfHtml } from "./html_text.ts";
 import { isBill, MAX_BILLED_PAGES, soundAnswer } from "./sound_answer.ts";
 
@@ -182,13 +182,7 @@ function textOf(content: Element["content"], drift: Set<string>): string | undef
 
 /** In what an answer that can be read differs from the documented form. */
 function driftOf(body: unknown, drift: Set<string>): void {
-  const look = (what: keyof typeof KNOWN_FIELDS, value: object) => {
-    for (const field of Object.keys(value)) {
-      if (!KNOWN_FIELDS[what].has(field)) {
-        drift.add(`unknown field '${oneLine(field)}' of the ${what}`);
-      }
-    }
-  };
+  const look = unknownFields(KNOWN_FIELDS, drift);
   const { batches } = body as { batches?: { answer: PartOfAnswer }[] };
   const answers = batches ? batches.map(({ answer }) => answer) : [body as PartOfAnswer];
   for (const answer of answers) {
