@@ -440,9 +440,8 @@ export class Health {
   }
 
   #tooLong(since: number, what: string, message: string): RunError | undefined {
-    const { clock, maxOutageMs } = this.#options;
-    if (clock.now() - since < maxOutageMs) return;
-    const happened = `the API ${what} for ${minutes(maxOutageMs)} (${message})`;
+    if (!this.outOfPatience(since)) return;
+    const happened = `the API ${what} for ${minutes(this.#options.maxOutageMs)} (${message})`;
     return new RunError(
       "again",
       `${happened}; run the same command later and it continues` +

@@ -113,9 +113,10 @@ export class HttpClient {
     if (verdict.kind === "answered") {
       key.accepted(sent, look);
       if (verdict.text === undefined) return verdict;
-      const answer = holdsNoKey ? verdict : withoutKey(verdict, sent);
-      const asItCame = came?.utf8 && answer === verdict && verdict.text === came.text;
-      return asItCame ? { ...verdict, utf8: came.utf8 } : answer;
+      const asItCame = came?.utf8 !== undefined && verdict.text === came.text;
+      // What a judge has added, such as a header, may hold the key where the body does not.
+      const answer = asItCame && holdsNoKey ? verdict : withoutKey(verdict, sent);
+      return asItCame && answer === verdict ? { ...verdict, utf8: came.utf8 } : answer;
     }
     if (verdict.kind === "accepted" || verdict.kind === "told") {
       key.accepted(sent, look);
@@ -223,7 +224,7 @@ const ESCAPED = /\\(?:u00[2-7]|\/)/i;
  * Whether the JSON of a reply may hold the key, as it is or escaped. What holds no part of such an
  * escape and no copy of the key does not.
  */
-export function mayHold(utf8: Uint8Array, key: string): boolean {
+function mayHold(utf8: Uint8Array, key: string): boolean {
   if (key.length < MIN_KEY_LENGTH) return false;
   for (let at = utf8.indexOf(BACKSLASH); at >= 0; at = utf8.indexOf(BACKSLASH, at + 2)) {
     if (ESCAPED.test(String.fromCharCode(...utf8.subarray(at, at + 5)))) return true;

@@ -137,6 +137,23 @@ Deno.test("a reply means what servers of all makes mean by it", async () => {
   }
 });
 
+Deno.test("a header that repeats the key brings it into no answer", async () => {
+  const key = "a-key-of-some-length";
+  await using server = await startOwnServer({
+    key,
+    answer: () => ({
+      kind: "http",
+      status: 200,
+      headers: { "x-model-version": `m ${key}` },
+      body: '{"results": []}',
+    }),
+  });
+  const outcome = await send({ ENGINE_URL: server.url, ENGINE_API_KEY: key });
+  assert.ok(outcome.kind === "answered");
+  assert.deepEqual(outcome.body, { model_version: "m [key]", results: [] });
+  assert.deepEqual(JSON.parse(answerText(outcome)), outcome.body);
+});
+
 Deno.test("a model that a header tells is kept with the answer, and a change of it is said once", async () => {
   const notes: string[] = [];
   let model = "a-1";

@@ -18,6 +18,11 @@ export const MAX_COORDINATE = 1_000_000_000;
  */
 export const MAX_BILLED_PAGES = 100_000;
 
+/** Whether a number of pages is stated that can be one. */
+export function isBill(stated: unknown): stated is number {
+  return Number.isInteger(stated) && stated as number >= 0 && stated as number <= MAX_BILLED_PAGES;
+}
+
 /**
  * The same answer in a form that rows can hold, or where its numbers are out of range. Pure; a
  * sound answer comes back equal.

@@ -7,7 +7,7 @@
 
 import { accountOf, apiAddress, apiKeys } from "./access.ts";
 import type { Connection, ConnectOptions, EngineFacts, ImageFile, Outcome } from "./engine.ts";
-import { HttpClient, type HttpReply, jsonAnswer, type Verdict } from "./http.ts";
+import { HttpClient, type HttpReply, type HttpRequest, jsonAnswer, type Verdict } from "./http.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
 import { multipart } from "./multipart.ts";
 import { retryAt } from "./retry_after.ts";
@@ -92,8 +92,13 @@ function looksLikeKey(text: string): boolean {
 
 /** What requests are sent with. */
 export interface Access {
-  /** The API's address, without a trailing slash. */
-  readonly baseUrl: string;
+  /**
+   * What makes the request that carries a key.
+   *
+   * @param path What follows the path of all requests, with its slash; for that itself, nothing.
+   * @param body Is posted; without one it is a GET.
+   */
+  readonly request: (path: string, body?: Blob) => (key: string) => HttpRequest;
   /** By one of the keys. */
   readonly client: HttpClient;
   /** Milliseconds since the epoch. */
@@ -120,7 +125,11 @@ export async function connectWith(
     account: accountOf(baseUrl, key.value),
     advice: `the API key, its credit and ${ADDRESS}`,
     ...open({
-      baseUrl,
+      request: (path, body) => (key) => ({
+        url: `${baseUrl}/document-digitization${path}`,
+        headers: { authorization: `Bearer ${key}` },
+        body,
+      }),
       client: new HttpClient({ key, timeoutMs, note }),
       now: () => clock.now(),
     }),

@@ -7,11 +7,11 @@
 import type { Answer, AnswerPage, Engine, ScannedAnswer, Word } from "./engine.ts";
 import type { HttpReply } from "./http.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
-import { MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.ts";
+import { isBill, MAX_BILLED_PAGES, MAX_SIDE, soundAnswer } from "./sound_answer.ts";
 import { tolerance } from "../dataset/check_row.ts";
 import type { Polygon } from "../dataset/row.ts";
 import { parseAs, type Parsed, z } from "../base/json.ts";
-import { oneLine } from "../base/text.ts";
+import { unknownFields } from "./drift.ts";
 import { scanAnswer, Scanned } from "./upstage_ocr_scan.ts";
 import { connectWith, documentForm, judge, PICTURES, UPSTAGE } from "./upstage_api.ts";
 
@@ -35,14 +35,10 @@ export const upstageOcr: Engine = {
   load: () => Promise.resolve(upstageOcr),
 
   connect: (options) =>
-    connectWith(options, TIMEOUT_MS, ({ baseUrl, client, now }) => ({
+    connectWith(options, TIMEOUT_MS, ({ request, client, now }) => ({
       send: (image, model, signal) =>
         client.post(
-          (key) => ({
-            url: `${baseUrl}/document-digitization`,
-            headers: { authorization: `Bearer ${key}` },
-            body: documentForm(image, [["model", model]]),
-          }),
+          request("", documentForm(image, [["model", model]])),
           (reply) => scanned(reply) ?? judge(reply, now(), "pages"),
           signal,
         ),
@@ -156,13 +152,7 @@ const KNOWN_FIELDS = {
 /** In what an answer that can be read differs from the documented form. */
 function driftOf(body: RawAnswer): string[] {
   const drift = new Set<string>();
-  const look = (what: keyof typeof KNOWN_FIELDS, value: object) => {
-    for (const field of Object.keys(value)) {
-      if (!KNOWN_FIELDS[what].has(field)) {
-        drift.add(`unknown field '${oneLine(field)}' of the ${what}`);
-      }
-    }
-  };
+  const look = unknownFields(KNOWN_FIELDS, drift);
   const number = (value: unknown) => {
     if (typeof value === "string") drift.add("numbers written as text");
   };
@@ -285,12 +275,6 @@ function isSide(value: unknown): value is number {
 function isWithin(value: unknown, side: number, out: number): value is number {
   return typeof value === "number" && value >= -out && value <= side + out &&
     !Object.is(value, -0);
-}
-
-/** Whether a number of pages is stated that can be one. */
-function isBill(stated: unknown): stated is number {
-  return typeof stated === "number" && Number.isInteger(stated) && stated >= 0 &&
-    stated <= MAX_BILLED_PAGES;
 }
 
 /** The bill as the answer states it; an answer that doesn't still costs its pages. */

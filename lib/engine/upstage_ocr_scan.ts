@@ -11,7 +11,7 @@ import { QUAD } from "../dataset/quads.ts";
 import { flatPage } from "./answer.ts";
 import type { Answer, AnswerPage, FlatWords } from "./engine.ts";
 import { EXACT_DIGITS, longDecimal, MAX_DIGITS, power } from "./decimal.ts";
-import { MAX_BILLED_PAGES, MAX_SIDE } from "./sound_answer.ts";
+import { isBill, MAX_SIDE } from "./sound_answer.ts";
 
 /** What was read off an answer's bytes; stands for its JSON. */
 export class Scanned {
@@ -101,7 +101,7 @@ class Scan {
     });
     this.#space();
     if (this.#at !== this.#bytes.length || model === undefined || pages.length === 0) unusual();
-    if (!Number.isInteger(bill) || bill! < 0 || bill! > MAX_BILLED_PAGES) unusual();
+    if (!isBill(bill)) unusual();
     return new Scanned(
       { modelVersion: model!, pages: pages as unknown as Answer["pages"] },
       bill! + 0, // −0 + 0 is 0

@@ -9,10 +9,10 @@
 
 import { clockwiseFromFirst } from "../geometry/polygon.ts";
 import { parseAs, type Parsed, z } from "../base/json.ts";
-import { oneLine } from "../base/text.ts";
 import type { Answer, AnswerPage, Picture, Word } from "./engine.ts";
+import { unknownFields } from "./drift.ts";
 import { textOfHtml } from "./html_text.ts";
-import { MAX_BILLED_PAGES, soundAnswer } from "./sound_answer.ts";
+import { isBill, MAX_BILLED_PAGES, soundAnswer } from "./sound_answer.ts";
 
 /** So far outside of the page a corner may lie, as part of a side; beyond it is no such part. */
 const OUTSIDE = 0.5;
@@ -123,9 +123,7 @@ function billOf(body: unknown): number {
 function statedPages(body: unknown): number | undefined {
   const { usage } = (body ?? {}) as { usage?: unknown };
   const { pages } = (usage ?? {}) as { pages?: unknown };
-  const isBill = Number.isInteger(pages) && pages as number >= 0 &&
-    pages as number <= MAX_BILLED_PAGES;
-  return isBill ? pages as number + 0 : undefined; // −0 + 0 is 0
+  return isBill(pages) ? pages + 0 : undefined; // −0 + 0 is 0
 }
 
 interface PartOfDocument {
@@ -184,13 +182,7 @@ function textOf(content: Element["content"], drift: Set<string>): string | undef
 
 /** In what an answer that can be read differs from the documented form. */
 function driftOf(body: unknown, drift: Set<string>): void {
-  const look = (what: keyof typeof KNOWN_FIELDS, value: object) => {
-    for (const field of Object.keys(value)) {
-      if (!KNOWN_FIELDS[what].has(field)) {
-        drift.add(`unknown field '${oneLine(field)}' of the ${what}`);
-      }
-    }
-  };
+  const look = unknownFields(KNOWN_FIELDS, drift);
   const { batches } = body as { batches?: { answer: PartOfAnswer }[] };
   const answers = batches ? batches.map(({ answer }) => answer) : [body as PartOfAnswer];
   for (const answer of answers) {

@@ -40,18 +40,13 @@ type State = z.infer<typeof state>;
 
 /** Sends and collects. @param formOf The form of a request. */
 export function asyncConnection(
-  { baseUrl, client, now }: Access,
+  { request, client, now }: Access,
   formOf: (image: ImageFile, model: string) => Blob,
 ): Pick<Connection, "send" | "collect"> {
-  const headers = (key: string) => ({ authorization: `Bearer ${key}` });
   return {
     send: (image, model, signal) =>
       client.post(
-        (key) => ({
-          url: `${baseUrl}/document-digitization/async`,
-          headers: headers(key),
-          body: formOf(image, model),
-        }),
+        request("/async", formOf(image, model)),
         (reply) => judgeSubmitted(reply, now()),
         signal,
       ),
@@ -63,10 +58,7 @@ export function asyncConnection(
       }
       const { request_id } = parsed.value;
       const looked = await client.ask<State | "unknown">(
-        (key) => ({
-          url: `${baseUrl}/document-digitization/requests/${encodeURIComponent(request_id)}`,
-          headers: headers(key),
-        }),
+        request(`/requests/${encodeURIComponent(request_id)}`),
         (reply) => judgeState(reply, now()),
         signal,
       );

@@ -8,7 +8,13 @@ import { Buffer } from "node:buffer";
 import { createHash, createHmac } from "node:crypto";
 import type { AwsCredentials } from "../../../lib/engine/engine.ts";
 import type { ReadPage, ReadWord } from "../../testing/read_page.ts";
-import type { Script, ScriptedPage, ScriptedServer, StartScripted } from "./scripted.ts";
+import {
+  type Script,
+  type ScriptedPage,
+  type ScriptedServer,
+  type StartScripted,
+  withoutZeros,
+} from "./scripted.ts";
 import { json, startWire, type WireAnswer, type WireRequest, wordless } from "./wire.ts";
 
 /** The region that it is in. */
@@ -191,16 +197,12 @@ function drifted(page: ReadPage): unknown {
   const body = textractBody(page) as { Blocks: Record<string, unknown>[] };
   const Blocks = body.Blocks.filter(({ BlockType }) => BlockType !== "LINE")
     .map((block) => ({ ...block, Custom: { a: 1 } })).reverse();
-  const text = JSON.stringify({
+  return withoutZeros({
     ...body,
     DetectDocumentTextModelVersion: undefined,
     Blocks: [{ BlockType: "LAYOUT_TEXT", Id: "x" }, ...Blocks],
     ResponseMetadata: {},
   });
-  return JSON.parse(
-    text,
-    (key, value) => ["X", "Y"].includes(key) && value === 0 ? undefined : value,
-  );
 }
 
 /** What is wrong with a request's signature, as name and message. */

@@ -58,7 +58,6 @@ export interface RunningOwnServer extends AsyncDisposable {
 /** Starts a server; it listens when the promise resolves. */
 export async function startOwnServer(options: OwnServerOptions): Promise<RunningOwnServer> {
   const { format = "liteparse", port = 0, key, headers = {}, answer } = options;
-  const closing = new AbortController();
   const authorizations = new Set<string>();
   const count = { requests: 0, answered: 0, inFlight: 0, maxInFlight: 0, pages: 0 };
 
@@ -88,11 +87,12 @@ export async function startOwnServer(options: OwnServerOptions): Promise<Running
     return await answer({ ...received, index: count.pages++, signal });
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
     count.maxInFlight = Math.max(count.maxInFlight, ++count.inFlight);
-    const gone = new AbortController();
-    response.once("close", () => gone.abort(new Error("The client has gone")));
-    const signal = AbortSignal.any([gone.signal, closing.signal]);
     try {
       const result = await decide(request, signal).catch((error: unknown) =>
         json(500, errorBody(format, 500, String(error)))
@@ -119,10 +119,7 @@ export async function startOwnServer(options: OwnServerOptions): Promise<Running
     get maxInFlight() {
       return count.maxInFlight;
     },
-    async [Symbol.asyncDispose]() {
-      closing.abort(new Error("The server is closing"));
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 

@@ -54,3 +54,11 @@ export interface ScriptedServer extends AsyncDisposable {
 export type StartScripted = (
   answer: (page: ScriptedPage) => Script | Promise<Script>,
 ) => Promise<ScriptedServer>;
+
+/** An answer (a JSON value) without coordinates that are zero, as some serialisers leave them out. */
+export function withoutZeros(answer: unknown): Record<string, unknown> {
+  return JSON.parse(
+    JSON.stringify(answer),
+    (key, value) => /^[xy]$/i.test(key) && value === 0 ? undefined : value,
+  );
+}

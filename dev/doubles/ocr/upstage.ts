@@ -84,7 +84,6 @@ export function detectType(bytes: Uint8Array): string | undefined {
 export async function startUpstageServer(options: UpstageServerOptions): Promise<UpstageServer> {
   const { port = 0, hostname = "127.0.0.1", answer } = options;
   const { maxDocumentBytes = MAX_DOCUMENT_BYTES } = options;
-  const closing = new AbortController();
   const billed = new Map<string, number>();
   const starts: number[] = [];
   const count = { billedPages: 0, inFlight: 0, maxInFlight: 0, documents: 0 };
@@ -142,12 +141,13 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
     };
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
     starts.push(performance.now());
     count.maxInFlight = Math.max(count.maxInFlight, ++count.inFlight);
-    const gone = new AbortController();
-    response.once("close", () => gone.abort(new Error("The client has gone")));
-    const signal = AbortSignal.any([gone.signal, closing.signal]);
     try {
       const result = await decide(request, signal).catch((error: unknown) =>
         errorAnswer(500, "internal_server_error", String(error))
@@ -177,10 +177,7 @@ export async function startUpstageServer(options: UpstageServerOptions): Promise
     get maxInFlight() {
       return count.maxInFlight;
     },
-    async [Symbol.asyncDispose]() {
-      closing.abort(new Error("The server is closing"));
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
   return upstage;
 }

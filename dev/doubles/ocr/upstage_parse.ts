@@ -85,7 +85,6 @@ interface Job {
 /** Starts the server; it listens when the promise resolves. Dispose it to drop all connections. */
 export async function startParseServer(options: ParseServerOptions): Promise<ParseServer> {
   const { apiKeys, answer, looksUntilReady = 1, batchPages = 10 } = options;
-  const closing = new AbortController();
   const billed = new Map<string, number>();
   const jobs = new Map<string, Job>();
   /** Batches by the secret of the link that was given last. */
@@ -122,9 +121,7 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     if (!detectType(bytes)) return errorAnswer(400, "invalid_request_body", "no such document");
     const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
     const index = count.documents++;
-    const result = await answer({
-      ...{ bytes, filename: file.name, model, apiKey: key, index, signal },
-    });
+    const result = await answer({ bytes, filename: file.name, model, apiKey: key, index, signal });
     return later ? accept(result, sha256) : answerNow(result, sha256);
   }
 
@@ -207,10 +204,11 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     return json(parseBody(pages.slice(first, first + batchPages), first + 1));
   }
 
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const gone = new AbortController();
-    response.once("close", () => gone.abort(new Error("The client has gone")));
-    const signal = AbortSignal.any([gone.signal, closing.signal]);
+  async function handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
     const result = await decide(request, signal).catch((error: unknown) =>
       errorAnswer(500, "internal_server_error", String(error))
     );
@@ -242,10 +240,7 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
       return count.billedPages;
     },
     forget: () => jobs.clear(),
-    async [Symbol.asyncDispose]() {
-      closing.abort(new Error("The server is closing"));
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 

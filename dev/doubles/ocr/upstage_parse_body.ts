@@ -3,9 +3,7 @@
  * with places as parts of the page, and texts in HTML.
  */
 
-import { groupLines } from "../../../lib/geometry/lines.ts";
-import { boundingBox, boxPoints } from "../../../lib/geometry/polygon.ts";
-import type { ReadPage, ReadWord } from "../../testing/read_page.ts";
+import type { ReadPage } from "../../testing/read_page.ts";
 
 /** An element of a page. */
 export interface LayoutElement {
@@ -34,22 +32,6 @@ export function wordLayout(page: ReadPage): Layout {
   return { width, height, elements };
 }
 
-/** A page with an element for each line of its words. */
-export function lineLayout(page: ReadPage): Layout {
-  const { width, height, words } = page;
-  const quads = words.map(({ vertices }: ReadWord) => vertices.map(({ x, y }) => [x, y]));
-  const elements = groupLines(quads).map((line, id): LayoutElement => {
-    const box = boxPoints(boundingBox(line.flatMap((at) => quads[at])));
-    const text = line.map((at) => words[at].text).join(" ");
-    return {
-      category: "paragraph",
-      html: `<p id='${id}' data-category='paragraph'>${escaped(text)}</p>`,
-      corners: box.map(([x, y]) => ({ x, y })),
-    };
-  });
-  return { width, height, elements };
-}
-
 /** The API's answer for some pages. @param first Number of the first of them, from 1. */
 export function parseBody(pages: readonly Layout[], first = 1): Record<string, unknown> {
   const elements = pages.flatMap(({ width, height, elements }, at) =>
@@ -71,6 +53,6 @@ export function parseBody(pages: readonly Layout[], first = 1): Record<string, u
 }
 
 /** A text as HTML holds it. */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return text.toWellFormed().replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -4,11 +4,11 @@
  */
 
 import type { ReadPage } from "../../testing/read_page.ts";
-import type { Script, StartScripted } from "./scripted.ts";
+import { type Script, type StartScripted, withoutZeros } from "./scripted.ts";
 import { type ParseAnswer, startParseServer } from "./upstage_parse.ts";
 import { parseBody, wordLayout } from "./upstage_parse_body.ts";
 import type { Answer } from "./upstage_answer.ts";
-import { refusal } from "./upstage_scripted.ts";
+import { refusal, scripted } from "./upstage_scripted.ts";
 
 const KEY = "up_scriptedParseScripted";
 
@@ -39,17 +39,7 @@ export function scriptedParse(at: "sending" | "looking" = "sending"): StartScrip
         return { kind: "layout", pages: [] };
       },
     });
-    return {
-      env: { UPSTAGE_BASE_URL: server.url, UPSTAGE_API_KEY: KEY },
-      secrets: [KEY],
-      get requests() {
-        return server.requests;
-      },
-      get billedPages() {
-        return server.billedPages;
-      },
-      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-    };
+    return scripted(server, KEY);
   };
 }
 
@@ -78,8 +68,5 @@ function drifted(page: ReadPage): Record<string, unknown> {
     content: n % 2 === 0 ? { text: page.words[n].text, html: "" } : element.content,
     reading_order: n,
   }));
-  return JSON.parse(
-    JSON.stringify({ ...body, elements, requestId: "x" }),
-    (key, value) => ["x", "y"].includes(key) && value === 0 ? undefined : value,
-  );
+  return withoutZeros({ ...body, elements, requestId: "x" });
 }

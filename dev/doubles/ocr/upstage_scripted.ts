@@ -3,8 +3,8 @@
  * as every engine's server is.
  */
 
-import type { Script, StartScripted } from "./scripted.ts";
-import { startUpstageServer } from "./upstage.ts";
+import { type Script, type ScriptedServer, type StartScripted, withoutZeros } from "./scripted.ts";
+import { startUpstageServer, type UpstageServer } from "./upstage.ts";
 import { type Answer, errorAnswer, pageBody } from "./upstage_answer.ts";
 
 const KEY = "up_scriptedScriptedScripted";
@@ -15,9 +15,17 @@ export const startScriptedUpstage: StartScripted = async (answer) => {
     apiKeys: [KEY],
     answer: async (document) => inItsWords(await answer(document)),
   });
+  return scripted(server, KEY);
+};
+
+/** A server of the API as a scripted one. @param key The one that it takes. */
+export function scripted(
+  server: AsyncDisposable & Pick<UpstageServer, "url" | "requests" | "billedPages">,
+  key: string,
+): ScriptedServer {
   return {
-    env: { UPSTAGE_BASE_URL: server.url, UPSTAGE_API_KEY: KEY },
-    secrets: [KEY],
+    env: { UPSTAGE_BASE_URL: server.url, UPSTAGE_API_KEY: key },
+    secrets: [key],
     get requests() {
       return server.requests;
     },
@@ -26,7 +34,7 @@ export const startScriptedUpstage: StartScripted = async (answer) => {
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
-};
+}
 
 function inItsWords(script: Script): Answer {
   switch (script.kind) {
@@ -75,9 +83,5 @@ function drifted(body: Record<string, unknown>): unknown {
     rotation: 0,
     words: (page.words as Record<string, unknown>[]).map((word) => ({ ...word, language: "ko" })),
   }));
-  const text = JSON.stringify({ ...body, pages, requestId: "x" });
-  return JSON.parse(
-    text,
-    (key, value) => ["x", "y"].includes(key) && value === 0 ? undefined : value,
-  );
+  return withoutZeros({ ...body, pages, requestId: "x" });
 }

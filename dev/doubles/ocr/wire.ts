@@ -72,9 +72,7 @@ export async function startWire(
   );
   return {
     url: server.origin,
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]();
-    },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
 
