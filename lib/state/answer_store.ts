@@ -119,8 +119,11 @@ export class AnswerStore {
     receivedAt: Date,
     signal?: AbortSignal,
   ): Promise<PaidBy | undefined> {
-    for await (const answer of this.#versions(sha256, signal)) {
-      if (Date.parse(answer.received_at) === receivedAt.getTime()) return answer.paid_by;
+    const isThat = ({ received_at: at }: StoredAnswer) => Date.parse(at) === receivedAt.getTime();
+    const stored = (await this.find(sha256, signal))?.value;
+    if (stored && isThat(stored)) return stored.paid_by;
+    for await (const copy of this.#copies(sha256, signal)) {
+      if (isThat(copy)) return copy.paid_by;
     }
     return undefined;
   }
@@ -138,17 +141,15 @@ export class AnswerStore {
     const stored = (await this.find(sha256, signal))?.value;
     if (stored && isPaid(stored)) return stored; // the copies needn't be looked for
     let found: StoredAnswer | undefined;
-    for await (const answer of this.#versions(sha256, signal)) {
-      if (!isPaid(answer)) continue;
-      if (found === undefined || answer.received_at > found.received_at) found = answer;
+    for await (const copy of this.#copies(sha256, signal)) {
+      if (!isPaid(copy)) continue;
+      if (found === undefined || copy.received_at > found.received_at) found = copy;
     }
     return found;
   }
 
-  /** The answer for an image, and then those that others have taken the place of. */
-  async *#versions(sha256: string, signal?: AbortSignal): AsyncIterable<StoredAnswer> {
-    const stored = (await this.find(sha256, signal))?.value;
-    if (stored) yield stored;
+  /** Answers for an image that others have taken the place of. */
+  async *#copies(sha256: string, signal?: AbortSignal): AsyncIterable<StoredAnswer> {
     const copies = answersSetAside(this.#engine, this.#model, sha256);
     for await (const { key } of this.#store.list(copies, { signal })) {
       const object = await findObject(this.#store, key, { signal, maxBytes: this.#maxBytes });
