@@ -130,7 +130,8 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const cap = () => controllers.reduce((sum, { inFlightCap }) => sum + inFlightCap, 0);
   const { besides = () => 0 } = options;
   const waiting = () => options.waiting?.(paced.rate() ?? 0) ?? 0;
-  const rows = new Budget(cap() + waiting() + besides() + ROWS_AHEAD);
+  const rowsRoom = () => cap() + waiting() + besides() + ROWS_AHEAD;
+  const rows = new Budget(rowsRoom());
   const proven = options.proven ?? (() => true);
   const unsavedRoom = () => {
     const room = cap() * UNSAVED_PER_REQUEST + waiting();
@@ -142,7 +143,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     const learned = controllers.find(({ hasLearnt }) => hasLearnt);
     if (auto && learned) await writeLearntRate(store, key, learned.snapshot(clock.now()), server);
   };
-  const fitRows = () => rows.resize(cap() + waiting() + besides() + ROWS_AHEAD);
+  const fitRows = () => rows.resize(rowsRoom());
   const fit = () => {
     paced.afterEach();
     fitRows();
@@ -158,7 +159,6 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     limiter: {
       async turn(signal) {
         await group?.asks(isRecent);
-        signal?.throwIfAborted();
         const permit = await limiter.turn(signal);
         return {
           done(outcome) {

@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { inMicros } from "../state/cost.ts";
 import type { Tally } from "./tally.ts";
 
 /** How far a run is, in numbers. */
@@ -72,7 +73,7 @@ export class ProgressMeter {
       total: tally.total,
       failed: tally.rows.failed,
       pages_billed: tally.billedPages,
-      cost: Math.round((tally.billedPages * pricePerPage + tally.extraCost) * 1e6) / 1e6,
+      cost: inMicros(tally.billedPages * pricePerPage + tally.extraCost),
       answers_reused: tally.reused,
       requests: tally.requests,
       throttled: tally.throttled,

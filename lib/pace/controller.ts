@@ -16,7 +16,7 @@ import type { LearntRate, RateChange, RequestOutcome, SearchState, Start } from 
 /** Pause after a 429 that names no time, milliseconds; doubles while nothing gets through. */
 export const DEFAULT_PAUSE_MS = 250;
 /** Longest pause that the controller sets of its own accord, milliseconds. */
-const MAX_PAUSE_MS = 30_000;
+export const MAX_PAUSE_MS = 30_000;
 /** The same where the API named a time and refuses even later, milliseconds. */
 const MAX_EXTRA_MS = 4_000;
 /** Most jitter added to a pause, milliseconds; less where requests are closer together. */
@@ -30,9 +30,9 @@ export const LEAST_IN_FLIGHT = 3;
 /** Most requests in flight unless told otherwise: their images are in memory. */
 export const MAX_IN_FLIGHT = 512;
 /** Room for requests in flight, in multiples of rate × mean latency: latencies scatter. */
-const IN_FLIGHT_HEADROOM = 2;
+export const IN_FLIGHT_HEADROOM = 2;
 /** Answers over which the mean latency is taken. */
-const LATENCY_ANSWERS = 50;
+export const LATENCY_ANSWERS = 50;
 /** After a stall one refusal in so many starts is no verdict on the rate. */
 const EXCUSED_STARTS = 60;
 /**

@@ -5,8 +5,16 @@
  * so that all together start as evenly as one would.
  */
 
-import { LEAST_IN_FLIGHT, RateController, type RateControllerOptions } from "./controller.ts";
-import { DEFAULT_PAUSE_MS, MAX_IN_FLIGHT } from "./controller.ts";
+import {
+  DEFAULT_PAUSE_MS,
+  IN_FLIGHT_HEADROOM,
+  LATENCY_ANSWERS,
+  LEAST_IN_FLIGHT,
+  MAX_IN_FLIGHT,
+  MAX_PAUSE_MS,
+  RateController,
+  type RateControllerOptions,
+} from "./controller.ts";
 import {
   ALONE_MS,
   BEAT_MS,
@@ -23,14 +31,10 @@ const LATE_MS = 20;
 const LATE_SHARE = 0.5;
 /** Who is in no plan yet looks again after so long, milliseconds. */
 const SOON_MS = 1_000;
-/** Longest pause that is set of its own accord, milliseconds. */
-const MAX_PAUSE_MS = 30_000;
 /** What is left after a minute of what was counted, as a share, is 1 / e. */
 const COUNTED_MS = 60_000;
 /** So many refusals in a row halve the own share until there is a new plan. */
 const IN_A_ROW = 3;
-/** Answers over which the mean latency is taken. */
-const LATENCY_ANSWERS = 50;
 
 /** A start under a plan, or of its own. */
 export interface SharedStart {
@@ -119,7 +123,7 @@ export class SharedController implements Pacer<SharedStart> {
   get inFlightCap(): number {
     if (this.#goesAlone(this.#options.now())) return this.#alone.inFlightCap;
     const rate = Math.max(...this.#plans.map(({ rate, members }) => rate / members.length));
-    const littles = Math.ceil(2 * rate * this.#latencyMs / 1_000) + 2;
+    const littles = Math.ceil(rate * this.#latencyMs / 1_000 * IN_FLIGHT_HEADROOM) + 2;
     const { maxInFlight = MAX_IN_FLIGHT } = this.#options;
     return Math.min(maxInFlight, Math.max(LEAST_IN_FLIGHT, littles));
   }

@@ -11,8 +11,9 @@ import * as zlib from "node:zlib";
 import { StoreError } from "../base/errors.ts";
 import { type Parsed, parseJsonAs } from "../base/json.ts";
 import { findObject, type Store, type StoredObject, type WriteOptions } from "../store/store.ts";
+import { isNewer } from "./document.ts";
 import { type PaidBy, type StoredAnswer, storedAnswer } from "./documents.ts";
-import { answerKey, answerPrefix, answerSetAside, answersSetAside } from "./keys.ts";
+import { answerKey, answerPrefix, answerSetAside, answersSetAside, setAsideMark } from "./keys.ts";
 
 /** What is known of an answer besides its body. */
 export type AnswerEnvelope = Omit<StoredAnswer, "body" | "format" | "engine" | "model">;
@@ -94,7 +95,7 @@ export class AnswerStore {
       return { problem: bomb ? `longer than ${this.#maxBytes} bytes unpacked` : "not gzip" };
     }
     const parsed = parseJsonAs(storedAnswer, text);
-    if (parsed.problem !== undefined) return { ...parsed, keep: isNewer(text) };
+    if (parsed.problem !== undefined) return { ...parsed, keep: isNewer(text, "response") };
     if (parsed.value.image_sha256 === sha256) return parsed;
     return { problem: "it is the answer for another image" };
   }
@@ -119,8 +120,11 @@ export class AnswerStore {
     receivedAt: Date,
     signal?: AbortSignal,
   ): Promise<PaidBy | undefined> {
-    for await (const answer of this.#versions(sha256, signal)) {
-      if (Date.parse(answer.received_at) === receivedAt.getTime()) return answer.paid_by;
+    const isThat = ({ received_at: at }: StoredAnswer) => Date.parse(at) === receivedAt.getTime();
+    const stored = (await this.find(sha256, signal))?.value;
+    if (stored && isThat(stored)) return stored.paid_by;
+    for await (const copy of this.#copies(sha256, signal)) {
+      if (isThat(copy)) return copy.paid_by;
     }
     return undefined;
   }
@@ -138,17 +142,15 @@ export class AnswerStore {
     const stored = (await this.find(sha256, signal))?.value;
     if (stored && isPaid(stored)) return stored; // the copies needn't be looked for
     let found: StoredAnswer | undefined;
-    for await (const answer of this.#versions(sha256, signal)) {
-      if (!isPaid(answer)) continue;
-      if (found === undefined || answer.received_at > found.received_at) found = answer;
+    for await (const copy of this.#copies(sha256, signal)) {
+      if (!isPaid(copy)) continue;
+      if (found === undefined || copy.received_at > found.received_at) found = copy;
     }
     return found;
   }
 
-  /** The answer for an image, and then those that others have taken the place of. */
-  async *#versions(sha256: string, signal?: AbortSignal): AsyncIterable<StoredAnswer> {
-    const stored = (await this.find(sha256, signal))?.value;
-    if (stored) yield stored;
+  /** Answers for an image that others have taken the place of. */
+  async *#copies(sha256: string, signal?: AbortSignal): AsyncIterable<StoredAnswer> {
     const copies = answersSetAside(this.#engine, this.#model, sha256);
     for await (const { key } of this.#store.list(copies, { signal })) {
       const object = await findObject(this.#store, key, { signal, maxBytes: this.#maxBytes });
@@ -166,8 +168,7 @@ export class AnswerStore {
    * @returns `undefined` if that version isn't there any more.
    */
   async setAside(sha256: string, reason: string, etag: string): Promise<SetAside | undefined> {
-    const mark = etag.replace(/[^A-Za-z0-9]/g, "").slice(0, 64) || "unknown";
-    const copy = answerSetAside(this.#engine, this.#model, sha256, mark);
+    const copy = answerSetAside(this.#engine, this.#model, sha256, setAsideMark(etag));
     // Not `ifMatch`: some gateways give an ETag that they don't know again.
     const object = await findObject(this.#store, this.key(sha256), { maxBytes: this.#maxBytes });
     if (object?.etag !== etag) return undefined;
@@ -267,9 +268,4 @@ function isSame(found: StoredAnswer, own: AnswerEnvelope): boolean {
   const { run_id, row_id } = found.paid_by;
   return found.received_at === own.received_at && found.attempts === own.attempts &&
     run_id === own.paid_by.run_id && row_id === own.paid_by.row_id;
-}
-
-/** Whether a later version of the program has written it. */
-function isNewer(text: string): boolean {
-  return /^\s*\{\s*"format"\s*:\s*"pseudolabel-response\/(?!1")\d+"/.test(text);
 }

@@ -53,6 +53,7 @@ function extraOf(
   return dollars;
 }
 
-function inMicros(dollars: number): number {
+/** Dollars as documents say them, to a millionth. */
+export function inMicros(dollars: number): number {
   return Math.round(dollars * 1e6) / 1e6;
 }

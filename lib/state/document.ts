@@ -32,6 +32,11 @@ export async function readDocument<T>(
   return { ...parseJsonAs(schema, bytes), etag, ageMs };
 }
 
+/** Whether a later version of the program has written a document. @param name Of its format. */
+export function isNewer(text: string, name: string): boolean {
+  return new RegExp(String.raw`^\s*\{\s*"format"\s*:\s*"pseudolabel-${name}/(?!1")\d+"`).test(text);
+}
+
 /** Writes a document for people to read, too; `oneLine` if it is small and written often. */
 export async function writeDocument(
   store: Store,

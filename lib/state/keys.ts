@@ -84,6 +84,11 @@ export function askedBy(
   return { engine, model };
 }
 
+/** What tells versions of an object apart in the names of their copies. @param etag Of one. */
+export function setAsideMark(etag: string): string {
+  return etag.replace(/[^A-Za-z0-9]/g, "").slice(0, 64) || "unknown";
+}
+
 /**
  * Where an answer that can't be used is kept for inspection: beside the answers, never among them.
  *

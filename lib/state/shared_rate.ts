@@ -32,17 +32,14 @@ export class SharedRate {
    * @param make Called again where somebody else was faster; `undefined` for what is of long ago.
    * @returns What was written; `undefined` if that was not possible.
    */
-  async exchange(
-    make: (found: Sharing | undefined) => Sharing,
-    signal?: AbortSignal,
-  ): Promise<Sharing | undefined> {
+  async exchange(make: (found: Sharing | undefined) => Sharing): Promise<Sharing | undefined> {
     try {
       for (let i = 0; i < TRIES; i++) {
         const { etag, value } = this.#last ?? await this.#read();
         this.#last = undefined;
         const next = make(value);
         const onlyIf = etag === undefined ? "absent" : { etag };
-        const written = await this.#write(next, onlyIf, signal);
+        const written = await this.#write(next, onlyIf);
         if (written === undefined) continue;
         if (next.members.length < 2) this.#last = { etag: written, value: next };
         return next;
@@ -63,11 +60,10 @@ export class SharedRate {
   async #write(
     value: Sharing,
     onlyIf: "absent" | { readonly etag: string },
-    signal?: AbortSignal,
   ): Promise<string | undefined> {
     const document = { format: "pseudolabel-sharing/1" as const, ...value };
     try {
-      const options = { onlyIf, oneLine: true, signal };
+      const options = { onlyIf, oneLine: true };
       return (await writeDocument(this.#store, this.#key, document, options)).etag;
     } catch (error) {
       if (error instanceof StoreError && error.kind === "precondition") return undefined;

@@ -8,9 +8,9 @@
 import { parseJsonAs } from "../base/json.ts";
 import { StoreError } from "../base/errors.ts";
 import { findObject, type Store, type WriteOptions } from "../store/store.ts";
-import { writeDocument } from "./document.ts";
+import { isNewer, writeDocument } from "./document.ts";
 import { type TicketDocument, ticketDocument } from "./documents.ts";
-import { ticketKey, ticketSetAside } from "./keys.ts";
+import { setAsideMark, ticketKey, ticketSetAside } from "./keys.ts";
 
 /** No ticket is longer, bytes. */
 const MAX_TICKET_BYTES = 1 << 20;
@@ -61,7 +61,7 @@ export class Tickets {
     const { value, problem } = parseJsonAs(ticketDocument, bytes);
     if (value?.image_sha256 === sha256) return { ticket: value, etag };
     if (value) return { problem: "it is the ticket of another image", etag };
-    return { problem, newer: isNewer(new TextDecoder().decode(bytes)), etag };
+    return { problem, newer: isNewer(new TextDecoder().decode(bytes), "ticket"), etag };
   }
 
   /**
@@ -76,8 +76,7 @@ export class Tickets {
       throw error;
     });
     if (!object) return undefined;
-    const mark = object.etag.replace(/[^A-Za-z0-9]/g, "").slice(0, 64) || "unknown";
-    const copy = ticketSetAside(this.#engine, this.#model, sha256, mark);
+    const copy = ticketSetAside(this.#engine, this.#model, sha256, setAsideMark(object.etag));
     await this.#store.write(copy, object.bytes, { contentType: "application/json" });
     return copy;
   }
@@ -120,8 +119,4 @@ export class Tickets {
       // It costs nothing where it lies.
     }
   }
-}
-
-function isNewer(text: string): boolean {
-  return /^\s*\{\s*"format"\s*:\s*"pseudolabel-ticket\/(?!1")\d+"/.test(text);
 }

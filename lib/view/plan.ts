@@ -16,6 +16,7 @@ import { findEngine } from "../engine/engines.ts";
 import type { Checkpoints } from "../state/checkpoints.ts";
 import { AnswerStore } from "../state/answer_store.ts";
 import { checkShared } from "../state/changed_input.ts";
+import { inMicros } from "../state/cost.ts";
 import { readDocument } from "../state/document.ts";
 import { leaseDocument } from "../state/documents.ts";
 import { answerKey, type CheckpointKeys, rateKey, ticketKey } from "../state/keys.ts";
@@ -31,7 +32,7 @@ import type { Plan } from "./plan_types.ts";
 /** What a run may cost at most for pages that other engines are asked for, US dollars. */
 export function fallbackCost({ fallbacks }: Pick<Settings, "fallbacks">, pages: number): number {
   const prices = fallbacks.map(({ engine }) => findEngine(engine)?.price.perPage ?? 0);
-  return Math.round(pages * prices.reduce((sum, price) => sum + price, 0) * 1e6) / 1e6;
+  return inMicros(pages * prices.reduce((sum, price) => sum + price, 0));
 }
 
 /** How many pages other engines get nobody knows before: what they may cost is said apart. */
@@ -110,7 +111,7 @@ export async function planDataset(options: PlanOptions, outset: Outset): Promise
     at_most: Math.max(0, atMost) + retried,
   };
   const price = settings.pricePerPage;
-  const cost = (n: number) => Math.round(n * price * 1e6) / 1e6;
+  const cost = (n: number) => inMicros(n * price);
   const rate = await rateOf(options, engine, manifest.model);
   const pagesNow = Math.min(pages.likely, outset.pagesLeft);
   const seconds = rate.per_s === null ? null : Math.round(pagesNow / rate.per_s);

@@ -19,7 +19,7 @@ import {
 } from "../state/documents.ts";
 import { findResult } from "../state/finish.ts";
 import { CheckpointKeys } from "../state/keys.ts";
-import { extraCost } from "../state/cost.ts";
+import { extraCost, inMicros } from "../state/cost.ts";
 import { totalBilled } from "../state/ledger.ts";
 import { readManifest } from "../state/manifest.ts";
 import type { Store } from "../store/store.ts";
@@ -139,7 +139,7 @@ export async function readStatus(options: StatusOptions): Promise<Status> {
     : Number.isFinite(settings.maxPages)
     ? settings.maxPages
     : null;
-  const cost = (pages: number, extra = 0) => Math.round((pages * price + extra) * 1e6) / 1e6;
+  const cost = (pages: number, extra = 0) => inMicros(pages * price + extra);
   const all = ledger?.value?.runs ?? {};
   const own = Object.fromEntries(Object.entries(all).filter(([id]) => id === manifest?.run_id));
   const failures = Object.entries(rows.counts.failures).filter(([, n]) => n > 0)
