@@ -494,10 +494,12 @@ async function nextTurn(
 
   /** However long the queue, what failed is looked after in time. */
   async function leaveForProbe(lane: Lane, { signal, controller }: Halt): Promise<void> {
-    while (!signal.aborted) {
-      await clock.sleep(LOOK_MS, signal).catch(() => {});
-      if (lanes.wantsProbe(lane)) controller.abort();
+    try {
+      while (!lanes.wantsProbe(lane)) await clock.sleep(LOOK_MS, signal);
+    } catch {
+      return; // it has had its turn
     }
+    controller.abort();
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
