@@ -7,7 +7,6 @@
 
 import { parseArgs } from "node:util";
 import type { OutputRow } from "../../lib/dataset/row.ts";
-import type { Answer } from "../doubles/ocr/upstage_answer.ts";
 import { defaultInputKey } from "../../lib/state/keys.ts";
 import { type Deed, type Plan, type RunEnd, SoakBench } from "./bench.ts";
 import type { Cause } from "./books.ts";
@@ -19,6 +18,8 @@ import {
   DATASET,
   ENGINE,
   itemsOf,
+  LATER,
+  LATER_ENGINE,
   ledgerPages,
   OTHER,
   OWN,
@@ -40,9 +41,12 @@ import {
   FAULT_NAMES,
   type FaultName,
   FAULTS,
+  inVain,
   oneOf,
+  type Poison,
   poison,
   SKEWS,
+  together,
 } from "./faults.ts";
 import { SoakKeys } from "./keys.ts";
 import { seeded } from "../testing/random.ts";
@@ -95,6 +99,14 @@ export interface KillFigures extends KillOptions {
   readonly torn: number;
   /** Pages that never get an answer. */
   readonly poisoned: number;
+  /** Pages that another process than the one that had paid for them has collected. */
+  readonly collected: number;
+  /** Tickets that were torn. */
+  readonly tornTickets: number;
+  /** Requests that the API has forgotten. */
+  readonly forgotten: number;
+  /** Links to answers that had expired. */
+  readonly expiredLinks: number;
   /** Pages billed, besides those for wrong answers. */
   readonly pagesBilled: number;
   /** Pages billed for answers that were wrong on purpose. */
@@ -140,6 +152,13 @@ const SOUND_ROWS = 10;
 const ROUND_OUTAGES = 3;
 /** Times that the first of two engines is down in one round. */
 const ROUND_DOWNS = 4;
+/** Requests for a page: its image, what is stored, the page itself, its answer. */
+const OF_PAGE = 4;
+/** The same of a page that is fetched later, without what is done before it is paid. */
+const OF_LATER_PAGE = 6;
+/** Share of processes that are killed by the number of such requests, and among how many. */
+const PAYING = 0.8;
+const LEAST_PAYING = 20;
 /** Share of outages of more than 5 s. */
 const LONG_OUTAGES = 0.1;
 
@@ -147,8 +166,10 @@ const LONG_OUTAGES = 0.1;
 export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const begin = performance.now();
   const random = seeded(options.seed);
-  const on = new Set(options.faults);
-  const data = await soakData(options.rows, "bench");
+  const on = new Set(together(options.faults));
+  const later = on.has("async");
+  const own = later ? LATER : OWN;
+  const data = await soakData(options.rows, "bench", later);
   const twin = on.has("twin") ? await twinInput(data, random() < 0.3) : undefined;
   const datasets = twin ? [DATASET, TWIN] : [DATASET];
   const two = on.has("fallback");
@@ -157,19 +178,23 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     data.objects.get(`images/${index}.png`)
   )
     .filter((bytes) => bytes !== undefined)
-    .filter((bytes) => data.needed.has(sha256(bytes)) && read(bytes, OWN).kind === "page")
-    .map((bytes) => pageOf(sha256(bytes), OWN));
-  const poisoned = on.has("poison") ? poison(random, candidates) : new Map<string, Answer>();
+    .filter((bytes) => data.needed.has(sha256(bytes)) && read(bytes, own).kind === "page")
+    .map((bytes) => pageOf(sha256(bytes), own));
+  const poisoned = new Map<string, Poison>([
+    ...later ? inVain(random, candidates) : [],
+    ...on.has("poison") ? poison(random, candidates) : [],
+  ]);
   for (const [page, answer] of [...poisoned]) { // what is wrong with some is so for any engine
     if (two && random() < 0.5) poisoned.set(pageOf(partsOf(page).image, OTHER), answer);
   }
-  const verdicts = verdictsOf(data, read, poisoned, two);
+  const verdicts = verdictsOf(data, read, poisoned, two, own);
   const unreadable = new Set<string>();
   for (let n = 0; on.has("unreadable") && n < UNREADABLE && candidates.length > 0; n++) {
     unreadable.add(oneOf(random, candidates));
   }
   const overlap = on.has("clocks") || on.has("stalls");
   const args = [
+    later ? ["--engine", LATER_ENGINE] : [],
     ["--batch-size", `${options.batchSize}`, "--concurrency", `${CONCURRENCY}`],
     // What fails for good does so soon; what fails by chance has enough attempts.
     ["--max-retries", on.has("poison") ? "5" : "30", "--max-failure-rate", "1"],
@@ -182,7 +207,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     read,
     ...two ? { verdicts } : {},
     more: twin && new Map([[defaultInputKey(TWIN), twin]]),
-    ...{ args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
+    ...{ own, args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
     clocks: on.has("clocks") ? await clockLibrary() : undefined,
   };
 
@@ -195,7 +220,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const expected = new Map<string, Map<string, OutputRow[]>>();
   for (const dataset of datasets) {
     const rows = new Map<string, OutputRow[]>();
-    for (const model of two ? [OWN, OTHER] : [OWN]) {
+    for (const model of two ? [own, OTHER] : [own]) {
       // Nothing dies here, so a machine that stalls for a second must not look like it.
       const args = ["--lease-seconds", "60", "--model", model, "--fresh"];
       const undisturbed = await calm.run({ dataset, args });
@@ -258,7 +283,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     if (verified.code !== 0) {
       bench.violate(`verify ended with ${verified.code}`, shortened(verified.output));
     }
-    const found = await compare(bench, dataset, expected.get(dataset)!, poisoned);
+    const found = await compare(bench, dataset, own, expected.get(dataset)!, poisoned);
     for (const name of ["lost", "doubled", "wrong"] as const) {
       Object.assign(rows, { [name]: rows[name] + found[name] });
     }
@@ -278,19 +303,19 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     bench.violate("bills are not explained", `${pagesBilled} for ${pagesNeeded}, again ${why}`);
   }
   const stored = answeredPages(objects);
-  const wrong = wrongPages(stored, verdicts, bench.strayed);
+  const wrong = wrongPages(stored, verdicts, bench.strayed, own);
   for (const [page, what] of wrong) bench.violate(`a stored answer is ${what}`, page);
   // Where one engine's answer was lost with a process, the other's may have taken its place.
   const lost = books.pages.difference(stored);
   for (const page of lost) {
-    if (two && books.isLost(page)) continue;
+    if (two && books.isLost(page) || books.isVain(page)) continue;
     if (!wrong.has(page)) bench.violate("a page was billed, and its answer is not stored", page);
   }
   for (const page of stored.difference(books.pages).difference(bench.unread)) {
     bench.violate("an answer is stored that was not billed", page);
   }
   const bills = { stored: 0, ledger: 0 };
-  for (const model of two ? [OWN, OTHER] : [OWN]) checkBills(bench, datasets, model, two, bills);
+  for (const model of two ? [own, OTHER] : [own]) checkBills(bench, datasets, model, two, bills);
   const unsaved = bench.unsavedAtKills;
   const { kills, ...counts } = bench.counts;
   return {
@@ -300,6 +325,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     processes,
     faultsInjected: bench.faults,
     ...counts,
+    ...bench.laterCounts,
     outageSeconds: Math.round(counts.outageSeconds),
     poisoned: poisoned.size,
     keyTroubles: keys ? Object.values(keys.counts).reduce((sum, count) => sum + count, 0) : 0,
@@ -338,8 +364,9 @@ function checkEnd(bench: SoakBench, { code, output }: RunEnd, isOneOfTwo: boolea
 function verdictsOf(
   { objects }: SoakData,
   read: typeof readByTwo,
-  poisoned: ReadonlyMap<string, Answer>,
+  poisoned: ReadonlyMap<string, unknown>,
   two: boolean,
+  own: string,
 ): Map<string, Verdicts> {
   const verdict = (bytes: Uint8Array, model: string): Verdict => {
     const answer = read(bytes, model);
@@ -349,7 +376,7 @@ function verdictsOf(
   const images = [...objects.values()].filter(([first]) => first === PNG);
   return new Map(images.map((bytes) => [
     sha256(bytes),
-    { own: verdict(bytes, OWN), other: two ? verdict(bytes, OTHER) : "none" },
+    { own: verdict(bytes, own), other: two ? verdict(bytes, OTHER) : "none" },
   ]));
 }
 
@@ -384,14 +411,15 @@ function checkBills(
 async function compare(
   bench: SoakBench,
   dataset: string,
+  own: string,
   byModel: ReadonlyMap<string, readonly OutputRow[]>,
   poisoned: ReadonlyMap<string, unknown>,
 ): Promise<Comparison> {
-  const expected = byModel.get(OWN)!;
+  const expected = byModel.get(own)!;
   const other = byModel.get(OTHER);
   const fails = new Set(
     expected.filter(({ metadata: { image_sha256: image } }) =>
-      image !== null && poisoned.has(pageOf(image, OWN))
+      image !== null && poisoned.has(pageOf(image, own))
     ).map(({ id }) => id),
   );
   const plain = (row: OutputRow): OutputRow => {
@@ -441,13 +469,15 @@ class Planner {
     const { kills, signals } = bench.counts;
     const left = Math.ceil((this.options.kills - kills - signals) / this.lanes);
     if (left <= 0) return new Map();
+    const pages = bench.missing / left;
     // A page is four requests; beginning and end are some thirty. So the kills are spread over all.
-    const most = Math.max(30, Math.ceil(8 * bench.missing / left));
+    // Before the first answer is fetched later, images and tickets of many rows are looked for.
+    const at = on.has("async") && random() < PAYING
+      ? -between(random, 1, Math.max(LEAST_PAYING, Math.ceil(2 * OF_LATER_PAGE * pages)))
+      : between(random, 1, Math.max(30, Math.ceil(2 * OF_PAGE * pages)));
     const signal = oneOf<Deno.Signal>(random, ["SIGINT", "SIGTERM"]);
     const isSignal = on.has("signals") && random() < 0.5;
-    return new Map([
-      [between(random, 1, most), isSignal ? { kind: "signal", signal } : { kind: "kill" }],
-    ]);
+    return new Map([[at, isSignal ? { kind: "signal", signal } : { kind: "kill" }]]);
   }
 
   /** Of a process of its own. */
@@ -456,7 +486,7 @@ class Planner {
     const plan = this.end();
     const [end = 100] = plan.keys();
     const add = (deed: Deed) => {
-      const at = between(random, 1, end);
+      const at = Math.sign(end) * between(random, 1, Math.abs(end));
       if (!plan.has(at)) plan.set(at, deed); // the end comes, whatever else
     };
     if (on.has("outages") && this.#outages < ROUND_OUTAGES && random() < 0.3) {
@@ -492,6 +522,10 @@ const SUMS = [
   "keyTroubles",
   "torn",
   "poisoned",
+  "collected",
+  "tornTickets",
+  "forgotten",
+  "expiredLinks",
   "pagesOfOther",
   "strayed",
   "pagesBilled",
@@ -558,7 +592,7 @@ async function main(args: string[]): Promise<number> {
     // By the seed alone, so that a round can be had again; one in five has kills only.
     const calm = random() < 0.2;
     const faults = drawn ? known.filter(() => random() < DRAWN && !calm) : known;
-    const figures = await killRounds({ ...options, faults });
+    const figures = await killRounds({ ...options, faults: together(faults) });
     console.log(JSON.stringify(figures));
     for (const name of SUMS) totals[name] += figures[name];
     for (const [cause, pages] of Object.entries(figures.paidAgainFor)) {

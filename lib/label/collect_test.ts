@@ -49,7 +49,14 @@ class Bench {
   constructor(
     look: (look: Look) => Collected | "ready",
     readonly store = new MemoryStore(),
-    { keys = 1, payer = PAYER, askAgain = [] as string[], first = 0, refuses = false } = {},
+    {
+      keys = 1,
+      payer = PAYER,
+      askAgain = [] as string[],
+      first = 0,
+      refuses = false,
+      retriesRejected = false,
+    } = {},
   ) {
     const { clock, tally, halt, unsaved } = this;
     const begin = clock.now();
@@ -76,6 +83,7 @@ class Bench {
     const collecting = new Collecting({
       tickets: new Tickets(store, "upstage-ocr", "ocr"),
       maxOutageMs: 10 * MINUTE_MS,
+      retriesRejected,
       owe: (pages) => this.owed += pages,
     });
     this.labeling = labelingOver(store, this.notes, new Budget(1_000), {
@@ -224,7 +232,7 @@ Deno.test("a torn ticket is set aside, and its page asked for again, counted and
   }
 });
 
-Deno.test("a page that the engine has worked on in vain fails by what it says, and leaves no ticket", async () => {
+Deno.test("a page that the engine has worked on in vain fails by what it says, and is not paid for again", async () => {
   const bench = new Bench(({ name }) =>
     name === "a" ? "ready" : { kind: "rejected", message: "broken" }
   );
@@ -232,8 +240,32 @@ Deno.test("a page that the engine has worked on in vain fails by what it says, a
   const { failure, answerKey } = await bench.obtain("b");
   assert.deepEqual(failure, { code: "api_rejected", message: "broken" });
   assert.equal(answerKey, null);
-  assert.deepEqual([bench.tickets, bench.unsaved.used], [[], 0]);
+  assert.deepEqual([bench.tickets.length, bench.unsaved.used], [1, 0]);
+  // By another row, after a kill, or in another data set.
+  assert.deepEqual((await bench.obtain("b", "another row")).failure, failure);
+  const asked = () => assert.fail("looked for");
+  const later = new Bench(asked, bench.store, { payer: { dataset: "other", run_id: "later" } });
+  assert.deepEqual((await later.obtain("b")).failure, failure);
+  assert.deepEqual([bench.asked.length, later.asked.length, later.unsaved.used], [2, 0, 0]);
 
+  // But where the user says so, once.
+  const retried = new Bench(() => ({ kind: "rejected", message: "broken still" }), bench.store, {
+    retriesRejected: true,
+  });
+  for (const row of ["a row", "another one"]) {
+    assert.equal((await retried.obtain("b", row)).failure?.message, "broken still");
+  }
+  assert.deepEqual([retried.asked.length, retried.tally.paidAgain, retried.tickets.length], [
+    1,
+    0,
+    1,
+  ]);
+  const mended = new Bench(() => "ready", bench.store, { retriesRejected: true });
+  assert.ok((await mended.obtain("b")).answer);
+  assert.deepEqual([mended.asked.length, mended.tickets], [1, []]);
+});
+
+Deno.test("where all that the engine works on fails alike, the run ends", async () => {
   const all = new Bench(() => ({ kind: "rejected", message: "broken" }));
   for (const name of ["a", "b", "c", "d"]) await all.obtain(name);
   await assert.rejects(
