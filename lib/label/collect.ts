@@ -26,8 +26,6 @@ interface Paid {
   readonly ticket: TicketDocument;
   /** By which lane; absent where it wasn't this process. */
   readonly lane?: Lane;
-  /** Gives the room for its answer back. */
-  readonly release: () => void;
 }
 
 /** What lies in the place of a ticket. */
@@ -76,7 +74,7 @@ export class Collecting {
     since = -Infinity,
   ): Promise<Asked> {
     const { tickets } = this.#options;
-    const { tally, remarks } = asking;
+    const { tally, remarks, waiting, halt } = asking;
     const { sha256 } = image;
     /** Of what was lost, the latest. */
     let lost: TicketDocument | undefined;
@@ -86,15 +84,20 @@ export class Collecting {
       const found = await this.#find(sha256, useless, asking);
       if (found.failed) return found.failed;
       let { paid } = found;
+      const release = await waiting.acquire(1, halt.signal);
       if (!paid) {
-        const asked = await ask(image, this.#watchful(asking, sha256, useless));
-        if (!asked.accepted) {
-          // Another process may have left a ticket while it was this one's turn to wait.
-          const none = !asked.answered && !asked.failure;
-          if (none && await this.#isPaid(sha256, useless, asking)) continue;
-          return asked;
+        try {
+          const asked = await ask(image, this.#watchful(asking, sha256, useless));
+          if (asked.accepted) paid = await this.#keep(asked, image, rowId, asking, found.etag);
+          else {
+            // Another process may have left a ticket while it was this one's turn to wait.
+            const none = !asked.answered && !asked.failure;
+            if (none && await this.#isPaid(sha256, useless, asking)) continue;
+            return asked;
+          }
+        } finally {
+          if (!paid) release();
         }
-        paid = await this.#keep(asked, image, rowId, asking, found.etag);
         if (lost || found.damaged) tally.paidAgain++;
         if (found.damaged) {
           remarks.tell(
@@ -110,7 +113,7 @@ export class Collecting {
           );
         }
       }
-      const { ticket, lane, release } = paid;
+      const { ticket, lane } = paid;
       try {
         const collected = await this.#looks.until(ticket, lane, image, asking);
         const { attempts, paid_by: paidBy } = ticket;
@@ -146,7 +149,7 @@ export class Collecting {
   async #find(
     sha256: string,
     since: number,
-    { halt, unsaved, remarks }: Asking,
+    { halt, remarks }: Asking,
   ): Promise<Found> {
     const { tickets, retriesRejected } = this.#options;
     const found = await tickets.find(sha256, halt.signal);
@@ -175,7 +178,7 @@ export class Collecting {
       const failure = { code: "api_rejected", message: ticket.failed } as const;
       return { failed: { failure, attempts: ticket.attempts, [Symbol.dispose]: () => {} } };
     }
-    return { paid: { ticket, release: await unsaved.acquire(1, halt.signal) } };
+    return { paid: { ticket } };
   }
 
   /** Whether there is a ticket that counts. */
@@ -208,7 +211,7 @@ export class Collecting {
     asked: Asked,
     { sha256 }: ImageFile,
     rowId: string,
-    { engine, model, payer, clock, halt }: Asking,
+    { engine, model, payer, clock, halt, tally }: Asking,
     etag: string | undefined,
   ): Promise<Paid> {
     const { tickets } = this.#options;
@@ -219,8 +222,11 @@ export class Collecting {
       paid_by: { ...payer, row_id: rowId },
       ticket: own,
     };
+    tally.unsaved++;
     try {
       await tickets.save(ticket, etag);
+      tally.unsaved--;
+      asked[Symbol.dispose]();
     } catch (error) {
       asked[Symbol.dispose]();
       if (!(error instanceof StoreError)) throw error;
@@ -231,7 +237,6 @@ export class Collecting {
       halt.abort(ending);
       throw ending;
     }
-    const release = () => asked[Symbol.dispose]();
-    return { ticket: { format: "pseudolabel-ticket/1", ...ticket }, lane, release };
+    return { ticket: { format: "pseudolabel-ticket/1", ...ticket }, lane };
   }
 }

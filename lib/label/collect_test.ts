@@ -40,6 +40,7 @@ class Bench {
   readonly halt = new AbortController();
   readonly labeling: Labeling;
   readonly unsaved = new Budget(10);
+  readonly waiting = new Budget(10);
   /** Names of images that were asked for: that is what is paid. */
   readonly asked: string[] = [];
   /** Looks, with the time since the bench was made, milliseconds. */
@@ -58,7 +59,7 @@ class Bench {
       retriesRejected = false,
     } = {},
   ) {
-    const { clock, tally, halt, unsaved } = this;
+    const { clock, tally, halt, unsaved, waiting } = this;
     const begin = clock.now();
     const body = (name: string) => pageBody(readFake(fakeImage(name)));
     const connection = (key: number) => ({
@@ -87,7 +88,7 @@ class Bench {
       owe: (pages) => this.owed += pages,
     });
     this.labeling = labelingOver(store, this.notes, new Budget(1_000), {
-      ...{ collecting, payer, unsaved, tally, clock, halt },
+      ...{ collecting, payer, unsaved, waiting, tally, clock, halt },
       lanes: new Lanes(
         Array.from({ length: keys }, (_, key) => ({
           name: `key ${key + 1}`,
@@ -141,7 +142,7 @@ Deno.test("what a page is collected with is stored before the first look, and go
   assert.equal(bench.store.writes.length, 2);
   assert.match(bench.store.writes[0], /^responses\/tickets\/upstage-ocr\/ocr\/..\/.{64}\.json$/);
   assert.equal(bench.store.writes[1], obtained.answerKey);
-  assert.deepEqual([bench.tally.unsaved, bench.unsaved.used, bench.tally.billedPages], [0, 0, 1]);
+  assert.deepEqual([bench.tally.unsaved, bench.waiting.used, bench.tally.billedPages], [0, 0, 1]);
   // The later, the further apart.
   const times = bench.looks.map(({ time }) => time);
   const gaps = times.slice(1).map((time, n) => time - times[n]);
@@ -156,7 +157,7 @@ Deno.test("a process that comes later collects what was paid for, for whom it wa
   assert.deepEqual(obtained.paidBy, { ...PAYER, row_id: "row of a" });
   assert.equal(obtained.attempts, 1);
   assert.deepEqual([later.asked, later.tickets], [[], []]);
-  assert.deepEqual([later.tally.billedPages, later.tally.paidAgain, later.unsaved.used], [0, 0, 0]);
+  assert.deepEqual([later.tally.billedPages, later.tally.paidAgain, later.waiting.used], [0, 0, 0]);
   assert.deepEqual(later.notes, ["pages collected that were paid before"]);
 });
 
@@ -201,7 +202,7 @@ Deno.test("what the API has forgotten is asked for again, counted and said, but 
   const { failure } = await never.obtain("a");
   assert.match(failure!.message, /forgotten the page 2 times/);
   assert.equal(never.asked.length, 2);
-  assert.equal(never.unsaved.used, 0);
+  assert.equal(never.waiting.used, 0);
 });
 
 Deno.test("a torn ticket is set aside, and its page asked for again, counted and said; a later version's is left alone", async () => {
@@ -240,13 +241,13 @@ Deno.test("a page that the engine has worked on in vain fails by what it says, a
   const { failure, answerKey } = await bench.obtain("b");
   assert.deepEqual(failure, { code: "api_rejected", message: "broken" });
   assert.equal(answerKey, null);
-  assert.deepEqual([bench.tickets.length, bench.unsaved.used], [1, 0]);
+  assert.deepEqual([bench.tickets.length, bench.waiting.used], [1, 0]);
   // By another row, after a kill, or in another data set.
   assert.deepEqual((await bench.obtain("b", "another row")).failure, failure);
   const asked = () => assert.fail("looked for");
   const later = new Bench(asked, bench.store, { payer: { dataset: "other", run_id: "later" } });
   assert.deepEqual((await later.obtain("b")).failure, failure);
-  assert.deepEqual([bench.asked.length, later.asked.length, later.unsaved.used], [2, 0, 0]);
+  assert.deepEqual([bench.asked.length, later.asked.length, later.waiting.used], [2, 0, 0]);
 
   // But where the user says so, once.
   const retried = new Bench(() => ({ kind: "rejected", message: "broken still" }), bench.store, {
@@ -263,6 +264,28 @@ Deno.test("a page that the engine has worked on in vain fails by what it says, a
   const mended = new Bench(() => "ready", bench.store, { retriesRejected: true });
   assert.ok((await mended.obtain("b")).answer);
   assert.deepEqual([mended.asked.length, mended.tickets], [1, []]);
+});
+
+Deno.test("while tickets can't be stored, only as many pages are paid for as may be lost; then as many as may be worked on", async () => {
+  const store = new MemoryStore();
+  const stored = Promise.withResolvers<void>();
+  store.before = async (operation) => {
+    if (operation === "write") await stored.promise;
+  };
+  let ready = false;
+  const bench = new Bench(() => ready ? "ready" : PENDING, store);
+  bench.unsaved.resize(2);
+  bench.waiting.resize(4);
+  const pages = ["a", "b", "c", "d", "e"].map((name) => bench.obtain(name));
+  await bench.clock.run(bench.clock.sleep(10_000));
+  assert.deepEqual([bench.asked.length, bench.unsaved.used, bench.tally.unsaved], [2, 2, 2]);
+  stored.resolve();
+  await bench.clock.run(bench.clock.sleep(10_000));
+  assert.deepEqual([bench.asked.length, bench.unsaved.used, bench.tally.unsaved], [4, 0, 0]);
+  assert.deepEqual([bench.tickets.length, bench.waiting.used], [4, 4]);
+  ready = true;
+  for (const { answer } of await Promise.all(pages)) assert.ok(answer);
+  assert.deepEqual([bench.asked.length, bench.waiting.used, bench.tickets.length], [5, 0, 0]);
 });
 
 Deno.test("where all that the engine works on fails alike, the run ends", async () => {
@@ -288,7 +311,7 @@ Deno.test("looks that fail pay for nothing: the page waits, and where all fail f
       error.exit === "again" &&
       /no look for what it accepted for 10 minutes \(HTTP 503\)/.test(error.message),
   );
-  assert.deepEqual([down.asked.length, down.tickets.length, down.unsaved.used], [1, 1, 0]);
+  assert.deepEqual([down.asked.length, down.tickets.length, down.waiting.used], [1, 1, 0]);
   assert.ok((await new Bench(() => "ready", down.store).obtain("a")).answer);
 });
 
@@ -388,7 +411,7 @@ Deno.test("a run ends where it can't store what a paid page is collected with, a
       error.exit === "store" &&
       /cannot store \{"n":0.*with which a paid page is collected/.test(error.message),
   );
-  assert.equal(bench.unsaved.used, 0);
+  assert.equal(bench.waiting.used, 0);
 });
 
 Deno.test("the first look comes when pages are ready as a rule, and as many pages as that takes may be under way", async () => {

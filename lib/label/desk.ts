@@ -237,6 +237,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     // After a stall another run may be at work: what it asks for must not be asked for again.
     check: run.check,
     unsaved: pace.unsaved,
+    waiting: pace.waiting,
     rows: pace.rows,
     maxOutageMs,
     spending: {
