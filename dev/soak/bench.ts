@@ -46,7 +46,7 @@ import {
   type UpstageServer,
 } from "../doubles/ocr/upstage.ts";
 import type { Answer } from "../doubles/ocr/upstage_answer.ts";
-import { answerKey, claimKey, meetingKey } from "../../lib/state/keys.ts";
+import { answerKey, CheckpointKeys, claimKey, meetingKey } from "../../lib/state/keys.ts";
 import { History } from "./history.ts";
 import { LaterPages, type Taken, ticketPage } from "./later.ts";
 import { keyOf, KEYS, keysOf, ownerOf, type SoakKeys } from "./keys.ts";
@@ -67,6 +67,8 @@ const DOUBLED_MS = 1_500;
 const GRACE_MS = 10_000;
 /** A process stands still for so long at most, milliseconds. */
 const STALL_MS = 15_000;
+/** So much time passes between two processes of a data set, as far as objects tell, milliseconds. */
+const ELAPSED_MS = 3_600_000;
 /** After so many failures the program may take an engine for down (`lib/engine/health.ts`). */
 const OUTAGE_PAGES = 3;
 /** Answers that are damaged after a kill, at most. */
@@ -127,6 +129,11 @@ export interface SoakBenchOptions {
   readonly unreadable: ReadonlySet<string>;
   /** Whether all pages say what drift would leave of them. */
   readonly drift: "none" | "clean" | "drifted";
+  /**
+   * Whether a process may be started while another one on the same data set is not dead for sure, so
+   * that leases run out by the time that passes; else they have when the next one starts.
+   */
+  readonly overlap: boolean;
   /** What gives a process another clock. */
   readonly clocks?: string;
   /** Uniform in [0, 1), for latency, faults and how a kill falls. */
@@ -333,6 +340,11 @@ export class SoakBench implements AsyncDisposable {
       .map(({ blamed }) => blamed.size);
   }
 
+  /** Processes that were killed after they had been billed for a page. */
+  get killsAtWork(): number {
+    return [...this.books.billedAskers].filter(({ fate }) => fate === "killed").length;
+  }
+
   /** Says so if a killed process, or one that stood still, had more pages unsaved than it may. */
   checkUnsaved(): void {
     const { concurrency, keys } = this.#options;
@@ -408,6 +420,7 @@ export class SoakBench implements AsyncDisposable {
     const killed = runner.fate === "killed" && code === 137;
     if (!killed) runner.fate = this.#isExcused(runner) ? "excused" : "ended";
     if (killed) this.counts.kills++;
+    if (!this.#options.overlap) this.#elapse(dataset);
     this.#toSettle.set(dataset, [...this.#toSettle.get(dataset) ?? [], runner]);
     if ([...runner.plan.values()].some(({ kind }) => kind === "rival" || kind === "stall")) {
       runner.rival.resolve(undefined); // it did not come to that
@@ -423,10 +436,25 @@ export class SoakBench implements AsyncDisposable {
     return signalledAt !== undefined && over - signalledAt > GRACE_MS;
   }
 
-  #put(key: string, bytes: Uint8Array<ArrayBuffer>): void {
+  #put(key: string, bytes: Uint8Array<ArrayBuffer>, modified = new Date()): void {
     const etag = createHash("md5").update(bytes).digest("hex");
     const contentType = "application/octet-stream";
-    this.#bucket.set(key, { bytes, etag, contentType, modified: new Date() });
+    this.#bucket.set(key, { bytes, etag, contentType, modified });
+  }
+
+  /** The next process starts an hour later: what the dead ones have left has run out by then. */
+  #elapse(dataset: string): void {
+    const isLive = (other: Runner) => other.dataset === dataset && !other.ended;
+    if (this.#runners.values().some(isLive)) return;
+    const then = new Date(Date.now() - ELAPSED_MS);
+    const { lease } = new CheckpointKeys("checkpoints/", dataset);
+    for (const [key, { bytes }] of [...this.#bucket]) {
+      if (key !== lease && claimedPage(key) === undefined) continue;
+      const document = JSON.parse(new TextDecoder().decode(bytes));
+      if (document.released || key !== lease && document.lease !== lease) continue;
+      const aged = { ...document, renewed_at: then.toISOString() };
+      this.#put(key, new TextEncoder().encode(JSON.stringify(aged)), then);
+    }
   }
 
   /**

@@ -126,6 +126,12 @@ export class Books {
       .filter(({ billed, asker }) => billed && askers.has(asker)).length;
   }
 
+  /** Who was billed for a page. */
+  get billedAskers(): Set<Asker> {
+    const billed = [...this.#asks.values()].flat().filter(({ billed }) => billed);
+    return new Set(billed.map(({ asker }) => asker));
+  }
+
   /** Pages billed more often than once. */
   get paidTwice(): number {
     return [...this.#asks.values()]

@@ -14,6 +14,14 @@ interface Event {
   readonly text: string;
 }
 
+interface Told {
+  readonly event: Event;
+  times: number;
+}
+
+/** A request, as it is told: `PUT lease`. */
+const REQUEST = /^[A-Z]+ /;
+
 /** What happened in a round. */
 export class History {
   readonly #begin = performance.now();
@@ -27,7 +35,7 @@ export class History {
 
   /**
    * What happened to an image last, and what happened to no image but to whoever had to do with it,
-   * in order: `12.345 demo-3 asks; 12.400 demo-3 is killed`. What a process does again before
+   * in order: `12.345 demo-3 asks; 12.400 demo-3 is killed`. What a process asks for again before
    * anything else happens to it or to the image is told once: `12.345 demo-3 PUT lease (9 times)`.
    *
    * @param isProcess Tells processes from images.
@@ -37,23 +45,24 @@ export class History {
       this.#events.filter(({ about }) => about.includes(image)).flatMap(({ about }) => about)
         .filter(isProcess),
     );
-    const told: { readonly event: Event; times: number }[] = [];
-    /** What each process has done last. */
-    const last = new Map<string | undefined, { readonly event: Event; times: number }>();
+    const told: Told[] = [];
+    /** What each process has asked for since anything else happened. */
+    const asked = new Map<string | undefined, Map<string, Told>>();
     for (const event of this.#events) {
       const { about, text } = event;
       const ofImage = about.includes(image);
       if (!ofImage && !about.every((name) => processes.has(name))) continue;
       const who = about.find(isProcess);
-      const before = last.get(who);
-      const again = before?.event.text === text && before.event.about.includes(image) === ofImage;
-      if (before && again) before.times++;
-      else {
-        if (ofImage || who === undefined) last.clear();
-        const entry = { event, times: 1 };
-        last.set(who, entry);
-        told.push(entry);
+      const before = ofImage ? undefined : asked.get(who)?.get(text);
+      if (before) {
+        before.times++;
+        continue;
       }
+      const entry = { event, times: 1 };
+      told.push(entry);
+      if (ofImage || who === undefined) asked.clear();
+      else if (!REQUEST.test(text)) asked.delete(who);
+      else asked.set(who, (asked.get(who) ?? new Map()).set(text, entry));
     }
     const lines = told.slice(-MOST).map(({ event: { ms, about, text }, times }) => {
       const who = about.find(isProcess);

@@ -73,6 +73,8 @@ export interface KillFigures extends KillOptions {
   readonly images: number;
   /** Processes that it took. */
   readonly processes: number;
+  /** Processes that were killed after they had been billed for a page. */
+  readonly killsAtWork: number;
   /** Requests that were misanswered on purpose. */
   readonly faultsInjected: number;
   /** Processes that got a signal twice. */
@@ -150,15 +152,19 @@ const UNREADABLE = 3;
 const SOUND_ROWS = 10;
 /** Times that the store is gone in one round. */
 const ROUND_OUTAGES = 3;
-/** Times that the first of two engines is down in one round. */
+/** Times that the first of two engines is down in one round: for so many rows once, at most. */
+const DOWN_ROWS = 40;
 const ROUND_DOWNS = 4;
 /** Requests for a page: its image, what is stored, the page itself, its answer. */
 const OF_PAGE = 4;
-/** The same of a page that is fetched later, without what is done before it is paid. */
-const OF_LATER_PAGE = 6;
-/** Share of processes that are killed by the number of such requests, and among how many. */
-const PAYING = 0.8;
-const LEAST_PAYING = 20;
+/**
+ * Share of processes that are killed by the number of requests that have to do with a page that is
+ * paid, how many a page has, and among how many at least; where answers are fetched later, and else.
+ */
+const PAYING = {
+  atOnce: { share: 0.5, ofPage: 2, least: 6 },
+  later: { share: 0.8, ofPage: 6, least: 20 },
+} as const;
 /** Share of outages of more than 5 s. */
 const LONG_OUTAGES = 0.1;
 
@@ -197,17 +203,18 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     later ? ["--engine", LATER_ENGINE] : [],
     ["--batch-size", `${options.batchSize}`, "--concurrency", `${CONCURRENCY}`],
     // What fails for good does so soon; what fails by chance has enough attempts.
-    ["--max-retries", on.has("poison") ? "5" : "30", "--max-failure-rate", "1"],
+    ["--max-retries", retries(on), "--max-failure-rate", "1"],
     on.has("poison") ? ["--max-outage-minutes", "1"] : [],
     options.autoRate ? ["--rate", "auto"] : ["--request-delay-ms", "0"],
-    ["--lease-seconds", overlap ? "2" : "1"],
+    // Waited for where processes overlap; else long enough for a machine that stalls.
+    ["--lease-seconds", overlap ? "2" : "5"],
   ].flat();
   const common = {
     data,
     read,
     ...two ? { verdicts } : {},
     more: twin && new Map([[defaultInputKey(TWIN), twin]]),
-    ...{ own, args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
+    ...{ own, overlap, args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
     clocks: on.has("clocks") ? await clockLibrary() : undefined,
   };
 
@@ -236,7 +243,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     ...{ faults: on, poisoned, unreadable, keys },
     drift: on.has("drift") ? "drifted" : "none",
   });
-  // Most of the time goes by waiting for the leases of the dead, with wrong clocks the longer.
+  // Where processes overlap most of the time goes by waiting for the leases of the dead.
   const roundMs = ROUND_MS[0] + ROUND_MS[1] * options.kills;
   const deadline = setTimeout(() => {
     bench.violate("not finished in time", `after ${roundMs / 1_000} s`);
@@ -278,7 +285,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
       checkEnd(bench, await bench.run({ dataset, args }), false);
     }
   }
-  for (const dataset of datasets) {
+  await Promise.all(datasets.map(async (dataset) => {
     const verified = await bench.run({ dataset, args: ["verify"] });
     if (verified.code !== 0) {
       bench.violate(`verify ended with ${verified.code}`, shortened(verified.output));
@@ -287,7 +294,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     for (const name of ["lost", "doubled", "wrong"] as const) {
       Object.assign(rows, { [name]: rows[name] + found[name] });
     }
-  }
+  }));
   if (rows.lost + rows.doubled + rows.wrong > 0) {
     bench.violate("rows differ", JSON.stringify(rows));
   }
@@ -336,6 +343,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     pagesNeeded,
     paidTwice: books.paidTwice,
     paidAgainFor,
+    killsAtWork: bench.killsAtWork,
     maxUnsavedAtKill: Math.max(0, ...unsaved),
     unsavedAtKills: unsaved.reduce((sum, pages) => sum + pages, 0),
     rowsLost: rows.lost,
@@ -358,6 +366,12 @@ function shortened(output: string): string {
 function checkEnd(bench: SoakBench, { code, output }: RunEnd, isOneOfTwo: boolean): void {
   if (code === "killed" || code === 0 || code === 75 || code === 7 && isOneOfTwo) return;
   bench.violate(`the program ended with ${code}`, shortened(output));
+}
+
+/** Retries of each page. */
+function retries(on: ReadonlySet<FaultName>): string {
+  if (!on.has("poison")) return "30";
+  return on.has("requests") ? "5" : "3";
 }
 
 /** What both models make of each image that they are asked for, by SHA-256. */
@@ -471,9 +485,11 @@ class Planner {
     if (left <= 0) return new Map();
     const pages = bench.missing / left;
     // A page is four requests; beginning and end are some thirty. So the kills are spread over all.
-    // Before the first answer is fetched later, images and tickets of many rows are looked for.
-    const at = on.has("async") && random() < PAYING
-      ? -between(random, 1, Math.max(LEAST_PAYING, Math.ceil(2 * OF_LATER_PAGE * pages)))
+    // But before the first page is paid, images and answers of many rows are looked for, so that few
+    // would find a page under way.
+    const { share, ofPage, least } = PAYING[on.has("async") ? "later" : "atOnce"];
+    const at = random() < share
+      ? -between(random, 1, Math.max(least, Math.ceil(2 * ofPage * pages)))
       : between(random, 1, Math.max(30, Math.ceil(2 * OF_PAGE * pages)));
     const signal = oneOf<Deno.Signal>(random, ["SIGINT", "SIGTERM"]);
     const isSignal = on.has("signals") && random() < 0.5;
@@ -495,7 +511,8 @@ class Planner {
       const ms = isLong ? between(random, 5_000, 30_000) : between(random, 1_000, 5_000);
       add({ kind: "outage", ms });
     }
-    if (on.has("fallback") && this.#downs < ROUND_DOWNS && random() < 0.3) {
+    const downs = Math.min(ROUND_DOWNS, Math.ceil(this.options.rows / DOWN_ROWS));
+    if (on.has("fallback") && this.#downs < downs && random() < 0.3) {
       this.#downs++;
       add({ kind: "down", ms: between(random, 1_000, 5_000) });
     }
@@ -510,6 +527,7 @@ const SUMS = [
   "rows",
   "images",
   "kills",
+  "killsAtWork",
   "processes",
   "faultsInjected",
   "signals",
