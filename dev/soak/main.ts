@@ -594,6 +594,8 @@ async function main(args: string[]): Promise<number> {
     console.error("soak: no fault `clocks`, as libfaketime is missing (Debian: faketime)");
     known = known.filter((name) => name !== "clocks");
   }
+  const apart = drawn ? [] : known.filter((name) => !together(known).includes(name));
+  if (apart.length > 0) console.error(`soak: without ${apart}, which can't go with \`async\``);
   const until = performance.now() + minutes * 60_000;
   const totals: Record<string, number> = Object.fromEntries(SUMS.map((name) => [name, 0]));
   const paidAgainFor: Record<string, number> = {};
