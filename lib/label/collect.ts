@@ -26,6 +26,8 @@ interface Paid {
   readonly ticket: TicketDocument;
   /** By which lane; absent where it wasn't this process. */
   readonly lane?: Lane;
+  /** Gives the room for its answer back. */
+  readonly release: () => void;
 }
 
 /** What lies in the place of a ticket. */
@@ -74,7 +76,7 @@ export class Collecting {
     since = -Infinity,
   ): Promise<Asked> {
     const { tickets } = this.#options;
-    const { tally, remarks, waiting, halt } = asking;
+    const { tally, remarks } = asking;
     const { sha256 } = image;
     /** Of what was lost, the latest. */
     let lost: TicketDocument | undefined;
@@ -84,20 +86,15 @@ export class Collecting {
       const found = await this.#find(sha256, useless, asking);
       if (found.failed) return found.failed;
       let { paid } = found;
-      const release = await waiting.acquire(1, halt.signal);
       if (!paid) {
-        try {
-          const asked = await ask(image, this.#watchful(asking, sha256, useless));
-          if (asked.accepted) paid = await this.#keep(asked, image, rowId, asking, found.etag);
-          else {
-            // Another process may have left a ticket while it was this one's turn to wait.
-            const none = !asked.answered && !asked.failure;
-            if (none && await this.#isPaid(sha256, useless, asking)) continue;
-            return asked;
-          }
-        } finally {
-          if (!paid) release();
+        const asked = await ask(image, this.#watchful(asking, sha256, useless));
+        if (!asked.accepted) {
+          // Another process may have left a ticket while it was this one's turn to wait.
+          const none = !asked.answered && !asked.failure;
+          if (none && await this.#isPaid(sha256, useless, asking)) continue;
+          return asked;
         }
+        paid = await this.#keep(asked, image, rowId, asking, found.etag);
         if (lost || found.damaged) tally.paidAgain++;
         if (found.damaged) {
           remarks.tell(
@@ -113,7 +110,7 @@ export class Collecting {
           );
         }
       }
-      const { ticket, lane } = paid;
+      const { ticket, lane, release } = paid;
       try {
         const collected = await this.#looks.until(ticket, lane, image, asking);
         const { attempts, paid_by: paidBy } = ticket;
@@ -149,7 +146,7 @@ export class Collecting {
   async #find(
     sha256: string,
     since: number,
-    { halt, remarks }: Asking,
+    { halt, remarks, waiting }: Asking,
   ): Promise<Found> {
     const { tickets, retriesRejected } = this.#options;
     const found = await tickets.find(sha256, halt.signal);
@@ -178,7 +175,7 @@ export class Collecting {
       const failure = { code: "api_rejected", message: ticket.failed } as const;
       return { failed: { failure, attempts: ticket.attempts, [Symbol.dispose]: () => {} } };
     }
-    return { paid: { ticket } };
+    return { paid: { ticket, release: await waiting.acquire(1, halt.signal) } };
   }
 
   /** Whether there is a ticket that counts. */
@@ -211,7 +208,7 @@ export class Collecting {
     asked: Asked,
     { sha256 }: ImageFile,
     rowId: string,
-    { engine, model, payer, clock, halt, tally }: Asking,
+    { engine, model, payer, clock, halt, tally, waiting }: Asking,
     etag: string | undefined,
   ): Promise<Paid> {
     const { tickets } = this.#options;
@@ -226,7 +223,6 @@ export class Collecting {
     try {
       await tickets.save(ticket, etag);
       tally.unsaved--;
-      asked[Symbol.dispose]();
     } catch (error) {
       asked[Symbol.dispose]();
       if (!(error instanceof StoreError)) throw error;
@@ -237,6 +233,8 @@ export class Collecting {
       halt.abort(ending);
       throw ending;
     }
-    return { ticket: { format: "pseudolabel-ticket/1", ...ticket }, lane };
+    // Until there is room for its answer, it takes that of a page that could be asked for.
+    const release = await waiting.acquire(1, halt.signal).finally(() => asked[Symbol.dispose]());
+    return { ticket: { format: "pseudolabel-ticket/1", ...ticket }, lane, release };
   }
 }

@@ -135,7 +135,9 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const rowsRoom = () => cap() + waiting() + besides() + ROWS_AHEAD;
   const rows = new Budget(rowsRoom());
   const proven = options.proven ?? (() => true);
-  const known = (room: number) => proven() ? room : Math.min(UNPROVEN, room);
+  // Where pages take their time, as many again wait for their answers.
+  const unproven = options.waiting ? UNPROVEN / 2 : UNPROVEN;
+  const known = (room: number) => proven() ? room : Math.min(unproven, room);
   const unsavedRoom = () => known(cap() * UNSAVED_PER_REQUEST);
   const waitingRoom = () => known(cap() * UNSAVED_PER_REQUEST + waiting());
   const unsaved = new Budget(unsavedRoom());
