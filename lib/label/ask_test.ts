@@ -14,7 +14,7 @@ import {
   text,
   UNREADABLE,
   upAlways,
-} from "../../dev/testing/ask_bench.ts";
+} from "../../dev/doubles/ask_bench.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { readFake } from "../../dev/testing/fixtures.ts";
 import { imageFile } from "../../dev/testing/labeling.ts";

@@ -1,5 +1,5 @@
 /**
- * @module testing/ask_bench: everything that asking for a page works with, over a clock whose time
+ * @module doubles/ask_bench: everything that asking for a page works with, over a clock whose time
  * passes at once and an API that answers as a test says.
  */
 
@@ -15,10 +15,10 @@ import { type Lane, Lanes, NO_OTHERS, type Others } from "../../lib/label/lanes.
 import { Tally } from "../../lib/label/tally.ts";
 import { RateController } from "../../lib/pace/controller.ts";
 import { Limiter } from "../../lib/pace/limiter.ts";
-import { pageBody } from "../doubles/ocr/upstage_answer.ts";
-import { readFake } from "./fixtures.ts";
-import { imageFile } from "./labeling.ts";
-import { VirtualClock } from "./virtual_clock.ts";
+import { pageBody } from "./ocr/upstage_answer.ts";
+import { readFake } from "../testing/fixtures.ts";
+import { imageFile } from "../testing/labeling.ts";
+import { VirtualClock } from "../testing/virtual_clock.ts";
 
 /** So many pages, each another. */
 export function images(n: number): ImageFile[] {
@@ -71,13 +71,13 @@ export interface Result {
 /** What the API answers. */
 export type Reply = (request: Request) => Outcome | Promise<Outcome>;
 
-/** Lanes among which no page looks for one without end. */
+/** Lanes on which no page goes round and round without end. */
 class CountedLanes extends Lanes {
   #looks = 0;
 
-  override choose(...page: Parameters<Lanes["choose"]>): Lane | undefined {
-    assert.ok(++this.#looks < 100_000, "a page looks for a lane without end");
-    return super.choose(...page);
+  override waitOn(lane: Lane): Disposable {
+    assert.ok(++this.#looks < 20_000, "a page waits for its turn again and again without end");
+    return super.waitOn(lane);
   }
 }
 
