@@ -392,7 +392,7 @@ Deno.test("Health takes nobody's word alone for a wait beyond all patience, nor 
   for (let n = 0; n < OUTAGE_PAGES; n++) health.enter();
   for (const page of ["a", "b"]) assert.equal(judge(asks, page), undefined);
   judge(ANSWERED, "c");
-  for (const page of ["d", "e"]) assert.equal(judge(asks, page), undefined);
+  assert.equal(judge(asks, "d"), undefined);
   const known = { probes: undefined, control: true };
   assert.equal(health.judge(asks, "known", known)?.exit, "again", "that of a page that works");
 });

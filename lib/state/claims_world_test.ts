@@ -366,3 +366,122 @@ Deno.test("a store that allows no claims, or has no conditional writes, is asked
   assert.deepEqual([claim.held, world.clock.now() - begin, world.notes], [true, 100_000, []]);
   for (const one of [run, other]) await world.all(end(one));
 });
+
+Deno.test("a run that is alone holds what it asks for without a look of its own, however long it works and however short its lease is", async () => {
+  for (const leaseMs of [6_000, LEASE_MS]) {
+    const world = new World();
+    const requests: string[] = [];
+    const around: Around = async (operation, key, work) => {
+      if (!key.endsWith("lease.json")) requests.push(`${operation} ${key}`);
+      return await work();
+    };
+    const run = await world.all(world.run("a", { leaseMs, around }));
+    using claim = await world.all(run.claims.take(SHA, () => world.look()));
+    for (let n = 0; n < 200; n++) {
+      await world.pass(1_000);
+      assert.equal(claim.held, true);
+    }
+    assert.deepEqual(requests.filter((request) => request.startsWith("list")), [
+      "list checkpoints/",
+    ]);
+    run.machine.stop(leaseMs * 0.9);
+    await world.pass(Math.min(leaseMs, 15_000) * 0.85);
+    assert.equal(claim.held, false, "others may have come, and need not wait any longer");
+    run.machine.stop(0);
+    await world.all(end(run));
+  }
+});
+
+Deno.test("who has ended, is long dead, works with another engine or can't be made out is waited for by nobody", async () => {
+  const world = new World();
+  await world.all(world.run("ended").then(end));
+  const lease = JSON.parse(
+    new TextDecoder().decode(world.store.objects.get("checkpoints/ended/lease.json")),
+  );
+  const held = { ...lease, released: undefined, renewed_at: new Date(world.clock.now()) };
+  for (const name of ["another", "secret"]) {
+    world.store.put(`checkpoints/${name}/lease.json`, JSON.stringify(held));
+  }
+  const manifest = {
+    ...{ format: "pseudolabel-manifest/1", run_id: "r", dataset: "another", engine: "else" },
+    ...{ model: "model", batch_size: 1, schema_version: "v1.0", batch_job_id: null },
+    ...{ created_at: "2026-11-01T00:00:00.000Z", created_by: "x" },
+    input: { url: "s3://x", etag: "e", bytes: 1, rows: 1 },
+  };
+  world.store.put("checkpoints/another/manifest.json", JSON.stringify(manifest));
+  const around: Around = async (_operation, key, work) => {
+    if (key === "checkpoints/secret/lease.json") throw new StoreError("refused", "400");
+    return await work();
+  };
+  const run = await world.all(world.run("a", { around }));
+  const begin = world.clock.now();
+  using _claim = await world.all(run.claims.take(SHA, () => world.look()));
+  assert.deepEqual([world.clock.now() - begin, world.notes], [0, []]);
+  await world.all(end(run));
+
+  const down: Around = async (operation, key, work) => {
+    const fails = operation === "read" && key === "checkpoints/secret/lease.json";
+    if (fails) throw new StoreError("unavailable", "503");
+    return await work();
+  };
+  const other = await world.all(world.run("b", { around: down }));
+  const asking = other.claims.take(SHA, () => world.look());
+  await assert.rejects(world.all(asking), { kind: "unavailable" });
+  await world.all(end(other));
+});
+
+Deno.test("claims are made no more once the other run is dead, and a dead one's are taken over: an old one at once", async () => {
+  const world = new World();
+  const [a, b] = [await world.all(world.run("a")), await world.all(world.run("b"))];
+  await world.all(a.claims.take(SHA, () => world.look()));
+  using _other = await world.all(b.claims.take(SHAS[1], () => world.look()));
+  a.machine.stop(Infinity);
+  await world.pass(3_600_000);
+  assert.equal(world.claim()?.holder, "a");
+  const c = await world.all(world.run("c"));
+  const begin = world.clock.now();
+  using _claim = await world.all(c.claims.take(SHA, () => world.look()));
+  const took = world.clock.now() - begin;
+  assert.equal(world.claim()?.holder, "c");
+  assert.ok(took < CLAIM_MS / 2, `${took} ms`);
+  await world.all(end(c));
+  await world.pass(130_000);
+  const writes = world.store.writes.length;
+  using _alone = await world.all(b.claims.take(SHAS[2], () => world.look(SHAS[2])));
+  assert.deepEqual(
+    world.store.writes.slice(writes).filter((key) => key.startsWith("claims/")),
+    [],
+  );
+  await world.all(end(b));
+});
+
+Deno.test("a claim that arrived though it seemed to fail is one's own, and one that arrives after it was given up is removed", async () => {
+  const world = new World();
+  const other = await world.all(world.run("other"));
+  const around: Around = async (operation, key, work) => {
+    const made = await work();
+    if (operation === "write" && key === CLAIM) throw new StoreError("precondition", "412");
+    return made;
+  };
+  const run = await world.all(world.run("a", { around }));
+  await world.all(run.claims.take(SHAS[1], () => world.look()));
+  const begin = world.clock.now();
+  using claim = await world.all(run.claims.take(SHA, () => world.look()));
+  assert.deepEqual([claim.held, world.clock.now() - begin], [true, 0]);
+  await world.all(end(run));
+
+  const late: Around = async (operation, key, work) => {
+    if (operation === "write" && key === CLAIM) await world.clock.sleep(1_000);
+    return await work();
+  };
+  const slow = await world.all(world.run("slow", { around: late }));
+  await world.all(slow.claims.take(SHAS[1], () => world.look()));
+  const asking = slow.claims.take(SHA, () => world.look()).catch(() => {});
+  await world.pass(500);
+  await world.all(slow.claims[Symbol.asyncDispose]());
+  await world.all(asking);
+  await world.pass(5_000);
+  assert.equal(world.claim(), undefined);
+  await world.all(end(slow));
+  await world.all(end(other));
+});
