@@ -476,6 +476,13 @@ Deno.test("a row for which this run has paid another engine before stays that en
   }
 });
 
+Deno.test("an image that can't be had is a failed row, however many engines there are", async () => {
+  const several = new Several(["words", "words"]);
+  several.store.objects.delete("images/0.png");
+  const { output } = await several.label();
+  assert.deepEqual([output.metadata.error_code, several.asked], ["image_not_found", []]);
+});
+
 Deno.test("a row that its own engine has read costs no look for others' answers, in a run that has just begun", async () => {
   const several = new Several(["words", "words"]);
   const reads: string[] = [];
