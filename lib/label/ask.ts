@@ -163,16 +163,16 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       if (sent.kind === "refused") {
         refusing.set(sent.lane, sent.number);
         if (lanes.isLeft(refusing)) { // whether it is the key's fault or the page's, another shows
-          if (health.refusesAll) await judgeLane(sent, options);
+          await judgeLane(sent, options);
           tally.retries++;
           continue;
         }
       }
       // What fails while everything fails is not the page's fault.
       if (sent.kind !== "retryable" || !health.outage) tries++;
-      const patient = options.back !== undefined && clock.now() < (options.patientUntil ?? 0);
+      const patient = clock.now() < (options.patientUntil ?? 0);
       const final = sent.kind !== "retryable" || tries > maxRetries && !patient;
-      if (patient && options.back!() && sent.kind === "retryable" && tries > maxRetries) {
+      if (patient && options.back?.() && sent.kind === "retryable" && tries > maxRetries) {
         return fails({ code: "api_unavailable", message: sent.message }, { elsewhere: true });
       }
       if (final && await isPagesOwn(image, sent, refusing, options)) {
@@ -371,7 +371,7 @@ async function sendInTurn(
       image = await known?.find(halt.signal) ?? page;
     }
     const asksKnown = control || image !== page;
-    turn.pass = pass = { ...pass, control: asksKnown };
+    pass = { ...pass, control: asksKnown };
     await spending.take();
     pages = 0;
     halt.signal.throwIfAborted();
@@ -388,10 +388,7 @@ async function sendInTurn(
         const ends = error instanceof RunError && !giveUp.aborted; // no key to send any more
         if (!ends || !lanes.close(lane, error)) throw error;
       });
-    if (!outcome) {
-      health.cancel(pass);
-      return undefined;
-    }
+    if (!outcome) return undefined;
     if (outcome.kind === "answered") {
       pages = engine.billedPages(outcome.body);
       tally.took(image.sha256, Math.max(0, clock.now() - sentAt));
@@ -424,7 +421,6 @@ async function sendInTurn(
     if (asksKnown && !control || outcome.kind === "renewed") return undefined;
     return { ...outcome, number, lane, ...throttled && { throttled } };
   } catch (error) {
-    if (turn) turn.lane.health.cancel(turn.pass);
     halt.abort(error);
     throw error;
   } finally {
@@ -436,7 +432,7 @@ async function sendInTurn(
 /** The right to send a request now, and on which lane. */
 interface Turn {
   readonly lane: Lane;
-  pass: Pass;
+  readonly pass: Pass;
   readonly permit: Permit;
 }
 
@@ -515,7 +511,6 @@ async function nextTurn(
     const held = control ? health.outage : health.holds;
     if ((pass.probes || !held) && lanes.isOpen(lane)) return { lane, pass, permit };
     permit.done({ kind: "failed" }); // the outage began while this page waited for its turn
-    if (pass.probes) health.cancel(pass);
     return undefined;
   }
 }

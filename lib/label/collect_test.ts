@@ -249,6 +249,10 @@ Deno.test("a page that the engine has worked on in vain fails by what it says, a
   assert.deepEqual((await later.obtain("b")).failure, failure);
   assert.deepEqual([bench.asked.length, later.asked.length, later.waiting.used], [2, 0, 0]);
 
+  const after = new Bench(() => ({ kind: "rejected", message: "broken" }), (await killed()).store);
+  assert.equal((await after.obtain("a")).failure?.code, "api_rejected");
+  assert.deepEqual(after.notes, [], "nothing was collected");
+
   // But where the user says so, once.
   const retried = new Bench(() => ({ kind: "rejected", message: "broken still" }), bench.store, {
     retriesRejected: true,
@@ -412,7 +416,8 @@ Deno.test("a run ends where it can't store what a paid page is collected with, a
       error.exit === "store" &&
       /cannot store \{"n":0.*with which a paid page is collected/.test(error.message),
   );
-  assert.equal(bench.waiting.used, 0);
+  assert.match(bench.halt.signal.reason?.message, /cannot store/);
+  assert.deepEqual([bench.unsaved.used, bench.waiting.used], [0, 0]);
 });
 
 Deno.test("the first look comes when pages are ready as a rule, and as many pages as that takes may be under way", async () => {
@@ -430,4 +435,132 @@ Deno.test("the first look comes when pages are ready as a rule, and as many page
   const looks = begun.map((_, n) => bench.looks.filter(({ ticket }) => ticket === n).length);
   assert.ok(looks[4] < looks[0], String(looks));
   assert.ok(collecting!.waiting(6) > few && collecting!.waiting(1_000) <= 512);
+});
+
+Deno.test("what was paid for in the place of what the API had forgotten, or of an answer of no use, is collected whatever is killed", async () => {
+  for (const isUseless of [false, true]) {
+    const { store, tickets: [key] } = await killed();
+    if (isUseless) {
+      const left = store.objects.get(key)!;
+      await new Bench(() => ({ kind: "answered", text: "{}", body: {} }), store).obtain("a");
+      store.objects.set(key, left);
+    }
+    const askAgain = ["invalid_answer"];
+    const again: Bench = new Bench(
+      ({ ticket }) => {
+        if (ticket === 0) return UNKNOWN;
+        again.halt.abort(new RunError("again", "killed, too"));
+        return PENDING;
+      },
+      store,
+      { first: 7, askAgain },
+    );
+    await again.clock.run(again.clock.sleep(24 * 60 * MINUTE_MS));
+    await assert.rejects(again.obtain("a"), /killed, too/);
+    assert.equal(again.asked.length, 1);
+    const last = new Bench(
+      ({ ticket }) => ticket === 7 ? "ready" : assert.fail(`looked for ${ticket}`),
+      store,
+      { askAgain },
+    );
+    await last.clock.run(last.clock.sleep(25 * 60 * MINUTE_MS));
+    assert.ok((await last.obtain("a")).answer);
+    assert.deepEqual(last.asked, []);
+  }
+});
+
+Deno.test("what was paid for before is collected once there is room for its answer", async () => {
+  const later = new Bench(() => "ready", (await killed()).store);
+  const release = await later.waiting.acquire(later.waiting.capacity);
+  const collecting = later.obtain("a");
+  await later.clock.run(later.clock.sleep(MINUTE_MS));
+  assert.deepEqual(later.looks, []);
+  release();
+  assert.ok((await collecting).answer);
+  assert.equal(later.waiting.used, 0);
+
+  const stopped = new Bench(() => "ready", (await killed()).store);
+  await stopped.waiting.acquire(stopped.waiting.capacity);
+  const waiting = assert.rejects(stopped.obtain("a"), /stopped/);
+  await stopped.clock.run(stopped.clock.sleep(MINUTE_MS));
+  stopped.halt.abort(new RunError("again", "stopped"));
+  await waiting;
+});
+
+/** A claim that is in doubt until it has been confirmed so often. */
+function doubtful(times: number, meanwhile: () => Promise<unknown>, left = () => true) {
+  let [confirms, looks] = [0, 0];
+  return {
+    get held() {
+      assert.ok(++looks < 1_000, "never confirmed");
+      return confirms >= times;
+    },
+    async confirm() {
+      assert.ok(++confirms < 50, "confirmed again and again");
+      await meanwhile();
+      return left();
+    },
+    [Symbol.dispose]() {},
+  };
+}
+
+Deno.test("a page that another run has paid for while it was in doubt is collected, or its answer used: it is never paid again", async () => {
+  const theirs = { payer: { dataset: "other", run_id: "theirs" } };
+  for (const ends of ["killed", "answered"]) {
+    const store = new MemoryStore();
+    const ours = new Bench(({ ticket }) => ticket === 0 ? "ready" : assert.fail("ours"), store, {
+      first: 7,
+    });
+    const meanwhile = () =>
+      ends === "killed"
+        ? killed(store, theirs.payer)
+        : new Bench(() => "ready", store, theirs).obtain("a");
+    let [paying, look] = [true, () => Promise.resolve(false)];
+    const claim = doubtful(
+      2,
+      async () => {
+        if (paying) await meanwhile();
+        paying = false;
+        if (ends === "answered") await look();
+      },
+      () => ends === "killed",
+    );
+    const take: Labeling["claims"]["take"] = (_sha, given) => {
+      look = given;
+      return Promise.resolve(claim);
+    };
+    const labeling = { ...ours.labeling, claims: { take } };
+    const obtained = await ours.clock.run(obtain(imageFile("a"), "our row", labeling));
+    assert.deepEqual([obtained.answer !== undefined, obtained.paidBy?.dataset], [true, "other"]);
+    assert.deepEqual([ours.asked, ours.tally.paidAgain], [[], 0], ends);
+  }
+});
+
+Deno.test("a page is sent only while nobody else may be asking for it, and a claim that holds costs no look for tickets", async () => {
+  for (const times of [0, 3]) {
+    const bench = new Bench(() => "ready");
+    const claim = doubtful(times, () => Promise.resolve());
+    const key = new Tickets(bench.store, "upstage-ocr", "ocr").key(imageFile("a").sha256);
+    let reads = 0;
+    bench.store.before = (operation, of) => {
+      if (operation === "write" && of === key) assert.ok(claim.held, "sent in doubt");
+      if (operation === "read" && of === key) reads++;
+    };
+    const claims = { take: () => Promise.resolve(claim) };
+    const labeling = { ...bench.labeling, claims };
+    assert.ok((await bench.clock.run(obtain(imageFile("a"), "row", labeling))).answer);
+    assert.deepEqual([bench.asked.length, reads], [1, 1 + times]);
+  }
+});
+
+Deno.test("a ticket whose answer is of no use keeps nobody from asking, though the claim was in doubt", async () => {
+  const { store, tickets: [key] } = await killed();
+  const left = store.objects.get(key)!;
+  await new Bench(() => ({ kind: "answered", text: "{}", body: {} }), store).obtain("a");
+  store.objects.set(key, left);
+  const bench = new Bench(() => "ready", store, { first: 1, askAgain: ["invalid_answer"] });
+  const claims = { take: () => Promise.resolve(doubtful(1, () => Promise.resolve())) };
+  const labeling = { ...bench.labeling, claims };
+  assert.ok((await bench.clock.run(obtain(imageFile("a"), "row", labeling))).answer);
+  assert.equal(bench.asked.length, 1);
 });
