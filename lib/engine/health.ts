@@ -109,6 +109,8 @@ export class Health {
   /** Different pages that failed since the last answer, and since when. */
   #failing = new Set<string>();
   #failingSince = 0;
+  /** When it failed last. */
+  #failedAt = 0;
   #outage: Outage | undefined;
 
   /** Starts with a healthy API. @param options Limits and time. */
@@ -127,6 +129,15 @@ export class Health {
     return this.#outage && this.#failingSince;
   }
 
+  /**
+   * Whether it was seen to fail for longer than the run has patience. That nobody has asked it for a
+   * while, as all pages were elsewhere, shows nothing.
+   */
+  get exhausted(): boolean {
+    const { maxOutageMs } = this.#options;
+    return this.outage && this.#failedAt - this.#failingSince >= maxOutageMs;
+  }
+
   /** Whether that is longer ago than the run has patience. @param since Milliseconds. */
   outOfPatience(since: number): boolean {
     return this.#options.clock.now() - since >= this.#options.maxOutageMs;
@@ -137,6 +148,11 @@ export class Health {
     const outage = this.#outage;
     return outage !== undefined && !outage.probing &&
       this.#options.clock.now() >= outage.nextProbe;
+  }
+
+  /** Whether somebody is finding that out now. */
+  get isProbed(): boolean {
+    return this.#outage?.probing ?? false;
   }
 
   /** Whether nothing starts now but what finds out whether the API works. */
@@ -362,7 +378,7 @@ export class Health {
   ): RunError | undefined {
     const { clock, maxOutageMs } = this.#options;
     const { message, until = 0 } = outcome;
-    const now = clock.now();
+    const now = this.#failedAt = clock.now();
     const hopeless = until - now > maxOutageMs;
     if (hopeless && this.#worked === 0 && !this.noGuard) return this.#asksTooLong(until, message);
     if (pass.control) {

@@ -116,10 +116,10 @@ export class Lanes {
     return since.length > 0 && since.length === this.open.length ? Math.max(...since) : undefined;
   }
 
-  /** Whether all that are open have been down for longer than the run has patience. */
+  /** Whether all that are open were seen to be down for longer than the run has patience. */
   get exhausted(): boolean {
-    const { open, downSince } = this;
-    return downSince !== undefined && open[0].health.outOfPatience(downSince);
+    const { open } = this;
+    return open.length > 0 && open.every(({ health }) => health.exhausted);
   }
 
   /** Whether pages that these don't serve go elsewhere instead of waiting. */
@@ -146,6 +146,11 @@ export class Lanes {
     if (serves) return undefined;
     if (this.exhausted) this.#tellExhausted();
     return "it fails on every page just now";
+  }
+
+  /** Whether it is being found out now whether one that was down answers again. */
+  get isProbed(): boolean {
+    return this.open.some(({ health }) => health.isProbed);
   }
 
   /** Those that are open. */

@@ -172,6 +172,38 @@ Deno.test("a fallback that refuses its key, or is down, is none of the run: page
   }
 });
 
+/** An engine that takes its time, and then rejects a page or finds no words on it. */
+function sluggish(clock: VirtualClock, ms: number, finds: "rejected" | "empty"): Script {
+  return async (image, _model, signal) => {
+    await clock.sleep(ms, signal);
+    return finds === "empty" ? answerOf(image, "") : { kind: "rejected", message: "HTTP 422" };
+  };
+}
+
+Deno.test("what took a fallback longer than the run's patience is still read by the engine that was down for seconds", async () => {
+  for (const finds of ["rejected", "empty"] as const) {
+    const ended = await label(40, (clock) => ({
+      own: [downFor(clock, 5, 12, limited(clock, 5, 500))],
+      others: [sluggish(clock, 90_000, finds)],
+    }), "--max-outage-minutes 1");
+    assertLabelled(ended, 40);
+    assert.ok(
+      ended.notes.some((note) => /fails on every page.*pages go to upstage-ocr:other/.test(note)),
+    );
+  }
+});
+
+Deno.test("pages that wait for a slow key take one that has come back", async () => {
+  const ended = await label(300, (clock) => ({
+    own: [
+      downFor(clock, 15, 60, limited(clock, 20, 500)),
+      limited(clock, 0.5, 500),
+    ],
+  }));
+  assertLabelled(ended, 300);
+  assert.ok(ended.seconds < 110, `${ended.seconds} s`);
+});
+
 Deno.test("a fallback that was down for too long reads pages again once it is back", async () => {
   let read = 0;
   const ended = await label(1_500, (clock) => ({
