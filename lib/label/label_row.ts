@@ -50,6 +50,8 @@ export interface Labeling extends AskOptions {
   readonly maxOutageMs?: number;
   /** Collects what takes its time. @default pages are answered at once */
   readonly collecting?: Collecting;
+  /** Room for pages that do. */
+  readonly waiting: Budget;
   /** Keeps off images that another run is asking for. */
   readonly claims: Pick<Claims, "take">;
   /**

@@ -228,15 +228,22 @@ Deno.test("what took a fallback longer than the run's patience is still read by 
   }
 });
 
-Deno.test("pages that wait for a slow key take one that has come back", async () => {
-  const ended = await label(300, (clock) => ({
-    own: [
-      downFor(clock, 15, 60, limited(clock, 20, 500)),
-      limited(clock, 0.5, 500),
-    ],
+Deno.test("a page that failed on a key that was down is not bound to one that lets nobody through", async () => {
+  const ended = await label(500, (clock) => ({
+    own: [downFor(clock, 15, 60, limited(clock, 10, 500)), limited(clock, 0, 0)],
   }));
-  assertLabelled(ended, 300);
-  assert.ok(ended.seconds < 110, `${ended.seconds} s`);
+  assertLabelled(ended, 500);
+  assert.ok(ended.seconds < 200, `${ended.seconds} s`);
+});
+
+Deno.test("however long pages queue for a slow key, one that was down is probed in time", async () => {
+  const ended = await label(500, (clock) => ({
+    own: [downFor(clock, 15, 60, limited(clock, 10, 500)), limited(clock, 1, 500)],
+  }));
+  assertLabelled(ended, 500);
+  const after = ended.notes.flatMap((note) => /answers again after (\d+) s/.exec(note)?.[1] ?? []);
+  // The probes come after 5, 10, 20 and 40 seconds.
+  assert.ok(Number(after[0]) <= 78, ended.notes.join("\n"));
 });
 
 Deno.test("a fallback that was down for too long reads pages again once it is back", async () => {
