@@ -308,13 +308,18 @@ async function recordFallbacks(
   const all = { ...manifest, ...withFallbacks(manifest.fallbacks, settings) };
   const known = manifest.fallbacks?.length ?? 0;
   if (known > 0 && settings.fallbacks.length === 0) {
-    const names = manifest.fallbacks!.map(({ engine }) => engine).join(",");
+    const names = manifest.fallbacks!.map(asOption).join(",");
     note(
       `this run was begun with --fallback ${names}, which is not given now: pages that fail stay so`,
     );
   }
   if ((all.fallbacks?.length ?? 0) > known) await writeDocument(store, keys.manifest, all);
   return all;
+}
+
+/** A fallback as `--fallback` names it. */
+function asOption({ engine, model }: { readonly engine: string; readonly model: string }): string {
+  return model === findEngine(engine)?.defaultModel ? engine : `${engine}:${model}`;
 }
 
 /** What an engine was paid for that takes its time is lost where nobody asks it any more. */
@@ -327,7 +332,7 @@ async function tellUncollected(manifest: Manifest, job: Job): Promise<void> {
     if (isAsked || facts?.documentedPollRate === undefined) continue;
     const pages = await countUncollected(store, { engine, model, dataset }, clock.now(), stop);
     if (pages === 0) continue;
-    const named = model === facts.defaultModel ? engine : `${engine}:${model}`;
+    const named = asOption({ engine, model });
     note(
       `${
         counted(pages, "page")

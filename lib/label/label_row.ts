@@ -161,11 +161,14 @@ async function obtainFromAny(
   const waitUntil = labeling.clock.now() + patience;
   for (const by of desks) {
     const { lanes, clock } = by;
+    const isPatient = () => clock.now() < waitUntil && !lanes.exhausted;
     const isWaitedFor = () =>
       lanes.open.length > 0 &&
-      (!lanes.spared || canBeHad(by) || clock.now() < waitUntil && !lanes.exhausted);
+      (isAway(by)
+        ? !lanes.spared || canBeHad(by) || isPatient()
+        : came.get(by)?.unsure && isPatient());
     // The same image may be under way for a row that doesn't wait.
-    while (isAway(by) && isWaitedFor()) {
+    while (isWaitedFor()) {
       const obtained = await obtain(image, rowId, by, { waitUntil });
       came.set(by, obtained);
       if (obtained.answer) return { by, obtained };
@@ -276,9 +279,9 @@ async function findOrAsk(
   using asked = collecting
     ? await collecting.ask(image, rowId, asking, looked.useless)
     : await ask(image, asking);
-  const { answered, failure, elsewhere, attempts } = asked;
+  const { answered, failure, elsewhere, unsure, attempts } = asked;
   if (looked.obtained) return looked.obtained;
-  if (!answered) return { ...failed(failure!, attempts, clock), elsewhere };
+  if (!answered) return { ...failed(failure!, attempts, clock), elsewhere, unsure };
   const kept = await keep({ ...asked, answered }, image, rowId, labeling, looked.instead);
   await collecting?.done(image);
   return kept;

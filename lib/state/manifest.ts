@@ -195,7 +195,13 @@ export async function settleManifest(
     const onlyIf = start === "fresh" ? undefined : "absent";
     await writeDocument(store, keys.manifest, wanted, { onlyIf });
   } catch (error) {
-    if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+    if (!(error instanceof StoreError)) throw error;
+    if (error.kind === "unsupported" && start !== "fresh") {
+      // The lease has said that nothing keeps a second run off; none was there just now.
+      await writeDocument(store, keys.manifest, wanted);
+      return { manifest: wanted, resumed: false };
+    }
+    if (error.kind !== "precondition") throw error;
     if (tries === VAIN_TRIES) {
       const message =
         `cannot create ${store.url}/${keys.manifest}: the store says that it exists, ` +
