@@ -359,6 +359,26 @@ export function engineToAsk(manifest: Manifest, url: string, { engine }: Setting
   );
 }
 
+/**
+ * Sees to it that no fallback is the run's own engine and model, which would be paid and booked
+ * twice: a run that is continued goes by its manifest, whatever the settings name.
+ *
+ * @param url Where its state lies, for messages.
+ * @throws {RunError} `conflict` if one is
+ */
+export function checkFallbacks(
+  { engine, model }: Pick<Manifest, "engine" | "model">,
+  url: string,
+  { fallbacks }: Pick<Settings, "fallbacks">,
+): void {
+  if (!fallbacks.some((other) => other.engine === engine && other.model === model)) return;
+  throw new RunError(
+    "conflict",
+    `the run in ${url} asks ${engine} with model ${model} itself, so that is no --fallback for ` +
+      "it: leave it out, or start over with --fresh and another --engine or --model",
+  );
+}
+
 async function removeRun(store: Store, keys: CheckpointKeys): Promise<void> {
   await store.remove(keys.result);
   const batches: string[] = [];
