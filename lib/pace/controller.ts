@@ -396,9 +396,9 @@ export class RateController {
   }
 
   /** A second far from full is no ceiling; starts close together may be what was refused. */
-  #isOfMakingUp({ madeUp, at }: Start, lastSecond: number): boolean {
+  #isOfMakingUp({ madeUp }: Start, lastSecond: number): boolean {
     const explained = lastSecond >= this.#search.held * UNEXPLAINED;
-    const alone = !this.#search.inCompany && !this.#log.stalled(at);
+    const alone = !this.#search.inCompany;
     return alone && madeUp && this.#lostTime.isMadeUp && !explained;
   }
 

@@ -19,7 +19,7 @@ export interface CommonRate {
   readonly guess: boolean;
   /** One that was held until the limit dropped; null for none. */
   readonly lost: number | null;
-  /** Tries that were refused, one after the other. */
+  /** Refusals and tries that were refused, one after the other; 0 where all of them had none. */
   readonly failed: number;
   /** The plan by which a rate was tried, and that rate; null once that is judged. */
   readonly tried: { readonly version: number; readonly rate: number } | null;
@@ -75,7 +75,10 @@ const LOST_SHARE = 0.9;
 const FEW = 0.004;
 /** A rate that is used less than this is not raised. */
 const USED = 0.8;
-/** A rate that was not refused yet is tried after so long, milliseconds, … */
+/**
+ * A rate that was not refused by all together yet is tried after so long, milliseconds: what one
+ * found alone may be far less than there is, …
+ */
 const RISE_MS = 15_000;
 /** … one that was after so long, and as many requests as this, … */
 const PROBE_MS = 150_000;
@@ -97,12 +100,12 @@ const PATIENCE_MS = 40_000;
 const STEP = 0.02;
 const STEP_GROWTH = 3;
 const LARGEST_STEP = 1;
-/** The first one where no rate was ever refused, as a share. */
-const FIRST_STEP = 0.06;
+/** The first one of all together: a large one shows at once what a small one takes long to. */
+const FIRST_STEP = 0.15;
 /** The same where nobody knew what the rate may be. */
 const GUESS_STEP = 0.25;
 /** Starts that show whether a rate is taken, times the share by which it is higher; … */
-const EVIDENCE = 1.5;
+const EVIDENCE = 1.2;
 /** … for so long at least and at most, milliseconds, … */
 const SHORTEST_TRY_MS = 6_000;
 const LONGEST_TRY_MS = 40_000;
@@ -118,7 +121,7 @@ export const MOST_RATE = 1_000;
 
 /** Where a plan begins. @param guess Whether nobody knows the rate. */
 export function firstRate(rate: number, ceiling: number | null, guess: boolean): CommonRate {
-  const step = guess ? GUESS_STEP : ceiling === null ? FIRST_STEP : STEP;
+  const step = guess ? GUESS_STEP : FIRST_STEP;
   return { rate, held: rate, ceiling, step, guess, lost: null, failed: 0, tried: null };
 }
 
@@ -163,7 +166,7 @@ function lowered({ rate, guess, lost }: CommonRate, now: Count): Verdict {
   const lower = rate * (1 - Math.max(LEAST_FALL, hurried ? part : Math.min(LARGEST_FALL, part)));
   const isLost = !guess && lower < rate * LOST_SHARE;
   return {
-    ...{ rate: lower, held: lower, step: STEP, failed: 0, tried: null, hurried },
+    ...{ rate: lower, held: lower, step: STEP, failed: 1, tried: null, hurried },
     guess: guess && share > FAR_OFF,
     ceiling: hurried ? rate * (1 - share / 2) : rate,
     lost: isLost ? Math.max(lost ?? 0, rate) : lost,
@@ -179,13 +182,13 @@ function outcome({ held, ceiling, step, lost, failed, tried }: CommonRate, count
     return {
       ...{ tried: null, failed: tries, step: STEP },
       ceiling: Math.min(ceiling ?? Infinity, rate),
-      lost: tries < MOST_TRIES ? lost : null,
+      lost: tries <= MOST_TRIES ? lost : null,
     };
   }
   const isBack = lost !== null && rate >= lost;
   const isNew = ceiling === null || rate >= ceiling;
   return {
-    ...{ rate, held: rate, failed: 0, tried: null },
+    ...{ rate, held: rate, failed: isNew && !isBack ? 0 : 1, tried: null },
     ceiling: isBack ? rate * SETTLED_RATIO : isNew ? null : ceiling,
     step: isNew && !isBack ? Math.min(LARGEST_STEP, (rate / held - 1) * STEP_GROWTH) : step,
     lost: lost !== null && rate >= lost * LOST_SHARE ? null : lost,
@@ -199,7 +202,7 @@ function next(common: CommonRate, now: CountOfAll, ageMs: number): Verdict | nul
   if (now.taken < held * USED) return null;
   const lost = common.lost !== null && common.lost > held ? common.lost : null;
   const waited = (ms: number) =>
-    ageMs >= Math.min(LONGEST_WAIT_MS, Math.max(ms, ms * WAIT_GROWTH ** failed));
+    ageMs >= Math.max(ms, Math.min(LONGEST_WAIT_MS, ms * WAIT_GROWTH ** (failed - 1)));
   const tries = (rate: number): Verdict => {
     const higher = Math.min(MOST_RATE, rate);
     const isLost = higher === lost;
@@ -216,6 +219,8 @@ function next(common: CommonRate, now: CountOfAll, ageMs: number): Verdict | nul
   if (!isSettled && ageMs >= RISE_MS) {
     return tries(ceiling === null ? held * (1 + step) : Math.sqrt(held * ceiling));
   }
-  const probes = lost === null && waited(Math.max(PROBE_MS, PROBE_REQUESTS / held * 1_000));
-  return isSettled && probes ? tries(held * (1 + step)) : null;
+  if (lost !== null || !isSettled) return null;
+  const probeMs = Math.max(PROBE_MS, PROBE_REQUESTS / held * 1_000);
+  const isDue = failed === 0 ? ageMs >= RISE_MS : waited(probeMs);
+  return isDue ? tries(held * (1 + step)) : null;
 }
