@@ -8,7 +8,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Failure } from "../dataset/failure.ts";
-import { followSignals } from "../base/halt.ts";
+import { followSignals, type Halt } from "../base/halt.ts";
 import { RunError } from "../base/errors.ts";
 import type { Answered as WholeAnswer, Engine, ImageFile, Outcome } from "../engine/engine.ts";
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
@@ -19,7 +19,7 @@ import type { Claim } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import { isBlank, type KnownPage } from "./known_page.ts";
-import { type Lane, type Lanes, type LaneSet, NO_LANES } from "./lanes.ts";
+import { type Lane, type Lanes, NONE_TRIED, type Tried } from "./lanes.ts";
 import type { Tally } from "./tally.ts";
 
 /** An answer as it came, and as the engine reads it. */
@@ -123,7 +123,8 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   /** Lanes that have refused it, and by which request. */
   const refusing = new Map<Lane, number>();
   /** Lanes on which it has failed in any way, as long as there are others. */
-  const tried = new Set<Lane>();
+  const failed = new Set<Lane>();
+  const tried: Tried = { refusing, failed };
   const fails = (failure: Failure, facts: Pick<Asked, "elsewhere"> = {}): Asked => {
     if (attempts > 0) tally.finished(attempts);
     return { failure, ...facts, attempts, [Symbol.dispose]: () => {} };
@@ -149,8 +150,8 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         attempts++;
         return fails({ code: "api_unavailable", message: `${sent.message}, ${own}` });
       }
-      tried.add(sent.lane);
-      if (!lanes.isLeft(tried)) tried.clear();
+      failed.add(sent.lane);
+      if (!lanes.isLeft(failed)) failed.clear();
       attempts++;
       if (sent.kind === "answered") {
         const answered = received(image, sent, attempts, options);
@@ -161,18 +162,17 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       }
       if (sent.kind === "refused") {
         refusing.set(sent.lane, sent.number);
-        for (const lane of refusing.keys()) tried.add(lane);
         if (lanes.isLeft(refusing)) { // whether it is the key's fault or the page's, another shows
-          if (health.refusesAll) await judgeLane(sent, options);
+          await judgeLane(sent, options);
           tally.retries++;
           continue;
         }
       }
       // What fails while everything fails is not the page's fault.
       if (sent.kind !== "retryable" || !health.outage) tries++;
-      const patient = options.back !== undefined && clock.now() < (options.patientUntil ?? 0);
+      const patient = clock.now() < (options.patientUntil ?? 0);
       const final = sent.kind !== "retryable" || tries > maxRetries && !patient;
-      if (patient && options.back!() && sent.kind === "retryable" && tries > maxRetries) {
+      if (patient && options.back?.() && sent.kind === "retryable" && tries > maxRetries) {
         return fails({ code: "api_unavailable", message: sent.message }, { elsewhere: true });
       }
       if (final && await isPagesOwn(image, sent, refusing, options)) {
@@ -249,13 +249,13 @@ async function attempt(
   image: ImageFile,
   options: AskOptions,
   fresh: boolean,
-  avoid: LaneSet,
+  tried: Tried,
 ): Promise<Sent & { readonly release: () => void } | undefined> {
   // While answers can't be stored, more of them must not be paid for.
   const release = await options.unsaved.acquire(1, options.halt.signal);
   let paid = false;
   try {
-    const sent = await sendInTurn(image, options, fresh, avoid);
+    const sent = await sendInTurn(image, options, fresh, tried);
     paid = sent?.kind === "answered" || sent?.kind === "accepted";
     return sent && { ...sent, release };
   } finally {
@@ -277,7 +277,7 @@ export async function askKnownPage(
   const { known, halt } = options;
   if (!lane) return undefined;
   const page = await known?.find(halt.signal);
-  return page && await known!.once(lane, () => sendInTurn(page, options, false, NO_LANES, lane));
+  return page && await known!.once(lane, () => sendInTurn(page, options, false, NONE_TRIED, lane));
 }
 
 /**
@@ -344,7 +344,7 @@ async function isPagesOwn(
  * page itself would show nothing, for one that is known to work. What ends the run is thrown.
  *
  * @param fresh Whether the page has not failed before.
- * @param avoid Lanes that the page should not take, as long as there are others.
+ * @param tried Lanes that the page has been sent on.
  * @param controlled Set where the page is the one that is known to work: the lane to ask on.
  * @returns `undefined` if the page is to be asked for again as if it had not been.
  */
@@ -352,7 +352,7 @@ async function sendInTurn(
   page: ImageFile,
   options: AskOptions,
   fresh: boolean,
-  avoid: LaneSet,
+  tried: Tried,
   controlled?: Lane,
 ): Promise<Sent | undefined> {
   const { engine, model, lanes, spending, known, claim } = options;
@@ -361,7 +361,7 @@ async function sendInTurn(
   let [turn, pages]: [Turn?, number?] = [];
   try {
     let image = page;
-    turn = await nextTurn(options, fresh, avoid, controlled);
+    turn = await nextTurn(options, fresh, tried, controlled);
     if (!turn) return undefined;
     const { lane, permit } = turn;
     let { pass } = turn;
@@ -371,7 +371,7 @@ async function sendInTurn(
       image = await known?.find(halt.signal) ?? page;
     }
     const asksKnown = control || image !== page;
-    turn.pass = pass = { ...pass, control: asksKnown };
+    pass = { ...pass, control: asksKnown };
     await spending.take();
     pages = 0;
     halt.signal.throwIfAborted();
@@ -388,10 +388,7 @@ async function sendInTurn(
         const ends = error instanceof RunError && !giveUp.aborted; // no key to send any more
         if (!ends || !lanes.close(lane, error)) throw error;
       });
-    if (!outcome) {
-      health.cancel(pass);
-      return undefined;
-    }
+    if (!outcome) return undefined;
     if (outcome.kind === "answered") {
       pages = engine.billedPages(outcome.body);
       tally.took(image.sha256, Math.max(0, clock.now() - sentAt));
@@ -401,7 +398,9 @@ async function sendInTurn(
     if (outcome.kind === "throttled") tally.throttled++;
     if (outcome.kind === "rejected" || outcome.kind === "refused") await health.recall();
     const number = health.latest; // of two that are sent together the second may arrive first
+    const stoodStill = health.holds;
     const fatal = health.judge(outcome, image.sha256, pass);
+    if (stoodStill && !health.holds) lanes.recovered(lane);
     // A page that is throttled whenever it comes is not everybody, as one that works can show.
     const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
       await known?.find(halt.signal);
@@ -422,7 +421,6 @@ async function sendInTurn(
     if (asksKnown && !control || outcome.kind === "renewed") return undefined;
     return { ...outcome, number, lane, ...throttled && { throttled } };
   } catch (error) {
-    if (turn) turn.lane.health.cancel(turn.pass);
     halt.abort(error);
     throw error;
   } finally {
@@ -434,7 +432,7 @@ async function sendInTurn(
 /** The right to send a request now, and on which lane. */
 interface Turn {
   readonly lane: Lane;
-  pass: Pass;
+  readonly pass: Pass;
   readonly permit: Permit;
 }
 
@@ -464,34 +462,46 @@ async function counted(
 async function nextTurn(
   options: AskOptions,
   fresh: boolean,
-  avoid: LaneSet,
+  tried: Tried,
   only: Lane | undefined,
 ): Promise<Turn | undefined> {
-  const { lanes, halt } = options;
+  const { lanes, clock, halt } = options;
   const control = only !== undefined;
   for (;;) {
-    const lane = only ?? lanes.choose(fresh, avoid);
+    const lane = only ?? lanes.choose(fresh, tried);
     if (!lane) return undefined;
     using _place = lanes.waitOn(lane);
-    const moved = lanes.moved(lane);
     using left = lanes.single
       ? undefined
-      : followSignals(halt.signal, lanes.closed(lane), ...only ? [] : [moved]);
-    const passed = await passOn(lane, left?.signal ?? halt.signal).catch((error) => {
-      if (halt.signal.aborted || lanes.isOpen(lane) && !moved.aborted) throw error;
-    });
+      : followSignals(halt.signal, lanes.closed(lane), ...only ? [] : [lanes.moved(lane)]);
+    if (left && !only && fresh) void leaveForProbe(lane, left);
+    const passed = await passOn(lane, left?.signal ?? halt.signal)
+      .catch((error) => {
+        if (halt.signal.aborted || !left?.signal.aborted) throw error;
+      })
+      .finally(() => left?.controller.abort());
     if (passed) return passed;
     const leaves = only
       ? !lanes.isOpen(only)
-      : lanes.unavailable(fresh, avoid, waits(options)) !== undefined ||
+      : lanes.unavailable(fresh, tried, waits(options)) !== undefined ||
         goesBack(options) !== undefined;
     if (leaves) return undefined;
+  }
+
+  /** However long the queue, what failed is looked after in time. */
+  async function leaveForProbe(lane: Lane, { signal, controller }: Halt): Promise<void> {
+    try {
+      while (!lanes.wantsProbe(lane)) await clock.sleep(LOOK_MS, signal);
+    } catch {
+      return; // it has had its turn
+    }
+    controller.abort();
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
     const { health, limiter } = lane;
     const elsewhere = () =>
-      !only && (lanes.elsewhere(lane, avoid, waits(options)) || goesBack(options) !== undefined);
+      !only && (lanes.elsewhere(lane, tried, waits(options)) || goesBack(options) !== undefined);
     const pass = await health.pass(signal, fresh, control, elsewhere);
     if (!pass) return undefined;
     const permit = await limiter.turn(signal).catch((error) => {
@@ -501,7 +511,6 @@ async function nextTurn(
     const held = control ? health.outage : health.holds;
     if ((pass.probes || !held) && lanes.isOpen(lane)) return { lane, pass, permit };
     permit.done({ kind: "failed" }); // the outage began while this page waited for its turn
-    if (pass.probes) health.cancel(pass);
     return undefined;
   }
 }

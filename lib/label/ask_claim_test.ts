@@ -80,9 +80,12 @@ Deno.test("ask() sends nothing while its claim is in doubt, and keeps nobody's t
   const bench = new Bench();
   const { clock, open, options } = bench;
   const confirmed = Promise.withResolvers<boolean>();
-  let confirms = 0;
+  let [held, looks, confirms] = [false, 0, 0];
   const claim = {
-    held: false,
+    get held() {
+      assert.ok(++looks < 1_000, "asked for without end");
+      return held;
+    },
     confirm: () => ++confirms === 1 ? Promise.resolve(true) : confirmed.promise,
   };
   const doubtful = ask(imageFile("a"), { ...options, claim });
@@ -93,7 +96,7 @@ Deno.test("ask() sends nothing while its claim is in doubt, and keeps nobody's t
   sure[Symbol.dispose]();
   assert.deepEqual([bench.sent, confirms], [[imageFile("b").sha256], 2]);
   assert.deepEqual([open, bench.tally.requests], [{ turns: 0, pages: 0 }, 1]);
-  claim.held = true;
+  held = true;
   confirmed.resolve(true);
   using late = await clock.run(doubtful);
   assert.ok(late.answered);
@@ -142,6 +145,7 @@ Deno.test("obtain() uses what another run has stored while a page was waiting to
   let confirms = 0;
   const labelingOf = (bench: Bench, dataset: string, take: Labeling["claims"]["take"]) => ({
     ...{ ...bench.options, answers, claims: { take }, underWay: new Map(), rows: new Budget(10) },
+    waiting: new Budget(10),
     payer: { dataset, run_id: `run of ${dataset}` },
     ...{ images: { load: () => assert.fail("loaded") }, askAgain: new Set<string>() },
     ...{ askedInVain: new Set<string>(), remarks: { tell: () => {}, count: () => {} } },

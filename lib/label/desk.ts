@@ -101,6 +101,8 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
   const collecting = connection.collect && new Collecting({
     tickets: new Tickets(store, engine.name, model),
     maxOutageMs,
+    retriesRejected: retryFailed !== undefined &&
+      (retryFailed.codes === "all" || retryFailed.codes.includes("api_rejected")),
     owe(pages) {
       tally.extraCost += extraCost * pages;
       spending.owe(pages, several ? price : 0);
@@ -236,6 +238,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     // After a stall another run may be at work: what it asks for must not be asked for again.
     check: run.check,
     unsaved: pace.unsaved,
+    waiting: pace.waiting,
     rows: pace.rows,
     maxOutageMs,
     spending: {

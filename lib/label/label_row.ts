@@ -50,6 +50,8 @@ export interface Labeling extends AskOptions {
   readonly maxOutageMs?: number;
   /** Collects what takes its time. @default pages are answered at once */
   readonly collecting?: Collecting;
+  /** Room for pages that do. */
+  readonly waiting: Budget;
   /** Keeps off images that another run is asking for. */
   readonly claims: Pick<Claims, "take">;
   /**
@@ -122,7 +124,8 @@ async function obtainFromAny(
   const known = resumed && await paidBefore(image, rowId, labeling);
   if (known) return known;
   const desks = [labeling, ...fallbacks];
-  const patientUntil = labeling.clock.now() + (labeling.maxOutageMs ?? 0);
+  const patience = labeling.maxOutageMs ?? 0;
+  const patientUntil = labeling.clock.now() + patience;
   const came = new Map<Labeling, Obtained>();
   const isAway = (by: Labeling) => came.get(by)?.elsewhere === true;
   const canBeHad = ({ lanes }: Labeling) =>
@@ -141,14 +144,12 @@ async function obtainFromAny(
       if (hasWords({ by, obtained })) return { by, obtained };
     }
     const away = desks.filter(isAway);
-    if (away.length < desks.length) {
-      // The last one gives a page back where one before it can be had again.
-      if (!isAway(desks.at(-1)!) || !away.some(canBeHad)) break;
-    } else {
-      // Nobody has looked at it, and all are down: for how long is the run's matter, not the page's.
-      const { clock, halt } = labeling;
-      while (!desks.some(canBeHad)) await clock.sleep(LOOK_MS, halt.signal);
-    }
+    const { clock, halt } = labeling;
+    // Where nobody has looked at it, all are down: for how long is the run's matter, not the page's.
+    const isDue = () => away.length === desks.length || away.some(({ lanes }) => lanes.isProbed);
+    while (!away.some(canBeHad) && isDue()) await clock.sleep(LOOK_MS, halt.signal);
+    // What the others took their time over may have outlasted the outage.
+    if (!away.some(canBeHad)) break;
   }
   const all = () => desks.map((by): ObtainedBy => ({ by, obtained: came.get(by)! }));
   const found = all().find(({ obtained }) => obtained.answer);
@@ -156,15 +157,16 @@ async function obtainFromAny(
     tellAbsent(desks.filter(isAway), "pages without words", "--fresh", labeling);
     return found;
   }
-  // What only an outage keeps from being read has not failed.
+  // What only an outage keeps from being read has not failed, however long the others took over it.
+  const waitUntil = labeling.clock.now() + patience;
   for (const by of desks) {
     const { lanes, clock } = by;
     const isWaitedFor = () =>
       lanes.open.length > 0 &&
-      (!lanes.spared || clock.now() < patientUntil && !lanes.exhausted);
+      (!lanes.spared || canBeHad(by) || clock.now() < waitUntil && !lanes.exhausted);
     // The same image may be under way for a row that doesn't wait.
     while (isAway(by) && isWaitedFor()) {
-      const obtained = await obtain(image, rowId, by, { waitUntil: patientUntil });
+      const obtained = await obtain(image, rowId, by, { waitUntil });
       came.set(by, obtained);
       if (obtained.answer) return { by, obtained };
     }

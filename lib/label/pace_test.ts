@@ -16,6 +16,7 @@ function setup() {
     settings: Partial<PaceOptions["settings"]> = {},
     server?: string,
     documentedRate: number | null = 3,
+    waiting?: PaceOptions["waiting"],
   ) =>
     openPace({
       settings: { ...AUTO, ...settings },
@@ -23,6 +24,7 @@ function setup() {
       store,
       key: KEY,
       server,
+      waiting,
       note: (message) => notes.push(message),
       clock,
       random: () => 0,
@@ -80,6 +82,13 @@ Deno.test("openPace() keeps to the user's figures and learns nothing from them",
 
 Deno.test("openPace() keeps the room for rows and unsaved answers in step with what is in flight", async () => {
   const { open, send } = setup();
+  {
+    // Of pages that take their time only those can be lost that can't be collected yet.
+    await using later = await open({ rate: 50 }, undefined, 3, (rate) => 3 * rate);
+    assert.equal(later.rows.capacity, FIRST_IN_FLIGHT + 150 + ROWS_AHEAD);
+    assert.equal(later.unsaved.capacity, 2 * FIRST_IN_FLIGHT);
+    assert.equal(later.waiting.capacity, 2 * FIRST_IN_FLIGHT + 150);
+  }
   await using pace = await open({ rate: 50 });
   assert.equal(pace.rows.capacity, FIRST_IN_FLIGHT + ROWS_AHEAD);
   assert.equal(pace.unsaved.capacity, 2 * FIRST_IN_FLIGHT);

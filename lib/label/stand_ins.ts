@@ -4,7 +4,7 @@
  * before it have made of it.
  */
 
-import { NO_OTHERS, type Others } from "./lanes.ts";
+import type { Others } from "./lanes.ts";
 
 /** An engine, as far as the others need to know. */
 export interface StandIn {
@@ -30,7 +30,6 @@ export class StandIns {
     const open = (from = 0) =>
       this.#all.filter((engine, n) => n >= from && n !== place && engine.isOpen);
     return {
-      ...NO_OTHERS,
       next: () => namesOf(open(place + 1)),
       any: () => namesOf(open()),
       downSince: () => allDownSince(open()),

@@ -63,6 +63,8 @@ export class RateSearch {
   readonly #min: number;
   readonly #max: number;
   #rate: number;
+  /** Whoever asks little for a while, as there is little to ask for, may start anew at this. */
+  readonly #first: number;
   #low = 0;
   #high = Infinity;
   #step = PROBE_STEP;
@@ -93,6 +95,7 @@ export class RateSearch {
     this.#min = min;
     this.#max = max;
     this.#rate = this.#bounded(start);
+    this.#first = Math.min(this.#rate, QUICK_CLIMB_UNTIL);
     if (!state || state.low <= 0) return;
     if (!state.refused) {
       this.#rate = Math.max(this.#rate, this.#bounded(state.low));
@@ -192,7 +195,7 @@ export class RateSearch {
     if (this.#high < Infinity) return;
     this.#slowed = true;
     this.#low = Math.max(this.#low, this.#bounded(achieved));
-    const most = this.#bounded(this.#low * SLOW_HEADROOM);
+    const most = this.#bounded(Math.max(this.#first, this.#low * SLOW_HEADROOM));
     if (this.#rate <= most) return;
     this.#rate = most;
     return "no more requests start than this";

@@ -73,6 +73,8 @@ export const ticketDocument = z.object({
   paid_by: paidBy,
   /** The engine's own: a request id. Holds no secret. */
   ticket: z.unknown(),
+  /** What the engine says where it has worked on the page in vain: there will be no answer. */
+  failed: z.string().optional(),
 });
 /** What the answer to a paid page is collected with. */
 export type TicketDocument = z.infer<typeof ticketDocument>;

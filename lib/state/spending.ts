@@ -175,8 +175,7 @@ export class SpendingLimit implements AsyncDisposable {
       throw error;
     }
     // The next block is written beside the requests, not in front of one.
-    const likely = this.#taken < (this.#options.likely ?? Infinity);
-    if (likely && this.#reserved - this.pages < this.#block / 2 && this.#reserved < maxPages) {
+    if (this.#reserved - this.pages < this.#block / 2 && this.#reserved < maxPages) {
       this.#reserve().catch(() => {}); // what needs it tries again
     }
   }
@@ -209,9 +208,7 @@ export class SpendingLimit implements AsyncDisposable {
   settle(pages: number, price = 0): void {
     this.#inFlight--;
     this.#dollarsInFlight = this.#inFlight === 0 ? 0 : this.#dollarsInFlight - price;
-    this.#spent += believedPages(pages);
-    this.#dollars += believedPages(pages) * price;
-    this.#billed += believedPages(pages);
+    this.owe(pages, price);
     this.#settled.resolve();
     this.#settled = Promise.withResolvers();
   }
@@ -220,6 +217,7 @@ export class SpendingLimit implements AsyncDisposable {
   owe(pages: number, price = 0): void {
     this.#spent += believedPages(pages);
     this.#dollars += believedPages(pages) * price;
+    this.#billed += believedPages(pages);
   }
 
   /** Gives back what was reserved and not spent; what can't be written back counts as spent. */
