@@ -15,7 +15,8 @@ import {
   answeredPage,
   answeredPages,
   DATASET,
-  ENGINE,
+  engineOf,
+  LATER,
   OTHER,
   OWN,
   pageOf,
@@ -32,6 +33,7 @@ import {
   type FaultName,
   oneOf,
   OUTAGES,
+  type Poison,
   skewed,
   storeFaults,
   tear,
@@ -44,8 +46,9 @@ import {
   type UpstageServer,
 } from "../doubles/ocr/upstage.ts";
 import type { Answer } from "../doubles/ocr/upstage_answer.ts";
-import { answerKey, claimKey, meetingKey } from "../../lib/state/keys.ts";
+import { answerKey, CheckpointKeys, claimKey, meetingKey } from "../../lib/state/keys.ts";
 import { History } from "./history.ts";
+import { LaterPages, type Taken, ticketPage } from "./later.ts";
 import { keyOf, KEYS, keysOf, ownerOf, type SoakKeys } from "./keys.ts";
 
 const BUCKET = "bench";
@@ -64,6 +67,8 @@ const DOUBLED_MS = 1_500;
 const GRACE_MS = 10_000;
 /** A process stands still for so long at most, milliseconds. */
 const STALL_MS = 15_000;
+/** So much time passes between two processes of a data set, as far as objects tell, milliseconds. */
+const ELAPSED_MS = 3_600_000;
 /** After so many failures the program may take an engine for down (`lib/engine/health.ts`). */
 const OUTAGE_PAGES = 3;
 /** Answers that are damaged after a kill, at most. */
@@ -71,13 +76,14 @@ const TORN = 3;
 
 function answerOf(page: string): string {
   const { model, image } = partsOf(page);
-  return answerKey(ENGINE, model, image);
+  return answerKey(engineOf(model), model, image);
 }
 
 /** Page that a key is the claim of; `undefined` for any other key. */
 function claimedPage(key: string): string | undefined {
   const [, model, image] = /\/([^/]+)\/(\w{64})\.json$/.exec(key) ?? [];
-  return model && key === claimKey(ENGINE, model, image) ? pageOf(image, model) : undefined;
+  if (!model) return undefined;
+  return key === claimKey(engineOf(model), model, image) ? pageOf(image, model) : undefined;
 }
 
 /** What happens to a process at one of its requests. */
@@ -89,7 +95,10 @@ export type Deed =
   | { readonly kind: "stall" }
   | { readonly kind: "rival" };
 
-/** Which deeds happen at which request of a process, counted from its start from 1. */
+/**
+ * Which deeds happen at which request of a process, counted from its start from 1; below 0 only
+ * those count that have to do with a page that is paid: -1 is the first of them.
+ */
 export type Plan = ReadonlyMap<number, Deed>;
 
 /** Options of {@linkcode SoakBench.open}. */
@@ -112,12 +121,19 @@ export interface SoakBenchOptions {
   readonly verdicts?: ReadonlyMap<string, Verdicts>;
   /** What becomes of the keys. @default there is one, and it works */
   readonly keys?: SoakKeys;
+  /** The run's own model. */
+  readonly own: string;
   /** Pages that never get an answer, and what they get. */
-  readonly poisoned: ReadonlyMap<string, Answer>;
+  readonly poisoned: ReadonlyMap<string, Poison>;
   /** Pages whose first answer can't be read. */
   readonly unreadable: ReadonlySet<string>;
   /** Whether all pages say what drift would leave of them. */
   readonly drift: "none" | "clean" | "drifted";
+  /**
+   * Whether a process may be started while another one on the same data set is not dead for sure, so
+   * that leases run out by the time that passes; else they have when the next one starts.
+   */
+  readonly overlap: boolean;
   /** What gives a process another clock. */
   readonly clocks?: string;
   /** Uniform in [0, 1), for latency, faults and how a kill falls. */
@@ -159,6 +175,8 @@ interface Runner extends Asker {
   readonly rivalSkew: number | undefined;
   readonly rivalPlan: Plan | undefined;
   requests: number;
+  /** Of these those that have to do with a page that is paid. */
+  paying: number;
   /** Pages whose answers it has stored, in order. */
   readonly saved: string[];
   signalledAt: number | undefined;
@@ -200,7 +218,7 @@ export class SoakBench implements AsyncDisposable {
   readonly strayed = new Set<string>();
   readonly #options: SoakBenchOptions;
   readonly #s3: S3Double;
-  readonly #api: UpstageServer;
+  #api!: UpstageServer | LaterPages;
   readonly #bucket: Map<string, DoubleObject>;
   readonly #apiFault: ReturnType<typeof apiFaults>;
   readonly #storeFault: ReturnType<typeof storeFaults>;
@@ -221,29 +239,65 @@ export class SoakBench implements AsyncDisposable {
   #down: { readonly until: number; readonly answer: Answer } | undefined;
   #calm = false;
 
-  private constructor(options: SoakBenchOptions, s3: S3Double, api: UpstageServer) {
+  private constructor(options: SoakBenchOptions, s3: S3Double) {
     this.#options = options;
     this.#s3 = s3;
-    this.#api = api;
     this.#apiFault = apiFaults(options.random, options.faults);
     this.#storeFault = storeFaults(options.random);
     this.#unreadable = new Set(options.unreadable);
-    this.#bucket = new WatchedBucket((key, before, after) => this.#replaced(key, before, after));
+    this.#bucket = new WatchedBucket((key, before, after) => {
+      if (before && after) this.#replaced(key, before, after);
+      if (after) this.#later?.stored(key, after, before);
+      else this.#later?.removed(key, before);
+    });
     s3.objects.set(BUCKET, this.#bucket);
     s3.fault = (request) => this.#store(request);
   }
 
   /** Starts the servers and uploads the data sets. */
   static async open(options: SoakBenchOptions): Promise<SoakBench> {
-    const s3 = await startS3Double({ buckets: [BUCKET] });
-    const api = await startUpstageServer({
-      answer: (document): Promise<Answer> => bench.#answer(document),
+    const bench = new SoakBench(options, await startS3Double({ buckets: [BUCKET] }));
+    bench.#api = options.own === LATER ? await bench.#openLater() : await startUpstageServer({
+      answer: (document) => bench.#answer(document) as Promise<Answer>,
     });
-    const bench = new SoakBench(options, s3, api);
     for (const [key, bytes] of [...options.data.objects, ...options.more ?? []]) {
       bench.#put(key, bytes);
     }
     return bench;
+  }
+
+  #openLater(): Promise<LaterPages> {
+    const runner = (name: string) => this.#runners.get(name)!;
+    return LaterPages.open({
+      books: this.books,
+      random: this.#options.random,
+      calm: () => this.#calm || !this.#options.faults.has("async"),
+      objects: this.#bucket,
+      put: (key, bytes) => this.#put(key, bytes),
+      isAnswered: (page) => this.books.isGood(page, this.#bucket.get(answerOf(page))?.bytes),
+      answer: (document) => this.#answer(document),
+      event: (name) => {
+        this.#rivals.get(name)?.resume?.();
+        return this.#event(runner(name), true);
+      },
+      fault: () => {
+        const fault = this.#apiFault(NO_PAGE);
+        if (fault) this.faults++;
+        return fault?.kind === "page" || fault?.kind === "truncated" ? undefined : fault;
+      },
+      note: (image, name, text) => this.#history.add([image, name], text),
+      violate: (kind, page) => this.violate(kind, this.historyOf(partsOf(page).image)),
+    });
+  }
+
+  get #later(): LaterPages | undefined {
+    return this.#api instanceof LaterPages ? this.#api : undefined;
+  }
+
+  /** What happened where answers are fetched later. */
+  get laterCounts(): LaterPages["counts"] {
+    const none = { collected: 0, tornTickets: 0, forgotten: 0, expiredLinks: 0 };
+    return this.#later?.counts ?? none;
   }
 
   /** What may not happen and did. */
@@ -286,13 +340,18 @@ export class SoakBench implements AsyncDisposable {
       .map(({ blamed }) => blamed.size);
   }
 
+  /** Processes that were killed after they had been billed for a page. */
+  get killsAtWork(): number {
+    return [...this.books.billedAskers].filter(({ fate }) => fate === "killed").length;
+  }
+
   /** Says so if a killed process, or one that stood still, had more pages unsaved than it may. */
   checkUnsaved(): void {
     const { concurrency, keys } = this.#options;
     const most = 2 * (keys ? KEYS * Math.ceil(concurrency / KEYS) : concurrency);
     for (const { name, blamed } of this.#runners.values()) {
       // How many may be in flight of another engine it finds out by itself.
-      const pages = [...blamed].filter((page) => partsOf(page).model === OWN);
+      const pages = [...blamed].filter((page) => partsOf(page).model !== OTHER);
       if (pages.length <= most) continue;
       this.violate("too much was unsaved at a kill", `${pages.length} pages of ${name}`);
     }
@@ -342,7 +401,14 @@ export class SoakBench implements AsyncDisposable {
     const runner: Runner = {
       ...{ name, dataset, program, plan: new Map(plan), rivalSkew, rivalPlan },
       ...{ fate: "alive", standing: false, blamed: new Set(), lanes: new Map() },
-      ...{ requests: 0, saved: [], signalledAt: undefined, resume: undefined, ended: false },
+      ...{
+        requests: 0,
+        paying: 0,
+        saved: [],
+        signalledAt: undefined,
+        resume: undefined,
+        ended: false,
+      },
       rival: Promise.withResolvers(),
     };
     this.#runners.set(name, runner);
@@ -354,6 +420,7 @@ export class SoakBench implements AsyncDisposable {
     const killed = runner.fate === "killed" && code === 137;
     if (!killed) runner.fate = this.#isExcused(runner) ? "excused" : "ended";
     if (killed) this.counts.kills++;
+    if (!this.#options.overlap) this.#elapse(dataset);
     this.#toSettle.set(dataset, [...this.#toSettle.get(dataset) ?? [], runner]);
     if ([...runner.plan.values()].some(({ kind }) => kind === "rival" || kind === "stall")) {
       runner.rival.resolve(undefined); // it did not come to that
@@ -369,20 +436,41 @@ export class SoakBench implements AsyncDisposable {
     return signalledAt !== undefined && over - signalledAt > GRACE_MS;
   }
 
-  #put(key: string, bytes: Uint8Array<ArrayBuffer>): void {
+  #put(key: string, bytes: Uint8Array<ArrayBuffer>, modified = new Date()): void {
     const etag = createHash("md5").update(bytes).digest("hex");
     const contentType = "application/octet-stream";
-    this.#bucket.set(key, { bytes, etag, contentType, modified: new Date() });
+    this.#bucket.set(key, { bytes, etag, contentType, modified });
   }
 
-  /** Takes note of a request; says whether and when its process is killed at it. */
-  #event(runner: Runner | undefined): "before" | "after" | undefined {
+  /** The next process starts an hour later: what the dead ones have left has run out by then. */
+  #elapse(dataset: string): void {
+    const isLive = (other: Runner) => other.dataset === dataset && !other.ended;
+    if (this.#runners.values().some(isLive)) return;
+    const then = new Date(Date.now() - ELAPSED_MS);
+    const { lease } = new CheckpointKeys("checkpoints/", dataset);
+    for (const [key, { bytes }] of [...this.#bucket]) {
+      if (key !== lease && claimedPage(key) === undefined) continue;
+      const document = JSON.parse(new TextDecoder().decode(bytes));
+      if (document.released || key !== lease && document.lease !== lease) continue;
+      const aged = { ...document, renewed_at: then.toISOString() };
+      this.#put(key, new TextEncoder().encode(JSON.stringify(aged)), then);
+    }
+  }
+
+  /**
+   * Takes note of a request; says whether and when its process is killed at it.
+   *
+   * @param pays Whether it has to do with a page that is paid.
+   */
+  #event(runner: Runner | undefined, pays: boolean): "before" | "after" | undefined {
     if (!runner) return undefined;
     // What the last processes sent has long been carried out when the next one is first heard of.
     if (++runner.requests === 1) this.#settle(runner);
     if (runner.ended || runner.fate === "killed") return undefined;
-    const deed = runner.plan.get(runner.requests);
-    runner.plan.delete(runner.requests);
+    if (pays) runner.paying++;
+    const at = pays && runner.plan.has(-runner.paying) ? -runner.paying : runner.requests;
+    const deed = runner.plan.get(at);
+    runner.plan.delete(at);
     switch (deed?.kind) {
       case "kill":
         if (!this.#kill(runner)) return undefined; // it has just ended by itself
@@ -492,7 +580,9 @@ export class SoakBench implements AsyncDisposable {
       const most = `${reserved} pages were reserved before ${billed} were billed`;
       this.violate(`pages of ${dataset} were billed and not reserved`, most);
     }
-    if (!faults.has("torn") || this.#calm) return;
+    if (this.#calm) return;
+    if (faults.has("async")) { for (const runner of earlier) this.#later!.spoil(runner); }
+    if (!faults.has("torn")) return;
     for (const runner of earlier) {
       if (runner.fate !== "killed") continue;
       const last = runner.saved.slice(-between(random, 0, TORN));
@@ -539,9 +629,10 @@ export class SoakBench implements AsyncDisposable {
 
   #store(request: DoubleRequest): StoreFault | undefined {
     const runner = this.#runners.get(request.headers.get("x-amz-security-token") ?? "");
-    const moment = this.#event(runner);
-    if (moment === "before") return "reset";
     const page = answeredPage(request.key);
+    const keeps = request.method !== "GET" && (page ?? ticketPage(request.key)) !== undefined;
+    const moment = this.#event(runner, keeps);
+    if (moment === "before") return "reset";
     if (!moment && !this.#calm) {
       if (this.#outage && performance.now() < this.#outage.until) {
         this.#noteRequest(request, runner, this.#outage.fault);
@@ -551,11 +642,11 @@ export class SoakBench implements AsyncDisposable {
       if (fault) this.faults++;
       this.#noteRequest(request, runner, fault);
       if (fault && fault !== "reset_after") return fault;
-      this.#noteAnswer(page, request.method, runner);
+      this.#noteAnswer(page, request, runner);
       return fault;
     }
     this.#noteRequest(request, runner, undefined);
-    this.#noteAnswer(page, request.method, runner);
+    this.#noteAnswer(page, request, runner);
     return undefined;
   }
 
@@ -566,18 +657,30 @@ export class SoakBench implements AsyncDisposable {
     fault: StoreFault | undefined,
   ): void {
     const answered = answeredPage(key);
-    const page = answered ?? claimedPage(key);
-    const meets = [OWN, OTHER].find((model) => key === meetingKey(ENGINE, model));
+    const ticket = ticketPage(key);
+    const page = answered ?? ticket ?? claimedPage(key);
+    const meets = [this.#options.own, OTHER].find((model) =>
+      key === meetingKey(engineOf(model), model)
+    );
     if (page === undefined && !meets && !key.endsWith("/lease.json")) return;
     const { model = meets, image = undefined } = page ? partsOf(page) : {};
-    const what = answered ? "answer" : page ? "claim" : meets ? "meeting" : key.split("/")[1];
+    const of_page = answered ? "answer" : ticket ? "ticket" : "claim";
+    const what = page ? of_page : meets ? "meeting" : key.split("/").slice(1).join("/");
     const there = this.#bucket.has(key) ? "there" : "absent";
     const how = fault === undefined ? "" : `, ${JSON.stringify(fault)}`;
     const of = model === OTHER ? " of the other" : "";
     this.#history.add([image, runner?.name], `${method} ${what}${of} (${there}${how})`);
   }
 
-  #noteAnswer(page: string | undefined, method: string, runner: Runner | undefined): void {
+  #noteAnswer(
+    page: string | undefined,
+    { method, key }: DoubleRequest,
+    runner: Runner | undefined,
+  ): void {
+    const waited = ticketPage(key);
+    if (runner && waited && method === "GET" && !this.#bucket.has(key)) {
+      this.books.missed(runner, waited, "ticket");
+    }
     if (page === undefined || !runner) return;
     if (method === "PUT") {
       runner.saved.push(page);
@@ -588,7 +691,8 @@ export class SoakBench implements AsyncDisposable {
     }
   }
 
-  async #answer({ bytes, apiKey, model }: UpstageDocument): Promise<Answer> {
+  async #answer(document: UpstageDocument): Promise<Taken> {
+    const { bytes, apiKey, model } = document;
     const { random, poisoned, drift, faults, read, keys } = this.#options;
     const { name, key } = ownerOf(apiKey);
     const runner = this.#runners.get(name);
@@ -596,7 +700,7 @@ export class SoakBench implements AsyncDisposable {
     const image = sha256(bytes);
     const page = pageOf(image, model);
     this.#rivals.get(runner.name)?.resume?.();
-    const moment = this.#event(runner);
+    const moment = this.#event(runner, true);
     if (moment === "before") return { kind: "reset" };
     if (model === OTHER) this.#lookForStray(runner, image);
     // Looked at as the request arrives: later the answer may have been stored.
@@ -613,7 +717,9 @@ export class SoakBench implements AsyncDisposable {
       return this.#fail(ask, down.answer, false);
     }
     const good = read(bytes, model);
-    const answer = poisoned.get(page) ?? (good.kind === "page" ? undefined : good);
+    const poison = poisoned.get(page);
+    const inVain = poison?.kind === "failed";
+    const answer = inVain ? undefined : poison ?? (good.kind === "page" ? undefined : good);
     if (answer) return this.#fail(ask, answer, good.kind === "page");
     if (good.kind !== "page") throw new Error("no page");
     if (this.#unreadable.delete(page)) {
@@ -622,9 +728,11 @@ export class SoakBench implements AsyncDisposable {
     }
     const wrong = this.#calm ? undefined : this.#apiFault(good.page);
     if (wrong) return this.#fail(ask, wrong, false);
-    this.#history.add([image, runner.name], "is answered");
-    this.books.bill(ask);
+    this.#history.add([image, runner.name], this.#later ? "is accepted" : "is answered");
+    if (this.#later) this.#later.expect(document, ask, inVain);
+    else this.books.bill(ask);
     if (this.#outageAhead !== undefined) this.#beginOutage(this.#outageAhead);
+    if (inVain) return poison;
     if (drift === "none") return good;
     const { page: said, body } = drifted(image, good.page);
     if (drift === "clean") return { kind: "page", page: said };
@@ -652,7 +760,9 @@ export class SoakBench implements AsyncDisposable {
     this.#history.add([image, ask.asker.name], `${of}fails (${status ?? answer.kind})`);
     this.books.fail(ask, isFault, status === 422 || status === 429);
     if (isFault || status !== 422) this.faults++;
-    if (answer.kind === "truncated" || status === 200) this.billedByFaults++;
+    // What is fetched later is billed when it is accepted, and by no other status.
+    const isBilled = status === 200 && !this.#later;
+    if (answer.kind === "truncated" || isBilled) this.billedByFaults++;
     return answer;
   }
 
@@ -664,22 +774,32 @@ export class SoakBench implements AsyncDisposable {
   }
 }
 
+/** What a look that goes wrong is given to make an answer of. */
+const NO_PAGE = { width: 1, height: 1, confidence: 1, text: "", words: [] };
+
 function laneOf(model: string, key: number): string {
   return `${model} ${key}`;
 }
 
-/** A bucket that tells of each object that is replaced. */
-class WatchedBucket extends Map<string, DoubleObject> {
-  readonly #replaced: (key: string, before: Uint8Array, after: Uint8Array) => void;
+type Bytes = Uint8Array<ArrayBuffer>;
+type Changed = (key: string, before: Bytes | undefined, after: Bytes | undefined) => void;
 
-  constructor(replaced: (key: string, before: Uint8Array, after: Uint8Array) => void) {
+/** A bucket that tells of each object that is written or removed, before it is. */
+class WatchedBucket extends Map<string, DoubleObject> {
+  readonly #changed: Changed;
+
+  constructor(changed: Changed) {
     super();
-    this.#replaced = replaced;
+    this.#changed = changed;
   }
 
   override set(key: string, object: DoubleObject): this {
-    const before = this.get(key);
-    if (before) this.#replaced(key, before.bytes, object.bytes);
+    this.#changed(key, this.get(key)?.bytes, object.bytes);
     return super.set(key, object);
+  }
+
+  override delete(key: string): boolean {
+    this.#changed(key, this.get(key)?.bytes, undefined);
+    return super.delete(key);
   }
 }

@@ -11,6 +11,8 @@ export const CAUSES = {
   grace: "the same, when its process was told to stop and the store was gone for too long",
   torn: "its stored answer was torn",
   probe: "it was known to work while others failed",
+  ticket: "what its answer was to be collected with was torn",
+  forgotten: "the API had forgotten that it was to be collected",
 } as const;
 /** Why a page was billed again, though it may be. */
 export type Cause = keyof typeof CAUSES;
@@ -21,6 +23,8 @@ const WRONGS = {
   same: "was asked for twice by one process",
   parallel: "was asked for by two processes at once",
   dropped: "was asked for again, as a process that ended in order had not stored its answer",
+  collectable: "was asked for although it is paid for, and its ticket is stored",
+  vain: "was asked for again, although it is known to be worked on in vain",
 } as const;
 type Wrong = keyof typeof WRONGS;
 
@@ -59,6 +63,22 @@ export interface Ask {
   stalled: boolean;
   /** Its answer was damaged after it was stored. */
   torn: boolean;
+  /** What its answer is collected with; absent where answers come at once. */
+  later?: Later;
+}
+
+/** An answer that is fetched later. */
+export interface Later {
+  /** The request's id. */
+  readonly id: string;
+  /** Whether there will be none. */
+  readonly inVain: boolean;
+  /** Whether its ticket is stored. */
+  kept: boolean;
+  /** Whether its ticket was damaged. */
+  torn: boolean;
+  /** Whether the API has forgotten it. */
+  forgotten: boolean;
 }
 
 /** After so many failures in a row the program may look whether anything works. */
@@ -67,13 +87,14 @@ const SUSPICIOUS = 3;
 /** The books of one round. */
 export class Books {
   /** Pages billed again, by cause. */
-  readonly again: Record<Cause, number> = { kill: 0, stall: 0, grace: 0, torn: 0, probe: 0 };
+  readonly again: Record<Cause, number> = zeros(CAUSES);
   /** Pages billed again for no good cause. */
-  readonly wrong: Record<Wrong, number> = { stored: 0, same: 0, parallel: 0, dropped: 0 };
+  readonly wrong: Record<Wrong, number> = zeros(WRONGS);
   readonly #asks = new Map<string, Ask[]>();
   readonly #torn = new Map<string, Uint8Array>();
-  /** Who was told that a page has no stored answer. */
-  readonly #missed = new Map<string, Set<Asker>>();
+  /** Who was told that a page has no stored answer, and who that it has no ticket. */
+  readonly #missed = { answer: new Map<string, Set<Asker>>(), ticket: new Map() };
+  readonly #later = new Map<string, { readonly ask: Ask; readonly later: Later }>();
   readonly #violated: (kind: string, detail: string, page: string) => void;
 
   /** @param violated Told of what may not be: a kind, which, and the page. */
@@ -105,6 +126,12 @@ export class Books {
       .filter(({ billed, asker }) => billed && askers.has(asker)).length;
   }
 
+  /** Who was billed for a page. */
+  get billedAskers(): Set<Asker> {
+    const billed = [...this.#asks.values()].flat().filter(({ billed }) => billed);
+    return new Set(billed.map(({ asker }) => asker));
+  }
+
   /** Pages billed more often than once. */
   get paidTwice(): number {
     return [...this.#asks.values()]
@@ -128,10 +155,20 @@ export class Books {
       this.#asks.get(page)?.some(({ billed }) => billed) === true;
   }
 
-  /** Somebody looked for a page's stored answer, and there was none. */
-  missed(asker: Asker, page: string): void {
-    const askers = this.#missed.get(page) ?? new Set();
-    this.#missed.set(page, askers.add(asker));
+  /** Somebody looked for a page's stored answer or ticket, and there was none. */
+  missed(asker: Asker, page: string, what: "answer" | "ticket" = "answer"): void {
+    const askers = this.#missed[what].get(page) ?? new Set();
+    this.#missed[what].set(page, askers.add(asker));
+  }
+
+  /** A request that was accepted, by the id that it got; `undefined` if there is none. */
+  accepted(id: string): { readonly ask: Ask; readonly later: Later } | undefined {
+    return this.#later.get(id);
+  }
+
+  /** Whether a page was billed and is worked on in vain. */
+  isVain(page: string): boolean {
+    return this.#asks.get(page)?.some(({ later }) => later?.inVain) === true;
   }
 
   /** A process stands still from now on: what it asked for may be paid for by others. */
@@ -173,12 +210,18 @@ export class Books {
   ): Cause | Wrong | undefined {
     if (this.isGood(page, stored)) {
       // Who stood still may store its answer between another's look and its request.
-      const late = this.#missed.get(page)?.has(asker) && asks.every(({ stalled }) => stalled);
-      if (late) return "stall";
+      if (this.#isLate("answer", asker, page, asks)) return "stall";
       return lane.poisoned > 0 || lane.failedInRow >= SUSPICIOUS ? "probe" : "stored";
     }
     const last = asks.at(-1);
     if (!last) return undefined;
+    const paid = asks.find(({ later }) => later?.kept && !later.torn && !later.forgotten);
+    if (paid) {
+      if (this.#isLate("ticket", asker, page, asks)) return "stall";
+      return paid.later!.inVain ? "vain" : "collectable";
+    }
+    if (last.later?.torn) return "ticket";
+    if (last.later?.forgotten) return "forgotten";
     if (last.torn) return "torn";
     const live = asks.filter(({ asker, stalled }) => asker.fate === "alive" && !stalled);
     if (live.some((ask) => ask.asker === asker)) return "same";
@@ -188,10 +231,25 @@ export class Books {
     return last.asker.fate === "excused" ? "grace" : "dropped";
   }
 
-  /** It got its answer, which is billed. */
-  bill(ask: Ask): void {
+  /** Who stood still, and nobody else, may store something between another's look and its request. */
+  #isLate(
+    what: "answer" | "ticket",
+    asker: Asker,
+    page: string,
+    asks: readonly Ask[],
+  ): boolean {
+    return this.#missed[what].get(page)?.has(asker) === true &&
+      asks.every(({ stalled, asker }) => stalled || asker.fate === "killed");
+  }
+
+  /** It got its answer, or the id that it is collected with, which is billed. */
+  bill(ask: Ask, later?: Pick<Later, "id" | "inVain">): void {
     const { asker, page, lane } = ask;
     lane.failedInRow = 0;
+    if (later) {
+      ask.later = { ...later, kept: false, torn: false, forgotten: false };
+      this.#later.set(later.id, { ask, later: ask.later });
+    }
     const asks = this.#asks.get(page)!;
     const before = asks.find(({ billed }) => billed);
     ask.billed = true;
@@ -228,4 +286,8 @@ export class Books {
     // A probe that failed by chance has shown nothing.
     if (poisoned || ask.cause === "probe") lane.poisoned++;
   }
+}
+
+function zeros<Name extends string>(names: Readonly<Record<Name, string>>): Record<Name, number> {
+  return Object.fromEntries(Object.keys(names).map((name) => [name, 0])) as Record<Name, number>;
 }

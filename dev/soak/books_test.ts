@@ -95,3 +95,43 @@ Deno.test("an answer stored late by one that stood still excuses who had looked 
   books.bill(books.ask(blind, "page", STORED));
   assert.deepEqual([books.again.stall, books.wrong.stored], [1, 1]);
 });
+
+Deno.test("a page that is fetched later may be billed again only while its ticket is not stored, or after that was spoilt", () => {
+  const { books, violations } = open();
+  const accept = (name: string, page: string, inVain = false) => {
+    const ask = books.ask(asker(name), page, undefined);
+    books.bill(ask, { id: `${name} ${page}`, inVain });
+    return { ask, later: books.accepted(`${name} ${page}`)!.later };
+  };
+  for (const page of ["lost", "torn", "forgotten", "kept", "vain", "answered"]) {
+    const { ask, later } = accept("a", page, page === "vain");
+    later.kept = page !== "lost";
+    if (page === "torn") later.torn = true;
+    if (page === "forgotten") later.forgotten = true;
+    if (page === "answered") later.kept = false; // its ticket is removed by then
+    ask.asker.fate = "killed";
+    if (page === "answered") books.tear(page, STORED);
+  }
+  for (const page of ["lost", "torn", "forgotten", "answered"]) accept("b", page);
+  const { kill, ticket, forgotten, torn } = books.again;
+  assert.deepEqual([kill, ticket, forgotten, torn], [1, 1, 1, 1]);
+  assert.deepEqual(violations, []);
+  for (const page of ["kept", "vain"]) accept("b", page);
+  assert.deepEqual([books.wrong.collectable, books.wrong.vain, violations.length], [1, 1, 2]);
+  assert.deepEqual([books.isVain("vain"), books.isVain("kept")], [true, false]);
+});
+
+Deno.test("a ticket stored late by a process that stood still excuses who had looked for it before", () => {
+  const { books, violations } = open();
+  const [killed, stopped, looked, blind] = ["k", "a", "b", "c"].map(asker);
+  books.bill(books.ask(killed, "page", undefined), { id: "lost", inVain: false });
+  killed.fate = "killed";
+  books.bill(books.ask(stopped, "page", undefined), { id: "first", inVain: false });
+  books.stall(stopped);
+  books.missed(looked, "page", "ticket");
+  books.accepted("first")!.later.kept = true;
+  books.bill(books.ask(looked, "page", undefined), { id: "second", inVain: false });
+  assert.deepEqual([books.again.stall, violations.length], [1, 0]);
+  books.bill(books.ask(blind, "page", undefined), { id: "third", inVain: false });
+  assert.deepEqual([books.wrong.collectable, violations.length], [1, 1]);
+});

@@ -27,18 +27,20 @@ export function needsOther({ own }: Verdicts): boolean {
  * What is wrong with the pages whose answers are stored.
  *
  * @param verdicts Of each image by SHA-256; without a second engine `other` is `none`.
+ * @param first The run's own model. @default {@linkcode OWN}
  * @returns Each wrong page with what it is.
  */
 export function wrongPages(
   stored: ReadonlySet<string>,
   verdicts: ReadonlyMap<string, Verdicts>,
   strayed: ReadonlySet<string>,
+  first: string = OWN,
 ): Map<string, "missing" | "too many"> {
   const wrong = new Map<string, "missing" | "too many">();
   const left = new Set(stored);
   for (const [image, both] of verdicts) {
     const isStrayed = strayed.has(image);
-    const pages = [pageOf(image, OWN), pageOf(image, OTHER)] as const;
+    const pages = [pageOf(image, first), pageOf(image, OTHER)] as const;
     const [hasOwn, hasOther] = pages.map((page) => left.delete(page));
     const { own, other } = both;
     const wantsOwn = own !== "none" && !(isStrayed && (hasOther || own === "empty"));

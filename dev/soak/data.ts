@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { isDeepStrictEqual } from "node:util";
-import { encodeInput, fakeImage, inputRow, readFake } from "../testing/fixtures.ts";
+import { encodeInput, fakeImage, inputRow, readFake, sizedImage } from "../testing/fixtures.ts";
 import { type Answer, errorAnswer, MODEL_VERSION } from "../doubles/ocr/upstage_answer.ts";
 import type { InputRow, OutputRow } from "../../lib/dataset/row.ts";
 import { answerPrefix, askedBy, defaultInputKey, defaultOutputKey } from "../../lib/state/keys.ts";
@@ -22,12 +22,16 @@ export const TWIN = "other";
 export const INPUT = defaultInputKey(DATASET);
 /** Key of the output. */
 export const OUTPUT = defaultOutputKey(DATASET);
-/** The engine of all models here. */
+/** The engine of all models here but {@linkcode LATER}. */
 export const ENGINE = "upstage-ocr";
 /** The run's own model. */
 export const OWN = "ocr";
 /** The model that stands for another engine: answers, limits and books of its own. */
 export const OTHER = MODEL_VERSION;
+/** The model of an engine whose answers are fetched later: the run's own where that is asked. */
+export const LATER = "document-parse";
+/** That engine. */
+export const LATER_ENGINE = "upstage-parse-async";
 /** What keys of stored answers of the run's own model begin with. */
 export const RESPONSES = answerPrefix(ENGINE, OWN);
 /** What keys of the run's state begin with. */
@@ -46,13 +50,19 @@ export interface SoakData {
   readonly needed: ReadonlySet<string>;
 }
 
+/** The engine that has a model. */
+export function engineOf(model: string): string {
+  return model === LATER ? LATER_ENGINE : ENGINE;
+}
+
 /**
  * Makes a data set; of 30 rows and more every oddity is in it, of 6 and more a twin and a missing
  * image.
  *
  * @param bucket Where the images lie; without one their paths are keys.
+ * @param sized Whether the headers of images say their size. @default they don't
  */
-export async function soakData(count: number, bucket?: string): Promise<SoakData> {
+export async function soakData(count: number, bucket?: string, sized = false): Promise<SoakData> {
   const root = bucket === undefined ? "" : `s3://${bucket}/`;
   const rows = Array.from(
     { length: count },
@@ -61,7 +71,7 @@ export async function soakData(count: number, bucket?: string): Promise<SoakData
   const objects = new Map<string, Uint8Array<ArrayBuffer>>();
   const needed = new Set<string>();
   for (const { index } of rows) {
-    const image = contentOf(index);
+    const image = contentOf(index, sized ? (name) => sizedImage(name, 300, 100) : fakeImage);
     if (!image) continue;
     objects.set(`images/${index}.png`, image);
     if (readSoak(image).kind === "page" && image[0] === 0x89) needed.add(sha256(image));
@@ -83,19 +93,22 @@ export async function twinInput(
   return await encodeInput(ordered.map((row, index) => ({ ...row, index, id: `twin-${index}` })));
 }
 
-function contentOf(index: number): Uint8Array<ArrayBuffer> | undefined {
+function contentOf(
+  index: number,
+  image: (name: string) => Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> | undefined {
   if (index === 3) return undefined;
-  if (index % 17 === 5) return fakeImage(`page ${index - 5}`); // a twin of another batch, mostly
+  if (index % 17 === 5) return image(`page ${index - 5}`); // a twin of another batch, mostly
   if (index % 29 === 11) return new TextEncoder().encode(`GIF89a ${index}`);
   if (index === 13) return new Uint8Array();
-  if (index === 19 || index === 27) return fakeImage(`rejected ${index}`);
-  return fakeImage(`page ${index}`);
+  if (index === 19 || index === 27) return image(`rejected ${index}`);
+  return image(`page ${index}`);
 }
 
 /** What the API of these data sets answers when it works, if only its own model is asked. */
 export function readSoak(bytes: Uint8Array): Answer & { kind: "page" | "http" } {
-  const name = new TextDecoder().decode(bytes.subarray(16, 24));
-  if (name === "rejected") return REJECTED;
+  const names = [16, 33].map((at) => new TextDecoder().decode(bytes.subarray(at, at + 8)));
+  if (names.includes("rejected")) return REJECTED;
   return { kind: "page", page: readFake(bytes) };
 }
 
@@ -226,7 +239,7 @@ export function storedPages(
 export function setAsidePages(objects: Objects, model: string = OWN): number {
   let pages = 0;
   for (const [key, bytes] of objects) {
-    if (!key.startsWith(`responses/set_aside/${ENGINE}/${model}/`)) continue;
+    if (!key.startsWith(`responses/set_aside/${engineOf(model)}/${model}/`)) continue;
     try {
       const { body } = JSON.parse(new TextDecoder().decode(gunzipSync(bytes)));
       pages += body.numBilledPages ?? 1;
@@ -248,7 +261,7 @@ export function ledgerPages(objects: Objects, dataset = DATASET, model?: string)
   let pages = 0;
   for (const { billed_pages, others = {} } of Object.values(runs as Record<string, Run>)) {
     if (model === undefined) pages += billed_pages;
-    else if (model !== OWN) pages += others[`${ENGINE}/${model}`]?.billed_pages ?? 0;
+    else if (model === OTHER) pages += others[`${ENGINE}/${model}`]?.billed_pages ?? 0;
     else {
       const besides = Object.values(others).reduce((sum, other) => sum + other.billed_pages, 0);
       pages += billed_pages - besides;

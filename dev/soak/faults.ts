@@ -23,12 +23,20 @@ export const FAULTS = {
   stalls: "a process stands still while another one takes over, then goes on",
   keys: "three keys: one is refused from some time on, one throttled harder, one fails at times",
   fallback: "a second engine for what the first rejects or finds empty, or while it is down",
+  async: "an engine whose answers are fetched later, which forgets and fails some; torn tickets",
 } as const;
 
 /** What may go wrong. */
 export type FaultName = keyof typeof FAULTS;
 /** All of it. */
 export const FAULT_NAMES = Object.keys(FAULTS) as FaultName[];
+/** What is about answers as `upstage-ocr` gives them, or several engines: not with `async`. */
+const WITH_WORDS: readonly FaultName[] = ["drift", "unreadable", "keys", "fallback"];
+
+/** Those of some faults that can go wrong at the same time. */
+export function together(names: readonly FaultName[]): FaultName[] {
+  return names.filter((name) => !names.includes("async") || !WITH_WORDS.includes(name));
+}
 
 /** Share of API requests and of store requests that go wrong. */
 const API_SHARE = 0.08;
@@ -129,6 +137,16 @@ export const ENGINE_DOWN: readonly Answer[] = [
   { kind: "reset" },
 ];
 
+/** A page that an engine that gives answers later takes, bills, and works on in vain. */
+export interface InVain {
+  readonly kind: "failed";
+  readonly message: string;
+  /** Whether the request is completed, and its batch has failed. */
+  readonly inBatch: boolean;
+}
+/** What a page gets whenever it is asked for. */
+export type Poison = Answer | InVain;
+
 /** Pages that fail alone, whenever they are asked for: the API's fault or a firewall's. */
 const POISON: readonly Answer[] = [
   errorAnswer(500, "internal_server_error", "try again"),
@@ -162,6 +180,15 @@ export function poison(random: () => number, pages: readonly string[]): Map<stri
   }
   choose(between(random, 1, 4), oneOf(random, POISON));
   return chosen;
+}
+
+/** Chooses up to three pages that are worked on in vain; of a small data set fewer. */
+export function inVain(random: () => number, pages: readonly string[]): Map<string, InVain> {
+  const most = Math.min(3, Math.floor(pages.length / 8));
+  return new Map(Array.from({ length: most }, () => {
+    const inBatch = random() < 0.5;
+    return [oneOf(random, pages), { kind: "failed", message: "page 1 can't be laid out", inBatch }];
+  }));
 }
 
 /**

@@ -13,8 +13,11 @@ export const KEYS = 3;
 
 /** Requests per second that the throttled key is good for, and how many at once. */
 const THROTTLED = { perSecond: 8, burst: 2 } as const;
-/** Times that a key fails for a while in one round, and for how long, milliseconds. */
-const FAILURES = { times: 3, ms: [1_000, 5_000] } as const;
+/**
+ * Times that a key fails for a while in one round, once for so many pages, and for how long,
+ * milliseconds.
+ */
+const FAILURES = { times: 3, pages: 40, ms: [1_000, 5_000] } as const;
 
 /** The keys of a process, as its environment has them. @param name Of the process. */
 export function keysOf(name: string): string {
@@ -61,7 +64,10 @@ export class SoakKeys {
     this.#roles = [0, 1, 2].map((n) => roles[(n + first) % 3]);
     this.#refusedFrom = between(random, 1, Math.ceil(pages / KEYS));
     this.#tokens = { left: THROTTLED.burst, at: now() };
-    this.#failing = { ...this.#next(pages), left: FAILURES.times };
+    this.#failing = {
+      ...this.#next(pages),
+      left: Math.min(FAILURES.times, Math.ceil(pages / FAILURES.pages)),
+    };
   }
 
   /** What a request with this key gets instead of an answer; `undefined` for an answer. */

@@ -16,7 +16,7 @@ Deno.test("a key says whose it is and which", () => {
 Deno.test("of three keys one is refused for good, one throttled, one fails for seconds", () => {
   for (let seed = 0; seed < 20; seed++) {
     let now = 0;
-    const keys = new SoakKeys(seeded(seed), 60, () => now);
+    const keys = new SoakKeys(seeded(seed), 120, () => now);
     const statuses = Array.from({ length: KEYS }, () => [] as number[]);
     for (; now < 60_000; now += 50) {
       for (let key = 0; key < KEYS; key++) {

@@ -7,7 +7,6 @@
 
 import { parseArgs } from "node:util";
 import type { OutputRow } from "../../lib/dataset/row.ts";
-import type { Answer } from "../doubles/ocr/upstage_answer.ts";
 import { defaultInputKey } from "../../lib/state/keys.ts";
 import { type Deed, type Plan, type RunEnd, SoakBench } from "./bench.ts";
 import type { Cause } from "./books.ts";
@@ -19,6 +18,8 @@ import {
   DATASET,
   ENGINE,
   itemsOf,
+  LATER,
+  LATER_ENGINE,
   ledgerPages,
   OTHER,
   OWN,
@@ -40,9 +41,12 @@ import {
   FAULT_NAMES,
   type FaultName,
   FAULTS,
+  inVain,
   oneOf,
+  type Poison,
   poison,
   SKEWS,
+  together,
 } from "./faults.ts";
 import { SoakKeys } from "./keys.ts";
 import { seeded } from "../testing/random.ts";
@@ -69,6 +73,8 @@ export interface KillFigures extends KillOptions {
   readonly images: number;
   /** Processes that it took. */
   readonly processes: number;
+  /** Processes that were killed after they had been billed for a page. */
+  readonly killsAtWork: number;
   /** Requests that were misanswered on purpose. */
   readonly faultsInjected: number;
   /** Processes that got a signal twice. */
@@ -95,6 +101,14 @@ export interface KillFigures extends KillOptions {
   readonly torn: number;
   /** Pages that never get an answer. */
   readonly poisoned: number;
+  /** Pages that another process than the one that had paid for them has collected. */
+  readonly collected: number;
+  /** Tickets that were torn. */
+  readonly tornTickets: number;
+  /** Requests that the API has forgotten. */
+  readonly forgotten: number;
+  /** Links to answers that had expired. */
+  readonly expiredLinks: number;
   /** Pages billed, besides those for wrong answers. */
   readonly pagesBilled: number;
   /** Pages billed for answers that were wrong on purpose. */
@@ -138,8 +152,19 @@ const UNREADABLE = 3;
 const SOUND_ROWS = 10;
 /** Times that the store is gone in one round. */
 const ROUND_OUTAGES = 3;
-/** Times that the first of two engines is down in one round. */
+/** Times that the first of two engines is down in one round: for so many rows once, at most. */
+const DOWN_ROWS = 40;
 const ROUND_DOWNS = 4;
+/** Requests for a page: its image, what is stored, the page itself, its answer. */
+const OF_PAGE = 4;
+/**
+ * Share of processes that are killed by the number of requests that have to do with a page that is
+ * paid, how many a page has, and among how many at least; where answers are fetched later, and else.
+ */
+const PAYING = {
+  atOnce: { share: 0.5, ofPage: 2, least: 6 },
+  later: { share: 0.8, ofPage: 6, least: 20 },
+} as const;
 /** Share of outages of more than 5 s. */
 const LONG_OUTAGES = 0.1;
 
@@ -147,8 +172,10 @@ const LONG_OUTAGES = 0.1;
 export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const begin = performance.now();
   const random = seeded(options.seed);
-  const on = new Set(options.faults);
-  const data = await soakData(options.rows, "bench");
+  const on = new Set(together(options.faults));
+  const later = on.has("async");
+  const own = later ? LATER : OWN;
+  const data = await soakData(options.rows, "bench", later);
   const twin = on.has("twin") ? await twinInput(data, random() < 0.3) : undefined;
   const datasets = twin ? [DATASET, TWIN] : [DATASET];
   const two = on.has("fallback");
@@ -157,32 +184,37 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     data.objects.get(`images/${index}.png`)
   )
     .filter((bytes) => bytes !== undefined)
-    .filter((bytes) => data.needed.has(sha256(bytes)) && read(bytes, OWN).kind === "page")
-    .map((bytes) => pageOf(sha256(bytes), OWN));
-  const poisoned = on.has("poison") ? poison(random, candidates) : new Map<string, Answer>();
+    .filter((bytes) => data.needed.has(sha256(bytes)) && read(bytes, own).kind === "page")
+    .map((bytes) => pageOf(sha256(bytes), own));
+  const poisoned = new Map<string, Poison>([
+    ...later ? inVain(random, candidates) : [],
+    ...on.has("poison") ? poison(random, candidates) : [],
+  ]);
   for (const [page, answer] of [...poisoned]) { // what is wrong with some is so for any engine
     if (two && random() < 0.5) poisoned.set(pageOf(partsOf(page).image, OTHER), answer);
   }
-  const verdicts = verdictsOf(data, read, poisoned, two);
+  const verdicts = verdictsOf(data, read, poisoned, two, own);
   const unreadable = new Set<string>();
   for (let n = 0; on.has("unreadable") && n < UNREADABLE && candidates.length > 0; n++) {
     unreadable.add(oneOf(random, candidates));
   }
   const overlap = on.has("clocks") || on.has("stalls");
   const args = [
+    later ? ["--engine", LATER_ENGINE] : [],
     ["--batch-size", `${options.batchSize}`, "--concurrency", `${CONCURRENCY}`],
     // What fails for good does so soon; what fails by chance has enough attempts.
-    ["--max-retries", on.has("poison") ? "5" : "30", "--max-failure-rate", "1"],
+    ["--max-retries", retries(on), "--max-failure-rate", "1"],
     on.has("poison") ? ["--max-outage-minutes", "1"] : [],
     options.autoRate ? ["--rate", "auto"] : ["--request-delay-ms", "0"],
-    ["--lease-seconds", overlap ? "2" : "1"],
+    // Waited for where processes overlap; else long enough for a machine that stalls.
+    ["--lease-seconds", overlap ? "2" : "5"],
   ].flat();
   const common = {
     data,
     read,
     ...two ? { verdicts } : {},
     more: twin && new Map([[defaultInputKey(TWIN), twin]]),
-    ...{ args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
+    ...{ own, overlap, args, random, batchSize: options.batchSize, concurrency: CONCURRENCY },
     clocks: on.has("clocks") ? await clockLibrary() : undefined,
   };
 
@@ -195,7 +227,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
   const expected = new Map<string, Map<string, OutputRow[]>>();
   for (const dataset of datasets) {
     const rows = new Map<string, OutputRow[]>();
-    for (const model of two ? [OWN, OTHER] : [OWN]) {
+    for (const model of two ? [own, OTHER] : [own]) {
       // Nothing dies here, so a machine that stalls for a second must not look like it.
       const args = ["--lease-seconds", "60", "--model", model, "--fresh"];
       const undisturbed = await calm.run({ dataset, args });
@@ -211,7 +243,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     ...{ faults: on, poisoned, unreadable, keys },
     drift: on.has("drift") ? "drifted" : "none",
   });
-  // Most of the time goes by waiting for the leases of the dead, with wrong clocks the longer.
+  // Where processes overlap most of the time goes by waiting for the leases of the dead.
   const roundMs = ROUND_MS[0] + ROUND_MS[1] * options.kills;
   const deadline = setTimeout(() => {
     bench.violate("not finished in time", `after ${roundMs / 1_000} s`);
@@ -253,16 +285,16 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
       checkEnd(bench, await bench.run({ dataset, args }), false);
     }
   }
-  for (const dataset of datasets) {
+  await Promise.all(datasets.map(async (dataset) => {
     const verified = await bench.run({ dataset, args: ["verify"] });
     if (verified.code !== 0) {
       bench.violate(`verify ended with ${verified.code}`, shortened(verified.output));
     }
-    const found = await compare(bench, dataset, expected.get(dataset)!, poisoned);
+    const found = await compare(bench, dataset, own, expected.get(dataset)!, poisoned);
     for (const name of ["lost", "doubled", "wrong"] as const) {
       Object.assign(rows, { [name]: rows[name] + found[name] });
     }
-  }
+  }));
   if (rows.lost + rows.doubled + rows.wrong > 0) {
     bench.violate("rows differ", JSON.stringify(rows));
   }
@@ -278,19 +310,19 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     bench.violate("bills are not explained", `${pagesBilled} for ${pagesNeeded}, again ${why}`);
   }
   const stored = answeredPages(objects);
-  const wrong = wrongPages(stored, verdicts, bench.strayed);
+  const wrong = wrongPages(stored, verdicts, bench.strayed, own);
   for (const [page, what] of wrong) bench.violate(`a stored answer is ${what}`, page);
   // Where one engine's answer was lost with a process, the other's may have taken its place.
   const lost = books.pages.difference(stored);
   for (const page of lost) {
-    if (two && books.isLost(page)) continue;
+    if (two && books.isLost(page) || books.isVain(page)) continue;
     if (!wrong.has(page)) bench.violate("a page was billed, and its answer is not stored", page);
   }
   for (const page of stored.difference(books.pages).difference(bench.unread)) {
     bench.violate("an answer is stored that was not billed", page);
   }
   const bills = { stored: 0, ledger: 0 };
-  for (const model of two ? [OWN, OTHER] : [OWN]) checkBills(bench, datasets, model, two, bills);
+  for (const model of two ? [own, OTHER] : [own]) checkBills(bench, datasets, model, two, bills);
   const unsaved = bench.unsavedAtKills;
   const { kills, ...counts } = bench.counts;
   return {
@@ -300,6 +332,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     processes,
     faultsInjected: bench.faults,
     ...counts,
+    ...bench.laterCounts,
     outageSeconds: Math.round(counts.outageSeconds),
     poisoned: poisoned.size,
     keyTroubles: keys ? Object.values(keys.counts).reduce((sum, count) => sum + count, 0) : 0,
@@ -310,6 +343,7 @@ export async function killRounds(options: KillOptions): Promise<KillFigures> {
     pagesNeeded,
     paidTwice: books.paidTwice,
     paidAgainFor,
+    killsAtWork: bench.killsAtWork,
     maxUnsavedAtKill: Math.max(0, ...unsaved),
     unsavedAtKills: unsaved.reduce((sum, pages) => sum + pages, 0),
     rowsLost: rows.lost,
@@ -334,12 +368,19 @@ function checkEnd(bench: SoakBench, { code, output }: RunEnd, isOneOfTwo: boolea
   bench.violate(`the program ended with ${code}`, shortened(output));
 }
 
+/** Retries of each page. */
+function retries(on: ReadonlySet<FaultName>): string {
+  if (!on.has("poison")) return "30";
+  return on.has("requests") ? "5" : "3";
+}
+
 /** What both models make of each image that they are asked for, by SHA-256. */
 function verdictsOf(
   { objects }: SoakData,
   read: typeof readByTwo,
-  poisoned: ReadonlyMap<string, Answer>,
+  poisoned: ReadonlyMap<string, unknown>,
   two: boolean,
+  own: string,
 ): Map<string, Verdicts> {
   const verdict = (bytes: Uint8Array, model: string): Verdict => {
     const answer = read(bytes, model);
@@ -349,7 +390,7 @@ function verdictsOf(
   const images = [...objects.values()].filter(([first]) => first === PNG);
   return new Map(images.map((bytes) => [
     sha256(bytes),
-    { own: verdict(bytes, OWN), other: two ? verdict(bytes, OTHER) : "none" },
+    { own: verdict(bytes, own), other: two ? verdict(bytes, OTHER) : "none" },
   ]));
 }
 
@@ -384,14 +425,15 @@ function checkBills(
 async function compare(
   bench: SoakBench,
   dataset: string,
+  own: string,
   byModel: ReadonlyMap<string, readonly OutputRow[]>,
   poisoned: ReadonlyMap<string, unknown>,
 ): Promise<Comparison> {
-  const expected = byModel.get(OWN)!;
+  const expected = byModel.get(own)!;
   const other = byModel.get(OTHER);
   const fails = new Set(
     expected.filter(({ metadata: { image_sha256: image } }) =>
-      image !== null && poisoned.has(pageOf(image, OWN))
+      image !== null && poisoned.has(pageOf(image, own))
     ).map(({ id }) => id),
   );
   const plain = (row: OutputRow): OutputRow => {
@@ -441,13 +483,17 @@ class Planner {
     const { kills, signals } = bench.counts;
     const left = Math.ceil((this.options.kills - kills - signals) / this.lanes);
     if (left <= 0) return new Map();
+    const pages = bench.missing / left;
     // A page is four requests; beginning and end are some thirty. So the kills are spread over all.
-    const most = Math.max(30, Math.ceil(8 * bench.missing / left));
+    // But before the first page is paid, images and answers of many rows are looked for, so that few
+    // would find a page under way.
+    const { share, ofPage, least } = PAYING[on.has("async") ? "later" : "atOnce"];
+    const at = random() < share
+      ? -between(random, 1, Math.max(least, Math.ceil(2 * ofPage * pages)))
+      : between(random, 1, Math.max(30, Math.ceil(2 * OF_PAGE * pages)));
     const signal = oneOf<Deno.Signal>(random, ["SIGINT", "SIGTERM"]);
     const isSignal = on.has("signals") && random() < 0.5;
-    return new Map([
-      [between(random, 1, most), isSignal ? { kind: "signal", signal } : { kind: "kill" }],
-    ]);
+    return new Map([[at, isSignal ? { kind: "signal", signal } : { kind: "kill" }]]);
   }
 
   /** Of a process of its own. */
@@ -456,7 +502,7 @@ class Planner {
     const plan = this.end();
     const [end = 100] = plan.keys();
     const add = (deed: Deed) => {
-      const at = between(random, 1, end);
+      const at = Math.sign(end) * between(random, 1, Math.abs(end));
       if (!plan.has(at)) plan.set(at, deed); // the end comes, whatever else
     };
     if (on.has("outages") && this.#outages < ROUND_OUTAGES && random() < 0.3) {
@@ -465,7 +511,8 @@ class Planner {
       const ms = isLong ? between(random, 5_000, 30_000) : between(random, 1_000, 5_000);
       add({ kind: "outage", ms });
     }
-    if (on.has("fallback") && this.#downs < ROUND_DOWNS && random() < 0.3) {
+    const downs = Math.min(ROUND_DOWNS, Math.ceil(this.options.rows / DOWN_ROWS));
+    if (on.has("fallback") && this.#downs < downs && random() < 0.3) {
       this.#downs++;
       add({ kind: "down", ms: between(random, 1_000, 5_000) });
     }
@@ -480,6 +527,7 @@ const SUMS = [
   "rows",
   "images",
   "kills",
+  "killsAtWork",
   "processes",
   "faultsInjected",
   "signals",
@@ -492,6 +540,10 @@ const SUMS = [
   "keyTroubles",
   "torn",
   "poisoned",
+  "collected",
+  "tornTickets",
+  "forgotten",
+  "expiredLinks",
   "pagesOfOther",
   "strayed",
   "pagesBilled",
@@ -542,6 +594,8 @@ async function main(args: string[]): Promise<number> {
     console.error("soak: no fault `clocks`, as libfaketime is missing (Debian: faketime)");
     known = known.filter((name) => name !== "clocks");
   }
+  const apart = drawn ? [] : known.filter((name) => !together(known).includes(name));
+  if (apart.length > 0) console.error(`soak: without ${apart}, which can't go with \`async\``);
   const until = performance.now() + minutes * 60_000;
   const totals: Record<string, number> = Object.fromEntries(SUMS.map((name) => [name, 0]));
   const paidAgainFor: Record<string, number> = {};
@@ -558,7 +612,7 @@ async function main(args: string[]): Promise<number> {
     // By the seed alone, so that a round can be had again; one in five has kills only.
     const calm = random() < 0.2;
     const faults = drawn ? known.filter(() => random() < DRAWN && !calm) : known;
-    const figures = await killRounds({ ...options, faults });
+    const figures = await killRounds({ ...options, faults: together(faults) });
     console.log(JSON.stringify(figures));
     for (const name of SUMS) totals[name] += figures[name];
     for (const [cause, pages] of Object.entries(figures.paidAgainFor)) {

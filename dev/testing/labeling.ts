@@ -40,6 +40,7 @@ export function labelingOver(
     answers: new AnswerStore(store, "upstage-ocr", "ocr"),
     underWay: new Map(),
     unsaved: new Budget(10),
+    waiting: new Budget(10),
     rows: new Budget(10),
     claims: {
       take: () =>

@@ -23,6 +23,8 @@ export const OUTAGE_PAGES = 3;
 export const FIRST_PROBE_MS = 5_000;
 /** Longest wait between two probes, milliseconds. */
 export const LAST_PROBE_MS = 60_000;
+/** Where nobody has asked for so long, it is not known how the API fared meanwhile, milliseconds. */
+const SILENCE_MS = 2 * LAST_PROBE_MS;
 /** How often a waiting page looks whether the outage is over, milliseconds. */
 export const LOOK_MS = 500;
 
@@ -65,6 +67,8 @@ export interface HealthOptions {
 
 /** An outage; a probe carries the one it probes. */
 export interface Outage {
+  /** When the first page of it failed, milliseconds since the epoch. */
+  readonly began: number;
   /** When the next probe may be sent, milliseconds since the epoch. */
   nextProbe: number;
   /** Wait between the last probe and the next, milliseconds. */
@@ -109,12 +113,17 @@ export class Health {
   /** Different pages that failed since the last answer, and since when. */
   #failing = new Set<string>();
   #failingSince = 0;
+  /** When it failed last. */
+  #failedAt = 0;
+  /** When the API was last heard of, or until when it wanted to be left alone. */
+  #heardAt: number;
   #outage: Outage | undefined;
 
   /** Starts with a healthy API. @param options Limits and time. */
   constructor(options: HealthOptions) {
     this.#options = options;
     this.#throttled = new ThrottledPages(options.clock, options.maxOutageMs * OWN_SHARE);
+    this.#heardAt = options.clock.now();
   }
 
   /** Whether the API, and not a page, is failing now. */
@@ -127,6 +136,15 @@ export class Health {
     return this.#outage && this.#failingSince;
   }
 
+  /**
+   * Whether it was seen to fail for longer than the run has patience. That nobody has asked it for a
+   * while, as all pages were elsewhere, shows nothing.
+   */
+  get exhausted(): boolean {
+    const { maxOutageMs } = this.#options;
+    return this.outage && this.#failedAt - this.#failingSince >= maxOutageMs;
+  }
+
   /** Whether that is longer ago than the run has patience. @param since Milliseconds. */
   outOfPatience(since: number): boolean {
     return this.#options.clock.now() - since >= this.#options.maxOutageMs;
@@ -137,6 +155,11 @@ export class Health {
     const outage = this.#outage;
     return outage !== undefined && !outage.probing &&
       this.#options.clock.now() >= outage.nextProbe;
+  }
+
+  /** Whether somebody is finding that out now. */
+  get isProbed(): boolean {
+    return this.#outage?.probing ?? false;
   }
 
   /** Whether nothing starts now but what finds out whether the API works. */
@@ -231,6 +254,13 @@ export class Health {
 
   /** A request starts, and gets its number. */
   begin(pass: Pass): void {
+    const now = this.#options.clock.now();
+    if (this.#underWay.size === 0 && now - this.#heardAt > SILENCE_MS) {
+      // What failed or was throttled long ago does not add up with what is now.
+      this.#failing.clear();
+      this.#failingSince = now;
+      this.#throttledSince = undefined;
+    }
     pass.number = ++this.#requests;
     this.#underWay.add(pass.number);
   }
@@ -281,6 +311,8 @@ export class Health {
    */
   judge(outcome: Outcome, page: string, pass: Pass): RunError | undefined {
     if (pass.number !== undefined) this.#underWay.delete(pass.number);
+    const until = "until" in outcome ? outcome.until ?? 0 : 0;
+    this.#heardAt = Math.max(this.#options.clock.now(), until);
     switch (outcome.kind) {
       case "answered":
         this.#answered = true;
@@ -347,7 +379,7 @@ export class Health {
     if (this.#outage) {
       // They failed before and during it, so what they do next shows nothing of the API.
       for (const page of this.#failing) this.#suspects.add(page);
-      const seconds = Math.round((this.#options.clock.now() - this.#failingSince) / 1_000);
+      const seconds = Math.round((this.#options.clock.now() - this.#outage.began) / 1_000);
       this.#outage = undefined;
       this.#options.down?.();
       this.#options.note(`the API answers again after ${seconds} s: going on`);
@@ -362,7 +394,7 @@ export class Health {
   ): RunError | undefined {
     const { clock, maxOutageMs } = this.#options;
     const { message, until = 0 } = outcome;
-    const now = clock.now();
+    const now = this.#failedAt = clock.now();
     const hopeless = until - now > maxOutageMs;
     if (hopeless && this.#worked === 0 && !this.noGuard) return this.#asksTooLong(until, message);
     if (pass.control) {
@@ -399,6 +431,7 @@ export class Health {
     const { note, maxOutageMs } = this.#options;
     if (this.#failing.size === 0) this.#failingSince = now;
     this.#outage = {
+      began: this.#failingSince,
       nextProbe: now + FIRST_PROBE_MS,
       waitMs: FIRST_PROBE_MS,
       probing: false,

@@ -246,6 +246,35 @@ Deno.test("Health ends a run that is told to wait longer than it has patience, a
   assert.equal(make().judge(asks("retryable", 1e9), "a")?.exit, "again");
 });
 
+Deno.test("Health does not count the time in which nobody asked as one of failing, or of being throttled", async () => {
+  for (const outcome of [FAILED, THROTTLED]) {
+    const { health, clock, never, notes } = make();
+    const ask = async (page: string, outcome: Outcome, ms = 1_000) => {
+      const pass = await health.pass(never, false, true);
+      health.begin(pass);
+      await clock.sleep(ms);
+      return health.judge(outcome, page, { ...pass, control: false });
+    };
+    await clock.run((async () => {
+      for (const page of ["a", "b", "c"]) await ask(page, outcome);
+      await clock.sleep(30 * MINUTE);
+      // However long each takes: it is asked all the time.
+      const began = clock.now();
+      let ending;
+      while (!ending && clock.now() < began + 60 * MINUTE) {
+        ending = await ask("d", outcome, 210_000);
+        if (clock.now() < began + 10 * MINUTE) {
+          assert.deepEqual([ending, health.exhausted], [undefined, false]);
+        }
+      }
+      assert.equal(ending?.exit, "again");
+      assert.ok(clock.now() - began < 20 * MINUTE, `${clock.now() - began} ms`);
+      assert.equal(health.exhausted, outcome === FAILED);
+    })());
+    assert.equal(notes.length, outcome === FAILED ? 1 : 0);
+  }
+});
+
 Deno.test("while requests are under way that may show it to be the pages', nothing ends and nothing more starts", () => {
   const { health } = make();
   const begin = () => {

@@ -2,6 +2,8 @@
  * @module engine/multipart: a form with a file, as it goes over the wire (RFC 7578).
  */
 
+import { RequestBody } from "./request_body.ts";
+
 /** A field of a form: a text, or a file. */
 export type FormField = readonly [
   name: string,
@@ -15,8 +17,8 @@ export type FormField = readonly [
 ];
 
 /**
- * The body that holds these fields; its type has the boundary. Half as dear as the `FormData` that
- * it stands for: Deno copies the file once less and needs no stream for each part.
+ * The body that holds these fields; its type has the boundary. A third as dear as the `FormData`
+ * that it stands for. Files must stay as they are until the request is over.
  *
  * @param boundary Stands nowhere in the file. @default random
  */
@@ -24,7 +26,8 @@ export function multipart(
   fields: readonly FormField[],
   boundary = `pseudolabel-${crypto.randomUUID()}`,
 ): Blob {
-  const parts: BlobPart[] = [];
+  const encoder = new TextEncoder();
+  const parts: Uint8Array<ArrayBuffer>[] = [];
   let text = "";
   for (const [name, value] of fields) {
     text += `--${boundary}\r\nContent-Disposition: form-data; name="${quoted(name)}"`;
@@ -33,12 +36,11 @@ export function multipart(
       continue;
     }
     text += `; filename="${quoted(value.filename)}"\r\nContent-Type: ${value.type}\r\n\r\n`;
-    parts.push(text, value.bytes);
+    parts.push(encoder.encode(text), value.bytes);
     text = "\r\n";
   }
-  parts.push(`${text}--${boundary}--\r\n`);
-  // A Blob's type is in lower case, and so is the boundary.
-  return new Blob(parts, { type: `multipart/form-data; boundary=${boundary}` });
+  parts.push(encoder.encode(`${text}--${boundary}--\r\n`));
+  return new RequestBody(parts, `multipart/form-data; boundary=${boundary}`);
 }
 
 /** As HTML says it: https://html.spec.whatwg.org/#multipart-form-data */

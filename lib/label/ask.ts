@@ -8,7 +8,7 @@ import { backoffMs } from "../base/backoff.ts";
 import type { Budget } from "../base/budget.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Failure } from "../dataset/failure.ts";
-import { followSignals } from "../base/halt.ts";
+import { followSignals, type Halt } from "../base/halt.ts";
 import { RunError } from "../base/errors.ts";
 import type { Answered as WholeAnswer, Engine, ImageFile, Outcome } from "../engine/engine.ts";
 import { FIRST_PROBE_MS, type Health, LOOK_MS, type Pass } from "../engine/health.ts";
@@ -19,7 +19,7 @@ import type { Claim } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
 import type { SpendingLimit } from "../state/spending.ts";
 import { isBlank, type KnownPage } from "./known_page.ts";
-import { type Lane, type Lanes, type LaneSet, NO_LANES } from "./lanes.ts";
+import { type Lane, type Lanes, NONE_TRIED, type Tried } from "./lanes.ts";
 import type { Tally } from "./tally.ts";
 
 /** An answer as it came, and as the engine reads it. */
@@ -42,6 +42,8 @@ export interface Asked extends Disposable {
   readonly failure?: Failure;
   /** Whether that says nothing of the page: another engine is to be asked instead. */
   readonly elsewhere?: boolean;
+  /** Whether nothing shows if it is the page's failure or everybody's: nothing has worked yet. */
+  readonly unsure?: boolean;
   /** Requests that it took; throttled ones don't count. */
   readonly attempts: number;
   /** For whom it was paid. @default for whoever asks */
@@ -83,8 +85,8 @@ export interface AskOptions {
    */
   readonly patientUntil?: number;
   /**
-   * Until when the page waits for an engine that is down, as no other reads it, milliseconds since
-   * the epoch. @default not at all
+   * Until when the page waits for an engine that is down, or may be, as no other reads it,
+   * milliseconds since the epoch. @default not at all
    */
   readonly waitUntil?: number;
   /** Retries of one page after its first attempt, at least 0. */
@@ -123,8 +125,9 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   /** Lanes that have refused it, and by which request. */
   const refusing = new Map<Lane, number>();
   /** Lanes on which it has failed in any way, as long as there are others. */
-  const tried = new Set<Lane>();
-  const fails = (failure: Failure, facts: Pick<Asked, "elsewhere"> = {}): Asked => {
+  const failed = new Set<Lane>();
+  const tried: Tried = { refusing, failed };
+  const fails = (failure: Failure, facts: Pick<Asked, "elsewhere" | "unsure"> = {}): Asked => {
     if (attempts > 0) tally.finished(attempts);
     return { failure, ...facts, attempts, [Symbol.dispose]: () => {} };
   };
@@ -149,8 +152,8 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         attempts++;
         return fails({ code: "api_unavailable", message: `${sent.message}, ${own}` });
       }
-      tried.add(sent.lane);
-      if (!lanes.isLeft(tried)) tried.clear();
+      failed.add(sent.lane);
+      if (!lanes.isLeft(failed)) failed.clear();
       attempts++;
       if (sent.kind === "answered") {
         const answered = received(image, sent, attempts, options);
@@ -161,7 +164,6 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       }
       if (sent.kind === "refused") {
         refusing.set(sent.lane, sent.number);
-        for (const lane of refusing.keys()) tried.add(lane);
         if (lanes.isLeft(refusing)) { // whether it is the key's fault or the page's, another shows
           await judgeLane(sent, options);
           tally.retries++;
@@ -181,7 +183,10 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
         const own = sent.kind === "retryable" ? sent.code : undefined;
         const code = own ?? (unavailable ? "api_unavailable" : "api_rejected");
-        return fails({ code, message: sent.message });
+        // What the API says with status 200 may be on its bill each time.
+        const unsure = sent.kind === "retryable" && own === undefined && !health.noGuard &&
+          !health.workedSince(sent.number) && !await options.known?.find(halt.signal);
+        return fails({ code, message: sent.message }, { unsure });
       }
       tally.retries++;
       const until = sent.kind === "retryable" && health.patientUntil(sent.until) || 0;
@@ -249,13 +254,13 @@ async function attempt(
   image: ImageFile,
   options: AskOptions,
   fresh: boolean,
-  avoid: LaneSet,
+  tried: Tried,
 ): Promise<Sent & { readonly release: () => void } | undefined> {
   // While answers can't be stored, more of them must not be paid for.
   const release = await options.unsaved.acquire(1, options.halt.signal);
   let paid = false;
   try {
-    const sent = await sendInTurn(image, options, fresh, avoid);
+    const sent = await sendInTurn(image, options, fresh, tried);
     paid = sent?.kind === "answered" || sent?.kind === "accepted";
     return sent && { ...sent, release };
   } finally {
@@ -277,7 +282,7 @@ export async function askKnownPage(
   const { known, halt } = options;
   if (!lane) return undefined;
   const page = await known?.find(halt.signal);
-  return page && await known!.once(lane, () => sendInTurn(page, options, false, NO_LANES, lane));
+  return page && await known!.once(lane, () => sendInTurn(page, options, false, NONE_TRIED, lane));
 }
 
 /**
@@ -303,7 +308,8 @@ async function judgeLane(
  *
  * @param refusing Lanes that have refused it, and by which request: where one of them answers
  *   others since, it is this page.
- * @returns False while the API fails on the known page too: there is nothing to say about this one.
+ * @returns False while the API fails on the known page too, or none is known and the page waits:
+ *   there is nothing to say about this one.
  * @throws {RunError} when the API refuses every page
  */
 async function isPagesOwn(
@@ -313,7 +319,7 @@ async function isPagesOwn(
   options: AskOptions,
 ): Promise<boolean> {
   if (sent.kind === "rejected") return true; // the API has read it
-  const { lanes, known, clock, halt } = options;
+  const { lanes, known, clock, halt, waitUntil = 0 } = options;
   const { health } = sent.lane;
   const refused = sent.kind === "refused";
   const patience = clock.now() + FIRST_PROBE_MS;
@@ -322,7 +328,9 @@ async function isPagesOwn(
     if (refused && refusing.entries().some(([{ health }, n]) => health.workedSince(n))) return true;
     if (health.outage || !lanes.isOpen(sent.lane)) return false;
     const page = await known?.find(halt.signal);
-    if (!page && !refused) return true; // nothing to compare it with
+    if (!page && !refused) { // nothing to compare it with
+      return clock.now() >= waitUntil || sent.kind === "retryable" && sent.code !== undefined;
+    }
     if (clock.now() < patience && !(refused && health.refusesAll)) {
       await clock.sleep(LOOK_MS, halt.signal);
     } else if (page) {
@@ -344,7 +352,7 @@ async function isPagesOwn(
  * page itself would show nothing, for one that is known to work. What ends the run is thrown.
  *
  * @param fresh Whether the page has not failed before.
- * @param avoid Lanes that the page should not take, as long as there are others.
+ * @param tried Lanes that the page has been sent on.
  * @param controlled Set where the page is the one that is known to work: the lane to ask on.
  * @returns `undefined` if the page is to be asked for again as if it had not been.
  */
@@ -352,7 +360,7 @@ async function sendInTurn(
   page: ImageFile,
   options: AskOptions,
   fresh: boolean,
-  avoid: LaneSet,
+  tried: Tried,
   controlled?: Lane,
 ): Promise<Sent | undefined> {
   const { engine, model, lanes, spending, known, claim } = options;
@@ -361,7 +369,7 @@ async function sendInTurn(
   let [turn, pages]: [Turn?, number?] = [];
   try {
     let image = page;
-    turn = await nextTurn(options, fresh, avoid, controlled);
+    turn = await nextTurn(options, fresh, tried, controlled);
     if (!turn) return undefined;
     const { lane, permit } = turn;
     let { pass } = turn;
@@ -398,7 +406,9 @@ async function sendInTurn(
     if (outcome.kind === "throttled") tally.throttled++;
     if (outcome.kind === "rejected" || outcome.kind === "refused") await health.recall();
     const number = health.latest; // of two that are sent together the second may arrive first
+    const stoodStill = health.holds;
     const fatal = health.judge(outcome, image.sha256, pass);
+    if (stoodStill && !health.holds) lanes.recovered(lane);
     // A page that is throttled whenever it comes is not everybody, as one that works can show.
     const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
       await known?.find(halt.signal);
@@ -460,34 +470,46 @@ async function counted(
 async function nextTurn(
   options: AskOptions,
   fresh: boolean,
-  avoid: LaneSet,
+  tried: Tried,
   only: Lane | undefined,
 ): Promise<Turn | undefined> {
-  const { lanes, halt } = options;
+  const { lanes, clock, halt } = options;
   const control = only !== undefined;
   for (;;) {
-    const lane = only ?? lanes.choose(fresh, avoid);
+    const lane = only ?? lanes.choose(fresh, tried);
     if (!lane) return undefined;
     using _place = lanes.waitOn(lane);
-    const moved = lanes.moved(lane);
     using left = lanes.single
       ? undefined
-      : followSignals(halt.signal, lanes.closed(lane), ...only ? [] : [moved]);
-    const passed = await passOn(lane, left?.signal ?? halt.signal).catch((error) => {
-      if (halt.signal.aborted || lanes.isOpen(lane) && !moved.aborted) throw error;
-    });
+      : followSignals(halt.signal, lanes.closed(lane), ...only ? [] : [lanes.moved(lane)]);
+    if (left && !only && fresh) void leaveForProbe(lane, left);
+    const passed = await passOn(lane, left?.signal ?? halt.signal)
+      .catch((error) => {
+        if (halt.signal.aborted || !left?.signal.aborted) throw error;
+      })
+      .finally(() => left?.controller.abort());
     if (passed) return passed;
     const leaves = only
       ? !lanes.isOpen(only)
-      : lanes.unavailable(fresh, avoid, waits(options)) !== undefined ||
+      : lanes.unavailable(fresh, tried, waits(options)) !== undefined ||
         goesBack(options) !== undefined;
     if (leaves) return undefined;
+  }
+
+  /** However long the queue, what failed is looked after in time. */
+  async function leaveForProbe(lane: Lane, { signal, controller }: Halt): Promise<void> {
+    try {
+      while (!lanes.wantsProbe(lane)) await clock.sleep(LOOK_MS, signal);
+    } catch {
+      return; // it has had its turn
+    }
+    controller.abort();
   }
 
   async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
     const { health, limiter } = lane;
     const elsewhere = () =>
-      !only && (lanes.elsewhere(lane, avoid, waits(options)) || goesBack(options) !== undefined);
+      !only && (lanes.elsewhere(lane, tried, waits(options)) || goesBack(options) !== undefined);
     const pass = await health.pass(signal, fresh, control, elsewhere);
     if (!pass) return undefined;
     const permit = await limiter.turn(signal).catch((error) => {

@@ -17,6 +17,8 @@ import { type Asking, Looks, type LooksOptions } from "./looks.ts";
 export interface CollectingOptions extends LooksOptions {
   /** Where tickets are kept. */
   readonly tickets: Tickets;
+  /** Whether the user wants pages asked for anew that the engine has worked on in vain. */
+  readonly retriesRejected: boolean;
 }
 
 /** A page that was paid for. */
@@ -43,6 +45,8 @@ interface Found {
 export class Collecting {
   readonly #options: CollectingOptions;
   readonly #looks: Looks;
+  /** Images, by SHA-256, that this process knows to be worked on in vain: once is enough. */
+  readonly #inVain = new Set<string>();
 
   /** Looks for nothing yet. @param options What to work with. */
   constructor(options: CollectingOptions) {
@@ -82,6 +86,10 @@ export class Collecting {
       const found = await this.#find(sha256, useless, asking);
       if (found.failed) return found.failed;
       let { paid } = found;
+      if (!paid && asking.onlyStored) {
+        const failure = { code: "api_unavailable", message: "it was not asked for" } as const;
+        return { failure, attempts: 0, [Symbol.dispose]: () => {} };
+      }
       if (!paid) {
         const asked = await ask(image, this.#watchful(asking, sha256, useless));
         if (!asked.accepted) {
@@ -111,8 +119,10 @@ export class Collecting {
         const collected = await this.#looks.until(ticket, lane, image, asking);
         const { attempts, paid_by: paidBy } = ticket;
         if (collected !== "lost") {
-          // Asked for again, it is asked for anew.
-          if (collected.failure?.code === "api_rejected") await this.done(image);
+          if (collected.failure?.code === "api_rejected") {
+            this.#inVain.add(sha256);
+            await tickets.fail(ticket, collected.failure.message);
+          }
           const before = lane === undefined;
           if (before && collected.answered) remarks.count("pages collected that were paid before");
           return { ...collected, attempts, paidBy, before, [Symbol.dispose]: release };
@@ -140,9 +150,9 @@ export class Collecting {
   async #find(
     sha256: string,
     since: number,
-    { halt, unsaved }: Asking,
+    { halt, remarks, waiting }: Asking,
   ): Promise<Found> {
-    const { tickets } = this.#options;
+    const { tickets, retriesRejected } = this.#options;
     const found = await tickets.find(sha256, halt.signal);
     if (!found) return {};
     const { ticket, problem, etag } = found;
@@ -161,7 +171,15 @@ export class Collecting {
       };
     }
     if (Date.parse(ticket.accepted_at) <= since) return { etag };
-    return { paid: { ticket, release: await unsaved.acquire(1, halt.signal) } };
+    if (ticket.failed !== undefined) {
+      if (retriesRejected && !this.#inVain.has(sha256)) return { etag };
+      remarks.count(
+        "failed pages that had been paid for in vain before (--retry-failed asks for them anew)",
+      );
+      const failure = { code: "api_rejected", message: ticket.failed } as const;
+      return { failed: { failure, attempts: ticket.attempts, [Symbol.dispose]: () => {} } };
+    }
+    return { paid: { ticket, release: await waiting.acquire(1, halt.signal) } };
   }
 
   /** Whether there is a ticket that counts. */
@@ -194,7 +212,7 @@ export class Collecting {
     asked: Asked,
     { sha256 }: ImageFile,
     rowId: string,
-    { engine, model, payer, clock, halt }: Asking,
+    { engine, model, payer, clock, halt, tally, waiting }: Asking,
     etag: string | undefined,
   ): Promise<Paid> {
     const { tickets } = this.#options;
@@ -205,8 +223,10 @@ export class Collecting {
       paid_by: { ...payer, row_id: rowId },
       ticket: own,
     };
+    tally.unsaved++;
     try {
       await tickets.save(ticket, etag);
+      tally.unsaved--;
     } catch (error) {
       asked[Symbol.dispose]();
       if (!(error instanceof StoreError)) throw error;
@@ -217,7 +237,8 @@ export class Collecting {
       halt.abort(ending);
       throw ending;
     }
-    const release = () => asked[Symbol.dispose]();
+    // Until there is room for its answer, it takes that of a page that could be asked for.
+    const release = await waiting.acquire(1, halt.signal).finally(() => asked[Symbol.dispose]());
     return { ticket: { format: "pseudolabel-ticket/1", ...ticket }, lane, release };
   }
 }

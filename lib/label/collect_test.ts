@@ -40,6 +40,7 @@ class Bench {
   readonly halt = new AbortController();
   readonly labeling: Labeling;
   readonly unsaved = new Budget(10);
+  readonly waiting = new Budget(10);
   /** Names of images that were asked for: that is what is paid. */
   readonly asked: string[] = [];
   /** Looks, with the time since the bench was made, milliseconds. */
@@ -49,9 +50,16 @@ class Bench {
   constructor(
     look: (look: Look) => Collected | "ready",
     readonly store = new MemoryStore(),
-    { keys = 1, payer = PAYER, askAgain = [] as string[], first = 0, refuses = false } = {},
+    {
+      keys = 1,
+      payer = PAYER,
+      askAgain = [] as string[],
+      first = 0,
+      refuses = false,
+      retriesRejected = false,
+    } = {},
   ) {
-    const { clock, tally, halt, unsaved } = this;
+    const { clock, tally, halt, unsaved, waiting } = this;
     const begin = clock.now();
     const body = (name: string) => pageBody(readFake(fakeImage(name)));
     const connection = (key: number) => ({
@@ -76,10 +84,11 @@ class Bench {
     const collecting = new Collecting({
       tickets: new Tickets(store, "upstage-ocr", "ocr"),
       maxOutageMs: 10 * MINUTE_MS,
+      retriesRejected,
       owe: (pages) => this.owed += pages,
     });
     this.labeling = labelingOver(store, this.notes, new Budget(1_000), {
-      ...{ collecting, payer, unsaved, tally, clock, halt },
+      ...{ collecting, payer, unsaved, waiting, tally, clock, halt },
       lanes: new Lanes(
         Array.from({ length: keys }, (_, key) => ({
           name: `key ${key + 1}`,
@@ -133,7 +142,7 @@ Deno.test("what a page is collected with is stored before the first look, and go
   assert.equal(bench.store.writes.length, 2);
   assert.match(bench.store.writes[0], /^responses\/tickets\/upstage-ocr\/ocr\/..\/.{64}\.json$/);
   assert.equal(bench.store.writes[1], obtained.answerKey);
-  assert.deepEqual([bench.tally.unsaved, bench.unsaved.used, bench.tally.billedPages], [0, 0, 1]);
+  assert.deepEqual([bench.tally.unsaved, bench.waiting.used, bench.tally.billedPages], [0, 0, 1]);
   // The later, the further apart.
   const times = bench.looks.map(({ time }) => time);
   const gaps = times.slice(1).map((time, n) => time - times[n]);
@@ -148,7 +157,7 @@ Deno.test("a process that comes later collects what was paid for, for whom it wa
   assert.deepEqual(obtained.paidBy, { ...PAYER, row_id: "row of a" });
   assert.equal(obtained.attempts, 1);
   assert.deepEqual([later.asked, later.tickets], [[], []]);
-  assert.deepEqual([later.tally.billedPages, later.tally.paidAgain, later.unsaved.used], [0, 0, 0]);
+  assert.deepEqual([later.tally.billedPages, later.tally.paidAgain, later.waiting.used], [0, 0, 0]);
   assert.deepEqual(later.notes, ["pages collected that were paid before"]);
 });
 
@@ -193,7 +202,7 @@ Deno.test("what the API has forgotten is asked for again, counted and said, but 
   const { failure } = await never.obtain("a");
   assert.match(failure!.message, /forgotten the page 2 times/);
   assert.equal(never.asked.length, 2);
-  assert.equal(never.unsaved.used, 0);
+  assert.equal(never.waiting.used, 0);
 });
 
 Deno.test("a torn ticket is set aside, and its page asked for again, counted and said; a later version's is left alone", async () => {
@@ -224,7 +233,7 @@ Deno.test("a torn ticket is set aside, and its page asked for again, counted and
   }
 });
 
-Deno.test("a page that the engine has worked on in vain fails by what it says, and leaves no ticket", async () => {
+Deno.test("a page that the engine has worked on in vain fails by what it says, and is not paid for again", async () => {
   const bench = new Bench(({ name }) =>
     name === "a" ? "ready" : { kind: "rejected", message: "broken" }
   );
@@ -232,12 +241,59 @@ Deno.test("a page that the engine has worked on in vain fails by what it says, a
   const { failure, answerKey } = await bench.obtain("b");
   assert.deepEqual(failure, { code: "api_rejected", message: "broken" });
   assert.equal(answerKey, null);
-  assert.deepEqual([bench.tickets, bench.unsaved.used], [[], 0]);
+  assert.deepEqual([bench.tickets.length, bench.waiting.used], [1, 0]);
+  // By another row, after a kill, or in another data set.
+  assert.deepEqual((await bench.obtain("b", "another row")).failure, failure);
+  const asked = () => assert.fail("looked for");
+  const later = new Bench(asked, bench.store, { payer: { dataset: "other", run_id: "later" } });
+  assert.deepEqual((await later.obtain("b")).failure, failure);
+  assert.deepEqual([bench.asked.length, later.asked.length, later.waiting.used], [2, 0, 0]);
 
-  const later = new Bench(() => ({ kind: "rejected", message: "broken" }), (await killed()).store);
-  assert.equal((await later.obtain("a")).failure?.code, "api_rejected");
-  assert.deepEqual(later.notes, [], "nothing was collected");
+  const after = new Bench(() => ({ kind: "rejected", message: "broken" }), (await killed()).store);
+  assert.equal((await after.obtain("a")).failure?.code, "api_rejected");
+  assert.deepEqual(after.notes, [], "nothing was collected");
 
+  // But where the user says so, once.
+  const retried = new Bench(() => ({ kind: "rejected", message: "broken still" }), bench.store, {
+    retriesRejected: true,
+  });
+  for (const row of ["a row", "another one"]) {
+    assert.equal((await retried.obtain("b", row)).failure?.message, "broken still");
+  }
+  assert.deepEqual([retried.asked.length, retried.tally.paidAgain, retried.tickets.length], [
+    1,
+    0,
+    1,
+  ]);
+  const mended = new Bench(() => "ready", bench.store, { retriesRejected: true });
+  assert.ok((await mended.obtain("b")).answer);
+  assert.deepEqual([mended.asked.length, mended.tickets], [1, []]);
+});
+
+Deno.test("while tickets can't be stored, only as many pages are paid for as may be lost; then as many more as may wait for answers", async () => {
+  const store = new MemoryStore();
+  const stored = Promise.withResolvers<void>();
+  store.before = async (operation) => {
+    if (operation === "write") await stored.promise;
+  };
+  let ready = false;
+  const bench = new Bench(() => ready ? "ready" : PENDING, store);
+  bench.unsaved.resize(2);
+  bench.waiting.resize(2);
+  const pages = ["a", "b", "c", "d", "e"].map((name) => bench.obtain(name));
+  await bench.clock.run(bench.clock.sleep(10_000));
+  assert.deepEqual([bench.asked.length, bench.unsaved.used, bench.tally.unsaved], [2, 2, 2]);
+  stored.resolve();
+  await bench.clock.run(bench.clock.sleep(10_000));
+  assert.deepEqual([bench.asked.length, bench.unsaved.used, bench.tally.unsaved], [4, 2, 0]);
+  assert.deepEqual([bench.tickets.length, bench.waiting.used], [4, 2]);
+  ready = true;
+  for (const { answer } of await Promise.all(pages)) assert.ok(answer);
+  assert.deepEqual([bench.asked.length, bench.tickets.length], [5, 0]);
+  assert.deepEqual([bench.unsaved.used, bench.waiting.used], [0, 0]);
+});
+
+Deno.test("where all that the engine works on fails alike, the run ends", async () => {
   const all = new Bench(() => ({ kind: "rejected", message: "broken" }));
   for (const name of ["a", "b", "c", "d"]) await all.obtain(name);
   await assert.rejects(
@@ -260,7 +316,7 @@ Deno.test("looks that fail pay for nothing: the page waits, and where all fail f
       error.exit === "again" &&
       /no look for what it accepted for 10 minutes \(HTTP 503\)/.test(error.message),
   );
-  assert.deepEqual([down.asked.length, down.tickets.length, down.unsaved.used], [1, 1, 0]);
+  assert.deepEqual([down.asked.length, down.tickets.length, down.waiting.used], [1, 1, 0]);
   assert.ok((await new Bench(() => "ready", down.store).obtain("a")).answer);
 });
 
@@ -361,7 +417,7 @@ Deno.test("a run ends where it can't store what a paid page is collected with, a
       /cannot store \{"n":0.*with which a paid page is collected/.test(error.message),
   );
   assert.match(bench.halt.signal.reason?.message, /cannot store/);
-  assert.equal(bench.unsaved.used, 0);
+  assert.deepEqual([bench.unsaved.used, bench.waiting.used], [0, 0]);
 });
 
 Deno.test("the first look comes when pages are ready as a rule, and as many pages as that takes may be under way", async () => {
@@ -415,16 +471,16 @@ Deno.test("what was paid for in the place of what the API had forgotten, or of a
 
 Deno.test("what was paid for before is collected once there is room for its answer", async () => {
   const later = new Bench(() => "ready", (await killed()).store);
-  const release = await later.unsaved.acquire(10);
+  const release = await later.waiting.acquire(later.waiting.capacity);
   const collecting = later.obtain("a");
   await later.clock.run(later.clock.sleep(MINUTE_MS));
   assert.deepEqual(later.looks, []);
   release();
   assert.ok((await collecting).answer);
-  assert.equal(later.unsaved.used, 0);
+  assert.equal(later.waiting.used, 0);
 
   const stopped = new Bench(() => "ready", (await killed()).store);
-  await stopped.unsaved.acquire(10);
+  await stopped.waiting.acquire(stopped.waiting.capacity);
   const waiting = assert.rejects(stopped.obtain("a"), /stopped/);
   await stopped.clock.run(stopped.clock.sleep(MINUTE_MS));
   stopped.halt.abort(new RunError("again", "stopped"));

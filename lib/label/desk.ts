@@ -101,6 +101,8 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
   const collecting = connection.collect && new Collecting({
     tickets: new Tickets(store, engine.name, model),
     maxOutageMs,
+    retriesRejected: retryFailed !== undefined &&
+      (retryFailed.codes === "all" || retryFailed.codes.includes("api_rejected")),
     owe(pages) {
       tally.extraCost += extraCost * pages;
       spending.owe(pages, several ? price : 0);
@@ -114,6 +116,14 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     sparse: true,
     note: (message, facts) => note(`looking for answers: ${message}`, facts),
   });
+  const claims = new Claims({
+    ...{ store, keys, engine: engine.name, model, owner: run.owner, clock, note },
+    holder: run.newRunId,
+    leaseMs: settings.leaseMs,
+    conditional: run.conditional,
+    check: run.check,
+    stop: halt.signal,
+  });
   const pace = await openPace({
     waiting: collecting && ((rate) => collecting.waiting(rate)),
     ...{ settings: desk.pace, engine, store, note, clock, random },
@@ -125,6 +135,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
           account === undefined ? undefined : sharedRateKey(engine.name, model, account)
         ),
         id: run.newRunId,
+        isCompany: () => claims.together,
       },
     },
     lanes: connections.length,
@@ -202,14 +213,6 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
       }
     },
   });
-  const claims = new Claims({
-    ...{ store, keys, engine: engine.name, model, owner: run.owner, clock, note },
-    holder: run.newRunId,
-    leaseMs: settings.leaseMs,
-    conditional: run.conditional,
-    check: run.check,
-    stop: halt.signal,
-  });
   readableGuard = new ReadableGuard({
     noGuard,
     known: !manifest.fallbacks && answered.some(({ footer: { counts } }) => counts.ok > 0),
@@ -235,6 +238,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     // After a stall another run may be at work: what it asks for must not be asked for again.
     check: run.check,
     unsaved: pace.unsaved,
+    waiting: pace.waiting,
     rows: pace.rows,
     maxOutageMs,
     spending: {

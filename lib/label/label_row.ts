@@ -50,6 +50,8 @@ export interface Labeling extends AskOptions {
   readonly maxOutageMs?: number;
   /** Collects what takes its time. @default pages are answered at once */
   readonly collecting?: Collecting;
+  /** Room for pages that do. */
+  readonly waiting: Budget;
   /** Keeps off images that another run is asking for. */
   readonly claims: Pick<Claims, "take">;
   /**
@@ -72,6 +74,8 @@ export interface Labeling extends AskOptions {
   readonly asked?: readonly ReadableAnswers[];
   /** Whether earlier processes of the run may have asked them. @default false */
   readonly resumed?: boolean;
+  /** Whether a page fails that is neither answered nor paid for. @default it is asked for */
+  readonly onlyStored?: boolean;
 }
 
 /**
@@ -91,10 +95,10 @@ export async function labelRow(row: InputRow, labeling: Labeling): Promise<Label
       const output = outputRow(row, labeling.engine.name, loaded, obtained, clock.now());
       return { output, paidBy: obtained?.paidBy ?? null, imageVersion: loaded.version };
     }
-    const { by, obtained } = await obtainFromAny(loaded.image, row.id, labeling);
+    const { by, obtained, alone } = await obtainFromAny(loaded.image, row.id, labeling);
     const output = outputRow(row, by.engine.name, loaded, obtained, clock.now());
-    // A run that has just begun can't have asked another engine for a page that its own has read.
-    const none = by === labeling && output.metadata.status === "ok" && !labeling.resumed;
+    // Nobody in a run that has just begun has asked another engine for it.
+    const none = alone && by === labeling && output.metadata.status === "ok" && !labeling.resumed;
     const others = none ? [] : await otherPayments(output, asked, labeling.payer, halt.signal);
     return { output, paidBy: obtained.paidBy, others, imageVersion: loaded.version };
   } finally {
@@ -107,6 +111,8 @@ interface ObtainedBy {
   /** Whose it is. */
   readonly by: Pick<Labeling, "engine">;
   readonly obtained: Obtained;
+  /** Whether no other engine was turned to, were it that its own was down. @default false */
+  readonly alone?: boolean;
 }
 
 /**
@@ -122,7 +128,8 @@ async function obtainFromAny(
   const known = resumed && await paidBefore(image, rowId, labeling);
   if (known) return known;
   const desks = [labeling, ...fallbacks];
-  const patientUntil = labeling.clock.now() + (labeling.maxOutageMs ?? 0);
+  const patience = labeling.maxOutageMs ?? 0;
+  const patientUntil = labeling.clock.now() + patience;
   const came = new Map<Labeling, Obtained>();
   const isAway = (by: Labeling) => came.get(by)?.elsewhere === true;
   const canBeHad = ({ lanes }: Labeling) =>
@@ -138,17 +145,15 @@ async function obtainFromAny(
         ? failed(refusal, 0, by.clock)
         : await obtain(image, rowId, by, away.length > 0 ? { back, patientUntil } : undefined);
       came.set(by, obtained);
-      if (hasWords({ by, obtained })) return { by, obtained };
+      if (hasWords({ by, obtained })) return { by, obtained, alone: came.size === 1 };
     }
     const away = desks.filter(isAway);
-    if (away.length < desks.length) {
-      // The last one gives a page back where one before it can be had again.
-      if (!isAway(desks.at(-1)!) || !away.some(canBeHad)) break;
-    } else {
-      // Nobody has looked at it, and all are down: for how long is the run's matter, not the page's.
-      const { clock, halt } = labeling;
-      while (!desks.some(canBeHad)) await clock.sleep(LOOK_MS, halt.signal);
-    }
+    const { clock, halt } = labeling;
+    // Where nobody has looked at it, all are down: for how long is the run's matter, not the page's.
+    const isDue = () => away.length === desks.length || away.some(({ lanes }) => lanes.isProbed);
+    while (!away.some(canBeHad) && isDue()) await clock.sleep(LOOK_MS, halt.signal);
+    // What the others took their time over may have outlasted the outage.
+    if (!away.some(canBeHad)) break;
   }
   const all = () => desks.map((by): ObtainedBy => ({ by, obtained: came.get(by)! }));
   const found = all().find(({ obtained }) => obtained.answer);
@@ -156,15 +161,19 @@ async function obtainFromAny(
     tellAbsent(desks.filter(isAway), "pages without words", "--fresh", labeling);
     return found;
   }
-  // What only an outage keeps from being read has not failed.
+  // What only an outage keeps from being read has not failed, however long the others took over it.
+  const waitUntil = labeling.clock.now() + patience;
   for (const by of desks) {
     const { lanes, clock } = by;
+    const isPatient = () => clock.now() < waitUntil && !lanes.exhausted;
     const isWaitedFor = () =>
       lanes.open.length > 0 &&
-      (!lanes.spared || clock.now() < patientUntil && !lanes.exhausted);
+      (isAway(by)
+        ? !lanes.spared || canBeHad(by) || isPatient()
+        : came.get(by)?.unsure && isPatient());
     // The same image may be under way for a row that doesn't wait.
-    while (isAway(by) && isWaitedFor()) {
-      const obtained = await obtain(image, rowId, by, { waitUntil: patientUntil });
+    while (isWaitedFor()) {
+      const obtained = await obtain(image, rowId, by, { waitUntil });
       came.set(by, obtained);
       if (obtained.answer) return { by, obtained };
     }
@@ -264,6 +273,9 @@ async function findOrAsk(
   const { claims, clock } = labeling;
   let looked = await lookUp(image, labeling);
   if (looked.obtained) return looked.obtained;
+  if (labeling.onlyStored && !labeling.collecting) {
+    return failed({ code: "api_unavailable", message: "it was not asked for" }, 0, clock);
+  }
   using claim = await claims.take(image.sha256, async () => {
     looked = await lookUp(image, labeling);
     return looked.obtained !== undefined;
@@ -272,11 +284,14 @@ async function findOrAsk(
   const { collecting } = labeling;
   const asking = { ...labeling, ...away, claim };
   using asked = collecting
-    ? await collecting.ask(image, rowId, asking, looked.useless)
+    ? await collecting.ask(image, rowId, asking, looked.useless?.at.getTime())
     : await ask(image, asking);
-  const { answered, failure, elsewhere, attempts } = asked;
+  const { answered, failure, elsewhere, unsure, attempts } = asked;
   if (looked.obtained) return looked.obtained;
-  if (!answered) return { ...failed(failure!, attempts, clock), elsewhere };
+  // Asked for again in vain, it is what its stored answer says: that was paid for.
+  if (!answered) {
+    return { ...looked.useless ?? failed(failure!, attempts, clock), elsewhere, unsure };
+  }
   const kept = await keep({ ...asked, answered }, image, rowId, labeling, looked.instead);
   await collecting?.done(image);
   return kept;
@@ -292,8 +307,8 @@ interface LookedUp {
   readonly obtained?: Obtained;
   /** The answer that can't be used, of which there is a copy. */
   readonly instead?: SetAside;
-  /** When it arrived, if it is whole: it would come again. Milliseconds since the epoch. */
-  readonly useless?: number;
+  /** What to make of it, if it is whole. */
+  readonly useless?: Obtained;
 }
 
 async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
@@ -309,7 +324,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
     const found = await answers.find(sha256, halt.signal);
     if (!found) return {};
     let reason: string;
-    let useless: number | undefined;
+    let useless: Obtained | undefined;
     if (found.problem === undefined) {
       const read = engine.parse(found.value.body, found.value.picture);
       const obtained = readAnswer(engine, found.value, key, read);
@@ -326,7 +341,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
         return { obtained };
       }
       reason = `${failure.code}: ${failure.message}`;
-      useless = Date.parse(found.value.received_at);
+      useless = obtained;
     } else {
       const again = !found.keep || askAgain.has("response_unreadable");
       if (!again || found.etag === undefined) return leftAlone(found.problem);

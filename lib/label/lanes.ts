@@ -34,7 +34,18 @@ export interface LaneSet {
 }
 
 /** None of them. */
-export const NO_LANES: LaneSet = { has: () => false };
+const NO_LANES: LaneSet = { has: () => false };
+
+/** Lanes that a page has tried. */
+export interface Tried {
+  /** Those that refused it: it does not take them again as long as there are others. */
+  readonly refusing: LaneSet;
+  /** Those where it failed in any way: it takes others first where that is no long wait. */
+  readonly failed: LaneSet;
+}
+
+/** A page that has tried none. */
+export const NONE_TRIED: Tried = { refusing: NO_LANES, failed: NO_LANES };
 
 interface State {
   /** Pages that wait on it. */
@@ -62,6 +73,8 @@ export const NO_OTHERS: Others = {
   downSince: () => undefined,
 };
 
+/** So much longer a page waits for a lane on which it has not failed, seconds. */
+const OTHER_FIRST_S = 5;
 /** A pause from which on pages that wait look for another lane, milliseconds. */
 const LONG_PAUSE_MS = 1_000;
 
@@ -116,10 +129,10 @@ export class Lanes {
     return since.length > 0 && since.length === this.open.length ? Math.max(...since) : undefined;
   }
 
-  /** Whether all that are open have been down for longer than the run has patience. */
+  /** Whether all that are open were seen to be down for longer than the run has patience. */
   get exhausted(): boolean {
-    const { open, downSince } = this;
-    return downSince !== undefined && open[0].health.outOfPatience(downSince);
+    const { open } = this;
+    return open.length > 0 && open.every(({ health }) => health.exhausted);
   }
 
   /** Whether pages that these don't serve go elsewhere instead of waiting. */
@@ -132,20 +145,24 @@ export class Lanes {
    * what it keeps; `undefined` while it should.
    *
    * @param fresh As in {@linkcode choose}.
-   * @param avoid As in {@linkcode choose}: where a page has failed it does not go back to while
-   *   others are down. @default it has failed on none
+   * @param tried As in {@linkcode choose}. @default none
    * @param patient Whether the page waits for one that is down, as nothing else has taken it over.
    */
-  unavailable(fresh: boolean, avoid: LaneSet = NO_LANES, patient = false): string | undefined {
+  unavailable(fresh: boolean, tried: Tried = NONE_TRIED, patient = false): string | undefined {
     const { open } = this;
     if (open.length === 0) return this.#ended;
     if (patient || !this.#passesOn) return undefined;
-    const serves = this.#allowed(avoid).some(({ health }) =>
+    const serves = this.#allowed(tried).some(({ health }) =>
       !health.holds || fresh && health.wantsProbe
     );
     if (serves) return undefined;
     if (this.exhausted) this.#tellExhausted();
     return "it fails on every page just now";
+  }
+
+  /** Whether it is being found out now whether one that was down answers again. */
+  get isProbed(): boolean {
+    return this.open.some(({ health }) => health.isProbed);
   }
 
   /** Those that are open. */
@@ -173,12 +190,25 @@ export class Lanes {
    * choose anew: their places are needed, and others may be free.
    */
   paused(lane: Lane): void {
+    if (this.open.length > 1 && (lane.pause?.() ?? 0) >= LONG_PAUSE_MS) this.#move(lane);
+  }
+
+  /** A lane that stood still goes on: pages that wait on others choose anew. */
+  recovered(lane: Lane): void {
+    for (const other of this.open) if (other !== lane) this.#move(other);
+  }
+
+  #move(lane: Lane): void {
     const state = this.#states.get(lane)!;
-    if (state.waiting === 0 || this.open.length < 2) return;
-    if ((lane.pause?.() ?? 0) < LONG_PAUSE_MS) return;
+    if (state.waiting === 0) return;
     const { moved } = state;
     state.moved = new AbortController();
     moved.abort();
+  }
+
+  /** Whether it is time to find out whether one of the others answers again. */
+  wantsProbe(here: Lane): boolean {
+    return this.open.some((lane) => lane !== here && lane.health.wantsProbe);
   }
 
   /** Whether all that are open stand still. */
@@ -191,42 +221,44 @@ export class Lanes {
    *
    * @param fresh Whether the page has not failed before: such a one finds out first whether an API
    *   that failed answers again.
-   * @param avoid Lanes on which the page has failed, as long as there are others.
+   * @param tried Those that the page has been sent on.
    * @returns `undefined` if none is open.
    */
-  choose(fresh: boolean, avoid: LaneSet): Lane | undefined {
-    const from = this.#allowed(avoid);
+  choose(fresh: boolean, tried: Tried): Lane | undefined {
+    const from = this.#allowed(tried);
     if (from.length <= 1) return from[0];
     const probed = fresh && from.find(({ health }) => health.wantsProbe);
     if (probed) return probed;
     const wait = (lane: Lane) =>
       // What stands still may do so for minutes.
-      (lane.health.holds ? 1e9 : 0) + (lane.pause?.() ?? 0) / 1_000 +
+      (lane.health.holds ? 1e9 : 0) + (tried.failed.has(lane) ? OTHER_FIRST_S : 0) +
+      (lane.pause?.() ?? 0) / 1_000 +
       (this.#states.get(lane)!.waiting + 1) / (lane.rate() ?? 1);
     return from.reduce((best, lane) => wait(lane) < wait(best) ? lane : best);
   }
 
-  #allowed(avoid: LaneSet): readonly Lane[] {
+  #allowed({ refusing }: Tried): readonly Lane[] {
     const { open } = this;
-    const others = open.filter((lane) => !avoid.has(lane) && !isDoubted(lane));
+    const others = open.filter((lane) => !refusing.has(lane) && !isDoubted(lane));
     return others.length > 0 ? others : open;
   }
 
   /**
-   * Whether there is an open lane, besides this one and those, that doesn't stand still.
+   * Whether there is an open lane, besides this one, that a page may take and that doesn't stand
+   * still.
    *
    * @param patient As in {@linkcode unavailable}.
    */
-  elsewhere(here: Lane, avoid: LaneSet, patient = false): boolean {
+  elsewhere(here: Lane, { refusing }: Tried, patient = false): boolean {
     return this.#passesOn && !patient ||
       this.open.some((lane) =>
-        lane !== here && (!avoid.has(lane) || isDoubted(here)) && !lane.health.holds
+        lane !== here && (!refusing.has(lane) || isDoubted(here)) && !lane.health.holds
       );
   }
 
   /** Whether there is an open lane other than these that a page may be tried on. */
-  isLeft(avoid: LaneSet): boolean {
-    return this.open.some((lane) => !avoid.has(lane) && !isDoubted(lane));
+  isLeft(tried: LaneSet): boolean {
+    return this.open.some((lane) => !tried.has(lane) && !isDoubted(lane));
   }
 
   /** A page waits on a lane until this is disposed. */

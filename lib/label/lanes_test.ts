@@ -5,7 +5,7 @@ import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { RunError } from "../base/errors.ts";
 import type { Outcome } from "../engine/engine.ts";
 import { FIRST_PROBE_MS, Health, OUTAGE_PAGES } from "../engine/health.ts";
-import { type Lane, Lanes, NO_LANES, NO_OTHERS, type Others } from "./lanes.ts";
+import { type Lane, Lanes, NO_OTHERS, NONE_TRIED, type Others, type Tried } from "./lanes.ts";
 
 const ANSWERED: Outcome = { kind: "answered", text: "{}", body: {} };
 const MINUTE = 60_000;
@@ -65,8 +65,16 @@ class Keys {
     return this.all.indexOf(lane!);
   }
 
-  tried(...keys: number[]): Set<Lane> {
+  some(...keys: number[]): Set<Lane> {
     return new Set(keys.map((key) => this.all[key]));
+  }
+
+  refused(...keys: number[]): Tried {
+    return { refusing: this.some(...keys), failed: this.some(...keys) };
+  }
+
+  failed(...keys: number[]): Tried {
+    return { ...NONE_TRIED, failed: this.some(...keys) };
   }
 
   pass(ms: number): Promise<void> {
@@ -89,7 +97,7 @@ Deno.test("a page takes the key on which its turn comes first, of those that don
       for (let page = 0; page < waiting; page++) keys.lanes.waitOn(keys.all[n]);
       if (fails) keys.fails(n);
     });
-    const chosen = given[keys.number(keys.lanes.choose(false, NO_LANES))];
+    const chosen = given[keys.number(keys.lanes.choose(false, NONE_TRIED))];
     const up = given.filter(({ fails }) => !fails);
     if (up.length === 0) return;
     assert.equal(chosen.fails, false);
@@ -100,39 +108,65 @@ Deno.test("a page takes the key on which its turn comes first, of those that don
   const numbers = new Keys(2); // where only their number is limited
   numbers.rates.fill(null);
   numbers.lanes.waitOn(numbers.all[0]);
-  assert.equal(numbers.number(numbers.lanes.choose(true, NO_LANES)), 1);
+  assert.equal(numbers.number(numbers.lanes.choose(true, NONE_TRIED)), 1);
 });
 
 Deno.test("a page that has not failed yet finds out whether a key works again; one that has doesn't", async () => {
   const keys = new Keys(2);
   keys.fails(0);
-  assert.equal(keys.number(keys.lanes.choose(true, NO_LANES)), 1);
+  assert.equal(keys.number(keys.lanes.choose(true, NONE_TRIED)), 1);
   await keys.pass(FIRST_PROBE_MS);
-  assert.equal(keys.number(keys.lanes.choose(true, NO_LANES)), 0);
-  assert.equal(keys.number(keys.lanes.choose(false, NO_LANES)), 1);
+  assert.equal(keys.number(keys.lanes.choose(true, NONE_TRIED)), 0);
+  assert.equal(keys.number(keys.lanes.choose(false, NONE_TRIED)), 1);
 });
 
-Deno.test("a page keeps off keys that it has failed on, and that are doubted, while there are others", () => {
+Deno.test("a page keeps off keys that refused it, and that are doubted, while there are others", () => {
   const keys = new Keys(3);
   const { lanes, all } = keys;
-  assert.equal(keys.number(lanes.choose(false, keys.tried(0, 1))), 2);
-  assert.notEqual(lanes.choose(false, keys.tried(0, 1, 2)), undefined);
+  assert.equal(keys.number(lanes.choose(false, keys.refused(0, 1))), 2);
+  assert.notEqual(lanes.choose(false, keys.refused(0, 1, 2)), undefined);
   keys.isDoubted(2);
-  assert.equal(keys.number(lanes.choose(false, keys.tried(0))), 1);
-  assert.notEqual(keys.number(lanes.choose(false, keys.tried(0, 1))), 2);
-  assert.deepEqual([[0], [0, 1], [0, 2]].map((tried) => lanes.isLeft(keys.tried(...tried))), [
+  assert.equal(keys.number(lanes.choose(false, keys.refused(0))), 1);
+  assert.notEqual(keys.number(lanes.choose(false, keys.refused(0, 1))), 2);
+  assert.deepEqual([[0], [0, 1], [0, 2]].map((tried) => lanes.isLeft(keys.some(...tried))), [
     ...[true, false, true],
   ]);
-  // Who waits on a doubted one may go back to where it has failed, nobody else.
-  const tried = keys.tried(0, 1);
+  // Who waits on a doubted one may go back to where it was refused, nobody else.
+  const tried = keys.refused(0, 1);
   assert.deepEqual(all.map((lane) => lanes.elsewhere(lane, tried)), [false, false, true]);
-  assert.equal(lanes.elsewhere(all[0], NO_LANES), true);
+  assert.equal(lanes.elsewhere(all[0], NONE_TRIED), true);
   keys.fails(1);
-  assert.deepEqual(all.map((lane) => lanes.elsewhere(lane, NO_LANES)), [false, true, true]);
+  assert.deepEqual(all.map((lane) => lanes.elsewhere(lane, NONE_TRIED)), [false, true, true]);
   // One that is down is no doubted one: it is tried again like any other.
-  assert.equal(lanes.isLeft(keys.tried(0, 2)), true);
+  assert.equal(lanes.isLeft(keys.some(0, 2)), true);
   lanes.close(all[1], new RunError("api", "HTTP 401"));
-  assert.equal(lanes.isLeft(keys.tried(0, 2)), false);
+  assert.equal(lanes.isLeft(keys.some(0, 2)), false);
+});
+
+Deno.test("a page takes a key that it has not failed on first, unless it would wait for long", () => {
+  const keys = new Keys(2);
+  const { lanes } = keys;
+  const chosen = () => keys.number(lanes.choose(false, keys.failed(0)));
+  assert.equal(chosen(), 1);
+  keys.pauses[1] = 4_000;
+  assert.equal(chosen(), 1);
+  keys.pauses[1] = 6_000;
+  assert.equal(chosen(), 0);
+  keys.fails(0);
+  assert.equal(chosen(), 1, "one that is down is none");
+});
+
+Deno.test("pages that wait for a key choose anew when another one goes on, or is to be probed", async () => {
+  const keys = new Keys(2);
+  const { lanes, all: [one, other] } = keys;
+  using _page = lanes.waitOn(other);
+  keys.fails(0);
+  assert.deepEqual([lanes.wantsProbe(other), lanes.wantsProbe(one)], [false, false]);
+  await keys.pass(FIRST_PROBE_MS);
+  assert.deepEqual([lanes.wantsProbe(other), lanes.wantsProbe(one)], [true, false]);
+  const [stays, moves] = [lanes.moved(one), lanes.moved(other)];
+  lanes.recovered(one);
+  assert.deepEqual([stays.aborted, moves.aborted], [false, true]);
 });
 
 Deno.test("pages that wait on a key that pauses for a while choose anew, where there is another one", () => {
@@ -168,8 +202,11 @@ Deno.test("an engine is down since the last of its open keys is, and given up af
   lanes.close(all[2], new RunError("api", "HTTP 401"));
   assert.deepEqual([lanes.downSince, lanes.standStill], [begin + MINUTE, true]);
   await keys.pass(MAX_OUTAGE_MS - MINUTE - 1);
+  keys.fails(0, 1);
   assert.equal(lanes.exhausted, false);
   await keys.pass(1);
+  assert.equal(lanes.exhausted, false, "nobody has asked");
+  keys.fails(1);
   assert.equal(lanes.exhausted, true);
   keys.works(1);
   assert.deepEqual([lanes.downSince, lanes.exhausted, lanes.standStill], [undefined, false, false]);
@@ -188,18 +225,24 @@ Deno.test("a page passes on to the next engine while no key serves it, and waits
     assert.equal(passes(), false);
     keys.fails(0);
     assert.equal(passes(), false);
-    // It has failed on the one that is up.
-    assert.equal(lanes.unavailable(false, keys.tried(1)) !== undefined, others === NEXT);
+    // The one that is up has refused it.
+    assert.equal(lanes.unavailable(false, keys.refused(1)) !== undefined, others === NEXT);
+    assert.equal(lanes.unavailable(false, keys.failed(1)), undefined);
     keys.fails(1);
     assert.equal(passes(), others === NEXT);
-    assert.equal(lanes.elsewhere(keys.all[0], NO_LANES), others === NEXT);
-    assert.equal(lanes.elsewhere(keys.all[0], NO_LANES, true), false, "it has nowhere else to go");
+    assert.equal(lanes.elsewhere(keys.all[0], NONE_TRIED), others === NEXT);
+    assert.equal(
+      lanes.elsewhere(keys.all[0], NONE_TRIED, true),
+      false,
+      "it has nowhere else to go",
+    );
     await keys.pass(FIRST_PROBE_MS);
     assert.equal(lanes.unavailable(true), undefined, "it finds out whether the API works again");
     assert.equal(passes(), others === NEXT);
     await keys.pass(MAX_OUTAGE_MS);
+    keys.fails(0, 1);
     assert.equal(passes(), others !== NO_OTHERS, "it is not waited for any more");
-    assert.equal(lanes.unavailable(false, NO_LANES, true), undefined);
+    assert.equal(lanes.unavailable(false, NONE_TRIED, true), undefined);
   }
 });
 
@@ -218,6 +261,7 @@ Deno.test("that an engine is not waited for any more is said once in an outage, 
     ask(3);
     assert.deepEqual(keys.notes, []);
     await keys.pass(MAX_OUTAGE_MS);
+    keys.fails(0);
     ask(3);
     assert.equal(keys.notes.length, 1);
     assert.match(keys.notes[0], said);
@@ -227,6 +271,7 @@ Deno.test("that an engine is not waited for any more is said once in an outage, 
       keys.all[0].health.judge(RETRYABLE, `other ${n}`, { probes: undefined });
     }
     await keys.pass(MAX_OUTAGE_MS);
+    keys.fails(0);
     ask(3);
     assert.equal(keys.notes.length, 2);
   }
@@ -251,8 +296,8 @@ Deno.test("a key that is given up is named once, with what goes on; the last one
     assert.deepEqual([spared.lanes.single, spared.lanes.spared], [false, true]);
     assert.equal(spared.lanes.closeAll(new RunError("again", "no key")), true);
     assert.deepEqual(spared.notes, ["key 1 is not used any more: no key (going on with b)"]);
-    assert.equal(spared.lanes.unavailable(true, NO_LANES, true), "no key");
-    assert.equal(spared.lanes.choose(true, NO_LANES), undefined);
+    assert.equal(spared.lanes.unavailable(true, NONE_TRIED, true), "no key");
+    assert.equal(spared.lanes.choose(true, NONE_TRIED), undefined);
   }
   const both = new Keys(2);
   assert.equal(both.lanes.closeAll(refusal), false);

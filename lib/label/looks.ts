@@ -5,6 +5,7 @@
  */
 
 import { backoffMs } from "../base/backoff.ts";
+import type { Budget } from "../base/budget.ts";
 import { RunError } from "../base/errors.ts";
 import { minutes } from "../base/figures.ts";
 import type { Collected, ImageFile } from "../engine/engine.ts";
@@ -43,8 +44,15 @@ export interface LooksOptions {
 export interface Asking extends AskOptions {
   /** Data set and run. */
   readonly payer: Omit<PaidBy, "row_id">;
+  /**
+   * Room for pages that are paid for and whose answers are not stored yet. Only those whose tickets
+   * aren't stored either can be lost, for which there is `unsaved`.
+   */
+  readonly waiting: Pick<Budget, "acquire">;
   /** What people should know. */
   readonly remarks: Pick<Remarks, "tell" | "count">;
+  /** Whether a page that is not paid for yet is left alone. @default it is asked for */
+  readonly onlyStored?: boolean;
 }
 
 /** What came of looking. */

@@ -63,6 +63,8 @@ export interface PaceOptions {
     readonly keys: readonly (string | undefined)[];
     /** This process, unique among all. */
     readonly id: string;
+    /** Whether others are at work in the store, as far as known. @default nobody */
+    readonly isCompany?: () => boolean;
   };
   /** Lanes that share what the user allows, and each learn for themselves. @default 1 */
   readonly lanes?: number;
@@ -108,8 +110,10 @@ export interface Pace extends AsyncDisposable {
   readonly fitRows: () => void;
   /** Room for rows in progress. */
   readonly rows: Budget;
-  /** Room for paid answers that are not stored yet. */
+  /** Room for pages that are paid for and would be lost with the process. */
   readonly unsaved: Budget;
+  /** Room for all pages that are paid for and whose answers are not stored yet. */
+  readonly waiting: Budget;
 }
 
 /**
@@ -133,11 +137,13 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
   const rowsRoom = () => cap() + waiting() + besides() + ROWS_AHEAD;
   const rows = new Budget(rowsRoom());
   const proven = options.proven ?? (() => true);
-  const unsavedRoom = () => {
-    const room = cap() * UNSAVED_PER_REQUEST + waiting();
-    return proven() ? room : Math.min(UNPROVEN, room);
-  };
+  // Where pages take their time, as many again wait for their answers.
+  const unproven = options.waiting ? UNPROVEN / 2 : UNPROVEN;
+  const known = (room: number) => proven() ? room : Math.min(unproven, room);
+  const unsavedRoom = () => known(cap() * UNSAVED_PER_REQUEST);
+  const waitingRoom = () => known(cap() * UNSAVED_PER_REQUEST + waiting());
   const unsaved = new Budget(unsavedRoom());
+  const waitingPages = new Budget(waitingRoom());
   let stored = clock.now();
   const save = async () => {
     const learned = controllers.find(({ hasLearnt }) => hasLearnt);
@@ -149,6 +155,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     fitRows();
     options.onFit?.();
     unsaved.resize(unsavedRoom());
+    waitingPages.resize(waitingRoom());
     if (clock.now() - stored < STORE_INTERVAL_MS) return;
     stored = clock.now();
     save().catch(() => {}); // beside the requests; it is only advice
@@ -158,7 +165,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     pause,
     limiter: {
       async turn(signal) {
-        await group?.asks(isRecent);
+        await group?.asks(isRecent || (options.sharing?.isCompany?.() ?? false));
         const permit = await limiter.turn(signal);
         return {
           done(outcome) {
@@ -176,6 +183,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     fitRows,
     rows,
     unsaved,
+    waiting: waitingPages,
     async [Symbol.asyncDispose]() {
       await Promise.all(paced.lanes.map(({ group }) => group?.[Symbol.asyncDispose]()));
       await save();

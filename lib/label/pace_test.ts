@@ -16,6 +16,7 @@ function setup() {
     settings: Partial<PaceOptions["settings"]> = {},
     server?: string,
     documentedRate: number | null = 3,
+    waiting?: PaceOptions["waiting"],
   ) =>
     openPace({
       settings: { ...AUTO, ...settings },
@@ -23,6 +24,7 @@ function setup() {
       store,
       key: KEY,
       server,
+      waiting,
       note: (message) => notes.push(message),
       clock,
       random: () => 0,
@@ -80,6 +82,13 @@ Deno.test("openPace() keeps to the user's figures and learns nothing from them",
 
 Deno.test("openPace() keeps the room for rows and unsaved answers in step with what is in flight", async () => {
   const { open, send } = setup();
+  {
+    // Of pages that take their time only those can be lost that can't be collected yet.
+    await using later = await open({ rate: 50 }, undefined, 3, (rate) => 3 * rate);
+    assert.equal(later.rows.capacity, FIRST_IN_FLIGHT + 150 + ROWS_AHEAD);
+    assert.equal(later.unsaved.capacity, 2 * FIRST_IN_FLIGHT);
+    assert.equal(later.waiting.capacity, 2 * FIRST_IN_FLIGHT + 150);
+  }
   await using pace = await open({ rate: 50 });
   assert.equal(pace.rows.capacity, FIRST_IN_FLIGHT + ROWS_AHEAD);
   assert.equal(pace.unsaved.capacity, 2 * FIRST_IN_FLIGHT);
@@ -265,6 +274,27 @@ Deno.test("openPace() of several processes in one store shares a key's rate amon
     new TextDecoder().decode(store.objects.get("rates/upstage-ocr/ocr.shared-a1b2c3.json")),
   );
   assert.deepEqual(left.members, [], "whoever ends leaves");
+});
+
+Deno.test("openPace() looks who shares the key before its first page where others are at work, and leaves", async () => {
+  const { store, clock } = setup();
+  const shared = "rates/upstage-ocr/ocr.shared-a1b2c3.json";
+  const members = () => {
+    const found = store.objects.get(shared);
+    return found && JSON.parse(new TextDecoder().decode(found)).members.length;
+  };
+  for (const company of [false, true]) {
+    const pace = await openPace({
+      ...{ settings: AUTO, engine: { documentedRate: 3 }, store, key: KEY, clock },
+      ...{ note: () => {}, random: () => 0 },
+      sharing: { keys: [shared], id: "one", isCompany: () => company },
+    });
+    (await clock.run(pace.lanes[0].limiter.turn())).done({ kind: "clean" });
+    assert.equal(members(), company ? 1 : undefined);
+    await clock.run(Promise.resolve(pace[Symbol.asyncDispose]()));
+    assert.equal(members(), company ? 0 : undefined, "a run that is over at once leaves, too");
+    store.objects.delete(KEY); // nothing was learnt lately
+  }
 });
 
 Deno.test("openPace() shares nothing where the user fixes the rate, and asks nobody in a short run", async () => {

@@ -248,13 +248,28 @@ Deno.test("RateController makes room for rate × latency, within bounds", () => 
   assert.equal(hard.inFlightCap, 2);
 });
 
-Deno.test("RateController believes no rate that it has not started at", () => {
-  const it = controller({ rate: 10 });
-  for (let now = 1_000; now < 200_000; now += 1_000) {
-    it.finished(it.started(now), { kind: "clean" }, now + 200);
-    assert.ok(it.rate <= 10, "one a second shows nothing of ten");
+/** So many requests a second, each clean. */
+function sparse(it: RateController, perSecond: number, from: number, to: number): void {
+  for (let now = from; now < to; now += 1_000 / perSecond) {
+    const start = it.started(Math.max(now, it.nextStart));
+    it.finished(start, { kind: "clean" }, start.at + 200);
   }
-  assert.ok(it.rate <= 1.3, `${it.rate}: the next step starts from what was achieved`);
+}
+
+Deno.test("RateController believes no rate that it has not started at", () => {
+  const climbed = controller({ rate: 10 });
+  answer(climbed, 60);
+  assert.ok(climbed.rate > 100, `${climbed.rate}`);
+  const [began, most] = [climbed.nextStart, climbed.rate];
+  for (let at = began; at < began + 200_000; at += 20_000) {
+    sparse(climbed, 20, at, at + 20_000);
+    assert.ok(climbed.rate <= most, "20 a second show nothing of more");
+  }
+  assert.ok(climbed.rate < most / 2, `${climbed.rate}: the next step starts from what was reached`);
+
+  const it = controller({ rate: 10 });
+  sparse(it, 1, 1_000, 200_000);
+  assert.equal(it.rate, 10, "whoever has had little to ask for starts anew as at first");
   const { rate, ceiling } = it.snapshot(200_000);
   assert.ok(rate <= 1.05, `${rate} is remembered`);
   // As nothing was refused, another process is not bound to it.

@@ -250,6 +250,11 @@ export class Claims implements AsyncDisposable {
     patience.abort();
   }
 
+  /** Whether others were at work in the store when somebody last looked. */
+  get together(): boolean {
+    return this.#together;
+  }
+
   get #active(): boolean {
     return !this.#off && this.#options.conditional;
   }

@@ -2,8 +2,11 @@
  * @module state/tickets: what the answers to pages are collected with that are paid for and being
  * worked on. A ticket is stored before anybody looks for its answer, so a process that is killed
  * meanwhile leaves what the next one collects without paying; it is removed once the answer is
- * stored. One that is left over costs nothing, as answers are looked for first.
+ * stored. One that is left over costs nothing, as answers are looked for first. Where there will be
+ * no answer it says so, and stays: asking again would pay again.
  */
+
+import { isDeepStrictEqual } from "node:util";
 
 import { parseJsonAs } from "../base/json.ts";
 import { StoreError } from "../base/errors.ts";
@@ -97,6 +100,27 @@ export class Tickets {
       if (there && (await this.find(ticket.image_sha256))?.ticket) return;
       if (!there && error.kind !== "unsupported") throw error;
       await this.#write(ticket, undefined);
+    }
+  }
+
+  /**
+   * Writes down that there will be no answer. What can't be written down is found out again by
+   * whoever looks. Never rejects.
+   *
+   * @param failed What the engine says.
+   */
+  async fail(ticket: TicketDocument, failed: string): Promise<void> {
+    try {
+      const found = await this.find(ticket.image_sha256);
+      // Somebody else's may have an answer.
+      if (found && !isDeepStrictEqual(found.ticket?.ticket, ticket.ticket)) return;
+      const onlyIf = found ? { etag: found.etag! } : "absent";
+      await this.#write({ ...ticket, failed }, onlyIf).catch(async (error) => {
+        if (!(error instanceof StoreError) || error.kind !== "unsupported") throw error;
+        await this.#write({ ...ticket, failed }, undefined);
+      });
+    } catch {
+      // It costs nothing as it is.
     }
   }
 

@@ -45,7 +45,7 @@ export async function countUncollected(
 
   async function look(sha256: string): Promise<void> {
     const { ticket } = await tickets.find(sha256, signal) ?? {};
-    if (ticket?.paid_by.dataset !== dataset) return;
+    if (ticket?.paid_by.dataset !== dataset || ticket.failed !== undefined) return;
     if (now - Date.parse(ticket.accepted_at) > KEPT_MS) return;
     if (!await store.stat(answerKey(engine, model, sha256), { signal })) pages++;
   }

@@ -20,17 +20,20 @@ import { type Layout, parseBody } from "./upstage_parse_body.ts";
  *
  * - `layout`: these pages, in batches
  * - `body`: a right answer as it is, billed
- * - `failed`: the document is accepted, billed, and worked on in vain
+ * - `failed`: the document is accepted, billed, and worked on in vain: as a whole, or (`inBatch`) in
+ *   one of its batches
  */
 export type ParseAnswer =
   | Exclude<Answer, { kind: "page" | "truncated" }>
   | { readonly kind: "layout"; readonly pages: readonly Layout[] }
   | { readonly kind: "body"; readonly body: Record<string, unknown> }
   | { readonly kind: "truncated"; readonly pages: readonly Layout[] }
-  | { readonly kind: "failed"; readonly message: string };
+  | { readonly kind: "failed"; readonly message: string; readonly inBatch?: boolean };
 
 /** A look for a document, or a download of a batch. */
 export interface Look {
+  /** The request that was accepted. */
+  readonly id: string;
   /** The document's SHA-256, lower-case hex. */
   readonly sha256: string;
   /** Looks for it, or downloads of it, before this one. */
@@ -39,16 +42,27 @@ export interface Look {
   readonly apiKey: string | undefined;
 }
 
+/** An answer that is none of the API's own. */
+type Misanswer<Without extends Answer["kind"] = "page"> = Exclude<
+  Answer,
+  { kind: "page" | Without }
+>;
+
 /** Options of {@linkcode startParseServer}. */
 export interface ParseServerOptions {
   /** Keys that are accepted. @default any */
   readonly apiKeys?: readonly string[];
   /** What a document gets. */
   readonly answer: (document: UpstageDocument) => Promise<ParseAnswer> | ParseAnswer;
-  /** What a look gets instead of the document's state. @default the state */
-  readonly look?: (look: Look) => Exclude<Answer, { kind: "page" | "truncated" }> | undefined;
+  /** Told of each document that is accepted, before whoever sent it is told its request's id. */
+  readonly accepted?: (document: UpstageDocument, id: string) => void;
+  /**
+   * What a look gets instead of the document's state: an answer, or `pending` for a state that says
+   * that it is being worked on. @default the state
+   */
+  readonly look?: (look: Look) => Misanswer<"truncated"> | "pending" | undefined;
   /** What a download gets instead of the batch. @default the batch */
-  readonly download?: (look: Look) => Exclude<Answer, { kind: "page" }> | undefined;
+  readonly download?: (look: Look) => Misanswer | undefined;
   /** Looks that find a document still being worked on. @default 1 */
   readonly looksUntilReady?: number;
   /** Pages of a batch. @default 10 */
@@ -121,8 +135,9 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     if (!detectType(bytes)) return errorAnswer(400, "invalid_request_body", "no such document");
     const sha256 = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
     const index = count.documents++;
-    const result = await answer({ bytes, filename: file.name, model, apiKey: key, index, signal });
-    return later ? accept(result, sha256) : answerNow(result, sha256);
+    const document = { bytes, filename: file.name, model, apiKey: key, index, signal };
+    const result = await answer(document);
+    return later ? accept(result, sha256, document) : answerNow(result, sha256);
   }
 
   function answerNow(result: ParseAnswer, sha256: string): Answer {
@@ -143,12 +158,13 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     }
   }
 
-  function accept(result: ParseAnswer, sha256: string): Answer {
+  function accept(result: ParseAnswer, sha256: string, document: UpstageDocument): Answer {
     const { kind } = result;
     if (kind === "http" || kind === "reset" || kind === "hang") return result;
     const id = crypto.randomUUID();
     jobs.set(id, { id, sha256, result, looks: 0, downloads: 0 });
     bill(sha256, "pages" in result ? result.pages.length : 1);
+    options.accepted?.(document, id);
     return kind === "truncated" ? cut({ request_id: id }) : json({ request_id: id });
   }
 
@@ -158,15 +174,19 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     if (!job) return errorAnswer(404, "request_not_found", `There is no request ${id}`);
     const { sha256, result } = job;
     const before = job.looks++;
-    const amiss = options.look?.({ sha256, before, apiKey });
-    if (amiss) return amiss;
+    const amiss = options.look?.({ id, sha256, before, apiKey });
+    if (amiss && amiss !== "pending") return amiss;
     const pages = "pages" in result ? result.pages.length : 1;
     const state = { id, model: "document-parse-260930", total_pages: pages, completed_pages: 0 };
-    if (before < looksUntilReady) {
+    if (amiss === "pending" || before < looksUntilReady) {
       return json({ ...state, status: "started", failure_message: "", batches: [] });
     }
     if (result.kind === "failed") {
-      return json({ ...state, status: "failed", failure_message: result.message, batches: [] });
+      const { message: failure_message, inBatch } = result;
+      const failed = { status: "failed", failure_message };
+      if (!inBatch) return json({ ...state, ...failed, batches: [] });
+      const batches = [{ id: 0, ...failed, start_page: 1, end_page: 1, download_url: "" }];
+      return json({ ...state, status: "completed", failure_message: "", batches });
     }
     const batches = Array.from({ length: Math.ceil(pages / batchPages) }, (_, batch) => {
       const link = crypto.randomUUID();
@@ -193,9 +213,9 @@ export async function startParseServer(options: ParseServerOptions): Promise<Par
     if (apiKey !== undefined) count.withKey++;
     const found = links.get(link);
     if (!found) return { kind: "http", status: 403, body: "<Error><Code>AccessDenied</Code>" };
-    const { job: { sha256, result }, batch } = found;
+    const { job: { id, sha256, result }, batch } = found;
     const before = found.job.downloads++;
-    const amiss = options.download?.({ sha256, before, apiKey });
+    const amiss = options.download?.({ id, sha256, before, apiKey });
     if (amiss?.kind === "truncated") return cut(parseBody([]));
     if (amiss) return amiss;
     if (result.kind === "body") return json(result.body);
