@@ -140,10 +140,14 @@ function unfit(column: SchemaTree, as: "text" | "number"): string | undefined {
   return `must hold whole numbers, found ${typeName(column)}; cast it to int64`;
 }
 
-/** A decoded text. */
+/** Characters of an id, a path, a file name or a split, at most: each is held several times. */
+const MOST_TEXT = 1 << 20;
+
+/** A decoded text. @throws {TypeError | RangeError} if it is none, or longer than is carried */
 export function toText(value: unknown): string {
   if (typeof value !== "string") throw new TypeError(`a ${typeof value} where a string should be`);
-  return value;
+  if (value.length <= MOST_TEXT) return value;
+  throw new RangeError(`${value.length} characters where ${MOST_TEXT} are carried`);
 }
 
 /** No picture is as wide. */
