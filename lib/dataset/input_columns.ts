@@ -177,14 +177,14 @@ export function toJsonText(value: unknown): string {
 }
 
 /** Characters of a row's metadata as JSON, at most. */
-const MOST_METADATA = 16 << 20;
+const MOST_METADATA = 8 << 20;
 /** Memory that a row of the input may take while it is read, bytes. */
 export const INPUT_ROW_BYTES = 2 * MOST_METADATA;
 
 function checkLength(text: string): string {
   if (text.length <= MOST_METADATA) return text;
   throw new RangeError(
-    `${Math.ceil(text.length / (1 << 20))} million characters of JSON where 16 are carried`,
+    `${Math.ceil(text.length / (1 << 20))} million characters of JSON where 8 are carried`,
   );
 }
 

@@ -9,6 +9,7 @@
 import { isUtf8 } from "node:buffer";
 import type { ApiKey } from "./api_key.ts";
 import type { Outcome, TextAnswer } from "./engine.ts";
+import { Deadlines } from "../base/deadlines.ts";
 import { RunError } from "../base/errors.ts";
 import { oneLine } from "../base/text.ts";
 import { PROGRAM } from "../base/version.ts";
@@ -72,6 +73,7 @@ export interface HttpClientOptions {
 /** Sends requests with a key. */
 export class HttpClient {
   readonly #options: HttpClientOptions;
+  readonly #deadlines = new Deadlines();
   #lastKey: string;
 
   /** Connects only when a request is sent. @param options Key and limits. */
@@ -105,7 +107,7 @@ export class HttpClient {
     const { key, timeoutMs } = this.#options;
     const sent = this.#keyToSend();
     const { look } = key;
-    const reply = await exchange(request(sent), timeoutMs, signal);
+    const reply = await exchange(request(sent), timeoutMs, signal, this.#deadlines);
     const came = "kind" in reply ? undefined : reply;
     const holdsNoKey = came?.utf8 !== undefined && !mayHold(came.utf8, sent);
     if (came) came.holdsNoKey = holdsNoKey;
@@ -167,6 +169,7 @@ export function jsonAnswer(text: string): TextAnswer | Outcome & { kind: "retrya
 /**
  * Sends one request.
  *
+ * @param deadlines Those of all requests. @default its own
  * @returns The whole reply, or why there is none; that may hold the key.
  * @throws The signal's reason, when it aborts.
  */
@@ -174,15 +177,16 @@ export async function exchange(
   { url, headers, body }: HttpRequest,
   timeoutMs: number,
   signal: AbortSignal,
+  deadlines: Deadlines = new Deadlines(),
 ): Promise<HttpReply | Outcome & { kind: "retryable" }> {
   // Not AbortSignal.timeout() and any(): those live on long after the answer is there.
   const stop = new AbortController();
   const give = () => stop.abort(signal.reason);
   let late = false;
-  const timer = setTimeout(() => {
+  const inTime = deadlines.set(timeoutMs, () => {
     late = true;
     stop.abort();
-  }, timeoutMs);
+  });
   signal.addEventListener("abort", give);
   try {
     signal.throwIfAborted();
@@ -203,7 +207,7 @@ export async function exchange(
       : `connection failed: ${rootMessage(error)}`;
     return { kind: "retryable", message };
   } finally {
-    clearTimeout(timer);
+    inTime();
     signal.removeEventListener("abort", give);
   }
 }

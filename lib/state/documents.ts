@@ -109,6 +109,11 @@ export const manifest = z.object({
   inputs: z.array(earlierInput).optional(),
   /** Hashes of some of its rows (`dataset/row_sample.ts`), by which another input is told to share none of them. */
   sample: z.string().optional(),
+  /**
+   * Whether rows of finished batches are being asked for again (`--retry-failed`), or were by a
+   * process that did not come to its end: then there may be answers that no batch knows of.
+   */
+  retrying: z.boolean().optional(),
   /** URL of the output, once it was made sure that nothing else lies there. */
   output: z.string().optional(),
   /** Rows in a checkpoint. */

@@ -4,6 +4,7 @@
  * Several buckets share one client. Reading is `store/s3_read.ts`, large uploads are
  * `store/s3_upload.ts`; here are the small operations, conditional writes, and what a 404 means.
  */
+import { Deadlines } from "../base/deadlines.ts";
 import { StoreError } from "../base/errors.ts";
 import { forEachConcurrent } from "../base/for_each.ts";
 import { FromCaller } from "./caller_errors.ts";
@@ -61,6 +62,7 @@ class S3Bucket implements Store {
   readonly #s3: S3Api;
   readonly #bucket: string;
   readonly #options: S3Options;
+  readonly #deadlines = new Deadlines();
   /** Whether the server refuses a version that still lies there: it can't compare. */
   #noIfMatch = false;
 
@@ -260,6 +262,7 @@ class S3Bucket implements Store {
       maxAttempts: this.#options.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
       stallMs: this.#options.stallMs ?? STALL_MS,
       holdMs: this.#options.holdMs ?? 1_000,
+      deadlines: this.#deadlines,
     };
     if (!ifMatch) {
       return await readObject(source, { ...options, ifMatch: undefined }).catch((error) => {

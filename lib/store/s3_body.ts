@@ -4,6 +4,7 @@
  * length.
  */
 import type { Readable } from "node:stream";
+import { Deadlines } from "../base/deadlines.ts";
 
 /** The body was not what the headers promised; worth another try. */
 export class BrokenBody extends Error {}
@@ -110,11 +111,13 @@ export function nodeBody(body: Readable): S3Body {
  *
  * @param stop Breaks the connection off.
  * @param ended Called once, when the connection is free or gone.
+ * @param deadlines Those of all requests. @default its own
  */
 export function fetchedBody(
   body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
   stop: (why: Error) => void,
   ended: () => void,
+  deadlines: Deadlines = new Deadlines(),
 ): S3Body {
   let over = false;
   const end = () => {
@@ -141,16 +144,16 @@ export function fetchedBody(
       const reader = body.getReader({ mode: "byob" });
       const cancel = () => stop(new Error("cancelled"));
       signal?.addEventListener("abort", cancel, { once: true });
-      // One timer for all chunks: it looks whether one has come since it was set.
+      // One deadline for all chunks: it looks whether one has come since it was set.
       let seen = -1;
       const begun = performance.now();
       const look = () => {
         if (at === seen) return stop(new Error(`no bytes for ${stallMs} ms`));
         if (crawls(performance.now() - begun, at, stallMs)) return stop(tooSlow(begun));
         seen = at;
-        timer = setTimeout(look, stallMs);
+        lift = deadlines.set(stallMs, look);
       };
-      let timer = setTimeout(look, stallMs);
+      let lift = deadlines.set(stallMs, look);
       try {
         // One byte more than there should be, to see the end.
         for (let last = new Uint8Array(1);;) {
@@ -166,7 +169,7 @@ export function fetchedBody(
         drop();
         throw broken(at, given, error);
       } finally {
-        clearTimeout(timer);
+        lift();
         signal?.removeEventListener("abort", cancel);
       }
       end();

@@ -265,6 +265,8 @@ function withShortCut(s3: S3, stallMs: number): S3Api {
     clockOffset: () => config.systemClockOffset,
     ...{ answerMs: DIRECT_ANSWER_MS, maxSockets: MAX_SOCKETS },
   });
+  // One for all: nobody looks at its stack, which is dear to take for each page that is new.
+  const absent = new NoSuchKey();
   let sums: Promise<{ sent: boolean; checked: boolean }> | undefined;
   const findSums = async () => ({
     sent: await config.requestChecksumCalculation() === "WHEN_SUPPORTED",
@@ -298,7 +300,7 @@ function withShortCut(s3: S3, stallMs: number): S3Api {
       if (IfMatch !== undefined) headers["if-match"] = IfMatch;
       if ((await (sums ??= findSums())).checked) headers["x-amz-checksum-mode"] = "ENABLED";
       const got = await direct.get(Bucket, Key, headers, call.abortSignal);
-      if (got === "absent") throw new NoSuchKey();
+      if (got === "absent") throw absent;
       if (got && !(got instanceof ForSdk)) return gotten(got);
       first = got;
     }

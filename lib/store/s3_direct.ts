@@ -13,6 +13,7 @@ import { hash } from "node:crypto";
 import { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
 import { Budget } from "../base/budget.ts";
+import { Deadlines } from "../base/deadlines.ts";
 import { PROGRAM } from "../base/version.ts";
 import { fetchedBody, type S3Body } from "./s3_body.ts";
 import { EMPTY_SHA256, encodeKey, type S3Credentials, SigV4 } from "./sigv4.ts";
@@ -139,6 +140,7 @@ export class DirectS3 {
   /** Buckets whose answers `fetch` can't hand over as they are. */
   readonly #unfit = new Set<string>();
   readonly #sockets: Budget;
+  readonly #deadlines = new Deadlines();
 
   /** Connects only when a request is sent. @param options What to work with. */
   constructor(options: DirectOptions) {
@@ -294,7 +296,7 @@ export class DirectS3 {
     const stop = new AbortController();
     const onAbort = () => stop.abort(signal!.reason);
     const most = answerMs + (body?.length ?? 0) / SLOW_BYTES_PER_MS;
-    const timer = setTimeout(() => stop.abort(timedOut(most)), most);
+    const inTime = this.#deadlines.set(most, () => stop.abort(timedOut(most)));
     signal?.addEventListener("abort", onAbort);
     try {
       const init = { method, headers, body, redirect: "manual", signal: stop.signal } as const;
@@ -307,7 +309,8 @@ export class DirectS3 {
         return failed;
       }
       const length = Number(response.headers.get("content-length") ?? NaN);
-      const content = fetchedBody(response.body, (why) => stop.abort(why), release);
+      const breakOff = (why: Error) => stop.abort(why);
+      const content = fetchedBody(response.body, breakOff, release, this.#deadlines);
       return { status, headers: response.headers, body: content, length };
     } catch (error) {
       release();
@@ -315,7 +318,7 @@ export class DirectS3 {
       if (address.vain !== "answered" && ++address.vain >= VAIN_REQUESTS) this.#leave(bucket);
       return ForSdk.nothing(stop.signal.aborted ? stop.signal.reason : connectionError(error));
     } finally {
-      clearTimeout(timer);
+      inTime();
       signal?.removeEventListener("abort", onAbort);
     }
   }

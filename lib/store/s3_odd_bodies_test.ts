@@ -1,3 +1,4 @@
+import { Deadlines } from "../base/deadlines.ts";
 import assert from "node:assert/strict";
 import { Readable } from "node:stream";
 import { patterned, rejectsWith } from "../../dev/testing/store_conformance.ts";
@@ -53,7 +54,10 @@ async function readIn(way: typeof WAYS[number], options: ReadOptions, replies: R
   } as unknown as S3Api;
   const url = "s3://images/x";
   const source = { s3, bucket: "images", key: "x", url, maxAttempts: asked, stallMs: 5_000 };
-  const { bytes, size } = await readObject({ ...source, holdMs: 1_000 }, options);
+  const { bytes, size } = await readObject(
+    { ...source, holdMs: 1_000, deadlines: new Deadlines() },
+    options,
+  );
   return { bytes, size, requests: asked - replies.length };
 }
 

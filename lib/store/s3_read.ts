@@ -4,6 +4,7 @@
  * The SDK retries requests but not bodies: here a body that breaks off, stalls or is too short is
  * asked for again from its start. Limits and admission are settled on the headers, before the body.
  */
+import type { Deadlines } from "../base/deadlines.ts";
 import { StoreError } from "../base/errors.ts";
 import { fromCaller } from "./caller_errors.ts";
 import type { ReadOptions, StoredObject } from "./store.ts";
@@ -27,6 +28,8 @@ export interface S3Source {
   readonly stallMs: number;
   /** How long the connection is held while `admit` waits, in milliseconds. */
   readonly holdMs: number;
+  /** Those of all reads. */
+  readonly deadlines: Deadlines;
 }
 
 /**
@@ -73,7 +76,7 @@ export async function readObject(source: S3Source, options: ReadOptions): Promis
         const ask = admit;
         const admission = fromCaller(() => ask(total));
         admit = undefined;
-        const held = await settlesWithin(admission, source.holdMs);
+        const held = await settlesWithin(admission, source.holdMs, source.deadlines);
         if (!held) {
           // Waiting readers must not hold the connections that those ahead of them need.
           body.drop();
@@ -195,13 +198,18 @@ export async function sizeByReading(
 }
 
 /** Whether the promise settles, either way, within the time. */
-async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), ms));
+async function settlesWithin(
+  promise: Promise<unknown>,
+  ms: number,
+  deadlines: Deadlines,
+): Promise<boolean> {
+  const { promise: settled, resolve } = Promise.withResolvers<boolean>();
+  const inTime = deadlines.set(ms, () => resolve(false));
+  promise.then(() => resolve(true), () => resolve(true));
   try {
-    return await Promise.race([promise.then(() => true, () => true), late]);
+    return await settled;
   } finally {
-    clearTimeout(timer);
+    inTime();
   }
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { hash } from "node:crypto";
+import { createHmac, hash } from "node:crypto";
 import { HeadObjectCommand, S3 } from "@aws-sdk/client-s3";
 import fc from "fast-check";
 import { EMPTY_SHA256, encodeKey, SigV4 } from "./sigv4.ts";
@@ -192,4 +192,28 @@ Deno.test("SigV4 gives the SDK's own signature for the SDK's own request, whatev
 
 Deno.test("encodeKey() makes a lone surrogate U+FFFD, as whatever sends text does", () => {
   assert.equal(encodeKey("a\ud800b"), "a%EF%BF%BDb");
+});
+
+Deno.test("SigV4 signs by HMAC-SHA256, however long a region's name and however often", () => {
+  const mac = (key: string | Uint8Array, text: string) => createHmac("sha256", key).update(text);
+  const stamp = "20260101T000000Z";
+  const name = fc.string({ unit: "binary", minLength: 1, maxLength: 900 });
+  fc.assert(
+    fc.property(name, name, (region, secretAccessKey) => {
+      const signer = new SigV4(region);
+      for (const path of ["/a", "/b"]) {
+        const request = { method: "GET", path, headers: { host: "h" }, payload: EMPTY_SHA256 };
+        const signed = signer.authorization(request, { accessKeyId: "A", secretAccessKey }, stamp);
+        const scope = ["20260101", region, "s3", "aws4_request"];
+        const canonical = hash("sha256", `GET\n${path}\n\nhost:h\n\nhost\n${EMPTY_SHA256}`);
+        const text = `AWS4-HMAC-SHA256\n${stamp}\n${scope.join("/")}\n${canonical}`;
+        const key = scope.reduce<string | Uint8Array>(
+          (key, part) => mac(key, part).digest(),
+          `AWS4${secretAccessKey}`,
+        );
+        assert.ok(signed.endsWith(`Signature=${mac(key, text).digest("hex")}`));
+      }
+    }),
+    { numRuns: 50 },
+  );
 });
