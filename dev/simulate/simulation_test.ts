@@ -110,7 +110,7 @@ const LEAST_USED: readonly (readonly [LimitKind, number, number, number])[] = [
   ["fixed window", 10, 10_000, 0.975],
   ["fixed window", 50, 2_000, 0.95],
   ["fixed window", 50, 20_000, 0.97],
-  ["fixed window", 200, 2_000, 0.87],
+  ["fixed window", 200, 2_000, 0.925],
   ["fixed window", 200, 40_000, 0.975],
   ["sliding window", 1, 2_000, 0.975],
   ["sliding window", 3, 2_000, 0.97],
@@ -118,7 +118,7 @@ const LEAST_USED: readonly (readonly [LimitKind, number, number, number])[] = [
   ["sliding window", 10, 10_000, 0.97],
   ["sliding window", 50, 2_000, 0.95],
   ["sliding window", 50, 20_000, 0.965],
-  ["sliding window", 200, 2_000, 0.89],
+  ["sliding window", 200, 2_000, 0.91],
   ["sliding window", 200, 40_000, 0.97],
   ["token bucket", 1, 2_000, 0.975],
   ["token bucket", 3, 2_000, 0.985],
@@ -130,7 +130,7 @@ const LEAST_USED: readonly (readonly [LimitKind, number, number, number])[] = [
 ];
 /** The worst run may use so much less, at 200/s so much. */
 const WORST_LESS = 0.03;
-const WORST_LESS_FAST = 0.1;
+const WORST_LESS_FAST = 0.05;
 
 for (const retryAfter of [true, false]) {
   const how = retryAfter ? "that say until when" : "that say nothing more";
@@ -143,8 +143,8 @@ for (const retryAfter of [true, false]) {
       assertAtLeast(worst, least - less, `${what}, rate used in the worst run`);
       // Finding the limit costs some, the more the faster everything goes; that of a small bucket
       // is hidden by what it has saved up.
-      const known = kind === "token bucket" ? limit === 3 ? 0.027 : 0.02 : 0.015;
-      const most = requests > 2_000 ? 0.01 : limit < 200 ? known : 0.055;
+      const known = kind === "token bucket" ? limit === 50 ? 0.027 : 0.02 : 0.015;
+      const most = requests > 2_000 ? 0.01 : limit < 200 ? known : 0.045;
       assertAtMost(throttled, most, `${what}, 429s`);
     }
   });
@@ -227,7 +227,7 @@ Deno.test("the limiter is not led astray by a time that the API gives wrong", ()
     assertAtMost(past.mostThrottled, 0.015, `${kind}, times that are over, 429s`);
     // It is kept, however long, so that what may be refused is tried all the less.
     const long = mean({ ...scenario, retryAfterOffMs: 10_000 });
-    assertAtLeast(long.worst, 0.7, `${kind}, ten seconds too long, rate used`);
+    assertAtLeast(long.worst, 0.65, `${kind}, ten seconds too long, rate used`);
   }
 });
 
@@ -266,8 +266,8 @@ Deno.test("a starved program starts what it could, and is hardly ever refused", 
   }
   assertAtLeast(average(ratios), 0.97, "of what it could have started, on average");
   assertAtMost(average(refused), 0.018, "429s, on average");
-  assertAtLeast(ratios.filter((ratio) => ratio >= 0.9).length / ratios.length, 0.9, "share ≥ 0.9");
-  assertAtLeast(refused.filter((r) => r <= 0.03).length / refused.length, 0.9, "share ≤ 3 %");
+  assertAtLeast(ratios.filter((ratio) => ratio >= 0.9).length, 46, "of 48 cases, ratio ≥ 0.9");
+  assertAtLeast(refused.filter((share) => share <= 0.03).length, 46, "of 48 cases, 429s ≤ 3 %");
 });
 
 Deno.test("a starved program finds a limit behind short windows, too, without a storm", () => {
@@ -320,8 +320,8 @@ const SHARED: readonly (readonly [number, number, used: number, throttled: numbe
   [10, 2, 0.93, 0.022],
   [10, 3, 0.925, 0.03],
   [10, 8, 0.9, 0.05],
-  [50, 3, 0.925, 0.012],
-  [50, 8, 0.93, 0.025],
+  [50, 3, 0.925, 0.015],
+  [50, 8, 0.92, 0.025],
 ];
 
 Deno.test("workers that can't know of each other come to have alike, without a storm of 429s", () => {
@@ -342,31 +342,19 @@ Deno.test("workers that can't know of each other come to have alike, without a s
   assertAtLeast(average(all), 0.85, "fairness on average");
 });
 
-/**
- * Limit and workers that tell each other, least share of it that is used, and most 429s, as means;
- * the last two behind a sliding window, where one request too many costs others a second.
- */
-const TOLD:
-  readonly (readonly [limit: number, workers: number, ...[number, number, number, number]])[] = [
-    [3, 2, 0.95, 0.027, 0.87, 0.03],
-    [3, 8, 0.95, 0.03, 0.85, 0.025],
-    [10, 3, 0.95, 0.02, 0.87, 0.027],
-    [10, 8, 0.95, 0.02, 0.85, 0.02],
-    [50, 8, 0.95, 0.02, 0.88, 0.015],
-  ];
-
 Deno.test("workers that tell each other share a key evenly, at nearly its limit", () => {
   for (const kind of KINDS) {
-    for (const [limit, workers, used, throttled, usedSliding, throttledSliding] of TOLD) {
-      const what = `${kind} of ${limit}/s, ${workers} workers`;
-      const scenario = { kind, limit, workers, staggerMs: 20_000, requests: limit * 900 };
-      const each = [0, 1, 2].map((i) => simulate({ ...scenario, seed: FIRST_SEED + i }, sharing()));
-      const sliding = kind === "sliding window";
-      const least = sliding ? usedSliding : used;
-      const most = sliding ? throttledSliding : throttled;
-      assertAtLeast(average(each.map((run) => run.used)), least, `${what}, rate used`);
-      assertAtMost(average(each.map((run) => run.throttled)), most, `${what}, 429s`);
-      for (const { shares } of each) assertAtLeast(jain(shares), 0.95, `${what}, fairness`);
+    for (const limit of [3, 10, 50]) {
+      for (const workers of [2, 3, 8]) {
+        const what = `${kind} of ${limit}/s, ${workers} workers`;
+        const scenario = { kind, limit, workers, requests: limit * 900 };
+        const each = [7_000, 30_000].map((staggerMs, i) =>
+          simulate({ ...scenario, staggerMs, seed: FIRST_SEED + i }, sharing())
+        );
+        assertAtLeast(average(each.map(({ used }) => used)), 0.95, `${what}, rate used`);
+        assertAtMost(average(each.map(({ throttled }) => throttled)), 0.02, `${what}, 429s`);
+        for (const { shares } of each) assertAtLeast(jain(shares), 0.95, `${what}, fairness`);
+      }
     }
   }
 });
@@ -378,8 +366,8 @@ Deno.test("workers that tell each other and begin together, from what was learnt
       const what = `${kind}, ${known ? "learnt" : "from nothing"}`;
       const scenario = { kind, limit: 10, workers: 8, requests: 6_000, seed: FIRST_SEED };
       const { used, throttled, shares } = simulate(scenario, sharing([0], known));
-      assertAtLeast(used, kind === "sliding window" ? 0.8 : 0.9, `${what}, rate used`);
-      assertAtMost(throttled, 0.05, `${what}, 429s`);
+      assertAtLeast(used, kind === "sliding window" ? 0.9 : 0.97, `${what}, rate used`);
+      assertAtMost(throttled, 0.03, `${what}, 429s`);
       assertAtLeast(jain(shares), 0.95, `${what}, fairness`);
     }
   }
@@ -404,8 +392,8 @@ Deno.test("workers that tell each other follow a limit that drops and comes back
   for (const kind of KINDS) {
     const scenario = { kind, limit, workers: 3, staggerMs: 7_000, requests: 12_000 };
     const { used, throttled } = simulate({ ...scenario, seed: FIRST_SEED }, sharing());
-    assertAtLeast(used, 0.7, `${kind}, rate used`);
-    assertAtMost(throttled, 0.05, `${kind}, 429s`);
+    assertAtLeast(used, 0.89, `${kind}, rate used`);
+    assertAtMost(throttled, 0.035, `${kind}, 429s`);
   }
 });
 

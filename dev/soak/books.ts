@@ -231,7 +231,7 @@ export class Books {
     return last.asker.fate === "excused" ? "grace" : "dropped";
   }
 
-  /** Who stood still may store something between another's look and its request. */
+  /** Who stood still, and nobody else, may store something between another's look and its request. */
   #isLate(
     what: "answer" | "ticket",
     asker: Asker,
@@ -239,7 +239,7 @@ export class Books {
     asks: readonly Ask[],
   ): boolean {
     return this.#missed[what].get(page)?.has(asker) === true &&
-      asks.every(({ stalled }) => stalled);
+      asks.every(({ stalled, asker }) => stalled || asker.fate === "killed");
   }
 
   /** It got its answer, or the id that it is collected with, which is billed. */

@@ -123,7 +123,9 @@ Deno.test("a page that is fetched later may be billed again only while its ticke
 
 Deno.test("a ticket stored late by a process that stood still excuses who had looked for it before", () => {
   const { books, violations } = open();
-  const [stopped, looked, blind] = [asker("a"), asker("b"), asker("c")];
+  const [killed, stopped, looked, blind] = ["k", "a", "b", "c"].map(asker);
+  books.bill(books.ask(killed, "page", undefined), { id: "lost", inVain: false });
+  killed.fate = "killed";
   books.bill(books.ask(stopped, "page", undefined), { id: "first", inVain: false });
   books.stall(stopped);
   books.missed(looked, "page", "ticket");

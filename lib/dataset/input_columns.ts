@@ -140,10 +140,14 @@ function unfit(column: SchemaTree, as: "text" | "number"): string | undefined {
   return `must hold whole numbers, found ${typeName(column)}; cast it to int64`;
 }
 
-/** A decoded text. */
+/** Characters of an id, a path, a file name or a split, at most: each is held several times. */
+const MOST_TEXT = 1 << 20;
+
+/** A decoded text. @throws {TypeError | RangeError} if it is none, or longer than is carried */
 export function toText(value: unknown): string {
   if (typeof value !== "string") throw new TypeError(`a ${typeof value} where a string should be`);
-  return value;
+  if (value.length <= MOST_TEXT) return value;
+  throw new RangeError(`${value.length} characters where ${MOST_TEXT} are carried`);
 }
 
 /** No picture is as wide. */
@@ -177,14 +181,14 @@ export function toJsonText(value: unknown): string {
 }
 
 /** Characters of a row's metadata as JSON, at most. */
-const MOST_METADATA = 16 << 20;
+const MOST_METADATA = 8 << 20;
 /** Memory that a row of the input may take while it is read, bytes. */
 export const INPUT_ROW_BYTES = 2 * MOST_METADATA;
 
 function checkLength(text: string): string {
   if (text.length <= MOST_METADATA) return text;
   throw new RangeError(
-    `${Math.ceil(text.length / (1 << 20))} million characters of JSON where 16 are carried`,
+    `${Math.ceil(text.length / (1 << 20))} million characters of JSON where 8 are carried`,
   );
 }
 

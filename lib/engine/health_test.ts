@@ -7,6 +7,7 @@ import {
   Health,
   type HealthOptions,
   LAST_PROBE_MS,
+  OUTAGE_PAGES,
 } from "./health.ts";
 
 const ANSWERED: Outcome = { kind: "answered", text: "{}", body: {} };
@@ -272,4 +273,178 @@ Deno.test("Health does not count the time in which nobody asked as one of failin
     })());
     assert.equal(notes.length, outcome === FAILED ? 1 : 0);
   }
+});
+
+Deno.test("while requests are under way that may show it to be the pages', nothing ends and nothing more starts", () => {
+  const { health } = make();
+  const begin = () => {
+    const pass = { probes: undefined };
+    health.begin(pass);
+    return pass;
+  };
+  for (let n = 0; n < 9; n++) health.enter();
+  const rejected = Array.from({ length: ALIKE_REJECTIONS }, begin);
+  const [other, given] = [begin(), begin()];
+  assert.equal(health.holds, false, "nothing was rejected yet");
+  rejected.forEach((pass, n) => assert.equal(health.judge(REJECTED, `${n}`, pass), undefined));
+  assert.equal(health.holds, true);
+  health.cancel(given);
+  assert.equal(health.holds, true);
+  health.judge(ANSWERED, "other", other);
+  assert.equal(health.holds, false);
+
+  const { health: refusing } = make();
+  for (let n = 0; n < 9; n++) refusing.enter();
+  const passes = Array.from({ length: OUTAGE_PAGES }, () => ({ probes: undefined }));
+  for (const pass of passes) refusing.begin(pass);
+  assert.equal(refusing.holds, false, "nothing was refused yet");
+  refusing.judge(REFUSED, "a", passes[0]);
+  assert.equal(refusing.holds, true, "two more would end the run");
+  refusing.cancel(passes[1]);
+  assert.equal(refusing.holds, false);
+  refusing.begin(passes[1]);
+  assert.equal(refusing.holds, true);
+  refusing.knows();
+  assert.equal(refusing.holds, false, "the key is known to be good");
+});
+
+Deno.test("a page that was accepted shows that the API is up, but not that pages are answered", () => {
+  const { health, judge } = make();
+  for (const page of ["a", "b", "c"]) judge(FAILED, page);
+  judge({ kind: "accepted", ticket: 1, message: "accepted" }, "a");
+  assert.equal(health.outage, false);
+  const ends = Array.from({ length: ALIKE_REJECTIONS }, (_, n) => judge(REJECTED, `${n}`));
+  assert.equal(ends.at(-1)?.exit, "api");
+});
+
+Deno.test("answers that arrive late take back nothing of what later ones have shown", () => {
+  const { health } = make();
+  const passes = [0, 1].map(() => ({ probes: undefined }));
+  for (const pass of passes) health.begin(pass);
+  health.judge(ANSWERED, "b", passes[1]);
+  health.judge(ANSWERED, "a", passes[0]);
+  assert.equal(health.workedSince(1), true);
+});
+
+Deno.test("a page that is through begins anew: what it did in an outage, or was throttled, is forgotten", () => {
+  const { health, judge } = make();
+  for (const page of ["a", "b", "c"]) judge(FAILED, page);
+  judge(ANSWERED, "d");
+  for (const page of ["a", "b", "c"]) health.leave(page);
+  for (const page of ["a", "b", "c"]) judge(FAILED, page);
+  assert.equal(health.outage, true);
+
+  const other = make();
+  const throttle = () => {
+    const pass = { probes: undefined };
+    other.health.begin(pass);
+    other.health.judge(THROTTLED, "x", pass);
+    return other.health.throttled("x", undefined).alone;
+  };
+  const answer = () => {
+    const pass = { probes: undefined };
+    other.health.begin(pass);
+    other.health.judge(ANSWERED, "another", pass);
+  };
+  const hits = () =>
+    Array.from({ length: 3 }, () => {
+      for (let n = 0; n < 20; n++) answer();
+      return throttle();
+    });
+  assert.deepEqual(hits(), [false, true, true]);
+  other.health.leave("x");
+  assert.deepEqual(hits(), [false, true, true]);
+});
+
+Deno.test("Health.pass() makes a known page wait for its probe, too, and lets others go elsewhere from a doubt", async () => {
+  const { health, judge, clock, never } = make();
+  for (const page of ["a", "b", "c"]) judge(FAILED, page);
+  const begin = clock.now();
+  const control = await clock.run(health.pass(never, false, true));
+  assert.ok(control.probes && clock.now() - begin >= FIRST_PROBE_MS);
+  judge(ANSWERED, "d");
+  for (const page of ["a", "b", "c"]) judge(REFUSED, page);
+  assert.equal(await clock.run(health.pass(never, true, false, () => true)), undefined);
+});
+
+Deno.test("a probe that is refused, given up or fails on whichever page gives way to the next", async () => {
+  const { health, judge, clock, never } = make();
+  for (const page of ["a", "b", "c"]) judge(FAILED, page);
+  judge(ANSWERED, "d");
+  for (const page of ["e", "f", "g"]) judge(FAILED, page);
+  const old = await clock.run(health.pass(never));
+  health.judge(REFUSED, "h", old);
+  assert.equal(health.wantsProbe, true);
+  health.cancel(await clock.run(health.pass(never)));
+  assert.equal(health.wantsProbe, true);
+  // The page has failed in the outage before.
+  health.judge(FAILED, "a", await clock.run(health.pass(never)));
+  assert.equal(health.wantsProbe, false);
+  await clock.run(clock.sleep(2 * FIRST_PROBE_MS));
+  assert.equal(health.wantsProbe, true);
+
+  // One of an outage that is over says nothing of the next one.
+  judge(ANSWERED, "d");
+  for (const page of ["i", "j", "k"]) judge(FAILED, page);
+  await clock.run(clock.sleep(FIRST_PROBE_MS));
+  health.judge(FAILED, "h", old);
+  assert.equal(health.wantsProbe, true);
+});
+
+Deno.test("Health says when the API is down and since when, and that it is not any more", () => {
+  const said: boolean[] = [];
+  const made = make({ down: () => said.push(made.health.outage) });
+  const { health, judge, clock } = made;
+  judge(ANSWERED, "known");
+  assert.equal(health.downSince, undefined);
+  health.judge(FAILED, "known", { probes: undefined, control: true });
+  assert.deepEqual([said, health.downSince], [[true], clock.now()]);
+  judge(ANSWERED, "another");
+  assert.deepEqual([said, health.downSince], [[true, false], undefined]);
+});
+
+Deno.test("Health ends a run whose patience is over before the time that it is told to wait for", () => {
+  const { judge, clock } = make();
+  const start = clock.now();
+  const until = (minutes: number): Outcome => ({ ...FAILED, until: start + minutes * MINUTE });
+  for (const page of ["a", "b", "c"]) assert.equal(judge(FAILED, page), undefined);
+  clock.now = () => start + 5 * MINUTE;
+  assert.equal(judge(until(10), "a"), undefined);
+  const end = judge(until(11), "a");
+  assert.match(end!.message, /wants to be asked again at .*Z \(HTTP 503\), .*further away/);
+  assert.equal(make().judge({ ...FAILED, until: start + 10 * MINUTE }, "a"), undefined);
+});
+
+Deno.test("Health takes nobody's word alone for a wait beyond all patience, nor words that an answer lies between", () => {
+  const { health, judge, clock } = make();
+  const asks: Outcome = { ...THROTTLED, until: clock.now() + 11 * MINUTE };
+  for (let n = 0; n < OUTAGE_PAGES; n++) health.enter();
+  for (const page of ["a", "b"]) assert.equal(judge(asks, page), undefined);
+  judge(ANSWERED, "c");
+  assert.equal(judge(asks, "d"), undefined);
+  const known = { probes: undefined, control: true };
+  assert.equal(health.judge(asks, "known", known)?.exit, "again", "that of a page that works");
+});
+
+Deno.test("--no-guard is offered where it helps, and goes by what has worked", () => {
+  const tooLong = (options: Partial<HealthOptions>, works: boolean) => {
+    const { judge, clock } = make(options);
+    const start = clock.now();
+    if (works) judge(ANSWERED, "first");
+    judge(THROTTLED, "a");
+    clock.now = () => start + 10 * MINUTE;
+    return judge(THROTTLED, "a")!.message;
+  };
+  assert.match(tooLong({}, false), /--no-guard/);
+  for (const [options, works] of [[{}, true], [{ noGuard: true }, false]] as const) {
+    assert.doesNotMatch(tooLong(options, works), /--no-guard/);
+  }
+  assert.doesNotMatch(make({ noGuard: true }).health.refusal("no").message, /--no-guard/);
+  const { health, judge, clock } = make({ noGuard: true });
+  assert.equal(judge({ ...FAILED, until: clock.now() + 1e9 }, "a"), undefined);
+  for (const page of ["b", "c", "d"]) judge(FAILED, page);
+  assert.equal(health.outage, false, "nothing has worked: it is the pages, says the user");
+  judge(ANSWERED, "e");
+  for (const page of ["f", "g", "h"]) judge(FAILED, page);
+  assert.equal(health.outage, true);
 });

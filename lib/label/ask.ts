@@ -42,6 +42,8 @@ export interface Asked extends Disposable {
   readonly failure?: Failure;
   /** Whether that says nothing of the page: another engine is to be asked instead. */
   readonly elsewhere?: boolean;
+  /** Whether nothing shows if it is the page's failure or everybody's: nothing has worked yet. */
+  readonly unsure?: boolean;
   /** Requests that it took; throttled ones don't count. */
   readonly attempts: number;
   /** For whom it was paid. @default for whoever asks */
@@ -83,8 +85,8 @@ export interface AskOptions {
    */
   readonly patientUntil?: number;
   /**
-   * Until when the page waits for an engine that is down, as no other reads it, milliseconds since
-   * the epoch. @default not at all
+   * Until when the page waits for an engine that is down, or may be, as no other reads it,
+   * milliseconds since the epoch. @default not at all
    */
   readonly waitUntil?: number;
   /** Retries of one page after its first attempt, at least 0. */
@@ -125,7 +127,7 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
   /** Lanes on which it has failed in any way, as long as there are others. */
   const failed = new Set<Lane>();
   const tried: Tried = { refusing, failed };
-  const fails = (failure: Failure, facts: Pick<Asked, "elsewhere"> = {}): Asked => {
+  const fails = (failure: Failure, facts: Pick<Asked, "elsewhere" | "unsure"> = {}): Asked => {
     if (attempts > 0) tally.finished(attempts);
     return { failure, ...facts, attempts, [Symbol.dispose]: () => {} };
   };
@@ -181,7 +183,10 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
         const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
         const own = sent.kind === "retryable" ? sent.code : undefined;
         const code = own ?? (unavailable ? "api_unavailable" : "api_rejected");
-        return fails({ code, message: sent.message });
+        // What the API says with status 200 may be on its bill each time.
+        const unsure = sent.kind === "retryable" && own === undefined && !health.noGuard &&
+          !health.workedSince(sent.number) && !await options.known?.find(halt.signal);
+        return fails({ code, message: sent.message }, { unsure });
       }
       tally.retries++;
       const until = sent.kind === "retryable" && health.patientUntil(sent.until) || 0;
@@ -303,7 +308,8 @@ async function judgeLane(
  *
  * @param refusing Lanes that have refused it, and by which request: where one of them answers
  *   others since, it is this page.
- * @returns False while the API fails on the known page too: there is nothing to say about this one.
+ * @returns False while the API fails on the known page too, or none is known and the page waits:
+ *   there is nothing to say about this one.
  * @throws {RunError} when the API refuses every page
  */
 async function isPagesOwn(
@@ -313,7 +319,7 @@ async function isPagesOwn(
   options: AskOptions,
 ): Promise<boolean> {
   if (sent.kind === "rejected") return true; // the API has read it
-  const { lanes, known, clock, halt } = options;
+  const { lanes, known, clock, halt, waitUntil = 0 } = options;
   const { health } = sent.lane;
   const refused = sent.kind === "refused";
   const patience = clock.now() + FIRST_PROBE_MS;
@@ -322,7 +328,9 @@ async function isPagesOwn(
     if (refused && refusing.entries().some(([{ health }, n]) => health.workedSince(n))) return true;
     if (health.outage || !lanes.isOpen(sent.lane)) return false;
     const page = await known?.find(halt.signal);
-    if (!page && !refused) return true; // nothing to compare it with
+    if (!page && !refused) { // nothing to compare it with
+      return clock.now() >= waitUntil || sent.kind === "retryable" && sent.code !== undefined;
+    }
     if (clock.now() < patience && !(refused && health.refusesAll)) {
       await clock.sleep(LOOK_MS, halt.signal);
     } else if (page) {

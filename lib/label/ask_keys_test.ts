@@ -80,6 +80,7 @@ Deno.test("a key that can't be sent with is given up, its page goes to another o
       "key 1 is not used any more: the key file is gone (going on with key 2)",
     ]);
     assert.deepEqual(bench.spending, { open: 0, settled: 2 });
+    assert.deepEqual([bench.tally.inFlight, bench.tally.abandoned], [0, 0]);
   }
 });
 
@@ -114,6 +115,19 @@ Deno.test("pages that wait on a key that is given up don't wait until its turn w
     assert.ok(bench.clock.now() - bench.begin < 200_000, `${bench.clock.now() - bench.begin} ms`);
     assert.deepEqual(keysOf(bench).sort(), [0, 1, 1, 1, 1]);
   }
+});
+
+Deno.test("pages that wait on a key that pauses for long leave it when it is given up", async () => {
+  const bench: Bench = new Bench(async (request) => {
+    const { key, index } = request;
+    await bench.clock.sleep(100 + 100 * index);
+    if (key === 1) return answered(request);
+    if (index > 1) throw new RunError("api", "no key");
+    return { kind: "throttled", message: "HTTP 429", until: bench.clock.now() + 100_000 };
+  }, { keys: 2, slots: 2 });
+  const results = await bench.all(images(8));
+  assert.ok(results.every((result) => result.status === "fulfilled" && result.value.text));
+  assert.ok(bench.clock.now() - bench.begin < 20_000, `${bench.clock.now() - bench.begin} ms`);
 });
 
 Deno.test("a key whose probe gave way while it paused is probed again", async () => {

@@ -146,6 +146,12 @@ Deno.test("a page that an engine's only key refuses goes to the other engine whe
   assert.deepEqual([code, elsewhere], ["api_unavailable", true]);
   assert.match(message!, /the API refuses it: HTTP 401/);
   assert.match(bench.notes.join(), /key 1 is not used any more.*going on with b/);
+
+  const alone = new Bench((request) => request.index === 0 ? answered(request) : REFUSED);
+  await alone.one(imageFile("answered"));
+  const error = await alone.one(imageFile("refused")).catch((error) => error);
+  assert.ok(error instanceof RunError && error.exit === "api");
+  assert.equal(alone.halt.signal.reason, error);
 });
 
 Deno.test("first pages that are rejected or refused end no run whose model has ever answered, which is looked up once", async () => {
@@ -219,14 +225,16 @@ Deno.test("a page fails by the word that the API has for it, and what stops a ru
   const full = new Bench(answered, { slots: 1 });
   const gate = Promise.withResolvers<void>();
   full.keep = () => gate.promise;
-  const work = full.all(images(5));
-  while (full.requests.length < 2) await new Promise((resolve) => setTimeout(resolve, 0));
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  const [first, second, ...others] = images(5).map((image) => full.ask(image));
+  await full.pass(1_000);
+  assert.equal(full.requests.length, 2);
   const stop = new RunError("again", "stopped");
   full.halt.abort(stop);
+  for (const result of await full.clock.run(Promise.allSettled(others))) {
+    assert.ok(result.status === "rejected" && result.reason === stop);
+  }
   gate.resolve();
-  const reasons = (await work).map((result) => result.status === "rejected" && result.reason);
-  assert.deepEqual(reasons, [false, false, stop, stop, stop]);
+  assert.ok((await first).text && (await second).text);
 });
 
 Deno.test("a readable answer of one page is remembered as one that works, and whether there are words on it", () => {

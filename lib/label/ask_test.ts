@@ -316,6 +316,7 @@ Deno.test("ask() takes no file of several pages for a page to compare with", asy
       return { kind: "answered", text: JSON.stringify(body), body };
     }, { slots: 1, known: true });
     await bench.one(imageFile("a"));
+    assert.deepEqual([bench.spending.settled, bench.tally.billedPages], [pages, pages]);
     await bench.one(imageFile("b")).catch(() => {});
     const again = bench.requests.slice(1).filter(({ bytes }) =>
       bytes.join() === imageFile("a").bytes.join()

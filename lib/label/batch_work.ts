@@ -39,7 +39,7 @@ export function planRun(
 }
 
 /** Whether failed rows of a code are to be made anew. */
-function isRetried(retry: Settings["retryFailed"]): (code: string) => boolean {
+export function isRetried(retry: Settings["retryFailed"]): (code: string) => boolean {
   return (code) => retry?.codes === "all" || retry?.codes.includes(code) || false;
 }
 

@@ -86,6 +86,10 @@ export class Collecting {
       const found = await this.#find(sha256, useless, asking);
       if (found.failed) return found.failed;
       let { paid } = found;
+      if (!paid && asking.onlyStored) {
+        const failure = { code: "api_unavailable", message: "it was not asked for" } as const;
+        return { failure, attempts: 0, [Symbol.dispose]: () => {} };
+      }
       if (!paid) {
         const asked = await ask(image, this.#watchful(asking, sha256, useless));
         if (!asked.accepted) {

@@ -259,4 +259,10 @@ Deno.test("two runs over the same images at once pay for each once, and a failed
     message: "the request failed: page 1 is broken",
   });
   assert.equal(rows.filter(({ code }) => code !== null).length, 1);
+  const retried = await bench.run([...many, "--retry-failed"]);
+  assert.equal(retried.code, 0, retried.stderr);
+  assert.deepEqual([...bench.api.billed].filter(([, n]) => n > 1), [[bad, 2]]);
+  const other = await bench.run([...many, "--fresh"], "other");
+  assert.match(other.stderr, /failed pages that had been paid for in vain before .*: 1 times/);
+  assert.equal(bench.api.billedPages, 8 + 1);
 });

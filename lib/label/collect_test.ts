@@ -132,7 +132,7 @@ async function killed(store = new MemoryStore(), payer = PAYER): Promise<Bench> 
 
 Deno.test("what a page is collected with is stored before the first look, and goes once the answer is stored", async () => {
   const bench: Bench = new Bench(({ before }) => {
-    assert.equal(bench.tickets.length, 1);
+    assert.deepEqual([bench.tickets.length, bench.waiting.used], [1, 1]);
     return before < 3 ? PENDING : "ready";
   });
   const obtained = await bench.obtain("a");

@@ -116,6 +116,14 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
     sparse: true,
     note: (message, facts) => note(`looking for answers: ${message}`, facts),
   });
+  const claims = new Claims({
+    ...{ store, keys, engine: engine.name, model, owner: run.owner, clock, note },
+    holder: run.newRunId,
+    leaseMs: settings.leaseMs,
+    conditional: run.conditional,
+    check: run.check,
+    stop: halt.signal,
+  });
   const pace = await openPace({
     waiting: collecting && ((rate) => collecting.waiting(rate)),
     ...{ settings: desk.pace, engine, store, note, clock, random },
@@ -127,6 +135,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
           account === undefined ? undefined : sharedRateKey(engine.name, model, account)
         ),
         id: run.newRunId,
+        isCompany: () => claims.together,
       },
     },
     lanes: connections.length,
@@ -203,14 +212,6 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
         }
       }
     },
-  });
-  const claims = new Claims({
-    ...{ store, keys, engine: engine.name, model, owner: run.owner, clock, note },
-    holder: run.newRunId,
-    leaseMs: settings.leaseMs,
-    conditional: run.conditional,
-    check: run.check,
-    stop: halt.signal,
   });
   readableGuard = new ReadableGuard({
     noGuard,

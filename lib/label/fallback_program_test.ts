@@ -194,6 +194,11 @@ Deno.test("--max-pages is for all engines together", async () => {
   const ended = await bench.run([...FALLBACK, "--max-pages", "15"]);
   assert.equal(ended.code, 8, ended.stderr);
   assert.ok(bench.api.billedPages <= 15, `${bench.api.billedPages} pages`);
+  const without = await bench.run(["--max-pages", "15"]);
+  assert.match(
+    without.stderr,
+    new RegExp(`begun with --fallback upstage-ocr:${OTHER}, which is not`),
+  );
   const more = await bench.run([...FALLBACK, "--max-cost", "0.06"]);
   assert.equal(more.code, 0, more.stderr);
   assert.equal(bench.api.billedPages, 40);

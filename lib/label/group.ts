@@ -68,7 +68,7 @@ export class Group implements AsyncDisposable {
   async #takePart(): Promise<void> {
     const { clock } = this.#options;
     const { signal } = this.#over;
-    let looked = this.#first !== undefined;
+    let looked = false;
     let idle = 0;
     for (let n = 0;; n++) {
       const wait = FIRST_LOOKS_MS[n] ?? BEAT_MS; // most short runs are over before the first
@@ -80,6 +80,7 @@ export class Group implements AsyncDisposable {
       // One that hangs holds up neither the end nor anybody's turn.
       await this.#patiently(this.#look());
     }
+    looked ||= this.#first !== undefined;
     this.#first = undefined;
     if (looked) await this.#leave();
   }

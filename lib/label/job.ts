@@ -35,6 +35,7 @@ import { CheckpointKeys } from "../state/keys.ts";
 import { acquireLease } from "../state/lease.ts";
 import { bookSpent, readLedger, totalOf } from "../state/ledger.ts";
 import {
+  checkFallbacks,
   describeRun,
   engineToAsk,
   findManifest,
@@ -48,7 +49,7 @@ import { countUncollected } from "../state/uncollected.ts";
 import { whileLeased } from "../store/leased.ts";
 import { Patience } from "../store/patient.ts";
 import { infoOf, type ObjectInfo, type Store } from "../store/store.ts";
-import { planRun, rowsKept, rowsRedone } from "./batch_work.ts";
+import { isRetried, planRun, rowsKept, rowsRedone } from "./batch_work.ts";
 import { IMAGES_TRIED, spread } from "./image_guard.ts";
 import { Growth } from "./growth.ts";
 import { openLabeling } from "./labeling.ts";
@@ -58,6 +59,7 @@ import type { BatchWork } from "./open_batch.ts";
 import { countedPayments, payerOfRow } from "./other_answers.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { withPulse } from "./pulse.ts";
+import { onlyStored, takeUp } from "./take_up.ts";
 import type { Tally, Watcher } from "./tally.ts";
 
 /** What a run came to. */
@@ -128,8 +130,9 @@ export async function run(given: Job): Promise<RunSummary> {
 
   const wanted = describeRun(job, undefined, info, input.rows);
   const known = await findManifest(store, keys, wanted, start, settings.given, true);
+  checkFallbacks(known ?? wanted, `${store.url}/${keys.root}`, settings);
   const complete = known && isOf(known, wanted) && start !== "fresh" && !retryFailed &&
-    await findResult(store, keys, known, outputKey);
+    !known.retrying && await findResult(store, keys, known, outputKey);
   let renew: string | undefined;
   if (complete) {
     tally.doneBefore = tally.total;
@@ -177,17 +180,22 @@ export async function run(given: Job): Promise<RunSummary> {
 
   const checkpoints = new Checkpoints(leased, keys, manifest);
   const done = await surveyBatches(checkpoints, watcher);
-  const work = planRun(checkpoints.batches, done, retryFailed);
+  // Of rows that a killed process has asked for again, those are not known that have an answer now.
+  const retried = manifest.retrying ? { codes: "all" } as const : retryFailed;
+  const work = planRun(checkpoints.batches, done, retried);
   const before = totalOf(done.values());
   tally.doneBefore = before.counts.rows - rowsRedone(work);
   watcher.start({ ...startFacts(job, manifest), resumed });
   if (work.length === 0) {
     const result = await findResult(store, keys, manifest, outputKey);
-    if (result) return summary(result, true);
+    if (result) {
+      await markRetrying(manifest, leased, keys, false);
+      return summary(result, true);
+    }
   }
   const pulse = {
     ...{ keys, manifest, done, held },
-    kept: rowsKept(done, retryFailed),
+    kept: rowsKept(done, retried),
     revising: work.some(({ revise }) => revise),
     billedBefore: before.spent.runs[manifest.run_id]?.billed_pages ?? 0,
   };
@@ -223,19 +231,21 @@ interface Begun extends Pick<Dataset, "keys" | "input" | "summary"> {
 }
 
 async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary> {
-  const { store, clock, tally, watcher, settings: { outputKey } } = job;
-  const { keys, input, held, manifest, resumed, engine, checkpoints, done, work } = begun;
+  const { store, clock, tally, watcher, settings: { outputKey, retryFailed } } = job;
+  const { keys, input, held, resumed, engine, checkpoints, done, work } = begun;
   const { billedBefore, summary } = begun;
   const { leased, halt } = held;
   // Books that can't be kept are found before anything is paid.
   if (checkpoints.others.has(keys.ledger)) await readLedger(store, keys.ledger);
-  if (manifest.inputs && !resumed && checkpoints.earlier.length === 0) {
+  if (begun.manifest.inputs && !resumed && checkpoints.earlier.length === 0) {
     watcher.note(
       "the input has changed before any batch was finished: answers that are stored count",
     );
   }
   // Rows that change make the mark untrue before they make the output so.
-  if (work.some(({ revise }) => revise)) await leased.remove(keys.result);
+  const revises = work.some(({ revise }) => revise);
+  const manifest = await markRetrying(begun.manifest, leased, keys, revises);
+  if (revises) await leased.remove(keys.result);
 
   try {
     await using growth = work.length > 0 && checkpoints.earlier.length > 0
@@ -269,10 +279,15 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
       connection: job.connection!,
       note: watcher.note,
     });
+    const isAsked = isRetried(retryFailed);
+    const stored = onlyStored(labeling);
     await workOnBatches(work, {
       ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
-      make: (row, _previous, earlier) =>
-        growth ? growth.make(row, earlier, labeling) : labelRow(row, labeling),
+      make(row, previous, earlier) {
+        const code = previous?.metadata.error_code;
+        if (previous && code && !isAsked(code)) return takeUp(row, previous, stored);
+        return growth ? growth.make(row, earlier, labeling) : labelRow(row, labeling);
+      },
       earlier: growth && ((row) => growth.earlier(row)),
       payerOf: (row) => payerOfRow(row, labeling.asked ?? [labeling], halt.signal),
       othersOf: async (row, engines) =>
@@ -286,6 +301,7 @@ async function labelAndFinish(job: PatientJob, begun: Begun): Promise<RunSummary
       .catch((error) => halt.controller.abort(error));
   }
   halt.signal.throwIfAborted();
+  await markRetrying(manifest, leased, keys, false);
 
   // An upload whose parts are gone is made again as a whole.
   return summary(
@@ -308,13 +324,32 @@ async function recordFallbacks(
   const all = { ...manifest, ...withFallbacks(manifest.fallbacks, settings) };
   const known = manifest.fallbacks?.length ?? 0;
   if (known > 0 && settings.fallbacks.length === 0) {
-    const names = manifest.fallbacks!.map(({ engine }) => engine).join(",");
+    const names = manifest.fallbacks!.map(asOption).join(",");
     note(
       `this run was begun with --fallback ${names}, which is not given now: pages that fail stay so`,
     );
   }
   if ((all.fallbacks?.length ?? 0) > known) await writeDocument(store, keys.manifest, all);
   return all;
+}
+
+/** A fallback as `--fallback` names it. */
+function asOption({ engine, model }: { readonly engine: string; readonly model: string }): string {
+  return model === findEngine(engine)?.defaultModel ? engine : `${engine}:${model}`;
+}
+
+/** Writes down whether failed rows are being asked for again: a kill leaves that standing. */
+async function markRetrying(
+  manifest: Manifest,
+  store: Store,
+  keys: CheckpointKeys,
+  retrying: boolean,
+): Promise<Manifest> {
+  const { retrying: was = false, ...others } = manifest;
+  if (was === retrying) return manifest;
+  const now = retrying ? { ...others, retrying } : others;
+  await writeDocument(store, keys.manifest, now);
+  return now;
 }
 
 /** What an engine was paid for that takes its time is lost where nobody asks it any more. */
@@ -327,7 +362,7 @@ async function tellUncollected(manifest: Manifest, job: Job): Promise<void> {
     if (isAsked || facts?.documentedPollRate === undefined) continue;
     const pages = await countUncollected(store, { engine, model, dataset }, clock.now(), stop);
     if (pages === 0) continue;
-    const named = model === facts.defaultModel ? engine : `${engine}:${model}`;
+    const named = asOption({ engine, model });
     note(
       `${
         counted(pages, "page")

@@ -74,6 +74,8 @@ export interface Labeling extends AskOptions {
   readonly asked?: readonly ReadableAnswers[];
   /** Whether earlier processes of the run may have asked them. @default false */
   readonly resumed?: boolean;
+  /** Whether a page fails that is neither answered nor paid for. @default it is asked for */
+  readonly onlyStored?: boolean;
 }
 
 /**
@@ -93,10 +95,10 @@ export async function labelRow(row: InputRow, labeling: Labeling): Promise<Label
       const output = outputRow(row, labeling.engine.name, loaded, obtained, clock.now());
       return { output, paidBy: obtained?.paidBy ?? null, imageVersion: loaded.version };
     }
-    const { by, obtained } = await obtainFromAny(loaded.image, row.id, labeling);
+    const { by, obtained, alone } = await obtainFromAny(loaded.image, row.id, labeling);
     const output = outputRow(row, by.engine.name, loaded, obtained, clock.now());
-    // A run that has just begun can't have asked another engine for a page that its own has read.
-    const none = by === labeling && output.metadata.status === "ok" && !labeling.resumed;
+    // Nobody in a run that has just begun has asked another engine for it.
+    const none = alone && by === labeling && output.metadata.status === "ok" && !labeling.resumed;
     const others = none ? [] : await otherPayments(output, asked, labeling.payer, halt.signal);
     return { output, paidBy: obtained.paidBy, others, imageVersion: loaded.version };
   } finally {
@@ -109,6 +111,8 @@ interface ObtainedBy {
   /** Whose it is. */
   readonly by: Pick<Labeling, "engine">;
   readonly obtained: Obtained;
+  /** Whether no other engine was turned to, were it that its own was down. @default false */
+  readonly alone?: boolean;
 }
 
 /**
@@ -141,7 +145,7 @@ async function obtainFromAny(
         ? failed(refusal, 0, by.clock)
         : await obtain(image, rowId, by, away.length > 0 ? { back, patientUntil } : undefined);
       came.set(by, obtained);
-      if (hasWords({ by, obtained })) return { by, obtained };
+      if (hasWords({ by, obtained })) return { by, obtained, alone: came.size === 1 };
     }
     const away = desks.filter(isAway);
     const { clock, halt } = labeling;
@@ -161,11 +165,14 @@ async function obtainFromAny(
   const waitUntil = labeling.clock.now() + patience;
   for (const by of desks) {
     const { lanes, clock } = by;
+    const isPatient = () => clock.now() < waitUntil && !lanes.exhausted;
     const isWaitedFor = () =>
       lanes.open.length > 0 &&
-      (!lanes.spared || canBeHad(by) || clock.now() < waitUntil && !lanes.exhausted);
+      (isAway(by)
+        ? !lanes.spared || canBeHad(by) || isPatient()
+        : came.get(by)?.unsure && isPatient());
     // The same image may be under way for a row that doesn't wait.
-    while (isAway(by) && isWaitedFor()) {
+    while (isWaitedFor()) {
       const obtained = await obtain(image, rowId, by, { waitUntil });
       came.set(by, obtained);
       if (obtained.answer) return { by, obtained };
@@ -266,6 +273,9 @@ async function findOrAsk(
   const { claims, clock } = labeling;
   let looked = await lookUp(image, labeling);
   if (looked.obtained) return looked.obtained;
+  if (labeling.onlyStored && !labeling.collecting) {
+    return failed({ code: "api_unavailable", message: "it was not asked for" }, 0, clock);
+  }
   using claim = await claims.take(image.sha256, async () => {
     looked = await lookUp(image, labeling);
     return looked.obtained !== undefined;
@@ -274,11 +284,14 @@ async function findOrAsk(
   const { collecting } = labeling;
   const asking = { ...labeling, ...away, claim };
   using asked = collecting
-    ? await collecting.ask(image, rowId, asking, looked.useless)
+    ? await collecting.ask(image, rowId, asking, looked.useless?.at.getTime())
     : await ask(image, asking);
-  const { answered, failure, elsewhere, attempts } = asked;
+  const { answered, failure, elsewhere, unsure, attempts } = asked;
   if (looked.obtained) return looked.obtained;
-  if (!answered) return { ...failed(failure!, attempts, clock), elsewhere };
+  // Asked for again in vain, it is what its stored answer says: that was paid for.
+  if (!answered) {
+    return { ...looked.useless ?? failed(failure!, attempts, clock), elsewhere, unsure };
+  }
   const kept = await keep({ ...asked, answered }, image, rowId, labeling, looked.instead);
   await collecting?.done(image);
   return kept;
@@ -294,8 +307,8 @@ interface LookedUp {
   readonly obtained?: Obtained;
   /** The answer that can't be used, of which there is a copy. */
   readonly instead?: SetAside;
-  /** When it arrived, if it is whole: it would come again. Milliseconds since the epoch. */
-  readonly useless?: number;
+  /** What to make of it, if it is whole. */
+  readonly useless?: Obtained;
 }
 
 async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
@@ -311,7 +324,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
     const found = await answers.find(sha256, halt.signal);
     if (!found) return {};
     let reason: string;
-    let useless: number | undefined;
+    let useless: Obtained | undefined;
     if (found.problem === undefined) {
       const read = engine.parse(found.value.body, found.value.picture);
       const obtained = readAnswer(engine, found.value, key, read);
@@ -328,7 +341,7 @@ async function lookUp(image: ImageFile, labeling: Labeling): Promise<LookedUp> {
         return { obtained };
       }
       reason = `${failure.code}: ${failure.message}`;
-      useless = Date.parse(found.value.received_at);
+      useless = obtained;
     } else {
       const again = !found.keep || askAgain.has("response_unreadable");
       if (!again || found.etag === undefined) return leftAlone(found.problem);

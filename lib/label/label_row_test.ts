@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
+import fc from "fast-check";
 import { jpegHeader } from "../../dev/testing/images.ts";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { imageFile, labelingOver } from "../../dev/testing/labeling.ts";
@@ -374,4 +375,120 @@ Deno.test("labelRow() waits only as long as the run has patience: then the page 
     assert.equal(error_code, "api_unavailable");
     assert.match(error_message!, /fails on every page.*HTTP 422/);
   }
+});
+
+/** What an engine makes of a page. */
+const MAKES = {
+  words: readAll,
+  nothing: (bytes: Uint8Array<ArrayBuffer>) =>
+    answerOf(pageBody({ ...readFake(bytes), words: [], text: "" })),
+  nonsense: () => answerOf({ pages: [], numBilledPages: 1 }),
+  rejection: (_: Uint8Array<ArrayBuffer>, n: number): Outcome => {
+    return { kind: "rejected", message: `no ${n}` };
+  },
+};
+type Made = keyof typeof MAKES;
+
+/** Engines `ocr`, `m1`, … that are asked one after another, over one store, for the first row. */
+class Several {
+  readonly store = new MemoryStore();
+  readonly benches: Bench[];
+  readonly labeling: Labeling;
+
+  constructor(made: readonly Made[], given: Partial<Labeling> = {}) {
+    this.store.put("images/0.png", fakeImage("a"));
+    this.benches = made.map((of) => new Bench(MAKES[of], this.store));
+    const [own, ...others] = this.benches.map(({ labeling }, n): Labeling => {
+      const model = n === 0 ? "ocr" : `m${n}`;
+      const answers = new AnswerStore(this.store, "upstage-ocr", model);
+      const { clock, tally, halt } = this.benches[0];
+      return { ...labeling, ...{ clock, tally, halt, model, answers } };
+    });
+    this.labeling = { ...own, fallbacks: others, asked: [own, ...others], ...given };
+  }
+
+  label() {
+    return this.benches[0].clock.run(labelRow(inputRow(0), this.labeling));
+  }
+
+  /** Which engines were asked, from 0. */
+  get asked(): number[] {
+    return this.benches.flatMap(({ asked }, n) => asked.map(() => n));
+  }
+}
+
+const some = fc.constantFrom(...Object.keys(MAKES) as Made[]);
+
+Deno.test("a row is the first engine's that finds words, else the first's that reads it, else says why each did not; none is asked needlessly, and what the others cost is known", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(some, { minLength: 1, maxLength: 3 }), async (made) => {
+      const several = new Several(made);
+      const { output: { metadata }, paidBy, others } = await several.label();
+      const withWords = made.indexOf("words");
+      const asked = withWords < 0 ? made : made.slice(0, withWords + 1);
+      assert.deepEqual(several.asked, asked.map((_, n) => n));
+      const by = withWords < 0 ? made.indexOf("nothing") : withWords;
+      const first = made[0] === "nonsense" ? 0 : by;
+      const shown = by < 0 ? first : by;
+      const key = shown < 0
+        ? null
+        : several.labeling.asked![shown].answers.key(metadata.image_sha256!);
+      assert.equal(metadata.response_key, key);
+      assert.equal(metadata.status, by < 0 ? "failed" : made[by] === "words" ? "ok" : "empty");
+      const paid = asked.flatMap((of, n) => of === "rejection" || n === shown ? [] : [n]);
+      assert.deepEqual(
+        (others ?? []).map(({ model }) => model),
+        paid.map((n) => n ? `m${n}` : "ocr"),
+      );
+      assert.equal(paidBy === null, shown < 0);
+      if (by >= 0) return;
+      const message = metadata.error_message!;
+      const parts = message.split("; upstage-ocr: ").length;
+      assert.equal(parts, made[0] === "nonsense" ? 1 : made.length, message);
+    }),
+    { numRuns: 60, examples: [[["rejection", "nothing", "words"]]] },
+  );
+});
+
+Deno.test("a row for which this run has paid another engine before stays that engine's, and nothing else does", async () => {
+  const own = { ...PAYER, row_id: "row-0" };
+  const table: [Made, typeof own, boolean, boolean][] = [
+    ["words", own, true, true],
+    ["words", own, false, false],
+    ["words", { ...own, run_id: "another" }, true, false],
+    ["words", { ...own, dataset: "another" }, true, false],
+    ["words", { ...own, row_id: "another" }, true, false],
+    ["nothing", own, true, false],
+  ];
+  for (const [found, { row_id, ...payer }, resumed, stays] of table) {
+    const several = new Several(["words", found], { resumed });
+    const earlier = { ...several.labeling.fallbacks![0], payer };
+    const { clock } = several.benches[0];
+    await clock.run(obtain(imageFile("a"), row_id, earlier));
+    const { output, others } = await several.label();
+    const told = JSON.stringify([found, row_id, payer, resumed]);
+    assert.deepEqual(several.asked, stays ? [1] : [0, 1], told);
+    assert.match(output.metadata.response_key!, stays ? /\/m1\// : /\/ocr\//, told);
+    assert.equal(several.labeling.tally.reused, stays ? 1 : 0);
+    // What it has paid for in vain is known all the same, where it may have paid for anything.
+    const paid = resumed && !stays && payer.run_id === PAYER.run_id && payer.dataset === "demo";
+    assert.equal(others!.length, paid && row_id === "row-0" ? 1 : 0, told);
+  }
+});
+
+Deno.test("an image that can't be had is a failed row, however many engines there are", async () => {
+  const several = new Several(["words", "words"]);
+  several.store.objects.delete("images/0.png");
+  const { output } = await several.label();
+  assert.deepEqual([output.metadata.error_code, several.asked], ["image_not_found", []]);
+});
+
+Deno.test("a row that its own engine has read costs no look for others' answers, in a run that has just begun", async () => {
+  const several = new Several(["words", "words"]);
+  const reads: string[] = [];
+  several.store.before = (operation, key) => {
+    if (operation === "read") reads.push(key);
+  };
+  await several.label();
+  assert.ok(!reads.some((key) => key.includes("/m1/")), reads.join());
 });

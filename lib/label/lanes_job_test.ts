@@ -172,6 +172,41 @@ Deno.test("a fallback that refuses its key, or is down, is none of the run: page
   }
 });
 
+Deno.test("the first pages that need a fallback wait out its outage, be they too few to show one", async () => {
+  const rejects = (pages: number): Script => {
+    const rejected = new Set<string>();
+    return (image) => {
+      if (rejected.size < pages) rejected.add(image.sha256);
+      const isRejected = rejected.has(image.sha256);
+      return Promise.resolve(
+        isRejected ? { kind: "rejected", message: "HTTP 422" } : answerOf(image, "own"),
+      );
+    };
+  };
+  const up = (clock: VirtualClock) => limited(clock, 5, 500);
+  for (const pages of [1, 2, 3]) {
+    for (const seconds of [15, 300]) {
+      const ended = await label(20, (clock) => ({
+        own: [rejects(pages)],
+        others: [downFor(clock, 0, seconds, up(clock))],
+      }));
+      assertLabelled(ended, 20);
+      assert.ok(ended.seconds >= seconds && ended.seconds < seconds + 90, `${ended.seconds} s`);
+    }
+  }
+  // Where it never ends, or is an error that may be on the bill, the page fails like any other.
+  for (const [code, atLeast] of [[undefined, 60], ["api_error" as const, 0]] as const) {
+    const fails: Script = () => Promise.resolve({ kind: "retryable", message: "HTTP 500", code });
+    const ended = await label(20, () => ({
+      own: [rejects(1)],
+      others: [fails],
+    }), "--max-outage-minutes 1");
+    assert.equal(ended.error, undefined);
+    assert.deepEqual(ended.summary?.counts.failures, { api_rejected: 1 });
+    assert.ok(ended.seconds >= atLeast && ended.seconds < atLeast + 60, `${ended.seconds} s`);
+  }
+});
+
 /** An engine that takes its time, and then rejects a page or finds no words on it. */
 function sluggish(clock: VirtualClock, ms: number, finds: "rejected" | "empty"): Script {
   return async (image, _model, signal) => {
@@ -215,7 +250,7 @@ Deno.test("a fallback that was down for too long reads pages again once it is ba
   let read = 0;
   const ended = await label(1_500, (clock) => ({
     own: [choosy(clock)],
-    others: [downFor(clock, 0, 605, async (image, model) => {
+    others: [downFor(clock, 0, 700, async (image, model) => {
       await clock.sleep(500);
       read++;
       return answerOf(image, model);

@@ -51,6 +51,8 @@ export interface Asking extends AskOptions {
   readonly waiting: Pick<Budget, "acquire">;
   /** What people should know. */
   readonly remarks: Pick<Remarks, "tell" | "count">;
+  /** Whether a page that is not paid for yet is left alone. @default it is asked for */
+  readonly onlyStored?: boolean;
 }
 
 /** What came of looking. */

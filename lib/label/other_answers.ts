@@ -19,7 +19,7 @@ export interface AnswersBy {
   /** Model that was asked for. */
   readonly model: string;
   /** The answers. */
-  readonly answers: Pick<AnswerStore, "key" | "find" | "findPaid" | "payerOf">;
+  readonly answers: Pick<AnswerStore, "key" | "find" | "findPaid" | "findReceived">;
 }
 
 /** The same, by an engine that can read them. */
@@ -37,7 +37,9 @@ export async function openAnswers(
   { engine, model, fallbacks = [] }: Pick<Manifest, "engine" | "model" | "fallbacks">,
 ): Promise<ReadableAnswers[]> {
   const opened: ReadableAnswers[] = [];
-  for (const asked of [{ engine, model }, ...fallbacks]) {
+  const isOwn = (other: typeof fallbacks[number]) =>
+    other.engine === engine && other.model === model;
+  for (const asked of [{ engine, model }, ...fallbacks.filter((other) => !isOwn(other))]) {
     const engine = await findEngine(asked.engine)?.load();
     if (!engine) continue;
     const { model } = asked;
@@ -98,7 +100,7 @@ export async function payerOfRow(
 ): Promise<PaidBy | null> {
   if (sha256 === null) return null;
   const by = all.find(({ answers }) => answers.key(sha256) === key);
-  return await by?.answers.payerOf(sha256, at, signal) ?? null;
+  return (await by?.answers.findReceived(sha256, at, signal))?.paid_by ?? null;
 }
 
 /**

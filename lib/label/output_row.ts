@@ -48,6 +48,8 @@ export interface Obtained {
   readonly failure?: Failure;
   /** Whether that says nothing of the image: its engine was not to be had. @default false */
   readonly elsewhere?: boolean;
+  /** Whether nothing shows if it is the image's or the engine's failure. @default false */
+  readonly unsure?: boolean;
   /** Key of the stored answer; null where none is stored. */
   readonly answerKey: string | null;
   /** Pages on the bill for the stored answer, readable or not; null where none is stored. */

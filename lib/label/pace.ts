@@ -63,6 +63,8 @@ export interface PaceOptions {
     readonly keys: readonly (string | undefined)[];
     /** This process, unique among all. */
     readonly id: string;
+    /** Whether others are at work in the store, as far as known. @default nobody */
+    readonly isCompany?: () => boolean;
   };
   /** Lanes that share what the user allows, and each learn for themselves. @default 1 */
   readonly lanes?: number;
@@ -163,7 +165,7 @@ export async function openPace(options: PaceOptions): Promise<Pace> {
     pause,
     limiter: {
       async turn(signal) {
-        await group?.asks(isRecent);
+        await group?.asks(isRecent || (options.sharing?.isCompany?.() ?? false));
         const permit = await limiter.turn(signal);
         return {
           done(outcome) {

@@ -276,6 +276,27 @@ Deno.test("openPace() of several processes in one store shares a key's rate amon
   assert.deepEqual(left.members, [], "whoever ends leaves");
 });
 
+Deno.test("openPace() looks who shares the key before its first page where others are at work, and leaves", async () => {
+  const { store, clock } = setup();
+  const shared = "rates/upstage-ocr/ocr.shared-a1b2c3.json";
+  const members = () => {
+    const found = store.objects.get(shared);
+    return found && JSON.parse(new TextDecoder().decode(found)).members.length;
+  };
+  for (const company of [false, true]) {
+    const pace = await openPace({
+      ...{ settings: AUTO, engine: { documentedRate: 3 }, store, key: KEY, clock },
+      ...{ note: () => {}, random: () => 0 },
+      sharing: { keys: [shared], id: "one", isCompany: () => company },
+    });
+    (await clock.run(pace.lanes[0].limiter.turn())).done({ kind: "clean" });
+    assert.equal(members(), company ? 1 : undefined);
+    await clock.run(Promise.resolve(pace[Symbol.asyncDispose]()));
+    assert.equal(members(), company ? 0 : undefined, "a run that is over at once leaves, too");
+    store.objects.delete(KEY); // nothing was learnt lately
+  }
+});
+
 Deno.test("openPace() shares nothing where the user fixes the rate, and asks nobody in a short run", async () => {
   const { store, clock, open } = setup();
   const shared = "rates/upstage-ocr/ocr.shared-a1b2c3.json";

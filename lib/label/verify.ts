@@ -127,8 +127,13 @@ export async function verify(
       engine,
       answers: {
         key: (sha256: string) => answers.key(sha256),
-        find: async (...args: Parameters<typeof answers.find>) => {
-          const answer = await answers.find(...args);
+        find: async (sha256: string, signal?: AbortSignal) => {
+          const found = await answers.find(sha256, signal);
+          const { processed_at: at } = output.metadata;
+          // One that could not be used may have given way since, to whoever asked for it again.
+          const gaveWay = found?.value && Date.parse(found.value.received_at) !== at.getTime() &&
+            await answers.findReceived(sha256, at, signal);
+          const answer = gaveWay ? { value: gaveWay, etag: undefined } : found;
           stored = answer?.value;
           return answer;
         },

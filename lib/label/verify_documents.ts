@@ -23,7 +23,7 @@ import {
 } from "../state/documents.ts";
 import { findResult, outputFooterOf } from "../state/finish.ts";
 import type { CheckpointKeys } from "../state/keys.ts";
-import { addSpent, nothingSpent, readLedger } from "../state/ledger.ts";
+import { addSpent, nameOf, nothingSpent, readLedger } from "../state/ledger.ts";
 import type { ObjectInfo, Store } from "../store/store.ts";
 
 /** Told of each finding. */
@@ -90,9 +90,10 @@ export function checkCheckpointFooter(
   compare("checkpoint", `${url}: its footer: counts:`, shown.counts, footer.counts, found);
   if (!shown.known) return;
   const spent = { ...shown.spent };
+  const said = withoutZeros(footer.spent);
   // Rows that failed once and were made anew since have kept their attempts.
-  spent.failed_attempts = Math.max(spent.failed_attempts, footer.spent.failed_attempts);
-  compare("checkpoint", `${url}: its footer: spent:`, spent, footer.spent, found);
+  spent.failed_attempts = Math.max(spent.failed_attempts, said.failed_attempts);
+  compare("checkpoint", `${url}: its footer: spent:`, spent, said, found);
 }
 
 /** Where {@linkcode checkTotals} looks. */
@@ -131,7 +132,7 @@ export async function checkTotals(
   const inCheckpoints = nothingSpent();
   for (const { spent } of footers ?? []) addSpent(inCheckpoints, spent);
   if (result && footers) {
-    compare("result", `${resultUrl}: spent:`, inCheckpoints, result.spent, found);
+    compare("result", `${resultUrl}: spent:`, inCheckpoints, withoutZeros(result.spent), found);
   }
   let ledger: Ledger | undefined;
   try {
@@ -144,7 +145,8 @@ export async function checkTotals(
   const url = `${store.url}/${keys.ledger}`;
   if (ledger) compare("ledger", `${url}: dataset`, manifest.dataset, ledger.dataset, found);
   checkBills(`${store.url}/${keys.root}`, url, shown, footers && inCheckpoints, ledger, found);
-  // Runs whose answers lie below these engines and models were begun with one of them.
+  // Runs whose answers lie below these engines and models were begun with one of them, or had it as
+  // a fallback.
   const asked = [manifest, ...manifest.fallbacks ?? []];
   for (const runId of new Set([manifest.run_id, ...Object.keys(inCheckpoints.runs)])) {
     const entry = ledger?.runs[runId];
@@ -155,13 +157,20 @@ export async function checkTotals(
     }
     const isIts = ({ engine, model }: { readonly engine: string; readonly model: string }) =>
       engine === entry.engine && model === entry.model;
-    const own = runId === manifest.run_id ? manifest : asked.find(isIts) ?? manifest;
-    const { engine, model } = own;
+    const isProven = asked.some((own) => isIts(own) || entry.others?.[nameOf(own)]);
+    const { engine, model } = runId !== manifest.run_id && isProven ? entry : manifest;
     compare("ledger", `${url}: run ${runId}:`, { ...entry, engine, model }, entry, found);
     if (runId !== manifest.run_id || entry.answers_reused >= inCheckpoints.answers_reused) continue;
     const expected = { answers_reused: inCheckpoints.answers_reused };
     compare("ledger", `${url}: run ${runId}:`, expected, entry, found);
   }
+}
+
+/** The same without runs and engines that nothing is left of, as earlier versions wrote them. */
+function withoutZeros(spent: Spent): Spent {
+  const sum = nothingSpent();
+  addSpent(sum, spent);
+  return sum;
 }
 
 /** What runs were billed: checkpoints say what stored answers do, the ledger at least that. */

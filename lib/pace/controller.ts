@@ -50,6 +50,8 @@ const KEPT_UP = 0.9;
 const SLOW_ROUND_MS = 3_000;
 /** A start is the first after a pause if it comes so soon after it may, milliseconds. */
 const FIRST_WITHIN_MS = 1_000;
+/** So are those so soon after it, milliseconds: what they come to is seen in any order. */
+const TOGETHER_MS = 20;
 /** Lowest and highest rate of a search, requests per second. */
 const MIN_RATE = 0.1;
 const MAX_RATE = 1_000;
@@ -85,6 +87,8 @@ export class RateController {
   #pausedUntil: number;
   /** When the last pause was over, for the start that came next. */
   #resumedAt = 0;
+  /** When that one came. */
+  #firstAfterPause = -Infinity;
   readonly #log: StartLog;
   readonly #lostTime = new LostTime();
   /** The earliest start that the last burst of refusals began with, as far as known. */
@@ -180,9 +184,10 @@ export class RateController {
     const full = this.#fillsWindow(now);
     this.#shortfall.started(full);
     const number = this.#log.started(now, full, now - next);
-    const first = this.#fresh && now - next < FIRST_WITHIN_MS;
-    if (first) this.#resumedAt = next;
+    if (this.#fresh) [this.#resumedAt, this.#firstAfterPause] = [next, now];
     this.#fresh = false;
+    const [late, soon] = [this.#firstAfterPause - this.#resumedAt, now - this.#firstAfterPause];
+    const first = late < FIRST_WITHIN_MS && soon < TOGETHER_MS;
     const madeUp = now - before < spacing - START_TOLERANCE_MS;
     const [burst, epoch] = [this.#burst, this.#epoch];
     const [{ regained }, rate] = [lost, this.rate];
@@ -234,7 +239,7 @@ export class RateController {
       const enough = taken > 0 && spanMs >= this.#log.graceMs;
       if (enough) reason = this.#search.climb(proven, started, this.#log.stalled(now));
     } else {
-      reason = this.#search.taken(full, spanMs, now);
+      reason = this.#search.taken(full, spanMs, this.#log.stalled(now), now);
     }
     if (reason === undefined || this.rate === from) return;
     this.#epoch++;
@@ -324,6 +329,8 @@ export class RateController {
     this.#burst++;
     this.#epoch++;
     this.#log.refused(now - start.at, now);
+    // Those before it were taken.
+    if (!start.first) this.#pauseMs = DEFAULT_PAUSE_MS;
     const pause = this.#pauseEnd(start, until, now);
     const sinceRefusal = start.number - this.#refusedNumber;
     this.#refusedNumber = start.number;
@@ -332,6 +339,11 @@ export class RateController {
     const achieved = this.#log.achieved(start.number, start.at);
     let reason: string;
     this.#isVerdict = false;
+    const average = this.#log.average(now);
+    const stalled = this.#log.stalled(start.at);
+    const pauseFor = pause - now;
+    const seen = { rate: start.rate, lastSecond, achieved, average };
+    const refusal = { ...seen, stalled, pauseMs: pauseFor, now };
     if (start.first) {
       // The quota is still used up, so this is no verdict on the rate: nothing else was sent at it.
       this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
@@ -345,9 +357,6 @@ export class RateController {
       this.#search.crowded(start.rate, now);
       reason = "429 at a start close to the one before";
     } else {
-      const average = this.#log.average(now);
-      const pauseMs = pause - now;
-      const refusal = { rate: start.rate, lastSecond, achieved, average, pauseMs, now };
       reason = `429, ${this.#search.refused(refusal)}`;
       this.#isVerdict = true;
     }

@@ -26,6 +26,8 @@ export interface Refusal {
   readonly achieved: number;
   /** Starts per second that were taken over the last half minute or so. */
   readonly average: number;
+  /** Whether the program stood still lately: that second may be no rate, but what was held up. */
+  readonly stalled: boolean;
   /** Nobody asks for so long now, milliseconds. */
   readonly pauseMs: number;
   /** Time now. */
@@ -168,9 +170,10 @@ export class RateSearch {
    *
    * @param taken How many of them the server has taken.
    * @param spanMs Since when that rate is in force, milliseconds.
+   * @param stalled Whether the program stood still lately.
    * @returns Why the rate rose; `undefined` if it did not.
    */
-  taken(taken: number, spanMs: number, now: number): string | undefined {
+  taken(taken: number, spanMs: number, stalled: boolean, now: number): string | undefined {
     if (taken === 0 || spanMs < this.#roundMs()) return;
     this.#slowed = false;
     if (this.#rate > this.#low) {
@@ -178,7 +181,7 @@ export class RateSearch {
       this.#confirm(now);
     }
     this.#refusals = 0;
-    return this.#raise(taken, now);
+    return this.#raise(taken, stalled, now);
   }
 
   /**
@@ -218,11 +221,13 @@ export class RateSearch {
     this.#refusals++;
     if (!wasProbe) this.#surprised(rate, now);
     if (this.#company.present) return this.#giveWay(rate, now);
-    const known = this.#high < Infinity;
+    // On the way down from the climb a guess may follow another one.
+    const mayGuess = this.#high === Infinity || this.#guessed && !this.#proven;
     if (!this.#proven) this.#fallFromClimb(rate, estimate);
-    else if (above && this.#refusals <= MOST_ABOVE) this.#fallFromAbove(rate, estimate);
-    else this.#fallFromHeld(rate, estimate, refusal);
-    this.#guessed = estimate.shown && !estimate.sure && !known;
+    else if (above && this.#isAbove(refusal)) {
+      this.#fallFromAbove(rate, estimate);
+    } else this.#fallFromHeld(rate, estimate, refusal);
+    this.#guessed = mayGuess && estimate.shown && !estimate.sure && !refusal.stalled;
     this.#setProbe(wasProbe, refusal);
     if (wasProbe) return "probe refused";
     return above ? "refused while climbing" : "refused at a rate held before";
@@ -261,15 +266,23 @@ export class RateSearch {
     this.#probeWaitMs = wasProbe
       ? Math.min(this.#probeWaitMs * 2, this.#lastProbeMs())
       : FIRST_PROBE_MS;
-    const waitMs = this.#guessed ? GUESS_PROBE_MS : this.#probeWaitMs;
     // The next one may cost as long a pause.
-    this.#probeAt = now + Math.max(waitMs, pauseMs * PROBE_PAUSES);
+    const [waitMs, pauses] = this.#guessed
+      ? [GUESS_PROBE_MS, GUESS_PAUSES]
+      : [this.#probeWaitMs, PROBE_PAUSES];
+    this.#probeAt = now + Math.max(waitMs, pauseMs * pauses);
     this.#probeStep = wasProbe
       ? Math.max(LEAST_PROBE_STEP, this.#probeStep / 2)
       : this.#guessed
       ? GUESS_PROBE_STEP
       : PROBE_STEP;
     this.#step = PROBE_STEP;
+  }
+
+  /** Whether a refusal above the rate that was held leaves that alone. */
+  #isAbove({ rate, stalled }: Refusal): boolean {
+    if (stalled) return this.#refusals <= MOST_STALLED;
+    return this.#refusals <= MOST_ABOVE || rate > this.#low * FAR_ABOVE;
   }
 
   /** On the way down from the climb nothing is certain yet: a rate was passed by, not held. */
@@ -329,7 +342,7 @@ export class RateSearch {
   }
 
   /** What to try next, now that the present rate is confirmed. */
-  #raise(taken: number, now: number): string | undefined {
+  #raise(taken: number, stalled: boolean, now: number): string | undefined {
     if (this.#low >= this.#max) return;
     if (this.#company.present) {
       const grown = this.#company.grown(this.#low, taken, now);
@@ -341,7 +354,8 @@ export class RateSearch {
       this.#high = Infinity;
     }
     if (this.#high === Infinity) {
-      this.#rate = this.#bounded(this.#low * (1 + this.#step));
+      const step = Math.min(this.#step, stalled ? STALLED_STEP : Infinity);
+      this.#rate = this.#bounded(this.#low * (1 + step));
       this.#step = Math.min(CLIMB_STEP, this.#step * STEP_GROWTH);
       return "clean, no ceiling known: climbing";
     }
@@ -403,16 +417,18 @@ export class RateSearch {
 }
 
 function climbFactor(rate: number, stalled: boolean): number {
-  if (stalled && rate >= QUICK_CLIMB_UNTIL) return STALLED_CLIMB;
-  return CLIMB_STEPS.find(([until]) => rate < until)![1];
+  const steps = stalled ? STALLED_STEPS : CLIMB_STEPS;
+  return steps.find(([until]) => rate < until)![1];
 }
 
 /** What the server takes: a full second shows it, else what it took since the last refusal. */
 function estimated({ rate, lastSecond, achieved }: Refusal): Estimate {
   const window = lastSecond * UNDER_WINDOW;
-  const isFull = window < rate * RETREAT;
-  if (!isFull) return { rate: Math.min(rate * RETREAT, achieved), shown: false, sure: false };
-  return { rate: window, shown: true, sure: lastSecond >= MANY_STARTS };
+  const sure = lastSecond >= MANY_STARTS;
+  if (window < rate * RETREAT) return { rate: window, shown: true, sure };
+  // A second that was as full as the rate says is where it ends, not what a pause has left of it.
+  const least = sure ? Math.max(achieved, window) : achieved;
+  return { rate: Math.min(rate * RETREAT, least), shown: false, sure: false };
 }
 
 function shown(estimate: Estimate): number | undefined {
@@ -444,11 +460,13 @@ const CLIMB_STEP = 1.65;
  * Steps of a climb from nothing, by the rate up to which they are taken, requests per second: the
  * faster it is by now, the more are refused before anybody knows, and the less is left to gain.
  */
-const CLIMB_STEPS = [[8, 8], [32, 4], [128, 3], [Infinity, 1.5]] as const;
+const CLIMB_STEPS = [[8, 8], [32, 6], [128, 3], [Infinity, 1.5]] as const;
+/** Largest step, as a share, where the program stands still now and then. */
+const STALLED_STEP = 0.3;
+/** The same from nothing. */
+const STALLED_STEPS = [[8, 8], [32, 4], [Infinity, 1 + STALLED_STEP]] as const;
 /** Up to this rate a step is taken whatever was really started. */
 const QUICK_CLIMB_UNTIL = 32;
-/** From there on the same where the program stands still now and then. */
-const STALLED_CLIMB = 1.3;
 /** There the next step is at most so many times what was really started. */
 const CLIMB_AHEAD = 3;
 /** Least time at a rate before the next, while no ceiling is known, milliseconds. */
@@ -466,8 +484,10 @@ export const FIRST_PROBE_MS = 15_000;
 const GUESS_PROBE_MS = 3_000;
 /** A probe waits at least so many times as long as the pause that it may cost. */
 const PROBE_PAUSES = 20;
+/** The same where the ceiling was only guessed. */
+const GUESS_PAUSES = 4;
 /** Step of that probe, as a share of the rate. */
-const GUESS_PROBE_STEP = 0.07;
+const GUESS_PROBE_STEP = 0.25;
 /** Longest wait between probes, milliseconds, unless {@linkcode LAST_PROBE_REQUESTS} is longer. */
 export const LAST_PROBE_MS = 60_000;
 /** Least number of requests between probes in the long run: a refused one costs one or two. */
@@ -480,8 +500,12 @@ const RETREAT = 0.97;
 const LARGEST_RETREAT = 0.5;
 /** The same on the way down from the climb. */
 const LARGEST_CLIMB_RETREAT = 0.42;
-/** So many refusals above a rate that was held leave it alone. */
+/** So many refusals a little above a rate that was held leave it alone, … */
 const MOST_ABOVE = 3;
+/** … fewer where the program stands still, … */
+const MOST_STALLED = 2;
+/** … and any number of those at so many times that rate or more. */
+const FAR_ABOVE = 1.1;
 /** Where to stay under what a full window held, as starts scatter by some milliseconds. */
 const UNDER_WINDOW = 0.985;
 /** A full second of so many starts shows a limit by itself, fewer may be chance. */

@@ -23,6 +23,7 @@ import {
   type SharePlan,
   type Sharing,
 } from "./sharing.ts";
+import { Tally } from "./tally.ts";
 import type { LearntRate, Pacer, RateChange, RequestOutcome, Start } from "./types.ts";
 
 /** A start that is so late takes its place all the same, milliseconds, … */
@@ -31,10 +32,11 @@ const LATE_MS = 20;
 const LATE_SHARE = 0.5;
 /** Who is in no plan yet looks again after so long, milliseconds. */
 const SOON_MS = 1_000;
-/** What is left after a minute of what was counted, as a share, is 1 / e. */
-const COUNTED_MS = 60_000;
-/** So many refusals in a row halve the own share until there is a new plan. */
+/** So many refusals in a row halve the own share, … */
 const IN_A_ROW = 3;
+const THINNEST = 16;
+/** … and so many answers in a row double it, as a new plan gives back all. */
+const CLEAN_IN_A_ROW = 8;
 
 /** A start under a plan, or of its own. */
 export interface SharedStart {
@@ -42,8 +44,8 @@ export interface SharedStart {
   readonly at: number;
   /** Of the search that it was part of; absent under a plan. */
   readonly own?: { readonly search: RateController; readonly start: Start };
-  /** The plan that it counts for; 0 for none, -1 if too early. */
-  readonly version: number;
+  /** Counts it; absent where it counts for no plan. */
+  readonly tally?: Tally;
   /** The change of the rate that it shows to be due, for the log. */
   readonly change?: RateChange;
 }
@@ -63,19 +65,20 @@ export class SharedController implements Pacer<SharedStart> {
   #alone: RateController;
   /** Plans as they follow each other, the present one first; empty while alone. */
   #plans: readonly SharePlan[] = [];
-  /** The one that the counts are of. */
+  /** The one that is kept to. */
   #kept: SharePlan | undefined;
   /** When the last place was that was taken in it. */
   #placeAt = -Infinity;
   #pausedUntil = -Infinity;
   #pauseMs = DEFAULT_PAUSE_MS;
+  /** Refusals in a row, and answers. */
   #row = 0;
+  #cleanRow = 0;
   #thin = 1;
   #latency = 0;
   #answers = 0;
-  #started = 0;
-  #refused = 0;
-  #countedAt = 0;
+  /** What came of the plan that is kept to, and of the one before. */
+  #tallies: readonly Tally[] = [];
   /** Since when this process asks alone, and for how long it did. */
   #aloneAt: number | undefined;
   #aloneMs = 0;
@@ -169,7 +172,7 @@ export class SharedController implements Pacer<SharedStart> {
       this.#aloneAt ??= now;
       const own = this.#alone.started(now);
       const search = this.#alone;
-      return { at: now, own: { search, start: own }, version: 0, change: own.change };
+      return { at: now, own: { search, start: own }, change: own.change };
     }
     const place = this.#nextPlace(now);
     const plan = this.#plan(now) ?? this.#plans[0];
@@ -177,8 +180,9 @@ export class SharedController implements Pacer<SharedStart> {
     this.#placeAt = place;
     // Until all keep to it, its refusals are those of the plan before.
     const counts = !plan.hurried || now >= this.#membership.begin(plan) + BEAT_MS;
-    if (counts) this.#count(1, 0, now);
-    return { at: now, version: counts ? plan.version : -1 };
+    const tally = counts ? this.#tallies[0] : undefined;
+    tally?.add({ started: 1 }, now);
+    return { at: now, tally };
   }
 
   /** Takes note of an outcome, once for each start. */
@@ -193,6 +197,10 @@ export class SharedController implements Pacer<SharedStart> {
       this.#latency += (now - start.at - this.#latency) / Math.min(this.#answers, LATENCY_ANSWERS);
       this.#pauseMs = DEFAULT_PAUSE_MS;
       this.#row = 0;
+      if (++this.#cleanRow >= CLEAN_IN_A_ROW) {
+        this.#cleanRow = 0;
+        this.#thin = Math.max(1, this.#thin / 2);
+      }
       return;
     }
     const { until } = outcome;
@@ -201,12 +209,14 @@ export class SharedController implements Pacer<SharedStart> {
       if (named !== undefined) this.#pausedUntil = Math.max(this.#pausedUntil, named);
       return;
     }
-    if (start.version === this.#kept?.version) this.#count(0, 1, now);
+    start.tally?.add({ refused: 1 }, now);
     if (start.at < this.#pausedUntil) return;
     this.#pausedUntil = named ?? now + this.#pauseMs;
+    start.tally?.add({ missed: (this.#pausedUntil - now) / 1_000 * this.rate }, now);
+    this.#cleanRow = 0;
     if (++this.#row >= IN_A_ROW) {
       this.#row = 0;
-      this.#thin = Math.min(16, this.#thin * 2);
+      this.#thin = Math.min(THINNEST, this.#thin * 2);
     }
     if (named === undefined) this.#pauseMs = Math.min(MAX_PAUSE_MS, this.#pauseMs * 2);
     const pauseMs = this.#pausedUntil - now;
@@ -234,11 +244,12 @@ export class SharedController implements Pacer<SharedStart> {
   /** Keeps to what was written; `undefined` where it left: alone again, as far as it knows. */
   follow(written: Sharing | undefined): void {
     const now = this.#options.now();
-    const plans = [written?.plan, written?.next].filter((plan) => plan != null);
+    const plans = written?.plans ?? [];
     if (this.isShared && plans.length === 0) {
       const learnt = this.snapshot(now);
       this.#alone = new RateController({ ...this.#options, learnt, now });
       this.#kept = undefined;
+      this.#tallies = [];
       this.#thin = 1;
       this.#aloneAt = undefined;
     }
@@ -265,8 +276,8 @@ export class SharedController implements Pacer<SharedStart> {
     const plan = this.#plan(now) ?? this.#plans[0];
     if (!plan) return this.#alone.snapshot(now);
     return {
-      rate: plan.rate,
-      ceiling: plan.ceiling ?? plan.rate * 1.02,
+      rate: plan.held,
+      ceiling: plan.ceiling ?? plan.held * 1.02,
       latency_ms: this.#latencyMs,
       at: now,
     };
@@ -278,29 +289,20 @@ export class SharedController implements Pacer<SharedStart> {
     // What is found while all begin together is a share of what was known before.
     const rate = isNew && learnt ? learnt.rate : this.#alone.sustained(now);
     // What was never refused, or not held yet, may be far from it.
-    const own = { rate, knows: learnt !== undefined || !isNew && this.#alone.isHeld };
-    if (!this.#kept) return { ...own, taken: 0, version: 0, started: 0, refused: 0 };
-    this.#count(0, 0, now);
-    const since = this.#membership.begin(this.#kept) + (this.#kept.hurried ? BEAT_MS : 0);
-    const seconds = COUNTED_MS * (1 - Math.exp((since - now) / COUNTED_MS)) / 1_000;
-    const [started, refused] = [this.#started, this.#refused];
-    const { version } = this.#kept;
-    return { ...own, taken: (started - refused) / Math.max(1, seconds), version, started, refused };
+    const knows = learnt !== undefined || !isNew && this.#alone.isHeld;
+    const ceiling = (isNew ? learnt?.ceiling : this.#alone.snapshot(now).ceiling) ?? null;
+    return { rate, knows, ceiling, counts: this.#tallies.map((tally) => tally.told(now)) };
   }
 
   #keep(plan: SharePlan, now: number): void {
     if (plan.version === this.#kept?.version) return;
+    const [before] = this.#tallies;
+    before?.end(now);
+    const since = this.#membership.begin(plan) + (plan.hurried ? BEAT_MS : 0);
+    this.#tallies = [new Tally(plan.version, since), ...before ? [before] : []];
     this.#kept = plan;
     this.#placeAt = -Infinity;
     this.#thin = 1;
-    this.#row = this.#started = this.#refused = 0;
-    this.#countedAt = now;
-  }
-
-  #count(started: number, refused: number, now: number): void {
-    const faded = Math.exp((this.#countedAt - now) / COUNTED_MS);
-    this.#started = this.#started * faded + started;
-    this.#refused = this.#refused * faded + refused;
-    this.#countedAt = now;
+    this.#row = this.#cleanRow = 0;
   }
 }

@@ -102,6 +102,12 @@ Deno.test("SharedController pauses after a 429 until the API's own time, and kee
     one.finished(one.started(now), { kind: "throttled", until: now + 10 }, now + 5);
   }
   assert.equal(one.rate, 2.5);
+  // Answers give it back.
+  for (let i = 0; i < 8; i++) {
+    const now = it.at(one.nextStart);
+    one.finished(one.started(now), { kind: "clean" }, now + 5);
+  }
+  assert.equal(one.rate, 5);
 });
 
 Deno.test("SharedController is alone again, from the rate of all, once the others have left", () => {

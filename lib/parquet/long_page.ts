@@ -44,8 +44,8 @@ export function isDivisible(leaf: Leaf, encoding: string): boolean {
 interface Cutting {
   /** Bytes that must be ready before {@linkcode size}. */
   readonly before: number;
-  /** How many bytes the next value has in the page. */
-  size(): number;
+  /** How many bytes value number `n` has in the page, which is the next one; takes nothing. */
+  size(n: number): number;
   /** The values whose bytes are these, the first of which is number `from`. */
   open(bytes: Uint8Array, from: number, count: number): ValueStream;
 }
@@ -127,7 +127,7 @@ export class LongPage {
       if (first && at > start && used >= partBytes) break;
       if (leaf.maxDefinition > 0 && definition[at] !== leaf.maxDefinition) continue;
       if (bytes.ready < cutting.before) await bytes.fill(cutting.before);
-      const size = cutting.size();
+      const size = cutting.size(this.#value);
       if (first && at > start && used + size > partBytes) break;
       if (used + size > partBytes) memory.checkRow(used + size);
       if (used + size > buffer.length) {
@@ -195,20 +195,18 @@ async function cut(
   }
   const lengths = await lengthsOf(bytes, count);
   if (encoding === "DELTA_LENGTH_BYTE_ARRAY") {
-    let at = 0;
     return {
       before: 0,
-      size: () => checked(lengths[at++]),
+      size: (n) => checked(lengths[n]),
       open: (part, from, values) =>
         inARow(leaf, readerOf(part), lengths.subarray(from, from + values)),
     };
   }
   const suffixes = await lengthsOf(bytes, count);
   const last: FrontCoded["last"] = { bytes: new Uint8Array(0) };
-  let at = 0;
   return {
     before: 0,
-    size: () => checked(suffixes[at++]),
+    size: (n) => checked(suffixes[n]),
     open: (part, from, values) =>
       frontCoded(leaf, readerOf(part), {
         prefixes: lengths.subarray(from, from + values),

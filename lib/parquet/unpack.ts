@@ -25,6 +25,8 @@ const REACH = 1 << 16;
 const [LONGEST_TAG, LONGEST_COPY] = [5, 64];
 /** Zstd looks back up to 2 ** this; only its levels from 21 on look further. */
 const ZSTD_WINDOW = 25;
+/** What the library says of one that looks further; not every runtime tells its code. */
+const ZSTD_WINDOW_TOO_LARGE = "Frame requires too much memory for decoding";
 
 /** Makes pieces of packed bytes pieces of unpacked ones; throws if they are damaged. */
 type Unpack = (packed: Pieces) => Pieces;
@@ -65,9 +67,8 @@ function through(open: () => Transform): Unpack {
     try {
       yield* transform;
     } catch (cause) {
-      const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-      if (code === "ZSTD_error_frameParameter_windowTooLarge") {
-        throw new TooLarge("a page that is compressed by a high level of zstd", 2 ** 26);
+      if (cause instanceof Error && cause.message.includes(ZSTD_WINDOW_TOO_LARGE)) {
+        throw new TooLarge("a page that is compressed by a level of zstd above 20", 2 ** 26);
       }
       throw cause;
     } finally {

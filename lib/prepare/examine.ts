@@ -312,7 +312,12 @@ async function putNew(
       try {
         return void await store.write(key, bytes, { onlyIf: "absent", contentType, signal });
       } catch (error) {
-        if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+        if (!(error instanceof StoreError)) throw error;
+        // Where the store has no conditions, that look must do.
+        if (error.kind === "unsupported") {
+          return void await store.write(key, bytes, { contentType, signal });
+        }
+        if (error.kind !== "precondition") throw error;
       }
     }
     const there = await store.read(key, { signal, etag: false });

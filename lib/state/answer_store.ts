@@ -112,20 +112,18 @@ export class AnswerStore {
   }
 
   /**
-   * For whom the answer was paid that arrived at this time, be it that another has taken its place;
-   * `undefined` if it is nowhere.
+   * The answer that arrived at this time, be it that another has taken its place; `undefined` if it
+   * is nowhere.
    */
-  async payerOf(
+  async findReceived(
     sha256: string,
     receivedAt: Date,
     signal?: AbortSignal,
-  ): Promise<PaidBy | undefined> {
+  ): Promise<StoredAnswer | undefined> {
     const isThat = ({ received_at: at }: StoredAnswer) => Date.parse(at) === receivedAt.getTime();
     const stored = (await this.find(sha256, signal))?.value;
-    if (stored && isThat(stored)) return stored.paid_by;
-    for await (const copy of this.#copies(sha256, signal)) {
-      if (isThat(copy)) return copy.paid_by;
-    }
+    if (stored && isThat(stored)) return stored; // the copies needn't be looked for
+    for await (const copy of this.#copies(sha256, signal)) if (isThat(copy)) return copy;
     return undefined;
   }
 

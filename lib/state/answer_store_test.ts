@@ -201,16 +201,17 @@ Deno.test("AnswerStore.find() unpacks no more than an answer's length, and reads
   assert.deepEqual([long.problem, long.keep], ["longer than 10000 bytes", true]);
 });
 
-Deno.test("AnswerStore.payerOf() knows who paid for an answer that another has taken the place of", async () => {
+Deno.test("AnswerStore.findReceived() finds an answer that another has taken the place of", async () => {
   const [answers, store] = open();
   await answers.save(ENVELOPE, "{}");
   const { etag } = (await answers.find(SHA))!;
   const instead = await answers.setAside(SHA, "unreadable", etag!);
   await answers.save(OTHERS, "{}", instead);
   const at = (envelope: AnswerEnvelope) => new Date(envelope.received_at);
-  assert.deepEqual(await answers.payerOf(SHA, at(OTHERS)), OTHERS.paid_by);
-  assert.deepEqual(await answers.payerOf(SHA, at(ENVELOPE)), ENVELOPE.paid_by);
-  assert.equal(await answers.payerOf(SHA, new Date(0)), undefined);
+  const found = async (when: Date) => (await answers.findReceived(SHA, when))?.paid_by;
+  assert.deepEqual(await found(at(OTHERS)), OTHERS.paid_by);
+  assert.deepEqual(await found(at(ENVELOPE)), ENVELOPE.paid_by);
+  assert.equal(await found(new Date(0)), undefined);
   store.put(instead!.copy, "torn");
-  assert.equal(await answers.payerOf(SHA, at(ENVELOPE)), undefined);
+  assert.equal(await found(at(ENVELOPE)), undefined);
 });

@@ -127,6 +127,8 @@ interface Held {
   written?: { readonly etag: string; readonly since: Stopwatch };
   /** Whether the answer was looked for under this claim. */
   looked: boolean;
+  /** Whether others may have come, been answered and gone since the answer was looked for. */
+  missed: boolean;
   /** Others have asked so often in vain that it is asked for without a claim. */
   unclaimed: boolean;
   /** So often it was looked whether others have come, because that was in doubt. */
@@ -175,15 +177,21 @@ export class Claims implements AsyncDisposable {
    * Makes known that an image is going to be asked for, and waits while somebody else is asking.
    *
    * @param sha256 Of the image; of equal images only one at a time.
-   * @param look Looks whether the answer is there; then nothing is claimed.
+   * @param look Looks whether the answer is there; then nothing is claimed. Called where others
+   *   may have been at work since the caller has looked.
    * @throws The reason of `stop`; {@linkcode StoreError} when the store fails
    */
   async take(sha256: string, look: () => Promise<boolean>): Promise<Claim> {
+    const waited = new Stopwatch(this.#options.clock);
     await (this.#opening ??= this.#open());
-    const held: Held = { sha256, look, looked: false, unclaimed: false, doubts: 0 };
+    const held: Held = {
+      ...{ sha256, look, looked: false, missed: false, unclaimed: false, doubts: 0 },
+    };
     this.#held.set(sha256, held);
     try {
       if (this.#together && this.#active) await this.#claim(held);
+      // Meanwhile somebody may have come, been answered and gone.
+      else if (waited.atMost > SLOW_MS) await look();
     } catch (error) {
       this.#release(held);
       throw error;
@@ -198,12 +206,12 @@ export class Claims implements AsyncDisposable {
     };
   }
 
-  #isHeld({ written, looked, unclaimed, doubts }: Held): boolean {
+  #isHeld({ written, looked, missed, unclaimed, doubts }: Held): boolean {
     if (!this.#active || unclaimed) return true;
     // Whoever has come since the last look may be asking by now.
     if (!this.#together) {
       const lately = this.#looked.atMost < LOOKED * wordMs(this.#options.leaseMs);
-      return lately || doubts > DOUBTS;
+      return !missed && (lately || doubts > DOUBTS);
     }
     return written !== undefined && looked && written.since.atMost < DOUBT_MS;
   }
@@ -212,6 +220,11 @@ export class Claims implements AsyncDisposable {
     const { stop } = this.#options;
     while (!this.#isHeld(held)) {
       stop.throwIfAborted();
+      if (!this.#together && held.missed) {
+        held.missed = false;
+        if (await held.look()) return false;
+        continue;
+      }
       if (!this.#together) {
         held.doubts++;
         await this.#tolerate(() => this.#lookAround());
@@ -235,6 +248,11 @@ export class Claims implements AsyncDisposable {
     const late = this.#options.clock.sleep(END_MS, patience.signal).catch(() => {});
     await Promise.race([ended, late]);
     patience.abort();
+  }
+
+  /** Whether others were at work in the store when somebody last looked. */
+  get together(): boolean {
+    return this.#together;
   }
 
   get #active(): boolean {
@@ -361,7 +379,10 @@ export class Claims implements AsyncDisposable {
       note(`${others[0].name} has come to work in this store, too: images of both are paid once`);
     }
     this.#together = others.length > 0;
-    if (!this.#together) return;
+    if (!this.#together) {
+      for (const held of this.#held.values()) held.missed = !held.written || !held.looked;
+      return;
+    }
     await forEachConcurrent([...this.#held.values()], AT_ONCE, async (held) => {
       if (!held.written) await this.#create(held);
     });

@@ -7,7 +7,7 @@
  */
 
 import { type Schema, z } from "../base/json.ts";
-import { MOST_RATE } from "../pace/sharing.ts";
+import { MOST_RATE } from "../pace/judge.ts";
 import type { LearntRate } from "../pace/types.ts";
 
 const count = z.int().nonnegative();
@@ -109,6 +109,11 @@ export const manifest = z.object({
   inputs: z.array(earlierInput).optional(),
   /** Hashes of some of its rows (`dataset/row_sample.ts`), by which another input is told to share none of them. */
   sample: z.string().optional(),
+  /**
+   * Whether rows of finished batches are being asked for again (`--retry-failed`), or were by a
+   * process that did not come to its end: then there may be answers that no batch knows of.
+   */
+  retrying: z.boolean().optional(),
   /** URL of the output, once it was made sure that nothing else lies there. */
   output: z.string().optional(),
   /** Rows in a checkpoint. */
@@ -494,27 +499,35 @@ const sharePlan = z.object({
   version: count,
   /** Whatever lies there, it is no storm. */
   rate: finite.positive().max(MOST_RATE),
+  held: finite.positive().max(MOST_RATE),
   from: finite,
+  afterMs: finite.nonnegative().nullable(),
   members: z.array(z.string()).min(2),
   ceiling: finite.positive().nullable(),
   step: finite.positive(),
   guess: z.boolean(),
   hurried: z.boolean(),
+  lost: finite.positive().max(MOST_RATE).nullable(),
+  failed: count,
+  tried: z.object({ version: count, rate: finite.positive().max(MOST_RATE) }).nullable(),
 });
 /** What they tell each other. */
 export const sharing = z.object({
-  format: z.literal("pseudolabel-sharing/1"),
-  plan: sharePlan.nullable(),
-  next: sharePlan.nullable(),
+  format: z.literal("pseudolabel-sharing/2"),
+  plans: z.array(sharePlan),
   members: z.array(z.object({
     id: z.string(),
     beat: count,
     rate: finite.nonnegative(),
+    ceiling: finite.positive().nullable(),
     knows: z.boolean(),
-    taken: finite.nonnegative(),
-    version: count,
-    started: finite.nonnegative(),
-    refused: finite.nonnegative(),
+    counts: z.array(z.object({
+      version: count,
+      started: finite.nonnegative(),
+      refused: finite.nonnegative(),
+      missed: finite.nonnegative(),
+      taken: finite.nonnegative(),
+    })),
   })),
 });
 

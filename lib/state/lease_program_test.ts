@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { type Bench, BUCKET, message, openBench, rows } from "../../dev/doubles/stage.ts";
+import { sizedImage } from "../../dev/testing/fixtures.ts";
+import { runProgram } from "../../dev/testing/program.ts";
 
 const KEY = "checkpoints/demo/lease.json";
 const HOUR = 3_600_000;
@@ -41,4 +43,24 @@ Deno.test("a lease that was left behind an hour ago is taken at once, by the sto
   assert.doesNotMatch(ended.stderr, /waiting for another run/);
   const { bytes } = await bench.store.read(KEY);
   assert.equal(JSON.parse(new TextDecoder().decode(bytes)).generation, 2);
+});
+
+Deno.test("a store that refuses every condition gets labels and copies all the same, and it is said", async () => {
+  await using bench = await openBench(rows(5));
+  await bench.store.write("pictures/a.png", sizedImage("a", 300, 200));
+  bench.s3.fault = ({ method, headers }) =>
+    method === "PUT" && (headers.has("if-none-match") || headers.has("if-match"))
+      ? { status: 501, code: "NotImplemented" }
+      : undefined;
+  const ended = await bench.run();
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.match(ended.stderr, /no conditional writes to rely on .* so nothing keeps a second run/);
+  const verified = await bench.run(["verify"]);
+  assert.equal(verified.code, 0, verified.stdout + verified.stderr);
+  assert.match((await bench.run()).stdout, /^Nothing to do/);
+  assert.equal(bench.api.billedPages, 5);
+  const args = ["prepare", "--dataset-name", "copied", "--copy", "--images"];
+  const prepared = await runProgram([...args, `s3://${BUCKET}/pictures/`], { env: bench.env });
+  assert.equal(prepared.code, 0, prepared.stderr);
+  assert.match(prepared.stdout, /^rows +1$/m);
 });

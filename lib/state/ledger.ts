@@ -106,7 +106,7 @@ function pay(spent: Spent, manifest: RunOf, id: string, payment: Payment, sign: 
   };
   add(spent.runs, paidBy.run_id, paid);
   if (engine === manifest.engine && model === manifest.model) return;
-  add((spent.others ??= {})[paidBy.run_id] ??= {}, nameOf(payment), paid);
+  addOthers(spent, paidBy.run_id, { [nameOf(payment)]: paid });
 }
 
 /** What answers have cost together. */
@@ -117,6 +117,16 @@ function add(to: Record<string, Paid>, name: string, paid: Paid): void {
   entry.answers = bounded(entry.answers + paid.answers);
   entry.billed_pages = bounded(entry.billed_pages + paid.billed_pages);
   entry.attempts = bounded(entry.attempts + paid.attempts);
+  // What was taken out leaves no trace: whoever adds the rows up finds none either.
+  if (entry.answers === 0 && entry.billed_pages === 0 && entry.attempts === 0) delete to[name];
+}
+
+function addOthers(spent: Spent, runId: string, paid: Readonly<Record<string, Paid>>): void {
+  const others = spent.others ??= {};
+  const to = others[runId] ??= {};
+  for (const [engine, its] of Object.entries(paid)) add(to, engine, its);
+  if (Object.keys(to).length === 0) delete others[runId];
+  if (Object.keys(others).length === 0) delete spent.others;
 }
 
 /** The pages that an answer says it bills, as far as that can be. @param billed From outside. */
@@ -146,10 +156,7 @@ export function addSpent(spent: Spent, other: Spent): void {
   spent.answers_reused = bounded(spent.answers_reused + other.answers_reused);
   spent.failed_attempts = bounded(spent.failed_attempts + other.failed_attempts);
   for (const [runId, run] of Object.entries(other.runs)) add(spent.runs, runId, run);
-  for (const [runId, engines] of Object.entries(other.others ?? {})) {
-    const to = (spent.others ??= {})[runId] ??= {};
-    for (const [engine, paid] of Object.entries(engines)) add(to, engine, paid);
-  }
+  for (const [runId, paid] of Object.entries(other.others ?? {})) addOthers(spent, runId, paid);
 }
 
 /**

@@ -195,7 +195,13 @@ export async function settleManifest(
     const onlyIf = start === "fresh" ? undefined : "absent";
     await writeDocument(store, keys.manifest, wanted, { onlyIf });
   } catch (error) {
-    if (!(error instanceof StoreError && error.kind === "precondition")) throw error;
+    if (!(error instanceof StoreError)) throw error;
+    if (error.kind === "unsupported" && start !== "fresh") {
+      // The lease has said that nothing keeps a second run off; none was there just now.
+      await writeDocument(store, keys.manifest, wanted);
+      return { manifest: wanted, resumed: false };
+    }
+    if (error.kind !== "precondition") throw error;
     if (tries === VAIN_TRIES) {
       const message =
         `cannot create ${store.url}/${keys.manifest}: the store says that it exists, ` +
@@ -350,6 +356,26 @@ export function engineToAsk(manifest: Manifest, url: string, { engine }: Setting
     "conflict",
     `the run in ${url} was begun with another engine: give --engine ${found.name} to continue ` +
       "it, or start over with --fresh",
+  );
+}
+
+/**
+ * Sees to it that no fallback is the run's own engine and model, which would be paid and booked
+ * twice: a run that is continued goes by its manifest, whatever the settings name.
+ *
+ * @param url Where its state lies, for messages.
+ * @throws {RunError} `conflict` if one is
+ */
+export function checkFallbacks(
+  { engine, model }: Pick<Manifest, "engine" | "model">,
+  url: string,
+  { fallbacks }: Pick<Settings, "fallbacks">,
+): void {
+  if (!fallbacks.some((other) => other.engine === engine && other.model === model)) return;
+  throw new RunError(
+    "conflict",
+    `the run in ${url} asks ${engine} with model ${model} itself, so that is no --fallback for ` +
+      "it: leave it out, or start over with --fresh and another --engine or --model",
   );
 }
 

@@ -61,7 +61,7 @@ export class SharedRate {
     value: Sharing,
     onlyIf: "absent" | { readonly etag: string },
   ): Promise<string | undefined> {
-    const document = { format: "pseudolabel-sharing/1" as const, ...value };
+    const document = { format: "pseudolabel-sharing/2" as const, ...value };
     try {
       const options = { onlyIf, oneLine: true };
       return (await writeDocument(this.#store, this.#key, document, options)).etag;

@@ -9,15 +9,14 @@ import { SharedRate } from "./shared_rate.ts";
 const KEY = sharedRateKey("engine", "model", "a1b2c3");
 
 function member(id: string): ShareMember {
-  const figures = { beat: 1, rate: 1, taken: 0, version: 0, started: 0, refused: 0 };
-  return { id, knows: false, ...figures };
+  return { id, knows: false, beat: 1, rate: 1, ceiling: null, counts: [] };
 }
 
 /** Adds a member to those that are there. */
 function join(id: string) {
   return (found: Sharing | undefined): Sharing => {
     const others = (found?.members ?? []).filter((other) => other.id !== id);
-    return { plan: null, next: null, members: [...others, member(id)] };
+    return { plans: [], members: [...others, member(id)] };
   };
 }
 

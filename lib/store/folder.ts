@@ -15,6 +15,7 @@ import type {
   StoredObject,
   WriteOptions,
 } from "./store.ts";
+import { BESIDE, moveToFree, putAcrossDisks } from "./folder_put.ts";
 import { type Met, walkFolder } from "./folder_walk.ts";
 import { createHash } from "node:crypto";
 import { resolve } from "node:path";
@@ -201,7 +202,7 @@ class FolderStore implements Store {
       return meant instanceof StoreError && meant.kind === "not_found";
     };
     try {
-      yield* walkFolder(this.#root, parent, { deep, except: TEMPORARY, isGone });
+      yield* walkFolder(this.#root, parent, { deep, except: isOwn, isGone });
     } catch (error) {
       throw told(error, parent);
     }
@@ -226,20 +227,19 @@ class FolderStore implements Store {
       const file = await openInside(this.#root, aside, { createNew: true, write: true });
       try {
         const { size, etag } = await fill(file, parts, signal);
-        await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-        using _lock = await lock(this.#root);
-        if (onlyIf === "absent") {
-          // Unlike rename, link fails where the name is taken.
-          await Deno.link(aside, path).catch((error) => {
-            if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+        const folder = path.slice(0, path.lastIndexOf("/"));
+        await Deno.mkdir(folder, { recursive: true });
+        await putAcrossDisks(aside, folder, async (from) => {
+          using _lock = await lock(this.#root);
+          if (onlyIf === "absent") {
+            if (await moveToFree(from, path)) return;
             throw new StoreError("precondition", `Cannot write ${url}: the object exists already`);
-          });
-        } else {
+          }
           if (onlyIf !== undefined && (await this.stat(key))?.etag !== onlyIf.etag) {
             throw new StoreError("precondition", `Cannot write ${url}: the object has changed`);
           }
-          await Deno.rename(aside, path);
-        }
+          await Deno.rename(from, path);
+        });
         return { key, size, etag };
       } finally {
         await Deno.remove(aside).catch(() => {});
@@ -292,6 +292,11 @@ async function fill(
 
 /** Folder below the root that holds files not yet in place; no key may lie in it. */
 const TEMPORARY = ".tmp";
+/** Whether a folder below another, from the root, is none of the objects'. */
+function isOwn(parent: string, name: string): boolean {
+  return name === BESIDE || parent === "" && name === TEMPORARY;
+}
+
 /** The file in there that stands for the whole folder. */
 const LOCK = "lock";
 
@@ -331,12 +336,12 @@ async function openInside(
 
 /**
  * The path below a root that belongs to a key; `undefined` where the key may not be one: empty,
- * with an empty, `.` or `..` segment, with a NUL, or inside {@linkcode TEMPORARY}.
+ * with an empty, `.` or `..` segment, with a NUL, or inside a folder of our own ({@linkcode isOwn}).
  */
 function keyPath(root: string, key: string): string | undefined {
   const segments = key.split("/");
   if (segments.some((s) => s === "" || s === "." || s === "..") || key.includes("\0")) return;
-  if (segments[0] === TEMPORARY) return;
+  if (segments[0] === TEMPORARY || segments.includes(BESIDE)) return;
   // There `a\..\b` and `c:x` would leave the folder.
   if (Deno.build.os === "windows" && /[\\:]/.test(key)) return;
   return `${root}/${key}`;

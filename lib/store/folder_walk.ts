@@ -20,8 +20,8 @@ export interface Met {
 export interface WalkOptions {
   /** Whether folders are entered; else each is told as one. */
   readonly deep: boolean;
-  /** A name at the root that is left out. */
-  readonly except: string;
+  /** Whether a name is left out; of its folder the path, empty or with a slash at the end. */
+  readonly except: (parent: string, name: string) => boolean;
   /** Whether an error says that there is no such folder. */
   readonly isGone: (error: unknown, path: string) => boolean;
 }
@@ -43,7 +43,7 @@ export async function* walkFolder(
   const met: Met[] = [];
   try {
     for await (const entry of Deno.readDir(`${root}/${parent}`)) {
-      if (parent === "" && entry.name === except) continue;
+      if (except(parent, entry.name)) continue;
       met.push(await told(entry, parent + entry.name, root));
     }
   } catch (error) {

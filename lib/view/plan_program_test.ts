@@ -24,6 +24,7 @@ Deno.test("plan and run --dry-run say the same, send nothing and write nothing; 
   const text = await plan(bench, "plan", ...name);
   assert.match(text, /^demo: 12 rows; about 11 pages to pay\n {2}\$0\.02 at \$0\.0015 a page/);
   assert.match(text, /1 missing/);
+  assert.match(text, /answers +0 stored already, as there are none in the store/);
   for (const line of text.split("\n")) assert.ok(line.length <= 80, line);
   const begin = bench.s3.requests.length;
   assert.equal(await plan(bench, "run", "--dry-run", ...name), text);
@@ -33,6 +34,8 @@ Deno.test("plan and run --dry-run say the same, send nothing and write nothing; 
   assert.deepEqual([read.exact, read.pages], [true, { likely: 11, at_most: 11 }]);
   assert.equal((await bench.run(["--max-failure-rate", "1"])).code, 0);
   assert.equal(bench.api.billedPages, 11);
+  // Nothing is left to look for, whatever the store holds.
+  assert.match((await bench.run(["plan"])).stdout, /answers +0 stored already\n/);
 });
 
 const missing = await noTerminals();

@@ -72,7 +72,7 @@ export function renderPlan(plan: Plan, columns: number): string[] {
   }
   const sure = plan.exact
     ? ""
-    : plan.answers_known && plan.answers_stored === 0
+    : plan.answers_known && plan.answers_stored === 0 && pages.at_most > rows.retried
     ? ", as there are none in the store"
     : plan.answers_known
     ? ""
