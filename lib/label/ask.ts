@@ -482,8 +482,7 @@ async function nextTurn(
     using left = lanes.single
       ? undefined
       : followSignals(halt.signal, lanes.closed(lane), ...only ? [] : [lanes.moved(lane)]);
-    if (left && !only && fresh) void leaveForProbe(lane, left);
-    const passed = await passOn(lane, left?.signal ?? halt.signal)
+    const passed = await passOn(lane, left)
       .catch((error) => {
         if (halt.signal.aborted || !left?.signal.aborted) throw error;
       })
@@ -496,7 +495,7 @@ async function nextTurn(
     if (leaves) return undefined;
   }
 
-  /** However long the queue, what failed is looked after in time. */
+  /** However long the queue, what failed is looked after in time: the page goes to probe it. */
   async function leaveForProbe(lane: Lane, { signal, controller }: Halt): Promise<void> {
     try {
       while (!lanes.wantsProbe(lane)) await clock.sleep(LOOK_MS, signal);
@@ -506,12 +505,17 @@ async function nextTurn(
     controller.abort();
   }
 
-  async function passOn(lane: Lane, signal: AbortSignal): Promise<Turn | undefined> {
+  async function passOn(lane: Lane, left: Halt | undefined): Promise<Turn | undefined> {
     const { health, limiter } = lane;
+    const { signal } = left ?? halt;
+    const mayProbe = left !== undefined && !only && fresh;
     const elsewhere = () =>
-      !only && (lanes.elsewhere(lane, tried, waits(options)) || goesBack(options) !== undefined);
+      !only && (lanes.elsewhere(lane, tried, waits(options)) || goesBack(options) !== undefined ||
+        mayProbe && lanes.wantsProbe(lane));
     const pass = await health.pass(signal, fresh, control, elsewhere);
     if (!pass) return undefined;
+    // One that is to probe this lane stays: another one that is due is somebody else's.
+    if (mayProbe && !pass.probes) void leaveForProbe(lane, left);
     const permit = await limiter.turn(signal).catch((error) => {
       health.cancel(pass);
       throw error;

@@ -246,6 +246,17 @@ Deno.test("however long pages queue for a slow key, one that was down is probed 
   assert.ok(Number(after[0]) <= 78, ended.notes.join("\n"));
 });
 
+Deno.test("keys that are to be probed at the same time are probed one after another while pages go on with a third", async () => {
+  const ended = await label(400, (clock) => {
+    const down = () => downFor(clock, 15, 60, limited(clock, 10, 500));
+    return { own: [down(), down(), limited(clock, 1, 500)] };
+  });
+  assertLabelled(ended, 400);
+  const back = ended.notes.filter((note) => /key [12] of 3: the API answers again/.test(note));
+  assert.equal(back.length, 2, ended.notes.join("\n"));
+  assert.ok(ended.seconds < 120, `${ended.seconds} s`);
+});
+
 Deno.test("a fallback that was down for too long reads pages again once it is back", async () => {
   let read = 0;
   const ended = await label(1_500, (clock) => ({
