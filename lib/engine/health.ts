@@ -104,7 +104,11 @@ export class Health {
   #asking = 0;
   /** Different pages that were refused since anything worked. */
   readonly #refusing = new Set<string>();
-  /** Pages that failed while others were answered, so that they show nothing of the API. */
+  /**
+   * Pages that failed while others were answered, and were not since: they show nothing of the API.
+   * One that comes back from another engine is no news, or each time it would be an outage anew,
+   * and the probe that ends it a page to pay.
+   */
   readonly #suspects = new Set<string>();
   #throttledSince: number | undefined;
   readonly #throttled: ThrottledPages;
@@ -289,7 +293,6 @@ export class Health {
   /** A page is through, whatever came of it. */
   leave(page: string): void {
     this.#asking--;
-    this.#suspects.delete(page);
     this.#throttled.leave(page);
   }
 
@@ -372,13 +375,14 @@ export class Health {
 
   #recover(page: string, { number, control = false }: Pass): void {
     this.#worked = Math.max(this.#worked, number ?? ++this.#requests);
+    this.#suspects.delete(page);
     this.#throttled.worked(page, control);
     this.#throttledSince = undefined;
     this.#hopeless.clear();
     this.#refusing.clear();
     if (this.#outage) {
       // They failed before and during it, so what they do next shows nothing of the API.
-      for (const page of this.#failing) this.#suspects.add(page);
+      for (const failing of this.#failing) if (failing !== page) this.#suspects.add(failing);
       const seconds = Math.round((this.#options.clock.now() - this.#outage.began) / 1_000);
       this.#outage = undefined;
       this.#options.down?.();

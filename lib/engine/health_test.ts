@@ -326,14 +326,21 @@ Deno.test("answers that arrive late take back nothing of what later ones have sh
   assert.equal(health.workedSince(1), true);
 });
 
-Deno.test("a page that is through begins anew: what it did in an outage, or was throttled, is forgotten", () => {
+Deno.test("pages that failed while another one was answered make no second outage, however often they come back", () => {
   const { health, judge } = make();
-  for (const page of ["a", "b", "c"]) judge(FAILED, page);
+  const pages = ["a", "b", "c"];
+  for (const page of pages) judge(FAILED, page);
   judge(ANSWERED, "d");
-  for (const page of ["a", "b", "c"]) health.leave(page);
-  for (const page of ["a", "b", "c"]) judge(FAILED, page);
+  for (const page of pages) health.leave(page);
+  for (const page of pages) judge(FAILED, page);
+  assert.equal(health.outage, false);
+  // Until they are answered.
+  for (const page of pages) judge(ANSWERED, page);
+  for (const page of pages) judge(FAILED, page);
   assert.equal(health.outage, true);
+});
 
+Deno.test("a page that is through begins anew: that it was throttled is forgotten", () => {
   const other = make();
   const throttle = () => {
     const pass = { probes: undefined };

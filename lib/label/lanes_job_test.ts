@@ -29,7 +29,7 @@ async function label(
     clock,
     own,
     others,
-    args: `${options} ${others ? FALLBACK : ""}`,
+    args: `${options} ${others && !options.includes("--fallback") ? FALLBACK : ""}`,
   });
 }
 
@@ -255,6 +255,33 @@ Deno.test("keys that are to be probed at the same time are probed one after anot
   const back = ended.notes.filter((note) => /key [12] of 3: the API answers again/.test(note));
   assert.equal(back.length, 2, ended.notes.join("\n"));
   assert.ok(ended.seconds < 120, `${ended.seconds} s`);
+});
+
+Deno.test("pages that fail on every engine end as failed rows, and cost no probe after probe", async () => {
+  const broken = (up: Script, clock: VirtualClock): Script => async (image, model, signal) => {
+    if (parseInt(image.sha256.slice(0, 6), 16) % 8 > 0) return await up(image, model, signal);
+    await clock.sleep(50, signal);
+    return { kind: "retryable", message: "HTTP 500" };
+  };
+  for (const others of [1, 2]) {
+    const ended = await label(
+      60,
+      (clock) => ({
+        own: [broken(limited(clock, 1, 50), clock)],
+        others: [
+          ...others > 1 ? [downFor(clock, 20, Infinity, limited(clock, 10, 500))] : [],
+          broken(limited(clock, 10, 500), clock),
+        ],
+      }),
+      `--max-outage-minutes 2 --max-retries 3${others > 1 ? ` ${FALLBACK},upstage-ocr:third` : ""}`,
+    );
+    assert.equal(ended.error, undefined, ended.notes.slice(0, 20).join("\n"));
+    const { ok, failed } = ended.summary!.counts;
+    assert.ok(ok > 40 && failed > 3 && ok + failed === 60, `${ok} ok, ${failed} failed`);
+    const probes = ended.tally.billedPages - ok;
+    assert.ok(probes <= 2 * failed, `${probes} pages were asked for to tell`);
+    assert.ok(ended.seconds < 600, `${ended.seconds} s`);
+  }
 });
 
 Deno.test("a fallback that was down for too long reads pages again once it is back", async () => {
