@@ -52,6 +52,9 @@ export interface Asked extends Disposable {
   readonly before?: boolean;
 }
 
+/** Why there is none of a page that may not be asked for, and neither is answered nor paid for. */
+export const NOT_ASKED: Failure = { code: "api_unavailable", message: "it was not asked for" };
+
 /** What {@linkcode ask} works with. */
 export interface AskOptions {
   /** How to read. */

@@ -9,7 +9,7 @@ import { endedByStore, StoreError } from "../base/errors.ts";
 import type { ImageFile } from "../engine/engine.ts";
 import type { TicketDocument } from "../state/documents.ts";
 import type { Tickets } from "../state/tickets.ts";
-import { ask, type Asked, type AskOptions } from "./ask.ts";
+import { ask, type Asked, type AskOptions, NOT_ASKED } from "./ask.ts";
 import type { Lane } from "./lanes.ts";
 import { type Asking, Looks, type LooksOptions } from "./looks.ts";
 
@@ -87,8 +87,7 @@ export class Collecting {
       if (found.failed) return found.failed;
       let { paid } = found;
       if (!paid && asking.onlyStored) {
-        const failure = { code: "api_unavailable", message: "it was not asked for" } as const;
-        return { failure, attempts: 0, [Symbol.dispose]: () => {} };
+        return { failure: NOT_ASKED, attempts: 0, [Symbol.dispose]: () => {} };
       }
       if (!paid) {
         const asked = await ask(image, this.#watchful(asking, sha256, useless));

@@ -17,7 +17,7 @@ import { LOOK_MS } from "../engine/health.ts";
 import type { AnswerStore, SetAside } from "../state/answer_store.ts";
 import type { Claims } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
-import { type Answered, ask, type Asked, type AskOptions } from "./ask.ts";
+import { type Answered, ask, type Asked, type AskOptions, NOT_ASKED } from "./ask.ts";
 import type { Collecting } from "./collect.ts";
 import type { ImageGuard } from "./image_guard.ts";
 import { type ImageLoader, refusalBy } from "./images.ts";
@@ -274,7 +274,7 @@ async function findOrAsk(
   let looked = await lookUp(image, labeling);
   if (looked.obtained) return looked.obtained;
   if (labeling.onlyStored && !labeling.collecting) {
-    return failed({ code: "api_unavailable", message: "it was not asked for" }, 0, clock);
+    return failed(NOT_ASKED, 0, clock);
   }
   using claim = await claims.take(image.sha256, async () => {
     looked = await lookUp(image, labeling);
