@@ -93,7 +93,7 @@ Deno.test("images none of which is there end the run with 3 before a row is mark
     assert.equal(ended.code, 3, ended.stderr);
     assert.match(
       message(ended),
-      /none of (3|20) images.*s3:\/\/bench\/images\/0\.png does not exist.*--no-guard/,
+      /none of (3|20) images.*s3:\/\/bench\/images\/0\.png: 404.*no such object.*--no-guard/,
     );
     assert.deepEqual(await batches(bench.store), []);
     assert.equal(await bench.store.stat(OUTPUT), undefined);
@@ -124,6 +124,33 @@ Deno.test("images none of which can be had as they lie there end the run with 3,
     const regardless = await bench.run([...ANY_RATE, "--no-guard"]);
     assert.equal(regardless.code, 0, regardless.stderr);
     assert.equal(Object.keys(await failures(bench.store)).length, 24);
+  }
+});
+
+Deno.test("images none of which is any that the engine takes end the run with 3, before a row is marked as failed", async () => {
+  const page = "<!DOCTYPE html><html><body>Sign in</body></html>";
+  const kinds: [content: string, says: RegExp, code: string][] = [
+    [page, /none of 20 images can be used.*images\/0\.png is an HTML page/, "image_unsupported"],
+    ["", /none of 20 images can be used.*images\/0\.png is empty/, "image_empty"],
+  ];
+  for (const [content, says, code] of kinds) {
+    await using bench = await openBench(rows(24));
+    for (const { index } of rows(24)) {
+      await bench.store.write(`images/${index}.png`, new TextEncoder().encode(content));
+    }
+    const ended = await bench.run(ANY_RATE);
+    assert.equal(ended.code, 3, ended.stderr);
+    assert.match(message(ended), says);
+    assert.match(message(ended), /put images there that can be, .*--no-guard/);
+    assert.deepEqual(await batches(bench.store), []);
+    const regardless = await bench.run([...ANY_RATE, "--no-guard"]);
+    assert.equal(regardless.code, 0, regardless.stderr);
+    assert.deepEqual([...new Set(Object.values(await failures(bench.store)))], [code]);
+    assert.equal(bench.api.requests, 0);
+    // Once a page can be used, those that can't are failed rows.
+    await bench.store.write("images/13.png", fakeImage("row-13"));
+    assert.equal((await bench.run([...ANY_RATE, "--fresh"])).code, 0);
+    assert.equal(Object.keys(await failures(bench.store)).length, 23);
   }
 });
 

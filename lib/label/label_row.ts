@@ -34,7 +34,7 @@ const LOOKS = 5;
 export interface Labeling extends AskOptions {
   /** Reads images. */
   readonly images: Pick<ImageLoader, "load">;
-  /** Ends a run none of whose images is there. @default every row is made */
+  /** Ends a run none of whose images can be used. @default every row is made */
   readonly imageGuard?: Pick<ImageGuard, "watch">;
   /** Keeps answers. */
   readonly answers: AnswerStore;
