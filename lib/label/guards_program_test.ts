@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  ARGS,
   BUCKET,
   fill,
   message,
@@ -12,6 +13,8 @@ import type { Fault } from "../../dev/doubles/s3/server.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Answer, errorAnswer, pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { encodeInput, fakeImage, queryRows, readFake } from "../../dev/testing/fixtures.ts";
+import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
+import { startProgram } from "../../dev/testing/program.ts";
 import type { Store } from "../store/store.ts";
 
 /** The row whose image this is. */
@@ -369,4 +372,21 @@ Deno.test("pages that always fail become failed rows while others are answered, 
   assert.equal(alone.events.at(-1)?.pages_billed, bench.api.billedPages - before);
   assert.equal((await bench.run(["verify"])).code, 0);
   assert.ok(await bench.store.stat(`checkpoints/demo/manifest.json`), BUCKET);
+});
+
+Deno.test("an address that nobody listens at fails no row, not even the only one, and the run goes on once somebody does", async () => {
+  await using bench = await openBench(rows(1));
+  const gone = await startUpstageServer({ answer: readAll });
+  await gone[Symbol.asyncDispose]();
+  const env = { ...bench.env, UPSTAGE_BASE_URL: gone.url };
+  const program = startProgram([...ARGS, "--max-retries", "0"], { env });
+  await program.said("the API fails on every page");
+  await using api = await startUpstageServer({
+    answer: readAll,
+    port: Number(new URL(gone.url).port),
+  });
+  const ended = await program.ended;
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(api.billedPages, 1);
+  assert.deepEqual(await failures(bench.store), {});
 });
