@@ -58,7 +58,7 @@ export async function labelingOf(
   const { store = new MemoryStore(), clock = new VirtualClock() } = given;
   const { tally = new Tally(), halt = new AbortController() } = given;
   const notes: string[] = [];
-  const random = () => 0;
+  const random = () => 0.5;
   const giveUp = new AbortController().signal;
   const fallbacks = others.map(({ engine = upstageOcr, ...other }) => ({ engine, ...other }));
   const named = fallbacks.map(({ engine: { name: engine }, model }) => ({ engine, model }));

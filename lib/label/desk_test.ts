@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { fakeImage, inputRow, readFake } from "../../dev/testing/fixtures.ts";
 import { imageFile } from "../../dev/testing/labeling.ts";
@@ -135,7 +136,8 @@ Deno.test("nothing is asked or looked for while the store is down, and a turn th
   const args = "--concurrency 1 --rate 100";
   await using opened = await labelingOf(connection, { patience, args });
   const { labeling: { lanes: { open: [{ limiter, polls }] } }, clock } = opened;
-  const minute = () => clock.run(clock.sleep(60_000));
+  // Whoever asks for turn after turn only to give it back makes time pass in many steps.
+  const minute = () => clock.run(clock.sleep(60_000), 500);
   let given = 0;
   const take = async (turns = limiter) => {
     const permit = await turns.turn(NEVER);
@@ -348,14 +350,28 @@ Deno.test("no page is asked for to tell whether answers can be read where it wou
   const store = storeOf(WORDS);
   const [ok, empty] = [batchOf(WORDS, "ocr"), batchOf(WORDS, "ocr", false)];
   const collect = () => assert.fail("looked");
-  // Nothing was read on it: what has gone wrong with words leaves it as it was.
-  await using blank = await labelingOf(by(), { store, done: [empty] });
+  // Nothing was read on what is left: what has gone wrong with words leaves it as it was.
+  await using blank = await labelingOf(by(), { store, done: [batchOf("gone", "ocr"), empty] });
   assert.equal((await unreadable(blank))?.exit, "api");
+  await using gone = await labelingOf(by(), { store, done: [batchOf("gone", "ocr")] });
+  assert.equal((await unreadable(gone))?.exit, "api");
   // Its answer takes its time.
   await using slow = await labelingOf(by(undefined, { collect }), { store, done: [ok] });
   assert.equal((await unreadable(slow))?.exit, "api");
   await using unguarded = await labelingOf(by(), { store, done: [ok], args: "--no-guard" });
   assert.equal(await unreadable(unguarded), undefined);
+});
+
+Deno.test("first answers that can't be read end no run while others are under way, or are being stored", async () => {
+  await using opened = await labelingOf(by());
+  const { tally, clock } = opened;
+  [tally.inFlight, tally.unsaved] = [1, 1];
+  let ended = false;
+  const ending = unreadable(opened).finally(() => ended = true);
+  await clock.run(clock.sleep(60_000));
+  assert.equal(ended, false);
+  [tally.inFlight, tally.unsaved] = [0, 0];
+  assert.equal((await clock.run(ending))?.exit, "api");
 });
 
 Deno.test("before anything with words could be read few pages are paid for, however many may be under way", async () => {
@@ -365,6 +381,7 @@ Deno.test("before anything with words could be read few pages are paid for, howe
     const others = several ? [{ model: "other", connection: by() }] : [];
     await using opened = await labelingOf(by(undefined, { collect }), { store, done, others });
     const { labeling: { lanes: { open: [{ limiter }] }, waiting }, clock } = opened;
+    assert.ok(waiting.capacity <= 8, `${waiting.capacity} before it is known`);
     (await clock.run(limiter.turn(NEVER))).done({ kind: "clean" });
     return waiting.capacity;
   };
@@ -397,15 +414,13 @@ Deno.test("several keys share what the user allows, each with a limit of its own
     ["key 2 of 3", 2],
     ["key 3 of 3", 2],
   ]);
-  const permits = await opened.clock.run(
-    Promise.all(open.map(({ limiter }) => limiter.turn(NEVER))),
-  );
-  assert.deepEqual(
-    open.map(({ pause }) => pause!() > 0),
-    [true, true, true],
-    "each has started one",
-  );
-  for (const permit of permits) permit.done({ kind: "clean" });
+  const permit = await opened.clock.run(open[1].limiter.turn(NEVER));
+  assert.deepEqual(open.map(({ pause }) => pause!() > 0), [false, true, false]);
+  permit.done({ kind: "clean" });
+  const collect = () => assert.fail("looked");
+  await using looking = await labelingOf(by(undefined, { keys: 2, collect }));
+  const looks = looking.labeling.lanes.open.map(({ polls }) => polls);
+  assert.equal(new Set(looks).size, 2);
 });
 
 Deno.test("what was learnt of the speed of requests and of looks is there for the next process", async () => {
@@ -420,13 +435,18 @@ Deno.test("what was learnt of the speed of requests and of looks is there for th
       for (let n = 0; n < 4; n++) {
         const permit = await clock.run(turns.turn(NEVER));
         permit.done({ kind: "throttled", until: undefined });
-        await clock.run(clock.sleep(30_000));
+        await clock.run(clock.sleep(10_000));
       }
     };
     const first = rateOf(opened);
     await slowDown(lane.limiter);
     await slowDown(lane.polls!);
     learnt = rateOf(opened);
+    store.before = async (operation) => {
+      for (let n = 0; operation === "write" && n < 9; n++) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
     assert.ok(learnt < first / 2);
   }
   const [requests, looks] = [rateKey, pollRateKey].map((key) =>
@@ -573,4 +593,38 @@ Deno.test("an engine that is down is waited for as long as --max-outage-minutes 
     const minutes = (opened.clock.now() - began) / 60_000;
     assert.ok(minutes >= mins && minutes < mins + 2, `${minutes}`);
   }
+});
+
+Deno.test("looks that fail are borne for as long as --max-outage-minutes says, and go by the rate of looks", async () => {
+  const engine: Engine = { ...upstageOcr, documentedRate: 1, documentedPollRate: 30 };
+  for (const minutes of [1, 7]) {
+    let looks = 0;
+    const connection = by(
+      () => Promise.resolve({ kind: "accepted", ticket: 1, message: "" }),
+      {
+        collect: () => {
+          looks++;
+          return Promise.resolve({ kind: "retryable", message: "HTTP 503" });
+        },
+      },
+    );
+    const args = `--max-outage-minutes ${minutes}`;
+    await using opened = await labelingOf(connection, { engine, args });
+    const { labeling, clock } = opened;
+    const began = clock.now();
+    await assert.rejects(
+      clock.run(obtain(imageFile("a"), "row", labeling)),
+      /has answered no look for what it accepted for \d+ minute/,
+    );
+    const waited = (clock.now() - began) / 60_000;
+    assert.ok(waited >= minutes && waited < minutes + 2, `${waited}`);
+    assert.ok(looks >= minutes, `${looks}`);
+  }
+  await using opened = await labelingOf(by(undefined, { collect: () => assert.fail() }), {
+    engine,
+  });
+  const { labeling: { lanes: { open: [{ polls }] } }, clock } = opened;
+  const began = clock.now();
+  for (let n = 0; n < 20; n++) (await clock.run(polls!.turn(NEVER))).done({ kind: "clean" });
+  assert.ok(clock.now() - began < 5_000, "as slow as requests");
 });
