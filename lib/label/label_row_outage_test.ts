@@ -207,15 +207,26 @@ Deno.test("a page that waits on an engine that has gone down goes back to whiche
   const { by, seconds } = await engines.label();
   assert.equal(by, "ocr");
   assert.ok(seconds >= 15 && seconds < 60, `${seconds} s`);
+
+  await using soon = await Engines.open(reads, downUntil(Infinity), downUntil(Infinity));
+  soon.fail(0);
+  await soon.pass(3);
+  for (const n of [1, 2]) soon.fail(n); // they are probed again later than the first
+  const back = await soon.label();
+  assert.deepEqual([back.by, soon.asked], ["ocr", [1, 0, 0]]);
+  assert.ok(back.seconds < 7, `${back.seconds} s`);
 });
 
 Deno.test("where all engines are down, one of them for long, the page takes whichever is back first", async () => {
-  await using engines = await Engines.open(downUntil(900), downUntil(PATIENCE_S + 30));
+  const back = 2 * PATIENCE_S;
+  await using engines = await Engines.open(downUntil(Infinity), downUntil(back));
   await engines.exhaust(1);
+  await engines.pass(back - 60 - engines.seconds);
+  engines.fail(1);
   engines.fail(0);
   const { by, seconds } = await engines.label();
   assert.equal(by, "m1");
-  assert.ok(seconds < PATIENCE_S + 120, `${seconds} s`);
+  assert.ok(seconds >= back && seconds < back + 90, `${seconds} s`);
 });
 
 Deno.test("an engine that is given up is not waited for, however much patience the run has", async () => {
