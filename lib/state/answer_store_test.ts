@@ -247,6 +247,9 @@ Deno.test("a paid answer is stored, or another one is there to be used, whatever
         const next = left.shift() ?? "nothing";
         happen(next);
         const before = store.objects.get(key);
+        if (!before && typeof options?.onlyIf === "object") {
+          throw new StoreError("not_found", "as S3 says of a version that is gone");
+        }
         const info = await write(at, bytes, options);
         if (before) {
           assert.ok(before !== good && before !== newer, "an answer was overwritten");
@@ -283,10 +286,18 @@ Deno.test("a paid answer is stored, or another one is there to be used, whatever
 Deno.test("AnswerStore.save() ends with what the store says, and believes nothing to be stored that isn't", async () => {
   for (const kind of ["denied", "unavailable", "not_found"] as const) {
     const [answers, store] = open();
+    const requests: string[] = [];
+    store.before = (operation) => void requests.push(operation);
+    assert.equal(
+      await answers.save({ ...ENVELOPE, image_sha256: "cd".repeat(32) }, "{}"),
+      undefined,
+    );
     store.before = (operation) => {
-      if (operation === "write") throw new StoreError(kind, "no");
+      requests.push(operation);
+      throw new StoreError(kind, "no");
     };
     await assert.rejects(answers.save(ENVELOPE, "{}"), { kind });
+    assert.deepEqual(requests, ["write", "write"]);
   }
   // One that knows no conditions is written to without, and that is waited for.
   const [answers, store] = open();
