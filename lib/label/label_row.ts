@@ -132,12 +132,10 @@ async function obtainFromAny(
   const patientUntil = labeling.clock.now() + patience;
   const came = new Map<Labeling, Obtained>();
   const isAway = (by: Labeling) => came.get(by)?.elsewhere === true;
-  const canBeHad = ({ lanes }: Labeling) =>
-    lanes.open.length > 0 && lanes.unavailable(true) === undefined;
+  const canBeHad = ({ lanes }: Labeling) => lanes.unavailable(true) === undefined;
   for (;;) {
     for (const [n, by] of desks.entries()) {
       if (came.has(by) && !isAway(by)) continue;
-      came.delete(by);
       const refusal = refusalBy(by.engine, image);
       const away = desks.slice(0, n).filter(isAway);
       const back = () => labeling.clock.now() < patientUntil && away.some(canBeHad);

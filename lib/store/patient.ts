@@ -315,7 +315,6 @@ export class Patience {
       note(`nothing can be stored (${error.message}): ${wait}; ${meanwhile}`);
     }
     const { unwritable } = health;
-    if (unwritable.over) throw tooLongUnwritable(unwritable);
     unwritable.waiting++;
     let written = false;
     try {

@@ -94,6 +94,10 @@ for (const [name, { bucket = "a-bucket", ...place }] of Object.entries(PLACES)) 
         host: parsed.host,
       };
       assert.equal(headers.authorization, signatureOf("HEAD", sdk.path, headers, place.region));
+      const signed = /SignedHeaders=([^,]+)/.exec(headers.authorization)![1].split(";");
+      for (const header of ["host", "x-amz-content-sha256", "x-amz-date"]) {
+        assert.ok(signed.includes(header), `${header} is not signed, so S3 would refuse it`);
+      }
       assert.equal(headers["x-amz-security-token"], CREDENTIALS.sessionToken);
       const scope = (text: string) => /Credential=[^/]+\/\d+\/([^,]+)/.exec(text)![1];
       assert.equal(scope(headers.authorization), scope(sdk.headers.authorization));
@@ -164,6 +168,27 @@ Deno.test("DirectS3 leaves a bucket alone whose requests are signed in another w
   }
   direct.learn("b", "key", { ...request, path: "/elsewhere" });
   assert.equal(direct.reaches("b", "key"), false);
+});
+
+Deno.test("DirectS3 gives a long upload the time that a slow line needs, and gives up at once what is stopped", async () => {
+  const direct = new DirectS3({
+    ...{ credentials: () => Promise.resolve(CREDENTIALS), clockOffset: () => 0 },
+    ...{ answerMs: 20, maxSockets: 1 },
+    fetch: (_, init) =>
+      new Promise((_resolve, reject) => {
+        const { signal } = init!;
+        signal!.addEventListener("abort", () => reject(signal!.reason));
+      }),
+  });
+  direct.learn("a-bucket", "key", await bySdk("a-bucket", "key", { region: "us-east-1" }));
+  const long = await direct.put("a-bucket", "key", {}, new Uint8Array(44 * 30), false);
+  assert.throws(() => "take" in long && long.take(), { message: "no answer within 50 ms" });
+  const stop = new AbortController();
+  const slow = new Uint8Array(44 * 600_000); // ten minutes
+  const putting = direct.put("a-bucket", "key", {}, slow, false, stop.signal);
+  const reason = new Error("stopped");
+  setTimeout(() => stop.abort(reason), 0);
+  await assert.rejects(putting, (error) => error === reason);
 });
 
 Deno.test("DirectS3 leaves a bucket to the SDK that never answers it, and no other", async () => {
