@@ -131,10 +131,16 @@ function columns(): number {
 }
 
 /**
- * What asks a program to stop: on Windows Ctrl-C and Ctrl-Break, as nothing sends SIGTERM there.
+ * What asks a program to stop: on Windows Ctrl-C and Ctrl-Break, as nothing sends SIGTERM there;
+ * elsewhere a terminal that is gone, too.
  */
 export function stopSignals(os: typeof Deno.build.os): readonly Deno.Signal[] {
-  return os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT"];
+  return os === "windows" ? ["SIGINT", "SIGBREAK"] : ["SIGTERM", "SIGINT", "SIGHUP"];
+}
+
+/** Whether somebody sits in front of it: `nohup` leaves none of these to a terminal. */
+function onTerminal(): boolean {
+  return [Deno.stdin, Deno.stdout, Deno.stderr].some((stream) => stream.isTerminal());
 }
 
 /**
@@ -149,6 +155,8 @@ class StopSignals {
   readonly #stop = new AbortController();
   readonly #giveUp = new AbortController();
   readonly #timers: ReturnType<typeof setTimeout>[] = [];
+  /** Where nobody sits in front of it, as with `nohup`, a hang-up is to be ignored. */
+  readonly #hangsUp = onTerminal();
   #isOver = false;
   #first: { readonly name: Deno.Signal; readonly at: number } | undefined;
 
@@ -169,9 +177,11 @@ class StopSignals {
   }
 
   #on(name: Deno.Signal): void {
-    if (this.#isOver) return;
+    if (this.#isOver || name === "SIGHUP" && !this.#hangsUp) return;
     const first = this.#first;
     if (first !== undefined) {
+      // Whoever is told so once more that the terminal is gone has not asked again.
+      if (name === "SIGHUP") return;
       if (name === first.name && performance.now() - first.at < SAME_WISH_MS) return;
       return this.#leave(name, "asked again");
     }

@@ -211,8 +211,8 @@ Deno.test("--version prints the version", async () => {
 });
 
 Deno.test("SIGTERM and Ctrl-C stop the program, on Windows Ctrl-C and Ctrl-Break", () => {
-  assert.deepEqual(stopSignals("linux"), ["SIGTERM", "SIGINT"]);
-  assert.deepEqual(stopSignals("darwin"), ["SIGTERM", "SIGINT"]);
+  assert.deepEqual(stopSignals("linux"), ["SIGTERM", "SIGINT", "SIGHUP"]);
+  assert.deepEqual(stopSignals("darwin"), ["SIGTERM", "SIGINT", "SIGHUP"]);
   assert.deepEqual(stopSignals("windows"), ["SIGINT", "SIGBREAK"]);
 });
 

@@ -6,7 +6,10 @@
 
 import { Heard } from "./program.ts";
 
-/** Forks a command into a terminal; passes on what is typed, and 0x00 as SIGTERM to its group. */
+/**
+ * Forks a command into a terminal; passes on what is typed, but takes 0x00 as SIGTERM to its group,
+ * and 0x01 as the terminal's end.
+ */
 const DRIVER = `
 import fcntl, os, pty, select, signal, struct, sys, termios
 columns, command = int(sys.argv[1]), sys.argv[2:]
@@ -21,6 +24,9 @@ while True:
         typed = os.read(0, 4096)
         if not typed: sources.remove(0)
         elif typed == b"\\0": os.killpg(pid, signal.SIGTERM)
+        elif typed == b"\\1":
+            os.close(terminal)
+            break
         else: os.write(terminal, typed)
     if terminal in ready:
         try: shown = os.read(terminal, 4096)
@@ -37,6 +43,8 @@ export interface Terminal {
   type(text: string): Promise<void>;
   /** Sends SIGTERM to every process in the terminal, as a service manager does. */
   terminate(): Promise<void>;
+  /** Takes the terminal away, as where a connection breaks: its processes get SIGHUP. */
+  hangUp(): Promise<void>;
   /** Resolves when the screen has shown this. */
   shown(text: string | RegExp): Promise<string>;
   /** Resolves when the command has ended: its exit code, and all that it wrote. */
@@ -90,5 +98,8 @@ export function openTerminal(
     await keyboard.close().catch(() => {});
     return { code, screen };
   });
-  return { type, terminate: () => type("\0"), shown: (text) => heard.wait(text), ended };
+  return {
+    ...{ type, terminate: () => type("\0"), hangUp: () => type("\x01") },
+    ...{ shown: (text) => heard.wait(text), ended },
+  };
 }

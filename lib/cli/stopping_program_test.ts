@@ -8,7 +8,7 @@ import {
   readAll,
   rows,
 } from "../../dev/doubles/stage.ts";
-import { type Program, startProgram } from "../../dev/testing/program.ts";
+import { type Program, programCommand, startProgram } from "../../dev/testing/program.ts";
 import { noTerminals, openTerminal } from "../../dev/testing/terminal.ts";
 
 /** A program whose requests in flight are held until they are let go. */
@@ -162,3 +162,46 @@ for (const how of ["Ctrl-C", "SIGTERM to all of its processes"] as const) {
     assert.equal(bench.api.billedPages, 12);
   });
 }
+
+Deno.test("a terminal that is gone, as where a connection breaks, loses no answer", {
+  ignore: !!missing,
+}, async () => {
+  const { bench, arrived, letGo } = await holding();
+  await using _ = bench;
+  const { command, args } = programCommand(ARGS);
+  const terminal = openTerminal([command, ...args], { env: bench.env });
+  await arrived;
+  await terminal.hangUp();
+  letGo();
+  const { code, screen } = await terminal.ended;
+  assert.equal(code, 75, screen);
+  assert.equal(answersIn(bench), bench.api.billedPages);
+  assert.ok(bench.api.billedPages < 12);
+  assert.equal((await bench.run()).code, 0);
+  assert.equal(bench.api.billedPages, 12);
+});
+
+Deno.test(
+  "a program that was started without a terminal, as by nohup, goes on when another one is gone",
+  {
+    ignore: Deno.build.os === "windows",
+  },
+  async () => {
+    const { bench, arrived, letGo } = await holding();
+    await using _ = bench;
+    const { command, args } = programCommand(ARGS);
+    const script = 'trap "" HUP; exec "$0" "$@"'; // as nohup does
+    const child = new Deno.Command("sh", {
+      args: ["-c", script, command, ...args],
+      env: bench.env,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    await arrived;
+    child.kill("SIGHUP");
+    letGo();
+    assert.equal((await child.status).code, 0);
+    assert.equal(bench.api.billedPages, 12);
+  },
+);
