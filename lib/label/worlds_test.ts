@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { broken, inWorld, type Way, type World, worlds } from "../../dev/doubles/engine_world.ts";
+import { broken, inWorld, type Way, type World, worlds } from "../../dev/soak/engine_world.ts";
 
 const calm: Way = { perSecond: 3, latency: 0.5, troubles: [] };
 const quiet: World = { seed: 1, rows: 30, keys: [calm], fallbacks: [], poison: [] };

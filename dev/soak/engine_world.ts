@@ -1,5 +1,5 @@
 /**
- * @module doubles/engine_world: engines with keys, limits, latencies, outages and pages on which
+ * @module soak/engine_world: engines with keys, limits, latencies, outages and pages on which
  * they fail for good, and the whole job among them: what a search through many such worlds runs,
  * and what each must keep to.
  */
@@ -7,12 +7,12 @@
 import fc from "fast-check";
 import type { ImageFile, Outcome } from "../../lib/engine/engine.ts";
 import { RunError } from "../../lib/base/errors.ts";
-import { itemsOf } from "../soak/data.ts";
+import { itemsOf } from "./data.ts";
 import { encodeInput, fakeImage, inputRow } from "../testing/fixtures.ts";
 import { MemoryStore } from "../testing/memory_store.ts";
 import { seeded } from "../testing/random.ts";
 import { VirtualClock } from "../testing/virtual_clock.ts";
-import { answerOf, type Script, scriptedJob } from "./scripted_job.ts";
+import { answerOf, type Script, scriptedJob } from "../doubles/scripted_job.ts";
 
 /** What a key, or a fallback, does to everybody for a while, seconds after the run began. */
 export interface Trouble {
