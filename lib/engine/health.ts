@@ -147,8 +147,9 @@ export class Health {
    * those that were not throttled, those that were, too, or none.
    */
   get othersShowMs(): number {
-    if (this.#asking > this.#throttled.size) return LAST_PROBE_MS;
-    return this.#asking > 1 ? 4 * FIRST_PROBE_MS : FIRST_PROBE_MS;
+    const alone = this.#asking > 1 ? 4 * FIRST_PROBE_MS : FIRST_PROBE_MS;
+    const ms = this.#asking > this.#throttled.size ? LAST_PROBE_MS : alone;
+    return Math.min(ms, this.#options.maxOutageMs * OWN_SHARE);
   }
 
   /** Whether the API, and not a page, is failing now. */

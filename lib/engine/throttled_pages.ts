@@ -28,8 +28,8 @@ const PROVEN = { proofs: 3, byChance: 1.1e-4 };
  * many others were answered in it, or the page was throttled so often for each that was.
  */
 const PIECE = { worked: 7, times: 20 };
-/** 429s of a page that follow each other so soon count as one, milliseconds: they have one cause. */
-const APART_MS = 2_500;
+/** 429s of a page that follow each other in less of that time count as one: one cause. */
+const APART_SHARE = 1 / 24;
 /** The page that works is asked for at most once in so much of the time that a page is given … */
 const DOUBT_SHARE = 0.25;
 /** … twice as much each time that it is throttled, too, up to so many times … */
@@ -235,7 +235,7 @@ export class ThrottledPages {
     if (shows) met.times++;
     if (met.proven) met.proofs++;
     [met.number, met.proven] = [by.latest, false];
-    if (!shows && now - met.at < APART_MS) return;
+    if (!shows && now - met.at < this.#leastMs * APART_SHARE) return;
     met.at = now;
     met.tries++;
     const throttled = lane.throttled - met.before.throttled;
