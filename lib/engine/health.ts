@@ -63,6 +63,11 @@ export interface HealthOptions {
   readonly everAnswered?: () => Promise<boolean>;
   /** Whether pages fail by themselves where nothing is known to work; else the run ends. */
   readonly noGuard?: boolean;
+  /**
+   * Whether other engines are asked, too, so that pages that are asked for here are not all.
+   * @default there is none
+   */
+  readonly spared?: () => boolean;
   /** Pages that are throttled, on whichever of the engine's lanes. @default of this one alone */
   readonly throttled?: ThrottledPages;
 }
@@ -430,8 +435,9 @@ export class Health {
     const { clock, maxOutageMs } = this.#options;
     const { message, until = 0 } = outcome;
     const now = this.#failedAt = clock.now();
+    const few = this.#worked > 0 || (this.#options.spared?.() ?? false);
     const hopeless = until - now > maxOutageMs && !(this.noGuard && this.#worked === 0) &&
-      this.#agree(page, pass, this.#worked > 0 ? OUTAGE_PAGES : this.#asking);
+      this.#agree(page, pass, few ? OUTAGE_PAGES : this.#asking);
     if (pass.control) {
       // What is known to work doesn't: that is no page's fault.
       if (!this.#outage) this.#beginOutage(now, message);

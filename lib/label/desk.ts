@@ -162,6 +162,7 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
         ...{ model, advice: connection.advice, maxOutageMs, clock, everAnswered, noGuard },
         ...fallback,
         throttled,
+        spared: () => lanes.spared,
         // A model that the server names can't be what is wrong.
         ...engine.findModel && { request: connection.advice },
         note: (message) => note(connections.length > 1 ? `${key}: ${message}` : message),

@@ -53,6 +53,15 @@ Deno.test("a page whose 503 names a foolish time fails alone, first or last, in 
     assert.deepEqual([end.errors, broken(world, end)], [[undefined], []], end.notes.join("\n"));
     assert.equal(end.rows.filter(({ failed }) => failed !== undefined).length, every === 5 ? 6 : 1);
   }
+  // A fallback sees few pages: that one, the first it sees, doesn't shut it for the others.
+  const poison = [{ every: 11, kind: "503 hour", on: "all" }, {
+    every: 30,
+    kind: "400",
+    on: "own",
+  }];
+  const world = { ...quiet, rows: 5, fallbacks: [calm], poison } as World;
+  const end = await inWorld(world);
+  assert.deepEqual([end.errors, broken(world, end)], [[undefined], []], end.notes.join("\n"));
 });
 
 Deno.test("rows that meet an outage before anything has worked wait for it, and end with 75 if it lasts", async () => {
