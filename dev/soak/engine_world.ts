@@ -285,8 +285,11 @@ export function broken(world: World, end: WorldEnd): readonly string[] {
   must(done || answered === 0, `it never ends well: ${errors.at(-1)}`);
   const ids = Array.from({ length: done ? rows : 0 }, (_, n) => `row-${n}`);
   must(end.rows.map(({ id }) => id).join() === ids.join(), "rows are missing, or in disorder");
-  // One that has only seen a page that it throttles for ever is not to be told from one that is shut.
-  const isShut = world.poison.some(({ kind, on }) => kind.startsWith("429") && on === "all");
+  // One that has only seen a page that it throttles for ever, or three that are all told to come
+  // much later, is not to be told from one that is shut.
+  const isShut = world.poison.some(({ kind, on, every }) =>
+    on === "all" && (kind.startsWith("429") || kind === "503 hour" && rows > 2 * every)
+  );
   const isCalm = fallbacks.length > 0 && !isShut &&
     fallbacks.every(({ troubles }) => troubles.length === 0);
   for (const [n, { id, failed }] of end.rows.entries()) {
