@@ -63,6 +63,13 @@ export interface HealthOptions {
   readonly everAnswered?: () => Promise<boolean>;
   /** Whether pages fail by themselves where nothing is known to work; else the run ends. */
   readonly noGuard?: boolean;
+  /**
+   * Whether other engines are asked, too, so that pages that are asked for here are not all.
+   * @default there is none
+   */
+  readonly spared?: () => boolean;
+  /** Pages that are throttled, on whichever of the engine's lanes. @default of this one alone */
+  readonly throttled?: ThrottledPages;
 }
 
 /** An outage; a probe carries the one it probes. */
@@ -85,6 +92,11 @@ export interface Pass {
   readonly probes: Outage | undefined;
   /** Whether it asks for a page that is known to work. @default false */
   readonly control?: boolean;
+  /**
+   * Whether such a page can be asked for instead, so that nobody gives up on this one's word.
+   * @default false
+   */
+  readonly comparable?: boolean;
   /** Which request it is, from 1; {@linkcode Health.begin} sets it. */
   number?: number;
 }
@@ -112,7 +124,7 @@ export class Health {
   readonly #suspects = new Set<string>();
   #throttledSince: number | undefined;
   readonly #throttled: ThrottledPages;
-  /** Different pages that were told to wait for longer than there is patience, likewise. */
+  /** Different pages that were told to wait for longer than there is patience since then. */
   readonly #hopeless = new Set<string>();
   /** Different pages that failed since the last answer, and since when. */
   #failing = new Set<string>();
@@ -126,8 +138,23 @@ export class Health {
   /** Starts with a healthy API. @param options Limits and time. */
   constructor(options: HealthOptions) {
     this.#options = options;
-    this.#throttled = new ThrottledPages(options.clock, options.maxOutageMs * OWN_SHARE);
+    this.#throttled = options.throttled ?? throttledPages(options);
     this.#heardAt = options.clock.now();
+  }
+
+  /** Whether anything was answered or rejected in this process. */
+  get hasWorked(): boolean {
+    return this.#worked > 0;
+  }
+
+  /**
+   * How long others may take to show of themselves whether a page alone is throttled, milliseconds:
+   * those that were not throttled, those that were, too, or none.
+   */
+  get othersShowMs(): number {
+    const alone = this.#asking > 1 ? 4 * FIRST_PROBE_MS : FIRST_PROBE_MS;
+    const ms = this.#asking > this.#throttled.size ? LAST_PROBE_MS : alone;
+    return Math.min(ms, this.#options.maxOutageMs * OWN_SHARE);
   }
 
   /** Whether the API, and not a page, is failing now. */
@@ -300,9 +327,19 @@ export class Health {
    * What is to be made of a page's 429, once it is judged. @param page As in {@linkcode judge}.
    *
    * @param code The API's word for it, where it is none for a rate.
+   * @param ends Whether the run would end with it, if the page were everybody.
    */
-  throttled(page: string, code: string | undefined): Throttled {
-    return this.#throttled.throttled(page, code, this.latest, (n) => this.workedSince(n));
+  throttled(page: string, code: string | undefined, ends = false): Throttled {
+    return this.#throttled.throttled(this, page, code, ends);
+  }
+
+  /**
+   * A page fails again and again, and nothing has ever worked to tell it from the API, or nobody
+   * can be reached: that is taken to be down, as a row that failed for that is lost, and one that
+   * waits is not.
+   */
+  doubt(message: string): void {
+    if (!this.#outage) this.#beginOutage(this.#options.clock.now(), message);
   }
 
   /**
@@ -376,7 +413,7 @@ export class Health {
   #recover(page: string, { number, control = false }: Pass): void {
     this.#worked = Math.max(this.#worked, number ?? ++this.#requests);
     this.#suspects.delete(page);
-    this.#throttled.worked(page, control);
+    this.#throttled.worked(this, page, control);
     this.#throttledSince = undefined;
     this.#hopeless.clear();
     this.#refusing.clear();
@@ -399,8 +436,9 @@ export class Health {
     const { clock, maxOutageMs } = this.#options;
     const { message, until = 0 } = outcome;
     const now = this.#failedAt = clock.now();
-    const hopeless = until - now > maxOutageMs;
-    if (hopeless && this.#worked === 0 && !this.noGuard) return this.#asksTooLong(until, message);
+    const few = this.#worked > 0 || (this.#options.spared?.() ?? false);
+    const hopeless = until - now > maxOutageMs && !(this.noGuard && this.#worked === 0) &&
+      this.#agree(page, pass, few ? OUTAGE_PAGES : this.#asking);
     if (pass.control) {
       // What is known to work doesn't: that is no page's fault.
       if (!this.#outage) this.#beginOutage(now, message);
@@ -420,20 +458,17 @@ export class Health {
       }
       const since = this.#failingSince;
       return this.#tooLong(since, "has failed on every page", message) ??
-        (until - since > maxOutageMs ? this.#asksTooLong(until, message) : undefined);
+        (until - since > maxOutageMs && (pass.control || !pass.comparable)
+          ? this.#asksTooLong(until, message)
+          : undefined);
     }
+    if (hopeless) return this.#asksTooLong(until, message);
     if (this.#failing.size < OUTAGE_PAGES) return;
     // Nothing worked yet that could tell pages from the API, and the user says that it is the
     // pages.
     if (this.noGuard && this.#worked === 0) return;
-    if (hopeless) return this.#asksTooLong(until, message);
     this.#beginOutage(now, message);
     return undefined;
-  }
-
-  /** Nobody can be reached, so that not even the only page is at fault. */
-  unreachable(message: string): void {
-    if (!this.#outage) this.#beginOutage(this.#options.clock.now(), message);
   }
 
   #beginOutage(now: number, message: string): void {
@@ -459,18 +494,29 @@ export class Health {
   #judgeThrottled(
     { until = 0, message }: Outcome & { kind: "throttled" },
     page: string,
-    { control }: Pass,
+    pass: Pass,
   ): RunError | undefined {
-    if (control) this.#throttled.controlThrottled();
+    if (pass.control) this.#throttled.controlThrottled(this);
     this.#throttledSince ??= this.#options.clock.now();
     const since = this.#throttledSince;
     const ending = this.#tooLong(since, "has throttled every request", message);
     if (ending || until - since <= this.#options.maxOutageMs) return ending;
-    // Sleeping past the end of all patience would only keep a machine busy. But on the word of one
-    // page others need not wait.
+    return this.#agree(page, { ...pass, comparable: false }, this.#asking)
+      ? this.#asksTooLong(until, message)
+      : undefined;
+  }
+
+  /**
+   * A page is told to wait for longer than there is patience. Sleeping past the end of all patience
+   * would only keep a machine busy, but one page's fault is not everybody's.
+   *
+   * @param most So many can be had.
+   * @returns Whether it is, by the page that is known to work, or else by as many pages.
+   */
+  #agree(page: string, { control, comparable }: Pass, most: number): boolean {
     this.#hopeless.add(page);
-    const enough = control || this.#hopeless.size >= Math.min(OUTAGE_PAGES, this.#asking);
-    return enough ? this.#asksTooLong(until, message) : undefined;
+    const enough = Math.min(OUTAGE_PAGES, most);
+    return control === true || !comparable && this.#hopeless.size >= enough;
   }
 
   #asksTooLong(until: number, message: string): RunError {
@@ -504,4 +550,11 @@ export class Health {
     const ways = "then run again, or fail such pages and go on with --no-guard";
     return new RunError("api", `${happened}, ${ways}`, { cause: happened });
   }
+}
+
+/** No page of an engine is throttled yet. @param options Time, and how long is long. */
+export function throttledPages(
+  { clock, maxOutageMs }: Pick<HealthOptions, "clock" | "maxOutageMs">,
+): ThrottledPages {
+  return new ThrottledPages(clock, maxOutageMs * OWN_SHARE);
 }

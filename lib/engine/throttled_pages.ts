@@ -4,6 +4,9 @@
  * time, while those that come in between are answered, is hit for its own sake. How often that must
  * happen follows from how often others are hit: a limit must never fail a page.
  *
+ * A 429 costs nothing, an answer a page. So where nothing but such pages is left, few answers of a
+ * page that is known to work, asked for on behalf of all of them, stand against many 429s of each.
+ *
  * `engine/health.ts` tells it what happens, `label/ask.ts` acts on what it says.
  */
 
@@ -13,22 +16,35 @@ import type { Clock } from "../base/clock.ts";
  * From so many times in a row on the limiter isn't told any more, and the page waits longer, if a
  * limit does that to so few pages by what it does to others.
  */
-const SUSPICIOUS = { times: 2, byChance: 0.01 };
+const SUSPICIOUS = { times: 2, byChance: 1 / 8 };
 /** The page is failed in the same way. */
 const GUILTY = { times: 5, byChance: 1e-6 };
 /** The same with a code that has spoken of a page before. */
-const TIMES_KNOWN = 3;
-/** So often in a row it may be throttled right after a page that is known to work is answered. */
-const PROOFS = 3;
-/** That page is asked for at most once in so much of the time that a page is given at least. */
+const KNOWN = { times: 3, byChance: 0.05 };
+/** The same where a page that is known to work was answered so often, right before a 429 each time. */
+const PROVEN = { proofs: 3, byChance: 1.1e-4 };
+/**
+ * What a page and others meet is compared piece by piece, as limits change: a piece is done once so
+ * many others were answered in it, or the page was throttled so often for each that was.
+ */
+const PIECE = { worked: 7, times: 20 };
+/** 429s of a page that follow each other in less of that time count as one: one cause. */
+const APART_SHARE = 1 / 24;
+/** The page that works is asked for at most once in so much of the time that a page is given … */
 const DOUBT_SHARE = 0.25;
+/** … twice as much each time that it is throttled, too, up to so many times … */
+const MOST_DOUBLED = 4;
+/** … or in so many such times while there are pages that the last answer has shown nothing of yet. */
+const UNSPENT_TIMES = 2;
 /** Longest wait of a page before it is asked for again, milliseconds, unless little is to be waited. */
-const LONGEST_WAIT_MS = 30_000;
+const LONGEST_WAIT_MS = 6_000;
 
 /** What is to be made of a page's 429. */
 export interface Throttled {
   /** Whether it shows nothing of the account, so that nobody else is to be held back. */
   readonly alone: boolean;
+  /** Whether that is so in spite of a page that works: it was answered time after time. */
+  readonly proven: boolean;
   /** How long the page should wait beyond its turn, milliseconds. */
   readonly waitMs: number;
   /** Whether a page that is known to work would show what others don't. */
@@ -37,35 +53,63 @@ export interface Throttled {
   readonly own?: string;
 }
 
-interface Page {
-  /** In a row, not counting those between which nothing else was answered. */
-  times: number;
-  readonly since: number;
-  /** The latest request that had started by then. */
-  number: number;
-  /** What others had met when it began. */
-  readonly worked: number;
-  readonly throttled: number;
+/** A lane, as far as it tells whom it throttles. */
+export interface ThrottledOn {
+  /** The latest request that has started. */
+  readonly latest: number;
+  /** Whether a request that started after that one was answered or rejected. */
+  workedSince(number: number): boolean;
+}
+
+/** What all others have met on a lane. */
+interface Lane {
+  /** Requests that were answered or rejected. */
+  worked: number;
+  /** 429s of pages that were answered in the end: what those mean that are not is in question. */
+  throttled: number;
+}
+
+/** What a page has met on a lane. */
+interface OnLane {
   /** How often it was throttled. */
   hits: number;
+  /** The same, not counting those between which nothing else was answered. */
+  times: number;
+  /** The latest request that had started the last time. */
+  number: number;
+  /** The chance of what came in pieces that are done, and of what came in this one. */
+  past: number;
+  chance: number;
+  /** 429s in this piece, the last one when, milliseconds, and answers of others, … */
+  tries: number;
+  at: number;
+  worked: number;
+  /** … and what they had met before it. */
+  before: Readonly<Lane>;
   /** Times right after a page that is known to work was answered. */
   proofs: number;
   /** Whether that has happened since the last time. */
   proven: boolean;
+}
+
+interface Page {
+  readonly since: number;
+  readonly on: Map<ThrottledOn, OnLane>;
   /** The API's word, where it is none for a rate. */
   code: string | undefined;
 }
 
-/** Pages of one lane that are being throttled. */
+/** Pages of an engine that are being throttled, on whichever lane. */
 export class ThrottledPages {
   readonly #clock: Clock;
   readonly #leastMs: number;
+  readonly #lanes = new Map<ThrottledOn, Lane>();
   readonly #pages = new Map<string, Page>();
   /** Codes that were found to speak of a page. */
   readonly #codes = new Set<string>();
-  #worked = 0;
-  #throttled = 0;
   #doubtedAt = -Infinity;
+  /** How often the page that works was throttled since it was answered. */
+  #inVain = 0;
 
   /**
    * None is throttled at first.
@@ -78,20 +122,35 @@ export class ThrottledPages {
     this.#leastMs = leastMs;
   }
 
+  /** Pages that were throttled and not answered since. */
+  get size(): number {
+    return this.#pages.size;
+  }
+
   /** A page was answered or rejected. @param control Whether it is the one known to work. */
-  worked(page: string, control: boolean): void {
-    this.#worked++;
-    const code = this.#pages.get(page)?.code;
-    if (code !== undefined) this.#codes.delete(code); // it has passed, as a limit does
+  worked(on: ThrottledOn, page: string, control: boolean): void {
+    this.#lane(on).worked++;
+    const passed = this.#pages.get(page);
+    // It has passed, as a limit does.
+    if (passed?.code !== undefined) this.#codes.delete(passed.code);
     this.#pages.delete(page);
+    for (const [lane, { hits }] of passed?.on ?? []) {
+      this.#lane(lane).throttled += hits;
+      this.#disprove(lane); // some limit is at work
+    }
     if (!control) return;
-    for (const throttled of this.#pages.values()) throttled.proven = true;
+    this.#inVain = 0;
+    for (const throttled of this.#pages.values()) {
+      const met = throttled.on.get(on);
+      if (met) met.proven = true;
+    }
   }
 
   /** The page that is known to work was throttled, too: nothing is proven. */
-  controlThrottled(): void {
-    this.#throttled++;
-    for (const page of this.#pages.values()) [page.proofs, page.proven] = [0, false];
+  controlThrottled(on: ThrottledOn): void {
+    this.#lane(on).throttled++;
+    this.#inVain++;
+    this.#disprove(on);
   }
 
   /** A page is through, whatever came of it. */
@@ -102,57 +161,111 @@ export class ThrottledPages {
   /**
    * A page was throttled.
    *
-   * @param latest The latest request that has started.
-   * @param workedSince Whether a request that started after that one was answered or rejected.
+   * @param code The API's word for it, where it is none for a rate.
+   * @param ends Whether the run would end if it were not the page.
    */
-  throttled(
-    name: string,
-    code: string | undefined,
-    latest: number,
-    workedSince: (number: number) => boolean,
-  ): Throttled {
+  throttled(on: ThrottledOn, name: string, code: string | undefined, ends = false): Throttled {
     const now = this.#clock.now();
-    let page = this.#pages.get(name);
-    if (!page) {
-      const [worked, throttled] = [this.#worked, this.#throttled];
-      page = {
-        ...{ times: 1, since: now, number: latest, worked, throttled },
-        ...{ hits: 0, proofs: 0, proven: false, code },
-      };
-      this.#pages.set(name, page);
-    } else {
-      if (workedSince(page.number)) page.times++;
-      if (page.proven) page.proofs++;
-      [page.number, page.proven, page.code] = [latest, false, code];
-    }
-    const { times, since, proofs } = page;
-    this.#throttled++;
-    page.hits++;
-    const others = this.#throttled - page.throttled - page.hits;
-    // Laplace's rule: of few others little is known.
-    const share = (others + 1) / (this.#worked - page.worked + others + 2);
-    const is = (kind: typeof GUILTY) => times >= kind.times && share ** times <= kind.byChance;
+    const page = this.#pages.get(name) ?? { since: now, on: new Map(), code };
+    this.#pages.set(name, page);
+    page.code = code;
+    this.#meet(page, on, now);
+    const met = [...page.on.values()];
+    const sum = (count: (met: OnLane) => number) => met.reduce((sum, met) => sum + count(met), 0);
+    const [hits, times] = [sum(({ hits }) => hits), sum(({ times }) => times)];
+    const chance = met.reduce((all, { past, chance }) => all * past * chance, 1);
+    const is = (kind: typeof GUILTY) => times >= kind.times && chance <= kind.byChance;
     const known = code !== undefined && this.#codes.has(code);
-    const suspicious = is(SUSPICIOUS);
-    const alone = known || suspicious || proofs > 0 && share < 0.5;
-    const long = now - since >= this.#leastMs;
-    const enough = known && times >= TIMES_KNOWN || long && (proofs >= PROOFS || is(GUILTY));
-    const own = suspicious && enough;
+    const proofs = sum(({ proofs }) => proofs);
+    const isProven = proofs >= PROVEN.proofs && chance <= PROVEN.byChance;
+    const alone = known || is(SUSPICIOUS) || proofs > 0;
+    const long = now - page.since >= this.#leastMs;
+    const own = known && is(KNOWN) || long && (is(GUILTY) || isProven);
     if (own && code !== undefined) this.#codes.add(code);
-    // One look at it shows it for all of them, and costs a page.
-    const doubtful = !own && (long || known && page.hits >= TIMES_KNOWN) &&
-      now - this.#doubtedAt >= this.#leastMs * DOUBT_SHARE;
-    if (doubtful) this.#doubtedAt = now;
-    const seconds = Math.round((now - since) / 1_000);
+    const wants = proofs < PROVEN.proofs || page.on.get(on)!.worked === 0;
+    const doubtful = !own && wants && (long || ends || known && hits >= KNOWN.times) &&
+      this.#mayDoubt(now);
+    const seconds = Math.round((now - page.since) / 1_000);
     return {
       alone,
+      proven: proofs >= PROVEN.proofs - 1,
       doubtful,
       waitMs: alone
-        ? Math.min(LONGEST_WAIT_MS, this.#leastMs / 2, 1_000 * 2 ** Math.min(5, page.hits - 1))
+        ? Math.min(LONGEST_WAIT_MS, this.#leastMs / 2, 1_000 * 2 ** Math.min(5, hits - 1))
         : 0,
       ...own && {
         own: `whenever it was asked for, for ${seconds} s, while other pages were answered`,
       },
     };
   }
+
+  #lane(on: ThrottledOn): Lane {
+    const lane = this.#lanes.get(on) ?? { worked: 0, throttled: 0 };
+    this.#lanes.set(on, lane);
+    return lane;
+  }
+
+  #disprove(on: ThrottledOn): void {
+    for (const page of this.#pages.values()) {
+      const met = page.on.get(on);
+      if (met) [met.proofs, met.proven] = [0, false];
+    }
+  }
+
+  #meet({ on }: Page, by: ThrottledOn, now: number): void {
+    const lane = this.#lane(by);
+    const met = on.get(by);
+    if (!met) {
+      // That it was throttled once is why it is looked at: it counts for nothing.
+      const none = {
+        hits: 1,
+        times: 1,
+        past: 1,
+        chance: 1,
+        tries: 0,
+        worked: 0,
+        proofs: 0,
+        proven: false,
+      };
+      on.set(by, { ...none, at: now, number: by.latest, before: { ...lane } });
+      return;
+    }
+    const shows = by.workedSince(met.number);
+    met.hits++;
+    if (shows) met.times++;
+    if (met.proven) met.proofs++;
+    [met.number, met.proven] = [by.latest, false];
+    if (!shows && now - met.at < this.#leastMs * APART_SHARE) return;
+    met.at = now;
+    met.tries++;
+    const throttled = lane.throttled - met.before.throttled;
+    const worked = lane.worked - met.before.worked;
+    met.worked = worked;
+    met.chance = chanceOf(met.tries, throttled, worked);
+    if (worked < PIECE.worked && !(worked > 0 && met.tries >= PIECE.times * worked)) return;
+    [met.past, met.chance] = [met.past * met.chance, 1];
+    [met.tries, met.worked, met.before] = [0, 0, { ...lane }];
+  }
+
+  /** Whether it is worth a page: one look shows it for all, so all are to make use of the last. */
+  #mayDoubt(now: number): boolean {
+    const unspent = this.#pages.values().some(({ on }) => on.values().some(({ proven }) => proven));
+    const longer = 2 ** Math.min(MOST_DOUBLED, this.#inVain);
+    const pause = this.#leastMs * (unspent ? UNSPENT_TIMES : DOUBT_SHARE * longer);
+    if (now - this.#doubtedAt < pause) return false;
+    this.#doubtedAt = now;
+    return true;
+  }
+}
+
+/**
+ * How often a limit that hits whoever comes would hit a page all these times, and let others pass
+ * as often as it did: by Fisher's exact test. Of many others only some came when the page did.
+ */
+function chanceOf(tries: number, throttled: number, worked: number): number {
+  let chance = 1;
+  for (let n = 1; n <= tries; n++) {
+    chance *= Math.max(1 / (PIECE.worked + 1), (throttled + n) / (throttled + worked + n));
+  }
+  return chance;
 }

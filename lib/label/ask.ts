@@ -183,9 +183,8 @@ export async function ask(image: ImageFile, options: AskOptions): Promise<Asked>
       if (final && await isPagesOwn(image, sent, refusing, options)) {
         // It is this page, and yet the last of several that are refused on a lane.
         if (sent.kind === "refused" && lanes.open.length > 1) await judgeLane(sent, options);
-        const unavailable = sent.kind === "retryable" || sent.kind === "throttled";
         const own = sent.kind === "retryable" ? sent.code : undefined;
-        const code = own ?? (unavailable ? "api_unavailable" : "api_rejected");
+        const code = own ?? (sent.kind === "retryable" ? "api_unavailable" : "api_rejected");
         // What the API says with status 200 may be on its bill each time.
         const unsure = sent.kind === "retryable" && own === undefined && !health.noGuard &&
           !health.workedSince(sent.number) && !await options.known?.find(halt.signal);
@@ -212,25 +211,26 @@ function waits({ lanes, clock, waitUntil = 0 }: AskOptions): boolean {
 }
 
 /**
- * Waits before a page is asked for again that alone seems to be throttled. Where nothing else has
- * been answered since, the page that is known to work shows whether it is alone.
+ * Waits before a page is asked for again that alone seems to be throttled. Where nothing else is
+ * answered meanwhile, and hardly will be, the page that is known to work shows whether it is alone.
  */
 async function bide(
   { lane, number }: Sent,
   { waitMs, doubtful }: Throttled,
   options: AskOptions,
 ): Promise<void> {
-  const { lanes, known, clock, halt } = options;
+  const { lanes, known, clock, random, halt } = options;
   if (doubtful && await known?.find(halt.signal)) {
-    const patience = clock.now() + FIRST_PROBE_MS;
-    while (!lane.health.workedSince(number) && clock.now() < patience) {
+    const { health } = lane;
+    const began = clock.now();
+    while (!health.workedSince(number) && clock.now() - began < health.othersShowMs) {
       await clock.sleep(LOOK_MS, halt.signal);
     }
-    const { health } = lane;
     const shows = !health.workedSince(number) && !health.outage && lanes.isOpen(lane);
     if (shows) await askKnownPage(options, lane);
   }
-  if (waitMs > 0) await clock.sleep(waitMs, halt.signal);
+  // Not in step with a quota that is refilled every minute, and gone at once.
+  if (waitMs > 0) await clock.sleep(waitMs * (1 - random() / 2), halt.signal);
 }
 
 /** An answer that has just come, read and counted. @param attempts Requests that it took. */
@@ -332,11 +332,12 @@ async function isPagesOwn(
     if (health.outage || !lanes.isOpen(sent.lane)) return false;
     const page = await known?.find(halt.signal);
     if (!page && !refused) { // nothing to compare it with
-      if (sent.kind === "retryable" && sent.unreached && !health.noGuard) {
-        health.unreachable(sent.message);
-        return false;
-      }
-      return clock.now() >= waitUntil || sent.kind === "retryable" && sent.code !== undefined;
+      if (sent.kind === "retryable" && sent.code !== undefined) return true;
+      if (clock.now() < waitUntil) return false;
+      const reached = sent.kind !== "retryable" || !sent.unreached; // else no page is at fault
+      if (health.noGuard || reached && (lanes.spared || lanes.haveWorked)) return true;
+      health.doubt(sent.message);
+      return false;
     }
     if (clock.now() < patience && !(refused && health.refusesAll)) {
       await clock.sleep(LOOK_MS, halt.signal);
@@ -413,23 +414,27 @@ async function sendInTurn(
     if (outcome.kind === "throttled") tally.throttled++;
     if (outcome.kind === "rejected" || outcome.kind === "refused") await health.recall();
     const number = health.latest; // of two that are sent together the second may arrive first
+    const failed = outcome.kind === "throttled" || outcome.kind === "retryable";
+    // One page is not everybody, as one that is known to work can show.
+    const comparable = failed && !asksKnown && await known?.find(halt.signal) !== undefined;
     const stoodStill = health.holds;
-    const fatal = health.judge(outcome, image.sha256, pass);
+    const fatal = health.judge(outcome, image.sha256, { ...pass, comparable });
     if (stoodStill && !health.holds) lanes.recovered(lane);
-    // A page that is throttled whenever it comes is not everybody, as one that works can show.
-    const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
-      await known?.find(halt.signal);
+    const alone = outcome.kind === "throttled" && comparable;
     // One that is down for long is probed all the same, as long as pages get through elsewhere.
     const mayRecover = outcome.kind === "retryable" && health.outage && lanes.mayRecover(lane);
     if (fatal && !alone && !mayRecover) {
       if (lanes.close(lane, fatal)) return undefined;
       throw fatal; // what ends the run aborts it before the next gets its turn
     }
-    const throttled = outcome.kind === "throttled" && !asksKnown && !alone
-      ? health.throttled(image.sha256, outcome.code)
+    const throttled = outcome.kind === "throttled" && !asksKnown
+      ? health.throttled(image.sha256, outcome.code, fatal !== undefined)
       : undefined;
+    // What has slowed the lane down was this page, or others like it: it may find its rate anew.
     permit.done(
-      throttled?.alone ? { kind: "failed" } : paceOutcome(outcome, health, asksKnown || fresh),
+      throttled?.alone
+        ? { kind: throttled.proven ? "clean" : "failed" }
+        : paceOutcome(outcome, health, asksKnown || fresh),
     );
     lanes.paused(lane);
     if (asksKnown) known?.asked(outcome, pages);

@@ -104,7 +104,7 @@ Deno.test("ask() sends nothing while its claim is in doubt, and keeps nobody's t
 });
 
 Deno.test("ask() finds out before each attempt whether the page is still to be asked for", async () => {
-  const bench = new Bench(() => RETRYABLE);
+  const bench = new Bench((_, n) => n < 2 ? RETRYABLE : { kind: "rejected", message: "HTTP 422" });
   let confirms = 0;
   const claim = { held: true, confirm: () => Promise.resolve(++confirms < 3) };
   using asked = await bench.clock.run(ask(imageFile("a"), { ...bench.options, claim }));
@@ -112,7 +112,7 @@ Deno.test("ask() finds out before each attempt whether the page is still to be a
   assert.deepEqual([bench.sent.length, bench.open], [2, { turns: 0, pages: 0 }]);
   // Nobody is left waiting for it, nor thought to be asking.
   using other = await bench.clock.run(ask(imageFile("b"), { ...bench.options, maxRetries: 0 }));
-  assert.equal(other.failure?.code, "api_unavailable");
+  assert.equal(other.failure?.code, "api_rejected");
 });
 
 Deno.test("an outage of the API is probed by another page where the one that was to is in doubt", async () => {

@@ -32,7 +32,7 @@ async function breakDown(bench: Bench): Promise<void> {
 
 Deno.test("a page that no engine but this one may read is tried again as long as the others are away, then fails by its own reason", async () => {
   for (const patience of [60_000, 0]) {
-    const bench = new Bench(() => RETRYABLE, { maxRetries: 2 });
+    const bench = new Bench(() => RETRYABLE, { maxRetries: 2, others: BEFORE });
     const patientUntil = bench.begin + patience;
     const result = await bench.one(PAGE, { back: () => false, patientUntil });
     assert.deepEqual([result.code, result.message], ["api_unavailable", "HTTP 503"]);

@@ -7,7 +7,7 @@
 import { minutes } from "../base/figures.ts";
 import type { OutputRow } from "../dataset/row.ts";
 import type { Connection, Engine } from "../engine/engine.ts";
-import { Health } from "../engine/health.ts";
+import { Health, throttledPages } from "../engine/health.ts";
 import type { Limiter } from "../pace/limiter.ts";
 import type { Settings } from "../base/settings.ts";
 import { AnswerStore } from "../state/answer_store.ts";
@@ -154,12 +154,15 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
   const everAnswered = () => answers.any(halt.signal);
   const others = standIns.othersOf(place);
   const fallback = place > 0 ? { request: `--fallback ${engine.name}:${model}` } : {};
+  const throttled = throttledPages({ clock, maxOutageMs });
   const lanes: Lanes = new Lanes(
     connections.map((connection, n): Lane => {
       const key = connections.length > 1 ? `key ${n + 1} of ${connections.length}` : "the key";
       const health: Health = new Health({
         ...{ model, advice: connection.advice, maxOutageMs, clock, everAnswered, noGuard },
         ...fallback,
+        throttled,
+        spared: () => lanes.spared,
         // A model that the server names can't be what is wrong.
         ...engine.findModel && { request: connection.advice },
         note: (message) => note(connections.length > 1 ? `${key}: ${message}` : message),

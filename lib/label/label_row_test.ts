@@ -119,9 +119,10 @@ Deno.test("obtain() asks once for equal images that are in flight at one time", 
 });
 
 Deno.test("obtain() shares a failure of equal images, and asks again for a later one", async () => {
-  const bench = new Bench(() => RETRYABLE);
+  const code = "image_too_large" as const;
+  const bench = new Bench(() => ({ kind: "retryable", message: "HTTP 503", code }));
   const [first, second] = await Promise.all([bench.obtain("a"), bench.obtain("a")]);
-  assert.deepEqual(first.failure, { code: "api_unavailable", message: "HTTP 503" });
+  assert.deepEqual(first.failure, { code, message: "HTTP 503" });
   assert.deepEqual(second, first);
   assert.deepEqual([first.attempts, first.billedPages, first.paidBy], [4, null, null]);
   assert.deepEqual([first.answerKey, bench.store.writes], [null, []]);

@@ -123,6 +123,11 @@ export class Lanes {
     return this.#others.any() !== undefined;
   }
 
+  /** Whether any of them has answered or rejected a page in this process. */
+  get haveWorked(): boolean {
+    return this.#lanes.some(({ health }) => health.hasWorked);
+  }
+
   /** Since when all that are open are down, milliseconds since the epoch; else undefined. */
   get downSince(): number | undefined {
     const since = this.open.flatMap(({ health }) => health.downSince ?? []);
