@@ -67,7 +67,7 @@ const dataset = fc.constantFrom(...DATASETS);
 const rows = fc.uniqueArray(fc.integer({ min: 1, max: 6 }), { maxLength: 5 })
   .map((others) => [...others, 0]); // one that stays, or it would be another data set
 const mode = fc.constantFrom(
-  ...["", "", "--fresh --batch-size 2", "--retry-failed", "--retry-failed"],
+  ...["", "", "--fresh --batch-size 2", "--fresh --model h", "--retry-failed", "--retry-failed"],
   ...["invalid_answer", "invalid_answer", "api_rejected", "api_unavailable"].map((code) =>
     `--retry-failed --only-code ${code}`
   ),

@@ -17,6 +17,7 @@ import { LOOK_MS } from "../engine/health.ts";
 import type { AnswerStore, SetAside } from "../state/answer_store.ts";
 import type { Claims } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
+import type { SpendingLimit } from "../state/spending.ts";
 import { type Answered, ask, type Asked, type AskOptions, NOT_ASKED } from "./ask.ts";
 import type { Collecting } from "./collect.ts";
 import type { ImageGuard } from "./image_guard.ts";
@@ -40,6 +41,8 @@ export interface Labeling extends AskOptions {
   readonly answers: AnswerStore;
   /** Ends a run whose answers can't be read. @default every row is made */
   readonly readableGuard?: Pick<ReadableGuard, "judge">;
+  /** Whether another page may be paid, and a note of what answers have billed. */
+  readonly spending: Pick<SpendingLimit, "take" | "settle" | "isShort" | "cover">;
   /** Data set and run that answers are paid for. */
   readonly payer: Omit<PaidBy, "row_id">;
   /** What becomes of images whose answers are being looked for, by SHA-256. */
@@ -363,7 +366,10 @@ async function keep(
   instead: SetAside | undefined,
 ): Promise<Obtained> {
   const { engine, answers, clock, payer, halt, tally, remarks, askedInVain } = labeling;
+  const { spending } = labeling;
   const { sha256 } = image;
+  // Whoever follows a run that was killed knows of a page in no row by this alone.
+  if (spending.isShort) await spending.cover();
   const envelope = {
     image_sha256: sha256,
     image_bytes: image.bytes.byteLength,
