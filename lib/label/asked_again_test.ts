@@ -262,3 +262,39 @@ Deno.test("the ledger has what a killed run was billed, also of documents, when 
   }
   assert.equal(billed, 6, "no answer is stored");
 });
+
+Deno.test("rebuild takes up what a killed --retry-failed was answered, by whichever engine, in rows and ledger", async () => {
+  const cases = [
+    [AGAIN, unreadable, undefined, "better"],
+    ["--retry-failed", rejects, undefined, "better"],
+    [`--retry-failed ${FALLBACK}`, rejects, says("other"), "other"],
+  ] as const;
+  for (const [args, first, other, words] of cases) {
+    const bench = await Bench.open();
+    await bench.ends("", first);
+    await bench.killed(args, other ? rejects : says("better"), other);
+    const notes = await bench.ends("", dies, undefined, bench.store, rebuild);
+    assert.deepEqual(await bench.rows(), [words, words], args);
+    const [ledger, own, fallback] = bench.pages;
+    assert.equal(ledger, Math.max(own + fallback, first === unreadable ? 6 : 0), args);
+    assert.doesNotMatch(notes.join(), /interrupted/);
+    const rebuilt = await itemsOf(bench.store.objects);
+    await bench.ends("", dies); // which completes it
+    assert.deepEqual(await itemsOf(bench.store.objects), rebuilt);
+  }
+});
+
+Deno.test("rebuild says of how many rows it can't know what a killed --retry-failed has paid for them", async () => {
+  const bench = await Bench.open();
+  const image = inputRow(0).image_path;
+  const bytes = bench.store.objects.get(image)!;
+  bench.store.objects.delete(image);
+  await bench.ends("", says("own"));
+  bench.store.put(image, bytes);
+  await bench.killed("--retry-failed", says("own"));
+  const notes = await bench.ends("", dies, undefined, bench.store, rebuild);
+  assert.match(notes.join(), /interrupted, and 1 row .* once run is started again/);
+  await bench.ends("", dies);
+  assert.deepEqual(await bench.rows(), ["own", "own"]);
+  assert.deepEqual(bench.pages, [2, 2, 0]);
+});

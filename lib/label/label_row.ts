@@ -11,7 +11,7 @@ import type { Parsed } from "../base/json.ts";
 import { pack } from "../base/packed.ts";
 import type { Failure } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
-import { answerJson, wordCount } from "../engine/answer.ts";
+import { answerJson } from "../engine/answer.ts";
 import type { Answer, ImageFile } from "../engine/engine.ts";
 import { LOOK_MS } from "../engine/health.ts";
 import type { AnswerStore, SetAside } from "../state/answer_store.ts";
@@ -23,7 +23,7 @@ import type { Collecting } from "./collect.ts";
 import type { ImageGuard } from "./image_guard.ts";
 import { type ImageLoader, refusalBy } from "./images.ts";
 import { isBlank } from "./known_page.ts";
-import { type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
+import { hasWords, type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
 import { otherPayments, type ReadableAnswers } from "./other_answers.ts";
 import type { ReadableGuard } from "./readable_guard.ts";
 import type { Remarks } from "./remarks.ts";
@@ -148,7 +148,7 @@ async function obtainFromAny(
         ? failed(refusal, 0, by.clock)
         : await obtain(image, rowId, by, away.length > 0 ? { back, patientUntil } : undefined);
       came.set(by, obtained);
-      if (hasWords({ by, obtained })) return { by, obtained, alone: came.size === 1 };
+      if (hasWords(obtained)) return { by, obtained, alone: came.size === 1 };
     }
     const away = desks.filter(isAway);
     const { clock, halt } = labeling;
@@ -199,11 +199,6 @@ function tellAbsent(
   }
 }
 
-/** A file of several pages is none that another engine could make a row of, so it counts, too. */
-function hasWords({ obtained: { answer } }: ObtainedBy): boolean {
-  return answer !== undefined && (answer.pages.length > 1 || wordCount(answer.pages[0]) > 0);
-}
-
 /**
  * What an earlier process of this run has paid another engine for on behalf of this row: whatever
  * the first one would answer now, that is the row's answer.
@@ -218,7 +213,7 @@ async function paidBefore(
     if (!stored || stored.paid_by.run_id !== run_id) continue;
     if (stored.paid_by.dataset !== dataset || stored.paid_by.row_id !== rowId) continue;
     const obtained = readAnswer(by.engine, stored, by.answers.key(image.sha256));
-    if (!hasWords({ by, obtained })) continue;
+    if (!hasWords(obtained)) continue;
     tally.reused++;
     return { by, obtained };
   }
