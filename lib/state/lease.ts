@@ -195,6 +195,8 @@ class HeldLease implements Lease {
   /** How long the store has taken to write it last, milliseconds; and for how long it is at it. */
   #tookMs: number;
   #sending: Stopwatch | undefined;
+  /** What the store has refused the last renewal with. */
+  #refused: StoreError | undefined;
 
   constructor(
     options: LeaseOptions,
@@ -222,7 +224,7 @@ class HeldLease implements Lease {
     if (this.#over.signal.aborted) throw new Error("the lease was given up before this write");
     if (!this.#held || this.#renewed.atMost < this.#options.ttlMs) return;
     const tookMs = Math.max(this.#tookMs, this.#sending?.atLeast ?? 0);
-    this.#lose(tooLate(tookMs, this.#options.ttlMs));
+    this.#lose(this.#refused ? refused(this.#refused) : tooLate(tookMs, this.#options.ttlMs));
     this.lost.throwIfAborted();
   }
 
@@ -280,6 +282,7 @@ class HeldLease implements Lease {
       const etag = await writeLease(store, key, document, onlyIf)
         .finally(() => this.#sending = undefined);
       this.#tookMs = sent.atLeast;
+      this.#refused = undefined;
       if (etag !== undefined) {
         this.#etag = etag;
         this.#renewed = sent;
@@ -303,8 +306,9 @@ class HeldLease implements Lease {
       const by = found ? `: ${whoHolds(found, `${store.url}/${key}`, now)}` : "";
       throw new RunError("conflict", `another run has taken over this data set${by}; stopping`);
     } catch (error) {
-      if (error instanceof StoreError) return false; // until the time is over
-      throw error;
+      if (!(error instanceof StoreError)) throw error;
+      this.#refused = error.kind === "denied" || error.kind === "credentials" ? error : undefined;
+      return false; // until the time is over
     }
   }
 
@@ -333,6 +337,15 @@ class HeldLease implements Lease {
       // What can't be released runs out by itself.
     }
   }
+}
+
+function refused(error: StoreError): RunError {
+  return new RunError(
+    "store",
+    `the lease on this data set can't be renewed: ${error.message}.\n` +
+      "What was stored is kept: allow that and run the same command again",
+    { cause: error },
+  );
 }
 
 /** A store that takes this share of the lease's time to write it is too slow for it. */
