@@ -30,6 +30,12 @@ export function dollars(amount: number): string {
   return `$${grouped(Number(whole))}.${cents}`;
 }
 
+/** What one of something costs, to a ten-thousandth of a cent: `$0.0015`, `$0.0125`, `$1.50`. */
+export function unitPrice(amount: number): string {
+  const [whole, digits] = amount.toFixed(6).split(".");
+  return `$${grouped(Number(whole))}.${digits.replace(/0{1,4}$/, "")}`;
+}
+
 /** A number of things: `1 row`, `1,234 rows`. @param what One of them; an "s" makes it many. */
 export function counted(n: number, what: string): string {
   return `${grouped(n)} ${what}${n === 1 ? "" : "s"}`;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { counted, dollars, duration, grouped } from "./figures.ts";
+import { counted, dollars, duration, grouped, unitPrice } from "./figures.ts";
 
 Deno.test("duration() is short and rounds before it divides", () => {
   const table: [seconds: number | null, text: string][] = [
@@ -33,4 +33,17 @@ Deno.test("numbers are grouped by thousands, dollars have cents, and more digits
     [999.999, "$1,000.00"],
   ];
   for (const [amount, text] of table) assert.equal(dollars(amount), text);
+});
+
+Deno.test("unitPrice() loses no part of a price that a thousand pages would show", () => {
+  const table: [amount: number, text: string][] = [
+    [0, "$0.00"],
+    [0.000_65, "$0.00065"],
+    [0.0015, "$0.0015"],
+    [0.01, "$0.01"],
+    [0.0125, "$0.0125"],
+    [1.5, "$1.50"],
+    [2_000, "$2,000.00"],
+  ];
+  for (const [amount, text] of table) assert.equal(unitPrice(amount), text);
 });

@@ -113,15 +113,42 @@ export async function settlePair(
     throw usageError(`--engines is required, or --with${found}`);
   }
   // Who names the engine of the data set means the model of the data set, unless that is the other.
-  const exact = engines.map(({ engine, model }, i): EngineModel => {
-    const isOther = engineText({ model: "", ...engines[1 - i] }) === engineText(own);
-    const usual = engine === own.engine && !isOther ? own.model : findEngine(engine)!.defaultModel;
-    return { engine, model: model ?? usual };
-  });
+  const exact = await Promise.all(
+    engines.map(async ({ engine, model }, i): Promise<EngineModel> => {
+      if (model !== undefined) return { engine, model };
+      const isOther = engineText({ model: "", ...engines[1 - i] }) === engineText(own);
+      if (engine === own.engine && !isOther) return { engine, model: own.model };
+      return { engine, model: await storedModel(engine, own, store, signal) };
+    }),
+  );
   return distinct(
     [exact[0], exact[1]],
     own,
     `--engines names ${engineText(exact[0])} twice: put another model behind a colon`,
+  );
+}
+
+/**
+ * The model of an engine that was named without one: its own, unless only answers of another are
+ * stored, as of servers whose model goes by what they read with.
+ *
+ * @throws {RunError} `usage` if there are several others
+ */
+async function storedModel(
+  engine: string,
+  own: EngineModel,
+  store: Store,
+  signal: AbortSignal,
+): Promise<string> {
+  const usual = findEngine(engine)!.defaultModel;
+  const stored = (await storedEngines(store, signal)).filter((each) =>
+    each.engine === engine && engineText(each) !== engineText(own)
+  );
+  if (stored.length === 0 || stored.some(({ model }) => model === usual)) return usual;
+  if (stored.length === 1) return stored[0].model;
+  throw usageError(
+    `--engines names no model of ${engine}, and answers of ${stored.map(engineText).join(", ")} ` +
+      "are stored: say which",
   );
 }
 

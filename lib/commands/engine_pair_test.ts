@@ -32,6 +32,25 @@ Deno.test("--engines without a model means the data set's own, or the engine's",
   ]);
 });
 
+Deno.test("an engine without a model means the one whose answers are stored, if there is one", async () => {
+  const store = new MemoryStore();
+  const named = async (engines: string) =>
+    await settlePair(readPair(flags({ engines }), "demo"), OWN, "demo", { ...places, store });
+  const other = async (engines: string) => (await named(engines))[1].model;
+  const answer = (model: string) =>
+    store.write(`responses/http/${model}/00/${"0".repeat(64)}.json.gz`, new Uint8Array(1));
+  const usual = await other("upstage-ocr,http");
+
+  await answer("tesseract-kor");
+  assert.equal(await other("upstage-ocr,http"), "tesseract-kor");
+  assert.equal(await other("upstage-ocr,http:easyocr"), "easyocr");
+  await answer("easyocr");
+  const which = /no model of http, and answers of http:easyocr, http:tesseract-kor are stored: say/;
+  await assert.rejects(named("upstage-ocr,http"), usage(which));
+  await answer(usual);
+  assert.equal(await other("upstage-ocr,http"), usual);
+});
+
 Deno.test("--engines that name no two engines, or not the data set's, are refused in a sentence", async () => {
   const bad: [string, RegExp][] = [
     ["upstage-ocr", /^--engines must be two engines, as in a,b or a,b:model: it is 'upstage-ocr'/],

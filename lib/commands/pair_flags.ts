@@ -12,7 +12,7 @@ export const PAIR_FLAGS = {
     value: "A,B",
     help:
       "two engines, one of them that of the data set; ENGINE:MODEL for another model than the " +
-      "engine's own",
+      "engine's own, or the only one whose answers are stored",
   },
   with: {
     flag: "with",

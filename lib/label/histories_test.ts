@@ -57,6 +57,8 @@ interface Accepted {
   readonly name: string;
   readonly fate: Fate;
   readonly answer: Outcome;
+  /** Who has paid for it. */
+  readonly by: Dataset;
   looks: number;
 }
 
@@ -147,6 +149,8 @@ class World {
   readonly #asked = new Map<string, number>();
   readonly #said = new Set<string>();
   readonly #accepted = new Map<string, Accepted>();
+  /** Pages that a data set has paid for and another one looked for. */
+  readonly #collectedByOthers = new Set<string>();
   readonly #seed: number;
   readonly #engine: string;
 
@@ -216,7 +220,7 @@ class World {
         alive();
         const collected = down-- > 0
           ? { kind: "retryable" as const, message: "HTTP 503" }
-          : this.#collect((ticket as { id: string }).id);
+          : this.#collect((ticket as { id: string }).id, dataset);
         failed ||= collected.kind !== "answered" && collected.kind !== "pending";
         return collected;
       };
@@ -284,12 +288,19 @@ class World {
     const answer = slow ? layoutOf(word, fate) : answerWith(image, word, fate);
     if (!slow) return answer;
     const id = `${name} ${nth}`;
-    this.#accepted.set(id, { name, fate, answer, looks: Math.floor(this.#chance(id) * 4) });
+    this.#accepted.set(id, {
+      name,
+      fate,
+      answer,
+      by: dataset,
+      looks: Math.floor(this.#chance(id) * 4),
+    });
     return { kind: "accepted", ticket: { id }, message: "accepted" };
   }
 
-  #collect(id: string): Collected {
+  #collect(id: string, dataset: Dataset): Collected {
     const page = this.#accepted.get(id)!;
+    if (page.by !== dataset) this.#collectedByOthers.add(page.name);
     if (page.fate === "lost") return { kind: "unknown", message: "no such request" };
     if (page.looks-- > 0) return { kind: "pending", message: "started" };
     if (page.fate === "rejected") return { kind: "rejected", message: `failed: ${page.name}` };
@@ -343,9 +354,13 @@ class World {
       if (!isThere) continue;
       const { run_id: run } = stored.paid_by;
       // How many pages a document has whose answer takes its time is known once it is collected: by
-      // then another run may have followed, or another data set may do it.
-      const followed = engine === SLOW && run !== current;
-      const billed = followed ? 1 : engineOf(engine).billedPages(stored.body);
+      // then another run may have followed, or another data set does it.
+      const slow = engine === SLOW;
+      const [, , model] = key.split("/");
+      if (slow && this.#collectedByOthers.has(`${engine}/${model} ${stored.image_sha256}`)) {
+        continue;
+      }
+      const billed = slow && run !== current ? 1 : engineOf(engine).billedPages(stored.body);
       paid.set(run, (paid.get(run) ?? 0) + billed);
     }
     for (const [run, pages] of paid) {

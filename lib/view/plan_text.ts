@@ -2,7 +2,7 @@
  * @module view/plan_text: a {@linkcode Plan} for people, fit for a terminal of 80 columns.
  */
 
-import { counted, dollars, duration, grouped } from "../base/figures.ts";
+import { counted, dollars, duration, grouped, unitPrice } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
 import { type Field, renderFields, wrap } from "./columns.ts";
 import type { Plan } from "./plan_types.ts";
@@ -39,7 +39,9 @@ export function renderPlanBrief(plan: Plan, columns: number): string[] {
     } to pay${most}`,
     price.per_page === 0
       ? "  nothing is paid here"
-      : `  ${upTo}${dollars(cost.likely)} at ${dollars(price.per_page)} a page (${from})${beside}`,
+      : `  ${upTo}${dollars(cost.likely)} at ${
+        unitPrice(price.per_page)
+      } a page (${from})${beside}`,
     `  ${time}${stops}`,
   ].flatMap((line) =>
     wrap(line.trimStart(), columns - 2).map((part, n) =>

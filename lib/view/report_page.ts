@@ -3,6 +3,7 @@
  * on paper and in the dark. Pure: the same report gives the same page.
  */
 
+import { counted, dollars, grouped, unitPrice } from "../base/figures.ts";
 import { oneLine } from "../base/text.ts";
 import { FAILURE_CODES } from "../dataset/failure.ts";
 import type { Binned, EvaluationDocument, ReportDocument, ReportPage } from "../state/documents.ts";
@@ -45,8 +46,8 @@ export function reportPage(report: ReportDocument, evaluation?: EvaluationDocume
 
 function header({ dataset, complete, rows, run, made_at, input, output }: ReportDocument): string {
   const state = complete
-    ? `Complete: ${count(rows.done, "row")}`
-    : `<span class="warn">Unfinished: ${number(rows.done)} of ${number(rows.total)} rows</span>`;
+    ? `Complete: ${counted(rows.done, "row")}`
+    : `<span class="warn">Unfinished: ${grouped(rows.done)} of ${grouped(rows.total)} rows</span>`;
   const facts: [string, string][] = [
     ["Engine", `${foreign(run.engine)}, model ${foreign(run.model)}`],
     [
@@ -68,30 +69,30 @@ function tiles({ rows, cost, words, pages }: ReportDocument): string {
   const tile = (name: string, value: string, note = "", kind = "") =>
     `<li class="${kind}"><span>${name}</span><b>${value}</b><small>${note}</small></li>`;
   const reused = cost.answers_reused > 0
-    ? `${number(cost.answers_reused)} answers reused`
+    ? `${grouped(cost.answers_reused)} answers reused`
     : "no answer reused";
   return `<ul class="tiles">` + [
-    tile("labelled", share(rows.ok, rows.done), `${number(rows.ok)} pages with words`),
-    tile("empty", number(rows.empty), "pages without words"),
+    tile("labelled", share(rows.ok, rows.done), `${grouped(rows.ok)} pages with words`),
+    tile("empty", grouped(rows.empty), "pages without words"),
     tile(
       "failed",
-      number(rows.failed),
+      grouped(rows.failed),
       share(rows.failed, rows.done),
       rows.failed > 0 ? "bad" : "",
     ),
-    tile("words", short(words.total), `${number(pages.usual.words ?? 0)} on a page (median)`),
+    tile("words", short(words.total), `${grouped(pages.usual.words ?? 0)} on a page (median)`),
     tile(
       "words in doubt",
       share(words.low_confidence, words.total),
       `confidence below ${LOW_CONFIDENCE}`,
     ),
-    tile("paid", dollars(cost.dollars), `${number(cost.pages_billed)} pages; ${reused}`),
+    tile("paid", dollars(cost.dollars), `${grouped(cost.pages_billed)} pages; ${reused}`),
   ].join("") + "</ul>";
 }
 
 function outcomes({ rows, failures, dataset }: ReportDocument): string {
   const line = (name: string, n: number, kind: "good" | "warn" | "bad", meaning: string) =>
-    `<tr><th scope="row">${name}</th><td class="n">${number(n)}</td>` +
+    `<tr><th scope="row">${name}</th><td class="n">${grouped(n)}</td>` +
     `<td class="bar-cell">${shareBar(rows.done > 0 ? n / rows.done : 0, kind)}</td>` +
     `<td>${meaning}</td></tr>`;
   const why = failures.map(({ code, count, examples }) => {
@@ -134,7 +135,7 @@ function doubtful({ doubtful, pages, rows }: ReportDocument): string {
   }
   const lines = doubtful.map((page) => [
     link(page.row, page.id),
-    number(page.words),
+    grouped(page.words),
     confidence(page.confidence),
     html(page.reasons.join("; ")),
   ]);
@@ -166,7 +167,7 @@ function charts({ words, pages }: ReportDocument): string {
       title: "Words on a page.",
       lesson: pages.usual.words === null
         ? "No page has words."
-        : `Median ${number(pages.usual.words)}.`,
+        : `Median ${grouped(pages.usual.words)}.`,
       ...rangeBars(pages.words, "pages"),
       along: "words on a page",
     }),
@@ -181,7 +182,7 @@ function charts({ words, pages }: ReportDocument): string {
       lesson: `Median ${percent(pages.usual.coverage)}.`,
       bars: pages.coverage.counts.map((value, i) => ({
         value,
-        title: `${2 * i} to ${2 * i + 2} %: ${number(value)} pages`,
+        title: `${2 * i} to ${2 * i + 2} %: ${grouped(value)} pages`,
       })),
       ticks: SHARE_TICKS.map(({ at }) => ({ at, text: `${at * 100} %` })),
       along: "share of the page that lies in boxes",
@@ -199,7 +200,7 @@ function charts({ words, pages }: ReportDocument): string {
 function time({ time, rows }: ReportDocument): string {
   const drawn = [answersChart(time), requestsChart(time)].filter(Boolean);
   const before = time.before > 0
-    ? `<p>${number(time.before)} answers were there before the run began.</p>`
+    ? `<p>${grouped(time.before)} answers were there before the run began.</p>`
     : "";
   if (drawn.length === 0 && rows.done === 0) return "";
   return section(
@@ -214,7 +215,7 @@ function answersChart({ from, bucket_s: step, answered, documented_rate: limit }
   if (total === 0) return "";
   return timeChart({
     title: "Answers a second.",
-    lesson: `${number(total)} answers in ${span(answered.length * step)}.`,
+    lesson: `${grouped(total)} answers in ${span(answered.length * step)}.`,
     values: answered.map((n) => n / step),
     limit: limit === null ? undefined : { value: limit, text: `documented limit ${limit}/s` },
     ticks: timeTicks(answered.length * step),
@@ -231,7 +232,7 @@ function requestsChart({ process }: Time): string {
   return timeChart({
     title: "Requests a second.",
     lesson: refused >= 0.5
-      ? `Of the process that came last, ${number(Math.round(refused))} were answered 429 (red).`
+      ? `Of the process that came last, ${grouped(Math.round(refused))} were answered 429 (red).`
       : "Of the process that came last, none was answered 429.",
     values: requests,
     refused: throttled,
@@ -259,9 +260,9 @@ function tables({ least_confident, most_tried, slowest }: ReportDocument): strin
   const lines = (pages: readonly ReportPage[]) =>
     pages.map((page) => [
       link(page.row, page.id),
-      number(page.words),
+      grouped(page.words),
       confidence(page.confidence),
-      number(page.attempts),
+      grouped(page.attempts),
     ]);
   const columns = ["page", "words", "confidence", "requests"];
   if (least_confident.length > 0) {
@@ -278,8 +279,8 @@ function tables({ least_confident, most_tried, slowest }: ReportDocument): strin
         slowest.map((page) => [
           link(page.row, page.id),
           page.seconds.toFixed(1),
-          number(page.words),
-          number(page.attempts),
+          grouped(page.words),
+          grouped(page.attempts),
         ]),
         [1, 2, 3],
       ),
@@ -303,24 +304,28 @@ function about({ dataset, cost, words, rows, pages, made_by }: ReportDocument): 
     `Names of pages lead into the gallery: into <code>gallery.html</code> beside this file, as ` +
     `<code>gallery --dataset-name ${html(dataset)} --out store</code> writes it, or, where ` +
     `<code>gallery --dataset-name ${html(dataset)}</code> shows this report, to any page.`,
-    `Paid is what the stored answers say was billed, ${number(cost.pages_billed)} pages, at ` +
-    `${dollars(cost.price_per_page)} a page (<code>--price-per-page</code>)${besides}.`,
+    `Paid is what the stored answers say was billed, ${grouped(cost.pages_billed)} pages, at ` +
+    `${unitPrice(cost.price_per_page)} a page (<code>--price-per-page</code>)${besides}.`,
   ];
   if (cost.failed_attempts > 0) {
     notes.push(
-      `${number(cost.failed_attempts)} requests were for pages that failed for good; what an API ` +
+      `${
+        grouped(cost.failed_attempts)
+      } requests were for pages that failed for good; what an API ` +
         "bills for those, no answer tells.",
     );
   }
   if (words.unknown > 0) {
-    notes.push(`${number(words.unknown)} words have a character that the API could not name.`);
+    notes.push(`${grouped(words.unknown)} words have a character that the API could not name.`);
   }
   if (words.outside_page > 0) {
-    notes.push(`${number(words.outside_page)} words have a box that leaves the page.`);
+    notes.push(`${grouped(words.outside_page)} words have a box that leaves the page.`);
   }
   if (rows.size_mismatches > 0) {
     notes.push(
-      `In ${number(rows.size_mismatches)} rows the input's width and height differ from what the ` +
+      `In ${
+        grouped(rows.size_mismatches)
+      } rows the input's width and height differ from what the ` +
         "API saw; boxes are in pixels of <code>api_width × api_height</code>.",
     );
   }
@@ -328,7 +333,7 @@ function about({ dataset, cost, words, rows, pages, made_by }: ReportDocument): 
   if (unknown > 0) {
     notes.push(
       `${
-        number(unknown)
+        grouped(unknown)
       } pages are of pictures that EXIF turns, and their rows don't tell how the ` +
         "engine has read them (<code>metadata.frame</code> is <code>unknown</code>). " +
         "<code>export</code> and <code>evaluate</code> leave them out: half turns, mirrored and " +
@@ -371,7 +376,7 @@ function shareBars({ edges, counts }: Binned, what: string): Bar[] {
   return counts.map((value, i) => ({
     value,
     warn: edges[i]! < LOW_CONFIDENCE - 1e-9,
-    title: `${edges[i]!.toFixed(2)} to ${edges[i + 1]!.toFixed(2)}: ${number(value)} ${what}`,
+    title: `${edges[i]!.toFixed(2)} to ${edges[i + 1]!.toFixed(2)}: ${grouped(value)} ${what}`,
   }));
 }
 
@@ -382,7 +387,7 @@ function rangeBars({ edges, counts }: Binned, what: string): { bars: Bar[]; tick
     bars: counts.map((value, i) => ({
       value,
       title: `${edges[i]}${edges[i + 1] === null ? " or more" : ` to ${edges[i + 1]}`}: ` +
-        `${number(value)} ${what}`,
+        `${grouped(value)} ${what}`,
     })),
     ticks: counts.map((_, i) => ({
       at: (i + 0.5) / counts.length,
@@ -403,7 +408,7 @@ function attemptBars(attempts: Readonly<Record<string, number>>): { bars: Bar[];
     bars: counts.map((value, i) => ({
       value,
       warn: i > 0,
-      title: `${name(i)}: ${number(value)} pages`,
+      title: `${name(i)}: ${grouped(value)} pages`,
     })),
     ticks: counts.map((_, i) => ({ at: (i + 0.5) / most, text: name(i) })),
   };
@@ -427,19 +432,6 @@ function small({ edges, counts }: Binned): string {
 
 function confidence(value: number | null): string {
   return value === null ? "–" : value.toFixed(2);
-}
-
-function count(n: number, what: string): string {
-  return `${number(n)} ${what}${n === 1 ? "" : "s"}`;
-}
-
-function number(n: number): string {
-  return n.toLocaleString("en-US");
-}
-
-function dollars(n: number): string {
-  const digits = { minimumFractionDigits: 2, maximumFractionDigits: n < 1 ? 4 : 2 };
-  return `$${n.toLocaleString("en-US", digits)}`;
 }
 
 /** A share of a whole; never 0 % or 100 % where it is not. */

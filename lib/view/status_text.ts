@@ -2,7 +2,7 @@
  * @module view/status_text: a {@linkcode Status} for people, fit for a terminal of 80 columns.
  */
 
-import { counted, dollars, duration, grouped } from "../base/figures.ts";
+import { counted, dollars, duration, grouped, unitPrice } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
 import { type Field, renderFields, wrap } from "./columns.ts";
 import type { Status } from "./status_types.ts";
@@ -74,7 +74,7 @@ function pagesLine({ pages }: Status): string {
   const cap = limit === null
     ? "; no limit"
     : `; limit ${grouped(limit)} (${escaped(limit_option ?? "")})`;
-  const price = price_per_page > 0 ? ` at ${dollars(price_per_page)} a page` : "";
+  const price = price_per_page > 0 ? ` at ${unitPrice(price_per_page)} a page` : "";
   return `${grouped(billed)} billed${most} (${dollars(pages.cost)}${price})${all}${cap}`;
 }
 
