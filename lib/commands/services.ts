@@ -259,11 +259,16 @@ export async function findModel(
   return { settings: { ...settings, model: found.model }, note };
 }
 
-/**
- * @throws {RunError} `usage` where an API key stands in a variable that AWS or a message would get
- */
+/** Names and addresses that AWS, a message or the store would get. */
+const SHOWN_VARIABLES: readonly string[] = [
+  ...["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION"],
+  ...["UPSTAGE_BASE_URL", "GOOGLE_VISION_BASE_URL"],
+  ...["AWS_ENDPOINT_URL_TEXTRACT", "TEXTRACT_REGION", "AWS_ENDPOINT_URL_SECRETS_MANAGER"],
+];
+
+/** @throws {RunError} `usage` where an API key stands in one of them */
 function refuseKeys(env: Environment): void {
-  for (const name of ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION"]) {
+  for (const name of SHOWN_VARIABLES) {
     if (!holdsKey(env[name] ?? "", env)) continue;
     throw new RunError(
       "usage",

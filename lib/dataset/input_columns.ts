@@ -172,8 +172,9 @@ export function toPixels(value: unknown): number | null {
 
 /**
  * A decoded value of any shape as JSON text. A string that is JSON already is taken as it is. Whole
- * numbers of more than 53 bits become strings, dates ISO 8601, bytes base64, NaN and infinities
- * null; decimals, times and intervals are text already where they have to be (`parquet/exact.ts`).
+ * numbers of more than 53 bits and infinities become strings, dates ISO 8601, bytes base64, NaN, as
+ * pandas writes what is missing, null; decimals, times and intervals are text already where they have
+ * to be (`parquet/exact.ts`).
  */
 export function toJsonText(value: unknown): string {
   if (typeof value === "string" && isJson(checkLength(value))) return value;
@@ -199,5 +200,6 @@ function replace(_key: string, value: unknown): unknown {
     return Number.isSafeInteger(number) ? number : String(value);
   }
   if (value instanceof Uint8Array) return value.toBase64();
+  if (value === Infinity || value === -Infinity) return String(value);
   return value;
 }

@@ -21,7 +21,7 @@ Deno.test("toJsonText() writes what JSON has no word for", () => {
   const value = {
     small: 7n,
     big: 2n ** 60n,
-    list: [undefined, Number.NaN, Infinity, -3n],
+    list: [undefined, Number.NaN, Infinity, -Infinity, -3n],
     date: new Date(0),
     never: new Date(Number.NaN),
     bytes: Uint8Array.of(0, 255, 16),
@@ -30,7 +30,7 @@ Deno.test("toJsonText() writes what JSON has no word for", () => {
   assert.deepEqual(JSON.parse(toJsonText(value)), {
     small: 7,
     big: "1152921504606846976",
-    list: [null, null, null, -3],
+    list: [null, null, "Infinity", "-Infinity", -3],
     date: "1970-01-01T00:00:00.000Z",
     never: null,
     bytes: "AP8Q",

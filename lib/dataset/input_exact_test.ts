@@ -35,6 +35,7 @@ const VALUES: readonly [sql: string, json: string][] = [
   ["INTERVAL '14 months 3 days 4.5 seconds'", '"P14M3DT4.5S"'],
   ["'y'::ENUM('x', 'y')", '"y"'],
   ["18446744073709551615::UBIGINT", '"18446744073709551615"'],
+  ["'-infinity'::DOUBLE", '"-Infinity"'],
 ];
 
 Deno.test("metadata holds every number and time exactly, or as text", async () => {

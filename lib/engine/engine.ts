@@ -125,12 +125,14 @@ export type Outcome =
   /**
    * Trying this page again may help, not before `until` (ms since the epoch) if there is one.
    * `code` is what a row fails with that gets nothing else, where that is not `api_unavailable`.
+   * `unreached` is set where no connection came about, so that no page can be at fault.
    */
   | {
     readonly kind: "retryable";
     readonly until?: number;
     readonly message: string;
     readonly code?: FailureCode;
+    readonly unreached?: true;
   }
   /**
    * Too fast: nobody should ask before `until` (ms since the epoch), where the API names a time.

@@ -431,6 +431,11 @@ export class Health {
     return undefined;
   }
 
+  /** Nobody can be reached, so that not even the only page is at fault. */
+  unreachable(message: string): void {
+    if (!this.#outage) this.#beginOutage(this.#options.clock.now(), message);
+  }
+
   #beginOutage(now: number, message: string): void {
     const { note, maxOutageMs } = this.#options;
     if (this.#failing.size === 0) this.#failingSince = now;

@@ -202,15 +202,22 @@ export async function exchange(
     return { kind: "retryable", message: `answer longer than ${MAX_ANSWER_BYTES} bytes` };
   } catch (error) {
     signal.throwIfAborted();
-    const message = late
-      ? `no answer within ${timeoutMs / 1000} s`
-      : `connection failed: ${rootMessage(error)}`;
-    return { kind: "retryable", message };
+    if (late) return { kind: "retryable", message: `no answer within ${timeoutMs / 1000} s` };
+    const why = rootMessage(error);
+    const unreached = UNREACHED.test(`${error} ${why}`);
+    const message = `connection failed: ${why}`;
+    return { kind: "retryable", message, ...unreached && { unreached } };
   } finally {
     inTime();
     signal.removeEventListener("abort", give);
   }
 }
+
+/**
+ * What Deno's `fetch` says where no connection came about: no such name, nobody listens there, no
+ * TLS; or the port is none for HTTP.
+ */
+const UNREACHED = /client error \(Connect\)|Requests to port \d+ are blocked/;
 
 /** One short line without control characters and without the key, whatever the server echoed. */
 function clean(message: string, key: string): string {

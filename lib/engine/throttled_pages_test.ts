@@ -73,6 +73,28 @@ Deno.test("a page that is left begins anew", () => {
   assert.equal(bench.throttle("x").alone, false);
 });
 
+Deno.test("a page that was answered at last begins anew", () => {
+  const bench = new Bench();
+  for (let times = 0; times < 4; times++) {
+    bench.throttle("x");
+    bench.answer("a");
+  }
+  assert.equal(bench.throttle("x").alone, true);
+  bench.answer("x");
+  assert.equal(bench.throttle("x").alone, false);
+});
+
+Deno.test("a page that is throttled right after one that works was answered soon holds nobody back, unless others are throttled as well", () => {
+  for (const others of [0, 3]) {
+    const bench = new Bench();
+    bench.throttle("x");
+    for (let n = 0; n < others; n++) bench.throttle(`another ${n}`);
+    bench.answer("known", true);
+    const { alone, waitMs } = bench.throttle("x");
+    assert.deepEqual([alone, waitMs > 0], others ? [false, false] : [true, true]);
+  }
+});
+
 Deno.test("a page that works shows it where nothing else is answered, three times, now and then", () => {
   for (const upset of [false, true]) {
     const bench = new Bench();

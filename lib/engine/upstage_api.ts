@@ -230,6 +230,11 @@ const plainError: Schema<{ readonly code?: string; readonly message: string }> =
     .transform((body) => body.errors[0]),
   z.object({ detail: asMessage }).transform((body) => body.detail),
   z.object({ Message: asMessage }).transform((body) => body.Message),
+  // Of gateways (Apigee), of functions behind one (AWS Lambda), of RFC 9457 without a detail.
+  z.object({ fault: z.object({ faultstring: asMessage }) })
+    .transform((body) => body.fault.faultstring),
+  z.object({ errorMessage: asMessage }).transform((body) => body.errorMessage),
+  z.object({ title: asMessage, status: z.number().min(400) }).transform((body) => body.title),
   z.object({ error: z.union([z.literal(true), z.looseObject({})]) })
     .transform((body) => ({ message: JSON.stringify(body.error) })),
 ]);

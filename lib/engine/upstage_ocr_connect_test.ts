@@ -211,6 +211,9 @@ Deno.test("upstageOcr.connect().send() takes an error under status 200 for a fai
     [`{"errors": ["oh"]}`, /, oh$/],
     [`{"detail": "oh"}`, /, oh$/],
     [`{"Message": "Endpoint request timed out"}`, /request timed out$/],
+    [`{"fault": {"faultstring": "Gateway timeout", "detail": {}}}`, /, Gateway timeout$/],
+    [`{"errorMessage": "Task timed out", "errorType": "Error"}`, /, Task timed out$/],
+    [`{"type": "about:blank", "title": "Bad gateway", "status": 502}`, /, Bad gateway$/],
   ];
   for (const [body, message] of errors) {
     const outcome = await outcomeOf({ kind: "http", status: 200, body });

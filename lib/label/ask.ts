@@ -332,6 +332,10 @@ async function isPagesOwn(
     if (health.outage || !lanes.isOpen(sent.lane)) return false;
     const page = await known?.find(halt.signal);
     if (!page && !refused) { // nothing to compare it with
+      if (sent.kind === "retryable" && sent.unreached && !health.noGuard) {
+        health.unreachable(sent.message);
+        return false;
+      }
       return clock.now() >= waitUntil || sent.kind === "retryable" && sent.code !== undefined;
     }
     if (clock.now() < patience && !(refused && health.refusesAll)) {

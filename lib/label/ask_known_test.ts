@@ -237,6 +237,37 @@ Deno.test("a page fails by the word that the API has for it, and what stops a ru
   assert.ok((await first).text && (await second).text);
 });
 
+Deno.test("where nobody can be reached not even the only page of a run fails: it waits, or the run ends with 75", async () => {
+  const unreached: Outcome = { kind: "retryable", message: "connection failed", unreached: true };
+  const [page] = images(1);
+  const waiting: Bench = new Bench((request) =>
+    request.time < MAX_OUTAGE_MS / 2 ? unreached : answered(request)
+  );
+  const [read] = await waiting.all([page]);
+  assert.ok(read.status === "fulfilled" && read.value.text, JSON.stringify(read));
+  assert.ok(waiting.requests.length < 12, `${waiting.requests.length} requests`);
+
+  const [ended] = await new Bench(() => unreached).all([page]);
+  assert.ok(ended.status === "rejected" && ended.reason instanceof RunError);
+  assert.equal(ended.reason.exit, "again");
+  assert.match(
+    ended.reason.message,
+    /has failed on every page for 3 minutes \(connection failed\)/,
+  );
+
+  // What was reached may have failed for the page's sake; or the user says that all do.
+  for (
+    const bench of [
+      new Bench(() => RETRYABLE),
+      new Bench(() => unreached, { noGuard: true }),
+    ]
+  ) {
+    const [failed] = await bench.all([page]);
+    assert.ok(failed.status === "fulfilled");
+    assert.equal(failed.value.code, "api_unavailable");
+  }
+});
+
 Deno.test("a readable answer of one page is remembered as one that works, and whether there are words on it", () => {
   const image = imageFile("a");
   const body = (answered({ bytes: image.bytes }) as { body: { pages: object[] } }).body;

@@ -39,7 +39,7 @@ export interface SharedByDesks {
   readonly spending: SpendingLimit;
   /** Reads images. */
   readonly images: ImageLoader;
-  /** Ends a run none of whose images is there. */
+  /** Ends a run none of whose images can be used. */
   readonly imageGuard: ImageGuard;
   /** Whether there are several desks, so that each must say which it is. */
   readonly several: boolean;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  ARGS,
   BUCKET,
   fill,
   message,
@@ -12,6 +13,8 @@ import type { Fault } from "../../dev/doubles/s3/server.ts";
 import { systemClock } from "../base/clock.ts";
 import { type Answer, errorAnswer, pageBody } from "../../dev/doubles/ocr/upstage_answer.ts";
 import { encodeInput, fakeImage, queryRows, readFake } from "../../dev/testing/fixtures.ts";
+import { startUpstageServer } from "../../dev/doubles/ocr/upstage.ts";
+import { startProgram } from "../../dev/testing/program.ts";
 import type { Store } from "../store/store.ts";
 
 /** The row whose image this is. */
@@ -93,7 +96,7 @@ Deno.test("images none of which is there end the run with 3 before a row is mark
     assert.equal(ended.code, 3, ended.stderr);
     assert.match(
       message(ended),
-      /none of (3|20) images.*s3:\/\/bench\/images\/0\.png does not exist.*--no-guard/,
+      /none of (3|20) images.*s3:\/\/bench\/images\/0\.png: 404.*no such object.*--no-guard/,
     );
     assert.deepEqual(await batches(bench.store), []);
     assert.equal(await bench.store.stat(OUTPUT), undefined);
@@ -124,6 +127,33 @@ Deno.test("images none of which can be had as they lie there end the run with 3,
     const regardless = await bench.run([...ANY_RATE, "--no-guard"]);
     assert.equal(regardless.code, 0, regardless.stderr);
     assert.equal(Object.keys(await failures(bench.store)).length, 24);
+  }
+});
+
+Deno.test("images none of which is any that the engine takes end the run with 3, before a row is marked as failed", async () => {
+  const page = "<!DOCTYPE html><html><body>Sign in</body></html>";
+  const kinds: [content: string, says: RegExp, code: string][] = [
+    [page, /none of 20 images can be used.*images\/0\.png is an HTML page/, "image_unsupported"],
+    ["", /none of 20 images can be used.*images\/0\.png is empty/, "image_empty"],
+  ];
+  for (const [content, says, code] of kinds) {
+    await using bench = await openBench(rows(24));
+    for (const { index } of rows(24)) {
+      await bench.store.write(`images/${index}.png`, new TextEncoder().encode(content));
+    }
+    const ended = await bench.run(ANY_RATE);
+    assert.equal(ended.code, 3, ended.stderr);
+    assert.match(message(ended), says);
+    assert.match(message(ended), /put images there that can be, .*--no-guard/);
+    assert.deepEqual(await batches(bench.store), []);
+    const regardless = await bench.run([...ANY_RATE, "--no-guard"]);
+    assert.equal(regardless.code, 0, regardless.stderr);
+    assert.deepEqual([...new Set(Object.values(await failures(bench.store)))], [code]);
+    assert.equal(bench.api.requests, 0);
+    // Once a page can be used, those that can't are failed rows.
+    await bench.store.write("images/13.png", fakeImage("row-13"));
+    assert.equal((await bench.run([...ANY_RATE, "--fresh"])).code, 0);
+    assert.equal(Object.keys(await failures(bench.store)).length, 23);
   }
 });
 
@@ -342,4 +372,21 @@ Deno.test("pages that always fail become failed rows while others are answered, 
   assert.equal(alone.events.at(-1)?.pages_billed, bench.api.billedPages - before);
   assert.equal((await bench.run(["verify"])).code, 0);
   assert.ok(await bench.store.stat(`checkpoints/demo/manifest.json`), BUCKET);
+});
+
+Deno.test("an address that nobody listens at fails no row, not even the only one, and the run goes on once somebody does", async () => {
+  await using bench = await openBench(rows(1));
+  const gone = await startUpstageServer({ answer: readAll });
+  await gone[Symbol.asyncDispose]();
+  const env = { ...bench.env, UPSTAGE_BASE_URL: gone.url };
+  const program = startProgram([...ARGS, "--max-retries", "0"], { env });
+  await program.said("the API fails on every page");
+  await using api = await startUpstageServer({
+    answer: readAll,
+    port: Number(new URL(gone.url).port),
+  });
+  const ended = await program.ended;
+  assert.equal(ended.code, 0, ended.stderr);
+  assert.equal(api.billedPages, 1);
+  assert.deepEqual(await failures(bench.store), {});
 });

@@ -1,27 +1,24 @@
 /**
- * @module label/image_guard: ends a run none of whose images can be had where the input says, before
- * each row has become a failed one. A wrong prefix, missing rights or an archive look like that.
+ * @module label/image_guard: ends a run none of whose images can be had where the input says, or none
+ * of which is any that the engine takes, before each row has become a failed one. A wrong prefix,
+ * missing rights or an archive look like that; so does a download that left empty files, error pages
+ * or pointers, and a data set that is all WebP.
  */
 
-import { RunError, StoreError, type StoreErrorKind } from "../base/errors.ts";
-import { escaped } from "../base/text.ts";
-import type { FailureCode } from "../dataset/failure.ts";
-import { type ImageSource, locateImage } from "../dataset/image_location.ts";
-import type { LoadedImage } from "./images.ts";
+import { RunError } from "../base/errors.ts";
+import type { Failure, FailureCode } from "../dataset/failure.ts";
+import type { ImageLoader, LoadedImage } from "./images.ts";
 
 /** So many images are looked up once the first can't be read. */
 export const IMAGES_TRIED = 20;
 
-/**
- * What the store says of an image that the run can do nothing with: it isn't there, or can't be had
- * as it lies there (archived, encrypted with a key that is gone).
- */
-const GONE: ReadonlySet<StoreErrorKind> = new Set(
-  ["not_found", "no_bucket", "denied", "archived", "refused"],
-);
-/** What their rows fail with. */
-export const GONE_CODES: ReadonlySet<FailureCode> = new Set(
+/** What rows fail with whose image can't be had where it should be, or as it lies there. */
+const GONE_CODES: ReadonlySet<FailureCode> = new Set(
   ["image_not_found", "image_denied", "image_archived", "image_unreadable"],
+);
+/** The same, and those whose image is none that the engine takes. */
+export const UNUSABLE_CODES: ReadonlySet<FailureCode> = GONE_CODES.union(
+  new Set<FailureCode>(["image_empty", "image_too_large", "image_unsupported"]),
 );
 
 /** What {@linkcode ImageGuard} works with. */
@@ -30,11 +27,11 @@ export interface ImageGuardOptions {
   readonly known: boolean;
   /** Paths of up to {@linkcode IMAGES_TRIED} images of the run, from all over it. */
   readonly sample: () => AsyncIterable<string>;
-  /** Where images may lie. */
-  readonly images: ImageSource;
+  /** Reads them. What it holds meanwhile is none of the run's memory, which may be full. */
+  readonly loader: Pick<ImageLoader, "load">;
 }
 
-/** Looks around when the first image can't be read. */
+/** Looks around when the first image can't be used. */
 export class ImageGuard {
   readonly #options: ImageGuardOptions;
   #known: boolean;
@@ -50,18 +47,18 @@ export class ImageGuard {
   }
 
   /**
-   * Loads an image, and judges the run by it before a row is made of it. One that can't be read
-   * waits for those that are being loaded beside it, which may show already that images are there.
+   * Loads an image, and judges the run by it before a row is made of it. One that can't be used
+   * waits for those that are being loaded beside it, which may show already that others can.
    *
-   * @throws {RunError} `input` if no image of the run can be read, as far as looked
-   * @throws {StoreError} if the store fails
+   * @throws {RunError} `input` if no image of the run can be used, as far as looked; another one if
+   *   the store fails
    */
   async watch(load: Promise<LoadedImage>, signal: AbortSignal): Promise<LoadedImage> {
     this.#loading++;
     let loaded: LoadedImage;
     try {
       loaded = await load;
-      if (!loaded.failure || !GONE_CODES.has(loaded.failure.code)) this.#known = true;
+      if (!loaded.failure) this.#known = true;
     } finally {
       this.#loading--;
       this.#changed.resolve();
@@ -75,45 +72,27 @@ export class ImageGuard {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
+    const { sample, loader } = this.#options;
     let tried = 0;
-    let first = "";
-    for await (const path of this.#options.sample()) {
-      const problem = await whyMissing(path, this.#options.images, signal);
-      if (problem === undefined) this.#known = true;
+    let first: Failure | undefined;
+    for await (const path of sample()) {
+      const { failure, release } = await loader.load(path, signal);
+      release();
+      if (!failure) this.#known = true;
       if (this.#known) return; // or another row was read meanwhile
-      if (tried++ === 0) first = problem!;
+      first ??= failure;
+      tried++;
     }
-    if (tried === 0) return;
+    if (!first) return;
+    const [none, check] = GONE_CODES.has(first.code)
+      ? ["read", "check image_path and the rights to read what it names"]
+      : ["used", "put images there that can be"];
     throw new RunError(
       "input",
-      `none of ${tried} images can be read, beginning with the first: ${first}; check image_path ` +
-        "and the rights to read what it names, then run again, or fail such rows and go on with " +
-        "--no-guard; no row was marked as failed",
+      `none of ${tried} images can be ${none}, beginning with the first: ${first.message}; ` +
+        `${check}, then run again, or fail such rows and go on with --no-guard; no row was marked ` +
+        "as failed",
     );
-  }
-}
-
-/** No address of an object is longer. */
-const LONGEST = 1_100;
-
-/** Why an image isn't there for this run; `undefined` if it is. */
-async function whyMissing(
-  path: string,
-  images: ImageSource,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const location = locateImage(path, images);
-  if (!location) return `${escaped(path, LONGEST)} is no place for an image`;
-  const { store, key } = location;
-  try {
-    // Its first byte, as an archived object can be looked up like any other.
-    await store.read(key, { signal, range: { start: 0, end: 1 } });
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof StoreError && GONE.has(error.kind))) throw error;
-    return error.kind === "not_found"
-      ? `${escaped(`${store.url}/${key}`, LONGEST)} does not exist`
-      : error.message;
   }
 }
 

@@ -35,7 +35,7 @@ const LOOKS = 5;
 export interface Labeling extends AskOptions {
   /** Reads images. */
   readonly images: Pick<ImageLoader, "load">;
-  /** Ends a run none of whose images is there. @default every row is made */
+  /** Ends a run none of whose images can be used. @default every row is made */
   readonly imageGuard?: Pick<ImageGuard, "watch">;
   /** Keeps answers. */
   readonly answers: AnswerStore;
@@ -135,12 +135,10 @@ async function obtainFromAny(
   const patientUntil = labeling.clock.now() + patience;
   const came = new Map<Labeling, Obtained>();
   const isAway = (by: Labeling) => came.get(by)?.elsewhere === true;
-  const canBeHad = ({ lanes }: Labeling) =>
-    lanes.open.length > 0 && lanes.unavailable(true) === undefined;
+  const canBeHad = ({ lanes }: Labeling) => lanes.unavailable(true) === undefined;
   for (;;) {
     for (const [n, by] of desks.entries()) {
       if (came.has(by) && !isAway(by)) continue;
-      came.delete(by);
       const refusal = refusalBy(by.engine, image);
       const away = desks.slice(0, n).filter(isAway);
       const back = () => labeling.clock.now() < patientUntil && away.some(canBeHad);

@@ -13,6 +13,8 @@ import { RunError, StoreError } from "../base/errors.ts";
 import type { Outcome } from "../engine/engine.ts";
 import { Health } from "../engine/health.ts";
 import { AnswerStore, MAX_ANSWER_BYTES } from "../state/answer_store.ts";
+import { upstageOcr } from "../engine/upstage_ocr.ts";
+import { KnownPage } from "./known_page.ts";
 import { Lanes } from "./lanes.ts";
 import { type Labeling, labelRow, obtain } from "./label_row.ts";
 import type { Obtained } from "./output_row.ts";
@@ -270,6 +272,131 @@ Deno.test("obtain() stores an answer that arrives while the run is being stopped
   assert.deepEqual(bench.store.writes, [answerKey]);
 });
 
+Deno.test("obtain() claims no image whose answer is stored, and asks for none that was answered before the claim was given", async () => {
+  const store = new MemoryStore();
+  await new Bench(readAll, store).obtain("a");
+  const bench = new Bench(() => assert.fail("asked"), store);
+  const labelingWith = (take: Labeling["claims"]["take"]) => ({
+    ...bench.labeling,
+    claims: { take },
+  });
+  const stored = labelingWith(() => assert.fail("claimed"));
+  assert.ok((await bench.clock.run(obtain(imageFile("a"), "row", stored))).answer);
+  const meanwhile = labelingWith(async (sha256, look) => {
+    await new Bench(readAll, store).obtain("b", "their row");
+    assert.ok(await look());
+    return bench.labeling.claims.take(sha256, look); // it holds, as nobody else is at work by now
+  });
+  const { answer, paidBy } = await bench.clock.run(obtain(imageFile("b"), "row", meanwhile));
+  assert.ok(answer);
+  assert.equal(paidBy?.row_id, "their row");
+});
+
+Deno.test("obtain() asks nobody for what is to be made of stored answers alone", async () => {
+  const bench = new Bench(() => assert.fail("asked"));
+  const labeling = { ...bench.labeling, onlyStored: true };
+  const { failure, attempts } = await bench.clock.run(obtain(imageFile("a"), "row", labeling));
+  assert.deepEqual([failure?.message, attempts], ["it was not asked for", 0]);
+});
+
+Deno.test("obtain() leaves an answer alone that is another unusable one at every look", async () => {
+  const bench = new Bench();
+  const { answerKey } = await bench.obtain("a");
+  let reads = 0;
+  bench.store.before = (operation, key) => {
+    if (operation !== "read" || key !== answerKey) return;
+    assert.ok(++reads < 30, "looked at without end");
+    bench.store.put(answerKey!, `damage ${reads}`);
+  };
+  const { failure } = await bench.obtain("a");
+  assert.equal(failure?.code, "response_unreadable");
+  assert.match(failure.message, /another one at every look/);
+  assert.equal(bench.asked.length, 1);
+});
+
+Deno.test("a stored answer shows that the model works, and what page to ask for to see it", async () => {
+  const store = new MemoryStore();
+  await new Bench(readAll, store).obtain("a");
+  const known = () =>
+    new KnownPage({ async *rows() {}, images: {}, engine: upstageOcr, note: () => {} });
+  const bench = new Bench(undefined, store);
+  const labeling = { ...bench.labeling, known: known() };
+  await bench.clock.run(obtain(imageFile("a"), "row", labeling));
+  const page = await labeling.known.find(bench.halt.signal);
+  assert.equal(page?.sha256, imageFile("a").sha256);
+  const { health } = bench.labeling.lanes.open[0];
+  for (let n = 0; n < 6; n++) {
+    const pass = { probes: undefined };
+    health.begin(pass);
+    assert.equal(health.judge({ kind: "rejected", message: "no" }, `page ${n}`, pass), undefined);
+  }
+  // A file of two pages costs two each time.
+  const two = new Bench((bytes) => answerOf({ ...pageBody(readFake(bytes)), numBilledPages: 2 }));
+  await two.obtain("a");
+  const later = { ...two.labeling, known: known() };
+  await two.clock.run(obtain(imageFile("a"), "row", later));
+  assert.equal(await later.known.find(two.halt.signal), undefined);
+});
+
+Deno.test("whether answers can be read is judged before they are used, paid ones apart from stored ones; what ends an engine ends no run that has another", async () => {
+  for (const stored of [false, true]) {
+    for (const instead of [undefined, "the other"]) {
+      const store = new MemoryStore();
+      if (stored) await new Bench(readAll, store).obtain("a");
+      const bench = new Bench(readAll, store, PAYER, instead);
+      const judged: unknown[] = [];
+      const ending = new RunError("api", "they can't be read");
+      const readableGuard = {
+        async judge(read: { problem?: string }, key: string, paid: boolean) {
+          judged.push([read.problem, key, paid]);
+          await bench.clock.sleep(1_000);
+          throw ending;
+        },
+      };
+      const labeling = { ...bench.labeling, readableGuard };
+      const obtaining = bench.clock.run(obtain(imageFile("a"), "row", labeling));
+      const [end] = await Promise.allSettled([obtaining]);
+      const key = labeling.answers.key(imageFile("a").sha256);
+      assert.deepEqual(judged, [[undefined, key, !stored]]);
+      if (instead) {
+        assert.ok(end.status === "fulfilled" && end.value.answer);
+        assert.equal(labeling.lanes.open.length, 0, "it is asked for more");
+      } else assert.ok(end.status === "rejected" && end.reason === ending);
+      assert.ok(store.objects.has(key), "it is paid for");
+    }
+  }
+  // What is no finding about answers is nobody's end but the run's.
+  const bench = new Bench(readAll, undefined, PAYER, "the other");
+  const stop = new Error("stopped");
+  const readableGuard = { judge: () => Promise.reject(stop) };
+  const obtaining = obtain(imageFile("a"), "row", { ...bench.labeling, readableGuard });
+  await assert.rejects(bench.clock.run(obtaining), (error) => error === stop);
+  assert.equal(bench.labeling.lanes.open.length, 1);
+});
+
+Deno.test("a long answer, which is packed while it is stored, is read like any other, as text and off its bytes", async () => {
+  const words = Array.from({ length: 3_000 }, (_, n) => {
+    return { text: `word ${n}`, confidence: 0.5, vertices: CORNERS };
+  });
+  const text = JSON.stringify(pageBody({ ...readFake(fakeImage("a")), words }));
+  const utf8 = new TextEncoder().encode(text);
+  assert.ok(text.length > 1 << 18);
+  const whole = { kind: "answered", text, body: JSON.parse(text) } as const;
+  const replies: (() => Outcome)[] = [
+    () => ({ ...whole }),
+    () => ({ ...whole, utf8: utf8.slice() }),
+    () => ({ kind: "answered", utf8: utf8.slice(), body: upstageOcr.scan!(utf8)! }),
+  ];
+  for (const reply of replies) {
+    const bench = new Bench(reply);
+    const first = await bench.obtain("a");
+    const read = first.answer!.pages[0].words;
+    assert.deepEqual(read.map((word) => word.text), words.map((word) => word.text));
+    assert.deepEqual((await bench.obtain("a")).answer!.pages[0].words, read);
+    assert.equal(bench.asked.length, 1);
+  }
+});
+
 Deno.test("obtain() asks nothing when stored answers can't be read for sure", async () => {
   const bench = new Bench();
   bench.store.before = (operation) => {
@@ -473,6 +600,22 @@ Deno.test("a row for which this run has paid another engine before stays that en
     // What it has paid for in vain is known all the same, where it may have paid for anything.
     const paid = resumed && !stays && payer.run_id === PAYER.run_id && payer.dataset === "demo";
     assert.equal(others!.length, paid && row_id === "row-0" ? 1 : 0, told);
+  }
+});
+
+Deno.test("of several engines that may have been paid before for a row it is the one that was paid for it and has read words", async () => {
+  const own = { ...PAYER, row_id: "row-0" };
+  const elses = { ...own, run_id: "another" };
+  for (const [made, payer] of [["words", elses], ["nothing", own]] as const) {
+    const several = new Several(["words", made, "words"], { resumed: true });
+    const { clock } = several.benches[0];
+    for (const [n, { row_id, ...payee }] of [payer, own].entries()) {
+      const earlier = { ...several.labeling.fallbacks![n], payer: payee };
+      await clock.run(obtain(imageFile("a"), row_id, earlier));
+    }
+    const { output } = await several.label();
+    assert.match(output.metadata.response_key!, /\/m2\//);
+    assert.deepEqual(several.asked, [1, 2]);
   }
 });
 

@@ -6,7 +6,7 @@
 import { Budget } from "../base/budget.ts";
 import { SpendingLimit } from "../state/spending.ts";
 import { type Desk, openDesk, type SharedByDesks } from "./desk.ts";
-import { GONE_CODES, ImageGuard } from "./image_guard.ts";
+import { ImageGuard, UNUSABLE_CODES } from "./image_guard.ts";
 import { acceptedByAny, ImageLoader } from "./images.ts";
 import type { Labeling } from "./label_row.ts";
 import type { LabelingOptions } from "./labeling_options.ts";
@@ -52,7 +52,7 @@ export async function openLabeling(
   );
   const remarks = new Remarks(note);
   const imagesRead = options.done.some(({ footer: { counts: { rows, failures } } }) =>
-    rows > GONE_CODES.values().reduce((sum, code) => sum + (failures[code] ?? 0), 0)
+    rows > UNUSABLE_CODES.values().reduce((sum, code) => sum + (failures[code] ?? 0), 0)
   );
   const accepted = acceptedByAny([engine, ...fallbacks.map(({ engine }) => engine)]);
   const shared: SharedByDesks = {
@@ -63,7 +63,7 @@ export async function openLabeling(
     imageGuard: new ImageGuard({
       known: settings.noGuard || imagesRead,
       sample: options.sampleImages,
-      images: options.images,
+      loader: new ImageLoader(options.images, new Budget(accepted.maxBytes), accepted),
     }),
     several: fallbacks.length > 0,
     standIns: new StandIns(),

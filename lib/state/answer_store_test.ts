@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { setImmediate } from "node:timers";
 import { gunzipSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
@@ -214,4 +216,129 @@ Deno.test("AnswerStore.findReceived() finds an answer that another has taken the
   assert.equal(await found(new Date(0)), undefined);
   store.put(instead!.copy, "torn");
   assert.equal(await found(at(ENVELOPE)), undefined);
+});
+
+/** What happens in an answer's place right before a write to it. */
+const EVENTS = ["nothing", "answered", "damaged", "other damage", "gone", "newer", "lost"] as const;
+
+Deno.test("a paid answer is stored, or another one is there to be used, whatever happens in its place meanwhile; no answer is overwritten, and no damage without a copy", async () => {
+  const event = fc.constantFrom(...EVENTS);
+  await fc.assert(
+    fc.asyncProperty(event, event, event, async (first, ...then) => {
+      const [answers, store] = open();
+      const key = answers.key(SHA);
+      const theirs = { ...ENVELOPE, paid_by: { ...ENVELOPE.paid_by, run_id: "theirs" } };
+      const [others, made] = open();
+      await others.save(theirs, "{}");
+      const good = made.objects.get(key)!;
+      const text = gunzipSync(good).toString();
+      const newer = new Uint8Array(gzipSync(text.replace("response/1", "response/2")));
+      const happen = (what: typeof EVENTS[number]) => {
+        if (what === "gone") store.objects.delete(key);
+        else if (what === "answered") store.put(key, good);
+        else if (what === "newer") store.put(key, newer);
+        else if (what !== "nothing" && what !== "lost") store.put(key, what);
+      };
+      happen(first);
+      const left = [...then];
+      const write = store.write.bind(store);
+      store.write = async (at, bytes, options) => {
+        if (at !== key) return await write(at, bytes, options);
+        const next = left.shift() ?? "nothing";
+        happen(next);
+        const before = store.objects.get(key);
+        if (!before && typeof options?.onlyIf === "object") {
+          throw new StoreError("not_found", "as S3 says of a version that is gone");
+        }
+        const info = await write(at, bytes, options);
+        if (before) {
+          assert.ok(before !== good && before !== newer, "an answer was overwritten");
+          const isCopy = ([name, copy]: [string, Uint8Array]) =>
+            name.includes("set_aside") && Buffer.compare(copy, before) === 0;
+          assert.ok([...store.objects].some(isCopy), "what was replaced is lost");
+        }
+        if (next !== "lost") return info;
+        throw new StoreError("precondition", "it was there already: an earlier try has written it");
+      };
+      const found = await answers.find(SHA);
+      const instead = found && !found.value && !found.keep
+        ? await answers.setAside(SHA, found.problem, found.etag!)
+        : undefined;
+      const [end] = await Promise.allSettled([answers.save(ENVELOPE, '{"a":1}', instead)]);
+      const there = store.objects.get(key);
+      if (end.status === "rejected") {
+        assert.ok(
+          end.reason instanceof StoreError && end.reason.kind === "unsupported",
+          end.reason,
+        );
+        assert.equal(there, newer, "only a later version's answer is in the way");
+      } else if (end.value) {
+        assert.deepEqual([there, end.value.paid_by.run_id], [good, "theirs"]);
+      } else {
+        const { value } = (await answers.find(SHA))!;
+        assert.deepEqual([value?.paid_by, value?.body], [ENVELOPE.paid_by, { a: 1 }]);
+      }
+    }),
+    { numRuns: 400 },
+  );
+});
+
+Deno.test("AnswerStore.save() ends with what the store says, and believes nothing to be stored that isn't", async () => {
+  for (const kind of ["denied", "unavailable", "not_found"] as const) {
+    const [answers, store] = open();
+    const requests: string[] = [];
+    store.before = (operation) => void requests.push(operation);
+    assert.equal(
+      await answers.save({ ...ENVELOPE, image_sha256: "cd".repeat(32) }, "{}"),
+      undefined,
+    );
+    store.before = (operation) => {
+      requests.push(operation);
+      throw new StoreError(kind, "no");
+    };
+    await assert.rejects(answers.save(ENVELOPE, "{}"), { kind });
+    assert.deepEqual(requests, ["write", "write"]);
+  }
+  // One that knows no conditions is written to without, and that is waited for.
+  const [answers, store] = open();
+  const write = store.write.bind(store);
+  store.write = async (key, bytes, options) => {
+    if (options?.onlyIf) throw new StoreError("unsupported", "501");
+    await new Promise((resolve) => setImmediate(resolve));
+    return await write(key, bytes, options);
+  };
+  assert.equal(await answers.save(ENVELOPE, "{}"), undefined);
+  assert.ok(store.objects.has(answers.key(SHA)));
+});
+
+Deno.test("AnswerStore.findPaid() finds the latest answer that was paid for a row, be it that others have taken its place", async () => {
+  const [answers, store] = open();
+  const { paid_by } = ENVELOPE;
+  const put = async (hour: number, change: Partial<typeof paid_by>) => {
+    const received_at = `2026-11-01T0${hour}:00:00.000Z`;
+    const found = await answers.find(SHA);
+    const instead = found && await answers.setAside(SHA, "a test", found.etag!);
+    await answers.save(
+      { ...ENVELOPE, received_at, paid_by: { ...paid_by, ...change } },
+      "1",
+      instead,
+    );
+  };
+  const hourOf = async () => (await answers.findPaid(SHA, paid_by))?.received_at.slice(11, 13);
+  assert.equal(await hourOf(), undefined);
+  await put(1, { row_id: "another" });
+  assert.equal(await hourOf(), undefined);
+  await put(2, {});
+  assert.equal(await hourOf(), "02");
+  await put(4, { run_id: "a later run" });
+  assert.equal(await hourOf(), "04");
+  await put(3, {});
+  assert.equal(await hourOf(), "03", "what lies there is the last that was stored");
+  await put(5, { dataset: "another" });
+  assert.equal(await hourOf(), "04");
+  await put(6, { row_id: "another" });
+  assert.equal(await hourOf(), "04");
+  await put(7, {});
+  store.before = (operation) => assert.notEqual(operation, "list", "nobody need look for copies");
+  assert.equal(await hourOf(), "07");
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { failedRow, okRow } from "../../dev/testing/any_row.ts";
 import { duckdb, quote } from "../../dev/testing/duckdb.ts";
 import { manifestOf } from "../../dev/testing/manifest.ts";
+import { setImmediate } from "node:timers";
 import { MemoryStore } from "../../dev/testing/memory_store.ts";
 import { StoreError } from "../base/errors.ts";
 import type { OutputRow } from "../dataset/row.ts";
@@ -139,5 +140,44 @@ Deno.test("the last batch is looked at when it is joined: whole, this run's, in 
       const kind = (error: StoreError) => error.kind === "not_found" && problem.test(error.message);
       await assert.rejects(joined, kind, what);
     } else assert.equal((await joined).length, 1, what);
+  }
+});
+
+Deno.test("a batch counts as done only once it is written, however it is looked at, and not if that fails", async () => {
+  for (const isFree of [false, true]) {
+    for (const fault of [undefined, new StoreError("denied", "403")]) {
+      const store = new MemoryStore();
+      const checkpoints = new Checkpoints(store, KEYS, MANIFEST);
+      store.before = async (operation) => {
+        if (operation !== "write") return;
+        for (let n = 0; n < 5; n++) await new Promise((resolve) => setImmediate(resolve));
+        if (fault) throw fault;
+      };
+      const rows = new RowEncoder();
+      for (const row of ROWS) await rows.add(row);
+      const { counts } = JSON.parse(footerOf(ROWS));
+      const images = { marks: [] };
+      const [end] = await Promise.allSettled([
+        checkpoints.save(0, rows, counts, nothingSpent(), images, undefined, isFree),
+      ]);
+      assert.equal(store.objects.has(KEYS.batch(0)), !fault);
+      assert.equal(end.status, fault ? "rejected" : "fulfilled");
+    }
+  }
+});
+
+Deno.test("batches of earlier inputs that may not be removed are left, as the output is written; other faults are none to be passed over", async () => {
+  for (const kind of ["denied", "unavailable"] as const) {
+    const store = new MemoryStore();
+    const later = new Checkpoints(store, KEYS, { ...MANIFEST, generation: 2 });
+    store.put(KEYS.batch(0), await batch(ROWS));
+    await later.listEarlier();
+    assert.equal(later.earlier.length, 1);
+    store.before = (operation) => {
+      if (operation === "remove") throw new StoreError(kind, "no");
+    };
+    const removing = later.removeEarlier();
+    if (kind === "denied") await removing;
+    else await assert.rejects(removing, { kind });
   }
 });

@@ -79,3 +79,34 @@ Deno.test("Checkpoints.save() notices a store that keeps less than it was given,
     });
   }
 });
+
+Deno.test("batches that cost nothing are looked at many at a time, and before they are joined: one that the store has lost ends the run", async () => {
+  for (
+    const [batches, lost] of [[66, "lost"], [66, undefined], [9, "cut"]] as const
+  ) {
+    const store = new MemoryStore();
+    const input = { ...manifestOf().input, rows: batches };
+    const of = new Checkpoints(store, KEYS, manifestOf({ batch_size: 1, input }));
+    let looks = 0;
+    store.before = (operation) => {
+      if (operation === "stat" || operation === "list") looks++;
+    };
+    const images = { marks: [] };
+    const counts = noRows();
+    countRow(counts, okRow(0));
+    const work = async () => {
+      for (let index = 0; index < batches; index++) {
+        const rows = new RowEncoder();
+        await rows.add(okRow(0));
+        await of.save(index, rows, counts, nothingSpent(), images, undefined, true);
+        const key = KEYS.batch(5);
+        if (index === 5 && lost === "lost") store.objects.delete(key);
+        if (index === 5 && lost === "cut") store.put(key, store.objects.get(key)!.slice(1));
+      }
+      return (await Array.fromAsync(of.sources())).length;
+    };
+    if (lost === undefined) assert.equal(await work(), batches);
+    else await assert.rejects(work(), /batch_000005\.parquet has \d+ bytes after writing \d+; run/);
+    assert.ok(looks <= 3, `${looks} looks`);
+  }
+});

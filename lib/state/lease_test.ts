@@ -72,6 +72,59 @@ Deno.test("acquireLease() takes a free lease, renews it and gives it back", asyn
   await next[Symbol.asyncDispose]();
 });
 
+Deno.test("a lease that is held costs a write each third of its time, and nothing else", async () => {
+  const { store, clock, acquire } = setup();
+  await using first = await acquire("a");
+  await clock.run(Promise.resolve(first[Symbol.asyncDispose]()));
+  const lease = await acquire("b"); // taken over: replacing is proven by that
+  const requests: string[] = [];
+  store.before = (operation) => void requests.push(operation);
+  await clock.run(clock.sleep(10 * TTL));
+  assert.ok(requests.length >= 29 && requests.length <= 31, `${requests.length} requests`);
+  assert.ok(requests.every((operation) => operation === "write"), requests.join());
+  requests.length = 0;
+  await clock.run(Promise.resolve(lease[Symbol.asyncDispose]()));
+  assert.deepEqual(requests, ["write"]);
+});
+
+Deno.test("acquireLease() says when its holder was last heard of, by the store's clock, else by the holder's", async () => {
+  for (const isTold of [true, false]) {
+    const { store, clock, acquire, document } = setup();
+    const lease = await acquire("a");
+    await clock.run(Promise.resolve(lease[Symbol.asyncDispose]()));
+    const alive = { ...document(), released: false };
+    store.put(KEY, JSON.stringify(alive));
+    await clock.run(clock.sleep(12_000));
+    if (isTold) store.put(KEY, JSON.stringify(alive)); // whoever holds it has a wrong clock
+    else store.clock = undefined;
+    await clock.run(clock.sleep(5_000));
+    await assert.rejects(
+      acquire("b", { waitMs: 0 }),
+      isTold ? /last sign of life 5 s ago/ : /last sign of life 17 s ago/,
+    );
+  }
+});
+
+Deno.test("acquireLease() ends with what the store says where that can't be written, unless it is that it knows no conditions", async () => {
+  for (const kind of ["denied", "unsupported"] as const) {
+    const { store, clock, notes, acquire } = setup();
+    let writes = 0;
+    store.before = (operation) => {
+      if (operation !== "write") return;
+      assert.ok(++writes < 10, "written without end");
+      throw new StoreError(kind, "no");
+    };
+    const [end] = await clock.run(Promise.allSettled([acquire("a")]));
+    if (kind === "denied") {
+      assert.ok(end.status === "rejected" && end.reason instanceof StoreError);
+      assert.equal(end.reason.kind, "denied");
+    } else {
+      assert.ok(end.status === "fulfilled" && !end.value.held);
+      assert.match(notes.join(), /knows no conditional creates/);
+    }
+  }
+});
+
 Deno.test("acquireLease() reports a living holder with owner and age after a while", async () => {
   const { clock, notes, acquire } = setup();
   const lease = await acquire("a");

@@ -132,6 +132,27 @@ Deno.test("no page or dollar is let through beyond the limits, nor before it is 
   );
 });
 
+Deno.test("the nearer the limit, the less is reserved ahead: a kill wastes a twentieth of what is left at most", async () => {
+  for (const spent of [0, 500, 900, 980, 999]) {
+    const store = boundedStore();
+    put(store, { reserved_pages: spent, billed_pages: spent });
+    const guard = await open(store, { maxPages: 1_000 });
+    await guard.take();
+    const ahead = written(store).reserved_pages - guard.pages;
+    assert.ok(ahead >= 0 && ahead <= Math.max(1, (1_000 - spent) / 20), `${ahead} after ${spent}`);
+  }
+});
+
+Deno.test("what was reserved and not spent is written back before the process ends", async () => {
+  const store = boundedStore();
+  const guard = await open(store, { maxPages: 1_000 });
+  await guard.take();
+  guard.settle(1);
+  store.before = () => new Promise((resolve) => setImmediate(resolve));
+  await guard[Symbol.asyncDispose]();
+  assert.equal(written(store).reserved_pages, 1);
+});
+
 Deno.test("sums of prices are as good as the prices: three pages of 0.1 dollars fit into 0.3", async () => {
   const store = boundedStore();
   const guard = await open(store, { dollars: { ...dollarsOf(0.3)!, highestPrice: 0.1 } });

@@ -379,7 +379,6 @@ export class Patience {
       note(`${trouble} (${error.message}): ${wait}; ${meanwhile}`);
     }
     const { unwritable } = health;
-    if (unwritable.over) throw tooLongUnwritable(unwritable);
     unwritable.waiting++;
     let written = false;
     try {

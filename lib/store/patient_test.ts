@@ -368,3 +368,73 @@ Deno.test("an object that alone is refused, and a folder that was never allowed,
   await assert.rejects(it.clock.run<unknown>(store.write("claims/x", BYTES)), denied);
   assert.deepEqual([it.clock.now(), it.notes], [begin, []]);
 });
+
+/** Something else is answered several times a second, until `work` is over. */
+async function amid<T>({ clock, patience, store }: ReturnType<typeof open>, work: Promise<T>) {
+  const all = patience.wrap(store);
+  let over = false;
+  const others = async () => {
+    while (!over) {
+      await all.read("x");
+      await clock.sleep(200);
+    }
+  };
+  const worked = work.finally(() => over = true);
+  return (await clock.run(Promise.allSettled([worked, others()])))[0];
+}
+
+Deno.test("an object that alone can't be written is tried again without haste for as long as an outage may last, which is said once", async () => {
+  for (const seconds of [60, Infinity]) {
+    const it = open(5 * MINUTE);
+    const store = it.patience.wrap(it.store);
+    await store.write("x", BYTES);
+    const begin = it.clock.now();
+    it.fails = (_, key) => key === "bad" && it.clock.now() < begin + seconds * 1_000;
+    const end = await amid(it, store.write("bad", BYTES));
+    const passed = (it.clock.now() - begin) / 1_000;
+    if (seconds < Infinity) {
+      assert.equal(end.status, "fulfilled");
+      assert.ok(passed >= 60 && passed < 100, `${passed} s`);
+    } else {
+      assert.ok(end.status === "rejected" && unavailable(end.reason));
+      assert.ok(passed >= 300 && passed < 340, `${passed} s`);
+    }
+    const tries = it.asked.filter((what) => what === "write bad").length;
+    assert.ok(tries > 4 && tries < 40, `${tries} tries`);
+    assert.equal(it.notes.length, 1, it.notes.join());
+    assert.match(it.notes[0], /write .*bad: 503: tried again for up to 5 minutes/);
+  }
+});
+
+Deno.test("an object that alone can't be read is refused at the third time, and read where it can be by then", async () => {
+  for (const failures of [2, 3]) {
+    const it = open();
+    const store = it.patience.wrap(it.store);
+    for (const key of ["x", "bad"]) await store.write(key, BYTES);
+    let left = failures;
+    it.fails = (_, key) => key === "bad" && left-- > 0;
+    const end = await amid(it, store.read("bad"));
+    if (failures === 2) assert.equal(end.status, "fulfilled");
+    else {
+      assert.ok(end.status === "rejected" && end.reason instanceof StoreError);
+      assert.equal(end.reason.kind, "refused");
+      assert.match(end.reason.message, /503; the store answers for other objects$/);
+    }
+    assert.equal(it.asked.filter((what) => what === "read bad").length, 3);
+  }
+});
+
+Deno.test("with no patience a store that fails, or can't be written, is said at once and by its own words", async () => {
+  for (const kind of ["unavailable", "unwritable"] as const) {
+    const it = open(0);
+    const store = it.patience.wrap(it.store);
+    await store.write("x", BYTES);
+    it.store.before = () => {
+      throw new StoreError(kind, "507 no room");
+    };
+    const begin = it.clock.now();
+    await assert.rejects(it.clock.run(store.write("y", BYTES)), /^StoreError: 507 no room/);
+    assert.equal(it.clock.now(), begin);
+    assert.deepEqual(it.notes, []);
+  }
+});

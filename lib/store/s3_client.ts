@@ -145,16 +145,24 @@ function ownRetries(maxAttempts: number): RetryStrategy {
   return {
     acquireInitialRetryToken: () => Promise.resolve(token(0, Date.now())),
     refreshRetryTokenForRetry(last, { error, errorType }) {
-      const { $metadata, code } = (error ?? {}) as {
-        $metadata?: { httpStatusCode?: number };
+      const { $metadata, code, name = "" } = (error ?? {}) as {
+        $metadata?: { httpStatusCode?: number; clockSkewCorrected?: boolean };
         code?: string;
+        name?: string;
       };
       const status = $metadata?.httpStatusCode;
       // The SDK knows some errors of the network only; all of them have such a code.
       const network = status === undefined && /^(E[A-Z]+|ERR_PROXY_TUNNEL)$/.test(code ?? "");
-      const passing = network || (errorType === "CLIENT_ERROR" ? status === 408 : status !== 501);
       const since = begun.get(last)!;
       const retry = last.getRetryCount() + 1;
+      // Where this machine's clock is minutes off, the SDK corrects it anew by each answer, to the
+      // second, and says of every error that it was of the clock: also that an object is missing,
+      // or exists already. Few can be, and none that is corrected comes again.
+      const ofClock = $metadata?.clockSkewCorrected === true && errorType === "TRANSIENT" &&
+        status !== undefined && status < 500 && !/Timeout/.test(name);
+      const final = errorType === "CLIENT_ERROR" ? status !== 408 : status === 501;
+      const passing = network ||
+        (ofClock ? retry === 1 && [400, 401, 403].includes(status) : !final);
       return passing && retry < maxAttempts && Date.now() - since < RETRY_FOR_MS
         ? Promise.resolve(token(retry, since))
         : Promise.reject(error ?? new Error("no attempt is left"));

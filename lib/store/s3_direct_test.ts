@@ -94,6 +94,10 @@ for (const [name, { bucket = "a-bucket", ...place }] of Object.entries(PLACES)) 
         host: parsed.host,
       };
       assert.equal(headers.authorization, signatureOf("HEAD", sdk.path, headers, place.region));
+      const signed = /SignedHeaders=([^,]+)/.exec(headers.authorization)![1].split(";");
+      for (const header of ["host", "x-amz-content-sha256", "x-amz-date"]) {
+        assert.ok(signed.includes(header), `${header} is not signed, so S3 would refuse it`);
+      }
       assert.equal(headers["x-amz-security-token"], CREDENTIALS.sessionToken);
       const scope = (text: string) => /Credential=[^/]+\/\d+\/([^,]+)/.exec(text)![1];
       assert.equal(scope(headers.authorization), scope(sdk.headers.authorization));
@@ -164,6 +168,27 @@ Deno.test("DirectS3 leaves a bucket alone whose requests are signed in another w
   }
   direct.learn("b", "key", { ...request, path: "/elsewhere" });
   assert.equal(direct.reaches("b", "key"), false);
+});
+
+Deno.test("DirectS3 gives a long upload the time that a slow line needs, and gives up at once what is stopped", async () => {
+  const direct = new DirectS3({
+    ...{ credentials: () => Promise.resolve(CREDENTIALS), clockOffset: () => 0 },
+    ...{ answerMs: 20, maxSockets: 1 },
+    fetch: (_, init) =>
+      new Promise((_resolve, reject) => {
+        const { signal } = init!;
+        signal!.addEventListener("abort", () => reject(signal!.reason));
+      }),
+  });
+  direct.learn("a-bucket", "key", await bySdk("a-bucket", "key", { region: "us-east-1" }));
+  const long = await direct.put("a-bucket", "key", {}, new Uint8Array(44 * 30), false);
+  assert.throws(() => "take" in long && long.take(), { message: "no answer within 50 ms" });
+  const stop = new AbortController();
+  const slow = new Uint8Array(44 * 600_000); // ten minutes
+  const putting = direct.put("a-bucket", "key", {}, slow, false, stop.signal);
+  const reason = new Error("stopped");
+  setTimeout(() => stop.abort(reason), 0);
+  await assert.rejects(putting, (error) => error === reason);
 });
 
 Deno.test("DirectS3 leaves a bucket to the SDK that never answers it, and no other", async () => {
@@ -276,6 +301,35 @@ Deno.test("a clock that is an hour off is corrected once, for both ways", async 
   const bucket = s3.bucket("b");
   for (const key of ["one", "two", "three"]) await bucket.read(key);
   assert.equal(server.asked.length, 4);
+});
+
+Deno.test("a clock that is minutes off makes no other refusal one that is tried again", async () => {
+  for (const offMs of [-3_600_000, 600_000]) {
+    await using server = await serve(({ method, path }) => {
+      const headers = { date: new Date(Date.now() + offMs).toUTCString() };
+      if (path.includes("denied")) return { status: 403, headers, body: error("AccessDenied") };
+      if (method === "PUT") return { status: 412, headers, body: error("PreconditionFailed") };
+      return path.includes("there")
+        ? { headers, body: "another" }
+        : { status: 404, headers, body: error("NoSuchKey") };
+    });
+    using s3 = openS3({ endpoint: server.url, credentials: CREDENTIALS, region: "us-east-1" });
+    const bucket = s3.bucket("b");
+    const asked = async (kind: string, ask: () => Promise<unknown>) => {
+      const before = server.asked.length;
+      await assert.rejects(ask(), { name: "StoreError", kind });
+      return server.asked.length - before;
+    };
+    // First by the SDK, then past it.
+    for (let n = 0; n < 2; n++) {
+      assert.equal(await asked("not_found", () => bucket.read("missing")), 1);
+      const create = () => bucket.write("there", Uint8Array.of(1), { onlyIf: "absent" });
+      const puts = await asked("precondition", create);
+      assert.ok(puts <= 2, `${puts} requests`);
+      // That may be the clock's fault, once.
+      assert.ok(await asked("denied", () => bucket.read("denied")) <= 2);
+    }
+  }
 });
 
 Deno.test("credentials that the server calls expired are fetched anew once, on either way", async () => {
