@@ -15,7 +15,11 @@ import { settingsOf } from "../testing/settings.ts";
 import type { VirtualClock } from "../testing/virtual_clock.ts";
 
 /** What an engine says of an image. */
-export type Script = (image: ImageFile, model: string, signal: AbortSignal) => Promise<Outcome>;
+export interface Script {
+  (image: ImageFile, model: string, signal: AbortSignal): Promise<Outcome>;
+  /** What it says of a ticket, where its answers take their time. */
+  readonly collect?: Connection["collect"];
+}
 
 /** A page with one word. */
 export function answerOf({ bytes }: ImageFile, word: string): Outcome {
@@ -82,6 +86,7 @@ export async function scriptedJob(job: ScriptedJob): Promise<ScriptedEnd> {
     advice: "the key",
     server: "a script",
     further,
+    ...script.collect && { collect: script.collect },
     async send(...request) {
       const outcome = await script(...request);
       last = clock.now();

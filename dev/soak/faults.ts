@@ -30,8 +30,8 @@ export const FAULTS = {
 export type FaultName = keyof typeof FAULTS;
 /** All of it. */
 export const FAULT_NAMES = Object.keys(FAULTS) as FaultName[];
-/** What is about answers as `upstage-ocr` gives them, or several engines: not with `async`. */
-const WITH_WORDS: readonly FaultName[] = ["drift", "unreadable", "keys", "fallback"];
+/** What is about answers as `upstage-ocr` gives them, or about its models: not with `async`. */
+const WITH_WORDS: readonly FaultName[] = ["unreadable", "fallback"];
 
 /** Those of some faults that can go wrong at the same time. */
 export function together(names: readonly FaultName[]): FaultName[] {

@@ -53,7 +53,12 @@ export function labelingOver(
     askAgain: new Set(),
     askedInVain: new Set(),
     remarks: { tell: (_, message) => notes.push(message), count: (kind) => notes.push(kind) },
-    spending: { take: () => Promise.resolve(), settle: () => {} },
+    spending: {
+      take: () => Promise.resolve(),
+      settle: () => {},
+      isShort: false,
+      cover: () => Promise.resolve(),
+    },
     maxRetries: 3,
     random: () => 0.5,
     giveUp: new AbortController().signal,

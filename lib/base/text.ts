@@ -65,8 +65,19 @@ export function mayBeKey(text: string): boolean {
     /(^|[^A-Za-z0-9])A[KS]IA[A-Z0-9]{12,}/.test(word) ||
     /[A-Z]/.test(word) && /[a-z]/.test(word) && /\d/.test(word) &&
       /[A-Za-z0-9+=]{20,}/.test(word) ||
-    /^[A-Za-z0-9+/]{40}$/.test(word) && /[A-Z]/.test(word)
+    /^[A-Za-z0-9+/]{40}$/.test(word) && /[A-Z]/.test(word) ||
+    /A[KS]IA(?=[A-Z]*[2-7])[A-Z2-7]{16}/.test(word) ||
+    word.split(/[-_]/).slice(1).some(isMadeUp)
   );
+}
+
+/**
+ * Whether a part of a word is long and mixed, whatever stands before it (`keyup_…`). A hash in
+ * hexadecimal digits is no key but often a name (`backup_d41d…`), as is a time.
+ */
+function isMadeUp(part: string): boolean {
+  return part.length >= 20 && /^[A-Za-z0-9]+$/.test(part) && !/^[0-9a-fA-F]+$/.test(part) &&
+    part.replace(/\D/g, "").length >= 2 && part.replace(/\d/g, "").length >= 4;
 }
 
 /** A value in quotes, or in its place that it isn't repeated. */

@@ -69,6 +69,10 @@ Deno.test("mayBeKey() knows keys, and lets the names of things pass", () => {
     "AKIAIOSFODNN7EXAMPLE",
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     "q8Zr0TtWvX1yB2nC4mD6kF",
+    "keykeyxy_0123456789abcdefghij0123",
+    "--datasetnamexy_0123456789abcdefghij0123",
+    "1xy_0123456789abcdefghij0123",
+    "KEYAKIAIOSFODNN7EXAMPLE",
   ];
   const names = [
     "",
@@ -82,6 +86,9 @@ Deno.test("mayBeKey() knows keys, and lets the names of things pass", () => {
     "1.5",
     "--datset-name",
     "labels-for-the-training-of-a-text-detector",
+    "backup_d41d8cd98f00b204e9800998ecf8427e",
+    "receipts_20261126t101500123456z",
+    "2026-11-26T10-15-00_the_longest_of_all_data_sets_of_2026",
   ];
   for (const key of keys) assert.ok(mayBeKey(key), key);
   for (const name of names) assert.ok(!mayBeKey(name), name);

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { RunError } from "../base/errors.ts";
 import { isSafeName } from "../state/keys.ts";
-import { DEFAULT_ENGINE, ENGINE_ENVIRONMENT, ENGINE_NAMES, findEngine } from "./engines.ts";
+import {
+  DEFAULT_ENGINE,
+  ENGINE_ENVIRONMENT,
+  ENGINE_NAMES,
+  findEngine,
+  looksLikeKey,
+} from "./engines.ts";
 import { MEDIA_TYPES } from "../image/media_type.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -104,3 +110,11 @@ for (const facts of ENGINES) {
     }
   });
 }
+
+Deno.test("looksLikeKey() knows keys that are glued behind a letter, and no names that end like one", () => {
+  const mixed = "Ab1Cd2Ef3Gh4Ij5Kl6Mn7Op8";
+  const keys = [`up_${mixed}`, `xup_${mixed}`, `--api-keyup_${mixed}`, `9AIza${mixed}-_012345678`];
+  for (const key of keys) assert.ok(looksLikeKey(key), key);
+  const names = ["backup_d41d8cd98f00b204e9800998ecf8427e", "setup_20261126T101500123456789Z"];
+  for (const name of names) assert.ok(!looksLikeKey(name), name);
+});

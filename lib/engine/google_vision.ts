@@ -33,7 +33,9 @@ export function addressOf(env: Environment): string {
 /** Whether a text holds a key, a token, or what a token is had for. */
 export function looksLikeKey(text: string): boolean {
   return /(^|[^A-Za-z0-9])(AIza[A-Za-z0-9_-]{30,}|AQ\.[A-Za-z0-9_-]{30,}|ya29\.[\w.-]{20,})/
-    .test(text) || /"private_key"|-----BEGIN [A-Z ]*PRIVATE KEY/.test(text);
+    .test(text) ||
+    /AIza(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{35}/.test(text) ||
+    /"private_key"|-----BEGIN [A-Z ]*PRIVATE KEY/.test(text);
 }
 
 /** What is known of it before it is loaded. */

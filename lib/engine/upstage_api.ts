@@ -87,7 +87,9 @@ export const UPSTAGE: SharedFacts = {
 export const PICTURES: readonly string[] = [jpg, png, bmp, tiff, heic];
 
 function looksLikeKey(text: string): boolean {
-  return /(^|[^A-Za-z0-9])up_[A-Za-z0-9]{20,}/.test(text);
+  return /(^|[^A-Za-z0-9])up_[A-Za-z0-9]{20,}/.test(text) ||
+    // Behind a letter it may be the end of a word (`backup_…`), unless it is mixed as no name is.
+    /up_(?=[a-z0-9]*[A-Z])(?=[A-Z0-9]*[a-z])(?=[A-Za-z]*\d)[A-Za-z0-9]{24,}/.test(text);
 }
 
 /** What requests are sent with. */

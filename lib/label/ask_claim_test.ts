@@ -146,6 +146,7 @@ Deno.test("obtain() uses what another run has stored while a page was waiting to
   const labelingOf = (bench: Bench, dataset: string, take: Labeling["claims"]["take"]) => ({
     ...{ ...bench.options, answers, claims: { take }, underWay: new Map(), rows: new Budget(10) },
     waiting: new Budget(10),
+    spending: { ...bench.options.spending, isShort: false, cover: () => Promise.resolve() },
     payer: { dataset, run_id: `run of ${dataset}` },
     ...{ images: { load: () => assert.fail("loaded") }, askAgain: new Set<string>() },
     ...{ askedInVain: new Set<string>(), remarks: { tell: () => {}, count: () => {} } },

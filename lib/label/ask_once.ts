@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { endedByStore, StoreError } from "../base/errors.ts";
 import type { Collected, Connection, ImageFile } from "../engine/engine.ts";
 import type { PaidBy } from "../state/documents.ts";
 import type { Tickets } from "../state/tickets.ts";
@@ -37,12 +38,21 @@ export interface AskOnceOptions {
  * stored.
  *
  * @throws {StoreError} if the store fails
+ * @throws {RunError} if what was paid for can't be stored
  * @throws The signal's reason, when it aborts.
  */
 export async function askOnce(image: ImageFile, options: AskOnceOptions): Promise<Collected> {
   const { connection, engine, model, tickets, paidBy, clock, signal } = options;
   const { sha256 } = image;
   const before = connection.collect && await tickets.find(sha256, signal);
+  if (before?.newer) {
+    const message =
+      `${tickets.key(sha256)} was written by a later version, which can collect what ` +
+      "it is for";
+    return { kind: "rejected", message };
+  }
+  // An id may still be made out in what is no ticket.
+  if (before && !before.ticket) await tickets.setAside(sha256);
   let ticket = before?.ticket?.ticket;
   const began = clock.now();
   for (let looks = 0;; looks++) {
@@ -50,16 +60,22 @@ export async function askOnce(image: ImageFile, options: AskOnceOptions): Promis
       const sent = await connection.send(image, model, signal);
       if (sent.kind !== "accepted") return sent;
       ticket = sent.ticket;
-      await tickets.save({
-        ...{ engine, model, image_sha256: sha256, attempts: 1, paid_by: paidBy, ticket },
-        accepted_at: new Date(clock.now()).toISOString(),
-      }, before?.etag);
+      const paid = { engine, model, image_sha256: sha256, attempts: 1, paid_by: paidBy, ticket };
+      const at = new Date(clock.now()).toISOString();
+      await tickets.save({ ...paid, accepted_at: at }, before?.etag).catch((error) => {
+        if (!(error instanceof StoreError)) throw error;
+        const what =
+          `cannot store ${JSON.stringify(ticket)}, with which a paid page is collected, ` +
+          `as ${tickets.key(sha256)}`;
+        throw endedByStore(error, what);
+      });
     } else if (looks > 0) await clock.sleep(LOOK_MS, signal);
     const looked = await connection.collect!(ticket, signal);
     if (looked.kind === "unknown" && looks === 0 && before?.ticket) ticket = undefined;
     else if (looked.kind === "answered" || looked.kind === "refused") return looked;
     else if (looked.kind === "rejected") {
-      await tickets.remove(sha256);
+      // It will never have an answer, and whoever asks for the page once more means it.
+      await tickets.drop(sha256, ticket);
       return looked;
     } else if (clock.now() - began > PATIENCE_MS) return looked;
   }

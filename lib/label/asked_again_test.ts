@@ -7,6 +7,7 @@ import { settingsOf } from "../../dev/testing/settings.ts";
 import { VirtualClock } from "../../dev/testing/virtual_clock.ts";
 import { WrappedStore } from "../../dev/testing/wrapped_store.ts";
 import type { Outcome } from "../engine/engine.ts";
+import type { Ledger } from "../state/documents.ts";
 import type { Store } from "../store/store.ts";
 import { rebuild } from "./rebuild.ts";
 import { verify } from "./verify.ts";
@@ -74,13 +75,28 @@ class Bench {
 
   /** A process that is killed as it writes its first batch: what it was answered is stored. */
   async killed(args: string, own: Script, other?: Script): Promise<void> {
+    const isBatch = (key: string) => key.endsWith(".parquet");
+    assert.ok(await this.killedAt(isBatch, "before", args, own, other), "it lives");
+  }
+
+  /** A process that is killed as it writes such a key. @returns Whether it comes to that. */
+  async killedAt(
+    isIt: (key: string) => boolean,
+    when: "before" | "after",
+    ...[args, own, other]: [args: string, own: Script, other?: Script]
+  ): Promise<boolean> {
     let dead = false;
-    const store = new WrappedStore(this.store, (operation, key, work) => {
-      dead ||= operation === "write" && key.endsWith(".parquet");
-      return dead ? dies() : work();
+    const store = new WrappedStore(this.store, async (operation, key, work) => {
+      const isNow = operation === "write" && isIt(key);
+      dead ||= isNow && when === "before";
+      if (dead) dies();
+      const result = await work();
+      dead ||= isNow;
+      return dead ? dies() : result;
     });
-    assert.ok((await this.run(args, own, other, store)).error, "it lives");
+    const { error } = await this.run(args, own, other, store);
     await this.clock.run(this.clock.sleep(60_000)); // until its lease is over
+    return error !== undefined;
   }
 
   /** The rows: what is on each, or why it failed. @throws if `verify` finds anything */
@@ -92,6 +108,12 @@ class Bench {
     assert.deepEqual(findings, []);
     const items = await itemsOf(this.store.objects, dataset);
     return items.map(({ texts, metadata }) => metadata.error_code ?? texts.join(" "));
+  }
+
+  /** What its runs have cost, the first one first. */
+  get ledger(): Ledger {
+    const bytes = this.store.objects.get("checkpoints/demo/ledger.json");
+    return JSON.parse(new TextDecoder().decode(bytes));
   }
 
   /** Pages by ledger, and by the stored answers of the own model, and of the fallback's. */
@@ -216,4 +238,63 @@ Deno.test("verify() finds nothing wrong with a run whose fallback was made the o
   await bench.ends(FALLBACK, rejects, says("f"));
   await bench.ends("--fresh --model f", dies);
   assert.deepEqual(await bench.rows(), ["f", "f"]);
+});
+
+Deno.test("the ledger has what a killed run was billed, also of documents, when another model follows it", async () => {
+  const writes = [
+    (key: string) => key.startsWith("responses/"),
+    (key: string) => key.endsWith("spending.json"),
+    (key: string) => key.endsWith(".parquet"),
+  ];
+  let billed = 0;
+  for (const isIt of writes) {
+    for (const when of ["before", "after"] as const) {
+      const bench = await Bench.open();
+      assert.ok(await bench.killedAt(isIt, when, "--model f", unreadable));
+      await bench.ends("--fresh", says("own"));
+      const [, own, paid] = bench.pages;
+      const [first, second] = Object.values(bench.ledger.runs);
+      assert.equal(second.billed_pages, own);
+      const booked = first.billed_pages + (first.unsure_pages ?? 0);
+      assert.ok(booked >= paid, `${paid} pages are paid, ${booked} booked: ${isIt}, ${when}`);
+      billed = Math.max(billed, paid);
+    }
+  }
+  assert.equal(billed, 6, "no answer is stored");
+});
+
+Deno.test("rebuild takes up what a killed --retry-failed was answered, by whichever engine, in rows and ledger", async () => {
+  const cases = [
+    [AGAIN, unreadable, undefined, "better"],
+    ["--retry-failed", rejects, undefined, "better"],
+    [`--retry-failed ${FALLBACK}`, rejects, says("other"), "other"],
+  ] as const;
+  for (const [args, first, other, words] of cases) {
+    const bench = await Bench.open();
+    await bench.ends("", first);
+    await bench.killed(args, other ? rejects : says("better"), other);
+    const notes = await bench.ends("", dies, undefined, bench.store, rebuild);
+    assert.deepEqual(await bench.rows(), [words, words], args);
+    const [ledger, own, fallback] = bench.pages;
+    assert.equal(ledger, Math.max(own + fallback, first === unreadable ? 6 : 0), args);
+    assert.doesNotMatch(notes.join(), /interrupted/);
+    const rebuilt = await itemsOf(bench.store.objects);
+    await bench.ends("", dies); // which completes it
+    assert.deepEqual(await itemsOf(bench.store.objects), rebuilt);
+  }
+});
+
+Deno.test("rebuild says of how many rows it can't know what a killed --retry-failed has paid for them", async () => {
+  const bench = await Bench.open();
+  const image = inputRow(0).image_path;
+  const bytes = bench.store.objects.get(image)!;
+  bench.store.objects.delete(image);
+  await bench.ends("", says("own"));
+  bench.store.put(image, bytes);
+  await bench.killed("--retry-failed", says("own"));
+  const notes = await bench.ends("", dies, undefined, bench.store, rebuild);
+  assert.match(notes.join(), /interrupted, and 1 row .* once run is started again/);
+  await bench.ends("", dies);
+  assert.deepEqual(await bench.rows(), ["own", "own"]);
+  assert.deepEqual(bench.pages, [2, 2, 0]);
 });

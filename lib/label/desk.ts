@@ -250,6 +250,10 @@ export async function openDesk(desk: DeskOptions, shared: SharedByDesks): Promis
         tally.extraCost += extraCost * pages;
         spending.settle(pages, several ? price : 0);
       },
+      get isShort() {
+        return spending.isShort;
+      },
+      cover: () => spending.cover(),
     },
     halt,
     giveUp: run.giveUp,

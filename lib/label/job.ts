@@ -382,7 +382,11 @@ export interface PatientJob extends Job {
 }
 
 /** What a run waits for, for people. */
-const PAUSED = { down: "the store is down", unwritable: "the store can't be written" } as const;
+const PAUSED = {
+  down: "the store is down",
+  unwritable: "the store can't be written",
+  refused: "the store refuses what it allowed before",
+} as const;
 
 /**
  * The job with stores that wait out an outage, up to `--max-outage-minutes` or the grace of a

@@ -11,18 +11,19 @@ import type { Parsed } from "../base/json.ts";
 import { pack } from "../base/packed.ts";
 import type { Failure } from "../dataset/failure.ts";
 import type { InputRow } from "../dataset/row.ts";
-import { answerJson, wordCount } from "../engine/answer.ts";
+import { answerJson } from "../engine/answer.ts";
 import type { Answer, ImageFile } from "../engine/engine.ts";
 import { LOOK_MS } from "../engine/health.ts";
 import type { AnswerStore, SetAside } from "../state/answer_store.ts";
 import type { Claims } from "../state/claims.ts";
 import type { PaidBy } from "../state/documents.ts";
+import type { SpendingLimit } from "../state/spending.ts";
 import { type Answered, ask, type Asked, type AskOptions, NOT_ASKED } from "./ask.ts";
 import type { Collecting } from "./collect.ts";
 import type { ImageGuard } from "./image_guard.ts";
 import { type ImageLoader, refusalBy } from "./images.ts";
 import { isBlank } from "./known_page.ts";
-import { type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
+import { hasWords, type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
 import { otherPayments, type ReadableAnswers } from "./other_answers.ts";
 import type { ReadableGuard } from "./readable_guard.ts";
 import type { Remarks } from "./remarks.ts";
@@ -40,6 +41,8 @@ export interface Labeling extends AskOptions {
   readonly answers: AnswerStore;
   /** Ends a run whose answers can't be read. @default every row is made */
   readonly readableGuard?: Pick<ReadableGuard, "judge">;
+  /** Whether another page may be paid, and a note of what answers have billed. */
+  readonly spending: Pick<SpendingLimit, "take" | "settle" | "isShort" | "cover">;
   /** Data set and run that answers are paid for. */
   readonly payer: Omit<PaidBy, "row_id">;
   /** What becomes of images whose answers are being looked for, by SHA-256. */
@@ -143,7 +146,7 @@ async function obtainFromAny(
         ? failed(refusal, 0, by.clock)
         : await obtain(image, rowId, by, away.length > 0 ? { back, patientUntil } : undefined);
       came.set(by, obtained);
-      if (hasWords({ by, obtained })) return { by, obtained, alone: came.size === 1 };
+      if (hasWords(obtained)) return { by, obtained, alone: came.size === 1 };
     }
     const away = desks.filter(isAway);
     const { clock, halt } = labeling;
@@ -194,11 +197,6 @@ function tellAbsent(
   }
 }
 
-/** A file of several pages is none that another engine could make a row of, so it counts, too. */
-function hasWords({ obtained: { answer } }: ObtainedBy): boolean {
-  return answer !== undefined && (answer.pages.length > 1 || wordCount(answer.pages[0]) > 0);
-}
-
 /**
  * What an earlier process of this run has paid another engine for on behalf of this row: whatever
  * the first one would answer now, that is the row's answer.
@@ -213,7 +211,7 @@ async function paidBefore(
     if (!stored || stored.paid_by.run_id !== run_id) continue;
     if (stored.paid_by.dataset !== dataset || stored.paid_by.row_id !== rowId) continue;
     const obtained = readAnswer(by.engine, stored, by.answers.key(image.sha256));
-    if (!hasWords({ by, obtained })) continue;
+    if (!hasWords(obtained)) continue;
     tally.reused++;
     return { by, obtained };
   }
@@ -361,7 +359,10 @@ async function keep(
   instead: SetAside | undefined,
 ): Promise<Obtained> {
   const { engine, answers, clock, payer, halt, tally, remarks, askedInVain } = labeling;
+  const { spending } = labeling;
   const { sha256 } = image;
+  // Whoever follows a run that was killed knows of a page in no row by this alone.
+  if (spending.isShort) await spending.cover();
   const envelope = {
     image_sha256: sha256,
     image_bytes: image.bytes.byteLength,

@@ -7,6 +7,7 @@ import type { Failure } from "../dataset/failure.ts";
 import { flatRow } from "../dataset/quads.ts";
 import type { ImageVersion } from "../dataset/image_versions.ts";
 import { type InputRow, type OutputRow, type RowMetadata, SCHEMA_VERSION } from "../dataset/row.ts";
+import { wordCount } from "../engine/answer.ts";
 import type { Answer, AnswerPage, Engine } from "../engine/engine.ts";
 import { markedFrame, type Size, type StoredPicture } from "../image/frame.ts";
 import type { PaidBy, StoredAnswer } from "../state/documents.ts";
@@ -88,6 +89,13 @@ export function readAnswer(
       ? { answer: read.value }
       : { failure: { code: "invalid_answer" as const, message: read.problem } }),
   };
+}
+
+/**
+ * Whether no other engine need be asked: there are words, or pages of which none could make a row.
+ */
+export function hasWords({ answer }: Pick<Obtained, "answer">): boolean {
+  return answer !== undefined && (answer.pages.length > 1 || wordCount(answer.pages[0]) > 0);
 }
 
 /** Joins a row with what became of its image. Pure. @param now Milliseconds since the epoch. */

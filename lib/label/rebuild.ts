@@ -5,6 +5,7 @@
 
 import { Budget } from "../base/budget.ts";
 import { RunError } from "../base/errors.ts";
+import { counted } from "../base/figures.ts";
 import { escaped } from "../base/text.ts";
 import { Checkpoints } from "../state/checkpoints.ts";
 import type { CheckpointFooter, Manifest } from "../state/documents.ts";
@@ -29,7 +30,7 @@ import { openAnswers, otherPayments } from "./other_answers.ts";
 import { ROWS_AHEAD } from "./pace.ts";
 import { workOnBatches } from "./pipeline.ts";
 import { withPulse } from "./pulse.ts";
-import { restoreRow } from "./restore_row.ts";
+import { restoreAnswered, restoreRow } from "./restore_row.ts";
 
 /**
  * Makes every row of a finished run anew.
@@ -86,10 +87,18 @@ async function remakeAll(job: PatientJob, finished: Finished): Promise<RunSummar
   await leased.remove(keys.result);
 
   const answers = await openAnswers(store, manifest);
+  // Failed rows that a killed process may have been answered for: of images that it read anew, or
+  // that answers have still to be collected for.
+  let unknown = 0;
   await workOnBatches(planRebuild(done), {
     ...{ input, manifest, checkpoints, tally, watcher, halt: halt.controller },
     async make(row, previous) {
-      const restored = await restoreRow(row, previous!, answers, halt.signal);
+      const mayBeAnswered = manifest.retrying && previous!.metadata.status === "failed";
+      const answered = mayBeAnswered
+        ? await restoreAnswered(row, previous!, answers, manifest, halt.signal)
+        : undefined;
+      if (mayBeAnswered && !answered) unknown++;
+      const restored = answered ?? await restoreRow(row, previous!, answers, halt.signal);
       if (restored.problem === undefined) {
         const others = await otherPayments(restored.output, answers, manifest, halt.signal);
         return { ...restored, others };
@@ -107,6 +116,14 @@ async function remakeAll(job: PatientJob, finished: Finished): Promise<RunSummar
     onSaved: (footer) => done.set(footer.batch, footer),
   });
   await bookBatches(leased, keys, checkpoints, done, clock.now());
+  if (unknown > 0) {
+    watcher.note(
+      `a --retry-failed was interrupted, and ${counted(unknown, "row")} that nothing is stored ` +
+        "for may have been paid for all the same, with another image or an answer that is still " +
+        "to be collected: rows and ledger have that once run is started again, which pays for " +
+        "nothing twice",
+    );
+  }
   return summary(
     await job.patience.repeat(
       job.bare,

@@ -8,8 +8,9 @@ import { quoted } from "../base/text.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { InputRow, OutputRow, RowMetadata } from "../dataset/row.ts";
 import type { StoredPicture } from "../image/frame.ts";
-import { type LabeledRow, outputRow, readAnswer } from "./output_row.ts";
+import { hasWords, type LabeledRow, type Obtained, outputRow, readAnswer } from "./output_row.ts";
 import type { AnswerStore } from "../state/answer_store.ts";
+import type { Manifest } from "../state/documents.ts";
 
 /** A row made anew, or why that is not possible. */
 export type Restored = (LabeledRow & { readonly problem?: undefined }) | {
@@ -57,6 +58,41 @@ export async function restoreRow(
   const picture = pictureOf(metadata); // of answers that were stored without
   const output = outputRow(row, engine.name, { sha256, size, picture }, obtained, 0);
   return { output, paidBy: obtained.paidBy };
+}
+
+/**
+ * Makes a row that has failed of what is stored for its image by now, be it of an engine that was
+ * asked besides: somebody may have asked again and been killed before the row could be saved. It
+ * comes out as that process, or a run that takes it up, would make it.
+ *
+ * @param all Answers of all engines that the run may have asked, its own first.
+ * @returns `undefined` where nothing is stored, or the row's image was never read.
+ */
+export async function restoreAnswered(
+  row: InputRow,
+  { id, metadata }: OutputRow,
+  all: readonly AnswersToRead[],
+  { dataset, run_id }: Pick<Manifest, "dataset" | "run_id">,
+  signal: AbortSignal,
+): Promise<LabeledRow & { readonly problem?: undefined } | undefined> {
+  const { image_sha256: sha256, image_bytes: size } = metadata;
+  if (sha256 === null) return undefined;
+  const found = (await Promise.all(all.map(async ({ engine, answers }, n) => {
+    const stored = (await answers.find(sha256, signal))?.value;
+    const obtained = stored && readAnswer(engine, stored, answers.key(sha256));
+    return obtained && { engine, obtained, isOwn: n === 0 };
+  }))).filter((each) => each !== undefined);
+  const isOfRow = ({ paidBy }: Obtained) =>
+    paidBy?.dataset === dataset && paidBy.row_id === id && paidBy.run_id === run_id;
+  const best =
+    found.find(({ obtained, isOwn }) => !isOwn && isOfRow(obtained) && hasWords(obtained)) ??
+      found.find(({ obtained }) => hasWords(obtained)) ??
+      found.find(({ obtained }) => obtained.answer) ??
+      found.find(({ isOwn }) => isOwn);
+  if (!best) return undefined;
+  const picture = pictureOf(metadata);
+  const output = outputRow(row, best.engine.name, { sha256, size, picture }, best.obtained, 0);
+  return { output, paidBy: best.obtained.paidBy };
 }
 
 function pictureOf(metadata: RowMetadata): StoredPicture | undefined {

@@ -84,11 +84,21 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   let tried: { readonly hold: Hold; readonly onlyIf: Condition } | undefined;
   let vain = 0;
   let noted = false;
+  let tookMs = 0;
+  const timed = async <T>(write: () => Promise<T>): Promise<T> => {
+    const took = new Stopwatch(clock);
+    try {
+      return await write();
+    } finally {
+      tookMs = took.atLeast;
+    }
+  };
   const take = async (found: FoundLease | undefined): Promise<Lease | undefined> => {
     const hold = newHold(options, (found?.value?.generation ?? 0) + 1);
     tried = { hold, onlyIf: found ? { etag: found.etag } : "absent" };
     try {
-      const etag = await writeLease(store, key, hold.document, tried.onlyIf);
+      const { onlyIf } = tried;
+      const etag = await timed(() => writeLease(store, key, hold.document, onlyIf));
       return etag === undefined ? undefined : await prove(etag);
     } catch (error) {
       if (error instanceof StoreError && error.kind === "unsupported") {
@@ -99,9 +109,10 @@ export async function acquireLease(options: LeaseOptions): Promise<Lease> {
   };
   const prove = async (etag: string): Promise<Lease> => {
     const { hold, onlyIf } = tried!;
-    const refused = await writeLease(store, key, hold.document, onlyIf, true) === undefined;
+    const proof = () => writeLease(store, key, hold.document, onlyIf, true);
+    const refused = await timed(proof) === undefined;
     return refused
-      ? new HeldLease(options, hold, etag, onlyIf !== "absent")
+      ? new HeldLease(options, hold, etag, onlyIf !== "absent", tookMs)
       : withoutLease(options, onlyIf, "ignores");
   };
   if (options.unknown) {
@@ -181,8 +192,20 @@ class HeldLease implements Lease {
   #proven: boolean;
   #vain = 0;
   #held = true;
+  /** How long the store has taken to write it last, milliseconds; and for how long it is at it. */
+  #tookMs: number;
+  #sending: Stopwatch | undefined;
+  /** What the store has refused the last renewal with. */
+  #refused: StoreError | undefined;
 
-  constructor(options: LeaseOptions, acquired: Hold, etag: string, proven: boolean) {
+  constructor(
+    options: LeaseOptions,
+    acquired: Hold,
+    etag: string,
+    proven: boolean,
+    tookMs: number,
+  ) {
+    this.#tookMs = tookMs;
     this.#options = options;
     this.#acquired = acquired.document;
     this.#etag = etag;
@@ -200,13 +223,8 @@ class HeldLease implements Lease {
     this.lost.throwIfAborted();
     if (this.#over.signal.aborted) throw new Error("the lease was given up before this write");
     if (!this.#held || this.#renewed.atMost < this.#options.ttlMs) return;
-    this.#lose(
-      new RunError(
-        "again",
-        "could not renew the lease on this data set in time, so another run may have it; " +
-          "run the same command again and it continues",
-      ),
-    );
+    const tookMs = Math.max(this.#tookMs, this.#sending?.atLeast ?? 0);
+    this.#lose(this.#refused ? refused(this.#refused) : tooLate(tookMs, this.#options.ttlMs));
     this.lost.throwIfAborted();
   }
 
@@ -225,12 +243,14 @@ class HeldLease implements Lease {
   /** Never rejects. */
   async #renewUntilOver(): Promise<void> {
     const { clock, ttlMs } = this.#options;
-    let wait = ttlMs / 3;
+    // From when it was sent: a slow store has taken some of its time.
+    const next = () => Math.max(0, ttlMs / 3 - this.#renewed.atMost);
+    let wait = next();
     try {
       while (this.#held) {
         await clock.sleep(wait, this.#over.signal);
         this.check(); // after a stall, stop instead of coming back to life
-        wait = await this.#replace(clock.now(), false) ? ttlMs / 3 : ttlMs / 10;
+        wait = await this.#replace(clock.now(), false) ? next() : ttlMs / 10;
       }
     } catch (error) {
       if (!this.#over.signal.aborted) this.#lose(error);
@@ -258,7 +278,11 @@ class HeldLease implements Lease {
     this.#sent.set(document.renewed_at, sent);
     try {
       const onlyIf = { etag: this.#etag };
-      const etag = await writeLease(store, key, document, onlyIf);
+      this.#sending = sent;
+      const etag = await writeLease(store, key, document, onlyIf)
+        .finally(() => this.#sending = undefined);
+      this.#tookMs = sent.atLeast;
+      this.#refused = undefined;
       if (etag !== undefined) {
         this.#etag = etag;
         this.#renewed = sent;
@@ -282,8 +306,9 @@ class HeldLease implements Lease {
       const by = found ? `: ${whoHolds(found, `${store.url}/${key}`, now)}` : "";
       throw new RunError("conflict", `another run has taken over this data set${by}; stopping`);
     } catch (error) {
-      if (error instanceof StoreError) return false; // until the time is over
-      throw error;
+      if (!(error instanceof StoreError)) throw error;
+      this.#refused = error.kind === "denied" || error.kind === "credentials" ? error : undefined;
+      return false; // until the time is over
     }
   }
 
@@ -312,6 +337,35 @@ class HeldLease implements Lease {
       // What can't be released runs out by itself.
     }
   }
+}
+
+function refused(error: StoreError): RunError {
+  return new RunError(
+    "store",
+    `the lease on this data set can't be renewed: ${error.message}.\n` +
+      "What was stored is kept: allow that and run the same command again",
+    { cause: error },
+  );
+}
+
+/** A store that takes this share of the lease's time to write it is too slow for it. */
+const SLOW_SHARE = 1 / 5;
+/** A lease should last so many times what the store takes to write it. */
+const SPARE = 6;
+
+/** @param tookMs What the store has taken to write it last, or takes now. */
+function tooLate(tookMs: number, ttlMs: number): RunError {
+  const late = "could not renew the lease on this data set in time, so another run may have it";
+  if (tookMs < ttlMs * SLOW_SHARE) {
+    return new RunError("again", `${late}; run the same command again and it continues`);
+  }
+  const [took, lasts] = [tookMs, ttlMs].map((ms) => Math.round(ms / 100) / 10);
+  const longer = Math.min(3_600, Math.ceil(Math.max(tookMs * SPARE, ttlMs * 2) / 1_000));
+  return new RunError(
+    "again",
+    `${late}: the store has taken ${took} s to write it, and it lasts ${lasts} s.\n` +
+      `Raise --lease-seconds to ${longer} and run the same command again: it continues`,
+  );
 }
 
 /** Without conditional writes nothing can be held, and the run goes on all the same. */

@@ -295,7 +295,7 @@ Deno.test("a lease is over in time though its renewal hangs", async () => {
   await clock.run(lost);
   assert.equal(clock.now() - begin, TTL);
   assert.equal(lease.lost.reason.exit, "again");
-  assert.match(lease.lost.reason.message, /could not renew.*run the same command again/);
+  assert.match(lease.lost.reason.message, /could not renew.*\n.*run the same command again/);
   hanging.resolve();
   await lease[Symbol.asyncDispose]();
 });
@@ -619,4 +619,32 @@ Deno.test("a store that contradicts itself about the lease is not asked for ever
   });
   assert.ok(requests < 12, `${requests} requests`);
   assert.ok(clock.now() > begin, "without a pause");
+});
+
+Deno.test("a store that takes a third of the lease's time to write it is borne; a slower one is named, with the option to raise", async () => {
+  for (const [seconds, advised] of [[0.3, undefined], [0.4, 72], [0.9, 162], [5, 900]] as const) {
+    const { store, clock, acquire } = setup();
+    const write = store.write.bind(store);
+    store.write = async (...args) => {
+      await clock.sleep(seconds * TTL);
+      return await write(...args);
+    };
+    const lost = async (ttlMs: number): Promise<RunError | undefined> => {
+      const lease = await acquire("a", { ttlMs });
+      await clock.sleep(10 * ttlMs);
+      const { reason } = lease.lost;
+      await lease[Symbol.asyncDispose]();
+      return reason;
+    };
+    const ending = await clock.run(lost(TTL));
+    if (advised === undefined) assert.equal(ending, undefined);
+    else {
+      assert.equal(ending!.exit, "again");
+      const says = `taken ${seconds * 30} s to write it, and it lasts 30 s.\n` +
+        `Raise --lease-seconds to ${advised} and`;
+      assert.ok(ending!.message.includes(says), ending!.message);
+      await clock.run(clock.sleep(10 * TTL));
+      assert.equal(await clock.run(lost(advised * 1_000)), undefined, "the advice does not help");
+    }
+  }
 });

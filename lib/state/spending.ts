@@ -5,7 +5,8 @@
  *
  * Pages are reserved in blocks: the object says how many pages the run may have been billed at
  * most. After a kill all that was reserved counts as spent; a run that ends in order gives the rest
- * back.
+ * back. An answer that bills more than the one page that was taken for it is written down here
+ * before it is stored there: so what stored answers have cost is never more than this says.
  */
 
 import { readDocument, writeDocument } from "./document.ts";
@@ -165,7 +166,7 @@ export class SpendingLimit implements AsyncDisposable {
     this.#dollarsInFlight += price;
     this.#taken++;
     try {
-      while (this.pages > this.#reserved || this.#isUnreserved) {
+      while (this.isShort) {
         // A document in flight had more pages than the one that was reserved for it.
         if (this.pages > maxPages || this.#costs(0)) throw this.#atLimit(0);
         await this.#reserve();
@@ -220,6 +221,20 @@ export class SpendingLimit implements AsyncDisposable {
     this.#billed += believedPages(pages);
   }
 
+  /** Whether answers have billed more than is written down: they were documents of several pages. */
+  get isShort(): boolean {
+    return this.pages > this.#reserved || this.#isUnreserved;
+  }
+
+  /** Writes that down, be it beyond the limit. What can't be written stays so. Never rejects. */
+  async cover(): Promise<void> {
+    try {
+      while (this.isShort) await this.#reserve();
+    } catch {
+      // The answer is worth more than the note of what it has cost.
+    }
+  }
+
   /** Gives back what was reserved and not spent; what can't be written back counts as spent. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing?.catch(() => {});
@@ -239,7 +254,7 @@ export class SpendingLimit implements AsyncDisposable {
   #reserve(): Promise<void> {
     const { maxPages, dollars } = this.#options;
     const block = this.#block;
-    const upTo = Math.min(maxPages, this.pages + block);
+    const upTo = Math.max(this.pages, Math.min(maxPages, this.pages + block));
     const cost = dollars ? this.#cost + this.#ahead(dollars, block) : 0;
     return this.#writing ??= this.#write(upTo, cost).finally(() => this.#writing = undefined);
   }

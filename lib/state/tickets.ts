@@ -135,6 +135,21 @@ export class Tickets {
     });
   }
 
+  /**
+   * Removes a ticket that there will be no answer for, unless somebody else's lies there by now,
+   * which may have one. Never rejects.
+   */
+  async drop(sha256: string, ticket: unknown): Promise<void> {
+    try {
+      const found = await this.find(sha256);
+      if (found?.ticket && isDeepStrictEqual(found.ticket.ticket, ticket)) {
+        await this.remove(sha256);
+      }
+    } catch {
+      // It costs nothing where it lies.
+    }
+  }
+
   /** Removes the ticket for an image; one that can't be removed stays. Never rejects. */
   async remove(sha256: string): Promise<void> {
     try {

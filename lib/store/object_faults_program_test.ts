@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { type Bench, message, openBench, OUTPUT, rows } from "../../dev/doubles/stage.ts";
 import type { Fault } from "../../dev/doubles/s3/server.ts";
-import { queryRows } from "../../dev/testing/fixtures.ts";
+import { encodeInput, fakeImage, queryRows } from "../../dev/testing/fixtures.ts";
 
 /** What a store may say of one object, the row's code, and what its message must say. */
 const OF_ONE_OBJECT: readonly [fault: Fault & { code: string }, code: string, says: RegExp][] = [
@@ -213,3 +214,44 @@ for (const [what, reply] of Object.entries(GATEWAYS)) {
     assert.equal(bench.api.billedPages, 5);
   });
 }
+
+Deno.test("keys with dotted or empty segments are read as the objects of these very names", async () => {
+  const keys = [
+    ...["images/../0.png", "images/./0.png", "../0.png", "images/..", "images//0.png"],
+    ...["images/%2E%2E/0.png", "images/0.png/.", "a/../../0.png"],
+  ];
+  const inputs = rows(keys.length + 2).map((row, i) => ({
+    ...row,
+    image_path: i < keys.length ? `s3://bench/${keys[i]}` : row.image_path,
+  }));
+  const missing = keys.length;
+  inputs[missing].image_path = "s3://bench/images/../1.png";
+  await using bench = await openBench(inputs);
+  const objects = bench.s3.objects.get("bench")!;
+  for (const key of keys) assert.ok(objects.has(key), `${key} is stored under another name`);
+  // What it would be once resolved is another object.
+  objects.delete("images/../1.png");
+  await bench.store.write("1.png", fakeImage("another"));
+  await bench.store.write("0.png", fakeImage("yet another"));
+  const ended = await bench.run(["--max-failure-rate", "1"]);
+  assert.equal(ended.code, 0, ended.stderr);
+  const output = await queryRows(
+    (await bench.store.read(OUTPUT)).bytes,
+    "SELECT metadata.error_code AS code, metadata.error_message AS message, " +
+      "metadata.image_sha256 AS sha FROM parquet_file",
+  );
+  for (const [i, key] of keys.entries()) {
+    const sha = createHash("sha256").update(fakeImage(`row-${i}`)).digest("hex");
+    assert.deepEqual([output[i].code, output[i].sha], [null, sha], `${key}: ${output[i].message}`);
+  }
+  const [none, plain] = output.slice(keys.length);
+  assert.deepEqual([none.code, plain.code], ["image_not_found", null]);
+  assert.match(String(none.message), /s3:\/\/bench\/images\/\.\.\/1\.png/);
+
+  // Without a bucket it would leave the folder of a store that is one, so it is no key there either.
+  const local = rows(1).map((row) => ({ ...row, image_path: "images/../0.png" }));
+  await bench.store.write("data/processed/demo.parquet", await encodeInput(local));
+  const refused = await bench.run(["--fresh"]);
+  assert.equal(refused.code, 3);
+  assert.match(message(refused), /row 0 .*: it is 'images\/\.\.\/0\.png'/);
+});

@@ -2,7 +2,8 @@
  * @module store/patient: waits out an outage of the store. An operation that fails for good while
  * nothing else gets an answer either means that the store is down: everybody waits then, one of
  * them asks now and then, and all go on once there is an answer, whatever it is. An object that
- * fails while the store answers for others is that object's trouble.
+ * fails while the store answers for others is that object's trouble. A store that refuses what it
+ * allowed before is waited for as well, for a shorter time.
  *
  * One {@linkcode Patience} is shared by all that use the stores of a run, and counts each store by
  * its URL. Commands that somebody waits for wait only for a store that has answered before: a wrong
@@ -28,6 +29,14 @@ const LAST_LOOK_MS = 10_000;
 const VAIN_READS = 3;
 /** "Answered for others" means so many answers for one other operation that failed meanwhile. */
 const ANSWERS_PER_FAILURE = 3;
+
+/**
+ * So long it is waited for what the store allowed before and refuses now, milliseconds: while
+ * credentials are exchanged or a policy is replaced. Who has lost a right has to give it back.
+ */
+const REFUSED_MS = 120_000;
+/** That many folders are known at most to have been read. */
+const MOST_FOLDERS = 100;
 
 /** What waiting means for a run. */
 const NO_PAGE = "no page is asked for meanwhile";
@@ -55,8 +64,11 @@ export interface PatienceOptions {
    * Told since when a store is down or can't be written, milliseconds since the epoch, and which
    * it is; `undefined` when neither is so of any.
    */
-  readonly onChange?: (since: number | undefined, what: "down" | "unwritable") => void;
+  readonly onChange?: (since: number | undefined, what: Trouble) => void;
 }
+
+/** A store is gone, can't be written, or refuses what it allowed before. */
+export type Trouble = "down" | "unwritable" | "refused";
 
 interface Outage {
   readonly since: number;
@@ -71,11 +83,15 @@ interface Outage {
   open: boolean;
 }
 
-/** Nothing can be written to a store, which answers otherwise. */
+/** Nothing can be written to a store, which answers otherwise, or it refuses what it allowed. */
 interface Unwritable {
   readonly since: number;
   readonly error: StoreError;
-  /** Writes that wait. */
+  /** Which of both. */
+  readonly what: Exclude<Trouble, "down">;
+  /** So long it is waited for, milliseconds. */
+  readonly mostMs: number;
+  /** Operations that wait. */
   waiting: number;
   /** That took too long, and is not waited for any more. */
   over: boolean;
@@ -92,6 +108,10 @@ interface Health {
   outage: Outage | undefined;
   /** Whether anything was written. */
   written: boolean;
+  /** Folders at the top in which something was written. */
+  readonly writtenIn: Set<string>;
+  /** Reads a byte of what was read last in such a folder; the latest one last. */
+  readonly readIn: Map<string, (signal: AbortSignal) => Promise<unknown>>;
   unwritable?: Unwritable;
   /** Reads a byte of what was read last. */
   readAgain?: (signal: AbortSignal) => Promise<unknown>;
@@ -126,7 +146,8 @@ export class Patience {
       await this.#wait(health, signal);
       if (this.#isOver(health)) throw tooLong(health.outage!, health.outage!.error);
       for (let unwritable; (unwritable = health.unwritable);) {
-        if (unwritable.over || this.#isLate(unwritable.since)) throw tooLongUnwritable(unwritable);
+        const late = this.#isLate(unwritable.since, unwritable.mostMs);
+        if (unwritable.over || late) throw tooLongUnwritable(unwritable);
         await this.#pause(FIRST_LOOK_MS, signal);
       }
     }
@@ -145,9 +166,11 @@ export class Patience {
       signal: AbortSignal | undefined,
       operation: () => Promise<T>,
       kind?: "reads" | "once",
-    ) => this.#run(health, signal, operation, kind);
-    const wrote = <T>(result: T) => {
+      key?: string,
+    ) => this.#run(health, signal, operation, kind, key);
+    const wrote = <T>(key: string, result: T) => {
       health.written = true;
+      health.writtenIn.add(folderOf(key));
       return result;
     };
     return {
@@ -159,19 +182,26 @@ export class Patience {
           if (object.bytes.length > 0) {
             const range = { start: 0, end: 1 };
             health.readAgain = (signal) => store.read(key, { range, signal });
+            remember(health, folderOf(key), health.readAgain);
           }
           return object;
         };
-        return run(options.signal, read, "reads");
+        return run(options.signal, read, "reads", key);
       },
-      stat: (key, options) => run(options?.signal, () => store.stat(key, options), "reads"),
+      stat: (key, options) => run(options?.signal, () => store.stat(key, options), "reads", key),
       write(key, bytes, options = {}): Promise<ObjectInfo> {
         // So that a later try knows an earlier one whose reply was lost.
         const id = options.onlyIf && (options.id ?? crypto.randomUUID());
-        return run(options.signal, () => store.write(key, bytes, { ...options, id }).then(wrote));
+        const write = () =>
+          store.write(key, bytes, { ...options, id }).then((info) => wrote(key, info));
+        return run(options.signal, write, undefined, key);
       },
       writeParts: (key, parts, options) =>
-        run(options?.signal, () => store.writeParts(key, parts, options).then(wrote), "once"),
+        run(
+          options?.signal,
+          () => store.writeParts(key, parts, options).then((info) => wrote(key, info)),
+          "once",
+        ),
       remove: (key, options) => run(options?.signal, () => store.remove(key, options)),
       removeAll: (keys, options) => run(options?.signal, () => store.removeAll(keys, options)),
       async *list(prefix, options) {
@@ -220,7 +250,10 @@ export class Patience {
     if (!health) {
       // Any answer will do, also that there is no such object.
       const look = (signal: AbortSignal) => store.stat("is-the-store-up", { signal });
-      health = { look, answers: 0, failures: 0, outage: undefined, written: false };
+      health = {
+        ...{ look, answers: 0, failures: 0, outage: undefined, written: false },
+        ...{ writtenIn: new Set(), readIn: new Map() },
+      };
       this.#stores.set(store.url, health);
     }
     return health;
@@ -231,6 +264,7 @@ export class Patience {
     signal: AbortSignal | undefined,
     operation: () => Promise<T>,
     kind?: "reads" | "once",
+    key?: string,
   ): Promise<T> {
     const { clock, random, maxOutageMs, note } = this.#options;
     let firstFailure: number | undefined;
@@ -247,8 +281,9 @@ export class Patience {
         if (!(reason instanceof StoreError)) throw reason;
         if (reason.kind !== "unavailable") {
           this.#answered(health);
-          const waits = reason.kind === "unwritable" && kind !== "once" && health.written &&
-            maxOutageMs > 0;
+          const waits = maxOutageMs > 0 && kind !== "once" &&
+            (reason.kind === "unwritable" && health.written ||
+              await this.#isRevoked(health, reason, kind, key, signal));
           if (!waits) throw reason;
           return await this.#onceWritable(health, reason, signal, operation);
         }
@@ -299,7 +334,30 @@ export class Patience {
       !/\bENOTFOUND\b|gave up after 1 attempts/.test(message);
   }
 
-  /** Tries an operation again and again until what it writes can be written. */
+  /**
+   * Whether the store refuses what it allowed before, and not this object alone: a write in a folder
+   * in which others were written, or a read where what was read there last, or anywhere if nothing
+   * was, is refused as well.
+   */
+  async #isRevoked(
+    health: Health,
+    error: StoreError,
+    kind: "reads" | undefined,
+    key: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    if (!isRefusal(error) || key === undefined) return false;
+    const folder = folderOf(key);
+    if (kind !== "reads") return health.writtenIn.has(folder);
+    const readAgain = health.readIn.get(folder) ?? health.readAgain;
+    if (!readAgain) return false;
+    using halt = followSignals(this.#options.giveUp, ...signal ? [signal] : []);
+    const revoked = await readAgain(halt.signal).then(() => false, isRefusal);
+    signal?.throwIfAborted();
+    return revoked;
+  }
+
+  /** Tries an operation again and again until the store can take it, or allows it. */
   async #onceWritable<T>(
     health: Health,
     error: StoreError,
@@ -308,11 +366,17 @@ export class Patience {
   ): Promise<T> {
     const { clock, random, note, maxOutageMs, meanwhile = NO_PAGE } = this.#options;
     const since = clock.now();
+    const refused = isRefusal(error);
+    const mostMs = refused ? Math.min(maxOutageMs, REFUSED_MS) : maxOutageMs;
     if (!health.unwritable) {
-      health.unwritable = { since, error, waiting: 0, over: false };
+      const what = refused ? "refused" : "unwritable";
+      health.unwritable = { since, error, what, mostMs, waiting: 0, over: false };
       this.#tellChange();
-      const wait = `waiting for that for up to ${minutes(maxOutageMs)}`;
-      note(`nothing can be stored (${error.message}): ${wait}; ${meanwhile}`);
+      const wait = `waiting for that for up to ${minutes(mostMs)}`;
+      const trouble = refused
+        ? "the store refuses what it allowed before"
+        : "nothing can be stored";
+      note(`${trouble} (${error.message}): ${wait}; ${meanwhile}`);
     }
     const { unwritable } = health;
     unwritable.waiting++;
@@ -320,7 +384,7 @@ export class Patience {
     try {
       for (let waitMs = FIRST_LOOK_MS;; waitMs = Math.min(LAST_LOOK_MS, waitMs * 2)) {
         // Each has a time of its own: small ones may find room time and again.
-        unwritable.over ||= this.#isLate(since);
+        unwritable.over ||= this.#isLate(since, mostMs);
         if (unwritable.over) throw tooLongUnwritable(unwritable);
         await this.#pause(waitMs * (0.5 + random() / 2), signal);
         try {
@@ -328,8 +392,9 @@ export class Patience {
           written = true;
           return result;
         } catch (reason) {
-          const passing = ["unwritable", "unavailable"];
-          if (!(reason instanceof StoreError && passing.includes(reason.kind))) throw reason;
+          if (!(reason instanceof StoreError)) throw reason;
+          const passes = refused ? isRefusal(reason) : reason.kind === "unwritable";
+          if (!passes && reason.kind !== "unavailable") throw reason;
         }
       }
     } finally {
@@ -337,16 +402,17 @@ export class Patience {
       if (--unwritable.waiting === 0 && !unwritable.over) {
         health.unwritable = undefined;
         const seconds = Math.round((clock.now() - unwritable.since) / 1_000);
-        if (written) note(`the store can be written again after ${seconds} s: going on`);
+        const again = unwritable.what === "refused" ? "allows it again" : "can be written again";
+        if (written) note(`the store ${again} after ${seconds} s: going on`);
         this.#tellChange();
       }
     }
   }
 
   /** Whether what has lasted since then is not waited for any more. */
-  #isLate(since: number): boolean {
-    const { clock, giveUp, maxOutageMs } = this.#options;
-    return giveUp.aborted || clock.now() - since >= maxOutageMs;
+  #isLate(since: number, mostMs = this.#options.maxOutageMs): boolean {
+    const { clock, giveUp } = this.#options;
+    return giveUp.aborted || clock.now() - since >= mostMs;
   }
 
   /** Whether what was read last can be read now; asked once for all who want to know. */
@@ -398,9 +464,10 @@ export class Patience {
   #tellChange(): void {
     const all = [...this.#stores.values()];
     const down = all.flatMap(({ outage }) => outage?.since ?? []);
-    const since = down.length > 0 ? down : all.flatMap(({ unwritable }) => unwritable?.since ?? []);
+    const others = all.flatMap(({ unwritable }) => unwritable ?? []);
+    const since = down.length > 0 ? down : others.map(({ since }) => since);
     const first = since.length === 0 ? undefined : Math.min(...since);
-    this.#options.onChange?.(first, down.length > 0 ? "down" : "unwritable");
+    this.#options.onChange?.(first, down.length > 0 ? "down" : others[0]?.what ?? "unwritable");
   }
 
   /** Waits while the store is down, and looks now and then whether it still is. */
@@ -462,9 +529,36 @@ function tooLong({ since }: Outage, error: StoreError): StoreError {
   return new StoreError("unavailable", message, { cause: error });
 }
 
-function tooLongUnwritable({ since, error }: Unwritable): StoreError {
+function tooLongUnwritable({ since, error, what }: Unwritable): StoreError {
+  if (what === "refused") {
+    // Of no single object: a row must not fail by it.
+    return new StoreError(
+      "credentials",
+      `${error.message}; allowed before and refused since ${
+        time(since)
+      }. What was stored is kept: ` +
+        "allow it again and run the same command",
+      { cause: error },
+    );
+  }
   const message = `${error.message}; the store can't be written since ${time(since)}`;
   return new StoreError("unavailable", message, { cause: error });
+}
+
+/** Whether the store says that somebody may not do that, or is nobody it knows. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof StoreError && (error.kind === "denied" || error.kind === "credentials");
+}
+
+/** The folder at the top that a key lies in; empty for none. */
+function folderOf(key: string): string {
+  return key.slice(0, key.indexOf("/") + 1);
+}
+
+function remember({ readIn }: Health, folder: string, read: NonNullable<Health["readAgain"]>) {
+  readIn.delete(folder);
+  readIn.set(folder, read);
+  if (readIn.size > MOST_FOLDERS) readIn.delete(readIn.keys().next().value!);
 }
 
 /** Below 0 where `a` comes before `b` by its bytes in UTF-8. */

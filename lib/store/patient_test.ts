@@ -310,6 +310,65 @@ Deno.test("where nothing was ever written, a store that can't be is said at once
   assert.deepEqual(it.notes, []);
 });
 
+/** The same store, which refuses whatever `denies` says. */
+function refusing(it: ReturnType<typeof open>, denies: (key: string) => boolean): void {
+  it.store.before = (operation, key) => {
+    if (denies(key)) throw new StoreError("denied", `Cannot ${operation} ${key}: 403 AccessDenied`);
+  };
+}
+
+Deno.test("a store that refuses what it allowed before is waited for, writes and reads alike", async () => {
+  const it = open();
+  const store = it.patience.wrap(it.store);
+  await store.write("responses/a", BYTES);
+  await store.read("responses/a");
+  const begin = it.clock.now();
+  const until = begin + 30_000;
+  refusing(it, () => it.clock.now() < until);
+  const all = Promise.all([store.write("responses/b", BYTES), store.read("responses/a")]);
+  await it.clock.run(it.clock.sleep(2_000));
+  assert.deepEqual([it.patience.down, it.what], [true, "refused"]);
+  await it.clock.run(all);
+  assert.ok(it.clock.now() < until + 12_000);
+  assert.deepEqual([it.patience.down, it.since], [false, undefined]);
+  assert.match(it.notes[0], /^the store refuses what it allowed before .*403.* up to 2 minutes/);
+  assert.match(it.notes[1], /^the store allows it again after 3\d s: going on$/);
+});
+
+Deno.test("a right that does not come back ends the waiting after two minutes, as no single object's trouble", async () => {
+  for (const operation of ["write", "read"] as const) {
+    const it = open();
+    const store = it.patience.wrap(it.store);
+    await store.write("images/a", BYTES);
+    await store.read("images/a");
+    const begin = it.clock.now();
+    refusing(it, () => true);
+    const ends = operation === "write" ? store.write("images/b", BYTES) : store.read("images/a");
+    await assert.rejects(it.clock.run<unknown>(ends), (error: StoreError) => {
+      assert.equal(error.kind, "credentials");
+      assert.match(error.message, /403 AccessDenied; allowed before and refused since .*is kept/);
+      return true;
+    });
+    const seconds = (it.clock.now() - begin) / 1_000;
+    assert.ok(seconds >= 120 && seconds < 135, `${seconds} s`);
+  }
+});
+
+Deno.test("an object that alone is refused, and a folder that was never allowed, are said at once", async () => {
+  const it = open();
+  const store = it.patience.wrap(it.store);
+  for (const key of ["images/a", "images/b", "other/c"]) it.store.put(key, BYTES);
+  await store.write("responses/a", BYTES);
+  await store.read("images/a");
+  refusing(it, (key) => key === "images/b" || /^(other|claims)\//.test(key));
+  const begin = it.clock.now();
+  const denied = (error: unknown) => error instanceof StoreError && error.kind === "denied";
+  await assert.rejects(it.clock.run<unknown>(store.read("images/b")), denied);
+  await assert.rejects(it.clock.run<unknown>(store.read("other/c")), denied);
+  await assert.rejects(it.clock.run<unknown>(store.write("claims/x", BYTES)), denied);
+  assert.deepEqual([it.clock.now(), it.notes], [begin, []]);
+});
+
 /** Something else is answered several times a second, until `work` is over. */
 async function amid<T>({ clock, patience, store }: ReturnType<typeof open>, work: Promise<T>) {
   const all = patience.wrap(store);

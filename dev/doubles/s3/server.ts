@@ -86,18 +86,18 @@ export function startS3Double(options: S3DoubleOptions): Promise<S3Double> {
   const requests: DoubleLogEntry[] = [];
 
   const handle = async (request: Request, info: Deno.ServeHandlerInfo<Deno.NetAddr>) => {
-    const url = new URL(request.url);
-    const [bucket = "", ...rest] = url.pathname.slice(1).split("/");
+    const { path, search } = targetOf(request.url);
+    const [bucket = "", ...rest] = path.slice(1).split("/");
     const seen: DoubleRequest = {
       method: request.method,
       bucket: decodeURIComponent(bucket),
       key: decodeURIComponent(rest.join("/")),
-      query: url.searchParams,
+      query: new URLSearchParams(search),
       headers: request.headers,
       index: requests.length,
     };
     const { method, key } = seen;
-    const entry = { method, bucket: seen.bucket, key, query: url.search, status: 0 };
+    const entry = { method, bucket: seen.bucket, key, query: search, status: 0 };
     requests.push(entry);
     const fault = server.fault?.(seen);
     const drop = () => {
@@ -150,6 +150,12 @@ export function startS3Double(options: S3DoubleOptions): Promise<S3Double> {
     },
   };
   return Promise.resolve(server);
+}
+
+/** The target as it was sent: a URL would resolve `..`, which is a part of a key like any other. */
+function targetOf(url: string): { readonly path: string; readonly search: string } {
+  const [, path, search = ""] = /^\w+:\/\/[^/?]*([^?]*)(\?.*)?$/s.exec(url)!;
+  return { path: path || "/", search };
 }
 
 /** The same answer, but only half of what Content-Length says is sent before `then` is called. */
