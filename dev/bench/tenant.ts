@@ -3,7 +3,7 @@
  * when they are asked for, an account at the API with its limit and latency, and the books on both.
  */
 
-import { encodeInput, fakeImage, inputRow } from "../testing/fixtures.ts";
+import { encodeInput, inputRow, sizedImage } from "../testing/fixtures.ts";
 import { type LimitSchedule, type RateLimit, rateLimit } from "../simulate/servers.ts";
 import { lognormal, seeded } from "../testing/random.ts";
 import type { DoubleObject } from "../doubles/s3/types.ts";
@@ -71,14 +71,16 @@ export function epochMs(): number {
 
 /** Objects as they were written, and images by the key alone. */
 class Objects extends Map<string, DoubleObject> {
-  readonly imageBytes = new Map<string, number>();
+  readonly images = new Map<string, { readonly bytes: number; readonly height: number }>();
 
   override get(key: string): DoubleObject | undefined {
     if (!key.startsWith("images/")) return super.get(key);
-    const size = this.imageBytes.get(key.split("/")[1]);
-    if (size === undefined) return undefined;
-    const modified = new Date(0);
-    return { bytes: fakeImage(key, size), etag: `made-${key}`, contentType: "image/png", modified };
+    const image = this.images.get(key.split("/")[1]);
+    if (image === undefined) return undefined;
+    const bytes = new Uint8Array(image.bytes);
+    const head = sizedImage(`\0\0\0\0IDAT${key}`, PAGE_WIDTH, image.height);
+    bytes.set(head.subarray(0, bytes.length));
+    return { bytes, etag: `made-${key}`, contentType: "image/png", modified: new Date(0) };
   }
 }
 
@@ -101,7 +103,7 @@ export class Tenant {
     this.#limit = undefined;
     this.#random = seeded(1);
     this.books = emptyBooks();
-    this.objects.imageBytes.set(dataset, imageBytes);
+    this.objects.images.set(dataset, { bytes: imageBytes, height: pageHeight(words) });
     const bytes = await encodeInput(Array.from({ length: rows }, (_, i) =>
       inputRow(i, {
         ...(idBytes ? { id: `${i}`.padEnd(idBytes, "-long") } : {}),
@@ -158,6 +160,9 @@ export class Tenant {
   }
 }
 
+/** Pixels across each page. */
+const PAGE_WIDTH = 1_000;
+
 /** A page with so many words. */
 export function benchPage(words: number) {
   const each = Array.from({ length: words }, (_, i) => {
@@ -166,8 +171,11 @@ export function benchPage(words: number) {
     return { text: `단어-${i}`, confidence: 0.9 + i % 100 / 1_000, vertices };
   });
   const text = each.map((word) => word.text).join(" ");
-  const height = Math.max(1_400, 120 + 3 * words);
-  return { width: 1_000, height, confidence: 0.97, text, words: each };
+  return { width: PAGE_WIDTH, height: pageHeight(words), confidence: 0.97, text, words: each };
+}
+
+function pageHeight(words: number): number {
+  return Math.max(1_400, 120 + 3 * words);
 }
 
 /** A JSON text of about so many bytes, another one for each row. */
