@@ -12,6 +12,7 @@ import {
   holdsKey,
   isForeignKey,
   KEY_VARIABLES,
+  SHOWN_VARIABLES,
 } from "../engine/engines.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { RunError } from "../base/errors.ts";
@@ -260,15 +261,14 @@ export async function findModel(
 }
 
 /** Names and addresses that AWS, a message or the store would get. */
-const SHOWN_VARIABLES: readonly string[] = [
+const SHOWN_TO_AWS: readonly string[] = [
   ...["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION"],
-  ...["UPSTAGE_BASE_URL", "GOOGLE_VISION_BASE_URL"],
-  ...["AWS_ENDPOINT_URL_TEXTRACT", "TEXTRACT_REGION", "AWS_ENDPOINT_URL_SECRETS_MANAGER"],
+  "AWS_ENDPOINT_URL_SECRETS_MANAGER",
 ];
 
-/** @throws {RunError} `usage` where an API key stands in one of them */
+/** @throws {RunError} `usage` where an API key stands in what somebody else would get */
 function refuseKeys(env: Environment): void {
-  for (const name of SHOWN_VARIABLES) {
+  for (const name of [...SHOWN_TO_AWS, ...SHOWN_VARIABLES]) {
     if (!holdsKey(env[name] ?? "", env)) continue;
     throw new RunError(
       "usage",

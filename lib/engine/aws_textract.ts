@@ -39,9 +39,14 @@ export const AWS_TEXTRACT: Omit<EngineFacts, "load"> = {
   environment: [
     {
       name: REGION,
+      shown: true,
       help: "region whose Textract is asked, if not that of AWS_REGION; the credentials are AWS's",
     },
-    { name: ENDPOINT, help: "another address of Textract, https unless on this machine" },
+    {
+      name: ENDPOINT,
+      shown: true,
+      help: "another address of Textract, https unless on this machine",
+    },
   ],
   keyVariable: undefined,
   // Of the name of an access key alone: the key itself has no form to know it by.

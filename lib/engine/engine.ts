@@ -171,6 +171,8 @@ export interface EnvironmentVariable {
   readonly default?: string;
   /** What it is for, for `--help`. */
   readonly help: string;
+  /** It stands in messages, or is told to others: no key belongs there. @default false */
+  readonly shown?: true;
 }
 
 /** What requests to AWS are signed with. */

@@ -34,6 +34,11 @@ export const ENGINE_ENVIRONMENT: readonly EnvironmentVariable[] = [
   ...new Map(ENGINES.flatMap(({ environment }) => environment.map((v) => [v.name, v]))).values(),
 ];
 
+/** Those with names and addresses that AWS, a message or the store would get. */
+export const SHOWN_VARIABLES: readonly string[] = ENGINE_ENVIRONMENT.flatMap(({ name, shown }) =>
+  shown ? [name] : []
+);
+
 /** The engine of that name; `undefined` if there is none. */
 export function findEngine(name: string): EngineFacts | undefined {
   return ENGINES.find((engine) => engine.name === name);

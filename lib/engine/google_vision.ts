@@ -61,6 +61,7 @@ export const GOOGLE_VISION: Omit<EngineFacts, "load"> = {
     },
     {
       name: ADDRESS,
+      shown: true,
       default: DEFAULT_ADDRESS,
       help: "API address, as https://eu-vision.googleapis.com/v1; https unless on this machine",
     },

@@ -72,6 +72,7 @@ export const UPSTAGE: SharedFacts = {
     },
     {
       name: ADDRESS,
+      shown: true,
       default: DEFAULT_ADDRESS,
       help: "API address, https unless on this machine",
     },

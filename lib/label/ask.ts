@@ -414,13 +414,15 @@ async function sendInTurn(
     if (outcome.kind === "throttled") tally.throttled++;
     if (outcome.kind === "rejected" || outcome.kind === "refused") await health.recall();
     const number = health.latest; // of two that are sent together the second may arrive first
-    const failed = outcome.kind === "throttled" || outcome.kind === "retryable";
-    // One page is not everybody, as one that is known to work can show.
-    const comparable = failed && !asksKnown && await known?.find(halt.signal) !== undefined;
+    // One page is not everybody, as one that is known to work can show. Finding that one may take
+    // long, and a 429 must not: until the limiter hears of it others are sent.
+    const comparable = outcome.kind === "retryable" && outcome.until !== undefined && !asksKnown &&
+      await known?.find(halt.signal) !== undefined;
     const stoodStill = health.holds;
     const fatal = health.judge(outcome, image.sha256, { ...pass, comparable });
     if (stoodStill && !health.holds) lanes.recovered(lane);
-    const alone = outcome.kind === "throttled" && comparable;
+    const alone = fatal && outcome.kind === "throttled" && !asksKnown &&
+      await known?.find(halt.signal);
     // One that is down for long is probed all the same, as long as pages get through elsewhere.
     const mayRecover = outcome.kind === "retryable" && health.outage && lanes.mayRecover(lane);
     if (fatal && !alone && !mayRecover) {
