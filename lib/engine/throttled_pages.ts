@@ -16,7 +16,9 @@ import type { Clock } from "../base/clock.ts";
  * From so many times in a row on the limiter isn't told any more, and the page waits longer, if a
  * limit does that to so few pages by what it does to others.
  */
-const SUSPICIOUS = { times: 2, byChance: 1 / 8 };
+const SUSPICIOUS = { times: 2, byChance: 1 / 64 };
+/** The same where hardly anybody else is throttled meanwhile: a limit would hit others, too. */
+const LONELY = { times: 2, byChance: 0.01 };
 /** The page is failed in the same way. */
 const GUILTY = { times: 5, byChance: 1e-6 };
 /** The same with a code that has spoken of a page before. */
@@ -67,6 +69,8 @@ interface Lane {
   worked: number;
   /** 429s of pages that were answered in the end: what those mean that are not is in question. */
   throttled: number;
+  /** All 429s, whatever they mean. */
+  all: number;
 }
 
 /** What a page has met on a lane. */
@@ -86,6 +90,8 @@ interface OnLane {
   worked: number;
   /** … and what they had met before it. */
   before: Readonly<Lane>;
+  /** What they had met when it began. */
+  readonly first: Readonly<Lane>;
   /** Times right after a page that is known to work was answered. */
   proofs: number;
   /** Whether that has happened since the last time. */
@@ -148,7 +154,9 @@ export class ThrottledPages {
 
   /** The page that is known to work was throttled, too: nothing is proven. */
   controlThrottled(on: ThrottledOn): void {
-    this.#lane(on).throttled++;
+    const lane = this.#lane(on);
+    lane.throttled++;
+    lane.all++;
     this.#inVain++;
     this.#disprove(on);
   }
@@ -178,7 +186,8 @@ export class ThrottledPages {
     const known = code !== undefined && this.#codes.has(code);
     const proofs = sum(({ proofs }) => proofs);
     const isProven = proofs >= PROVEN.proofs && chance <= PROVEN.byChance;
-    const alone = known || is(SUSPICIOUS) || proofs > 0;
+    const lonely = times >= LONELY.times && this.#shareOfOthers(page) ** times <= LONELY.byChance;
+    const alone = known || lonely || is(SUSPICIOUS) || proofs > 0;
     const long = now - page.since >= this.#leastMs;
     const own = known && is(KNOWN) || long && (is(GUILTY) || isProven);
     if (own && code !== undefined) this.#codes.add(code);
@@ -200,9 +209,20 @@ export class ThrottledPages {
   }
 
   #lane(on: ThrottledOn): Lane {
-    const lane = this.#lanes.get(on) ?? { worked: 0, throttled: 0 };
+    const lane = this.#lanes.get(on) ?? { worked: 0, throttled: 0, all: 0 };
     this.#lanes.set(on, lane);
     return lane;
+  }
+
+  /** How many of the others' requests are throttled, where a page is, by Laplace's rule. */
+  #shareOfOthers({ on }: Page): number {
+    let [others, worked] = [0, 0];
+    for (const [lane, { hits, first }] of on) {
+      const now = this.#lane(lane);
+      others += now.all - first.all - (hits - 1);
+      worked += now.worked - first.worked;
+    }
+    return (others + 1) / (worked + others + 2);
   }
 
   #disprove(on: ThrottledOn): void {
@@ -214,6 +234,7 @@ export class ThrottledPages {
 
   #meet({ on }: Page, by: ThrottledOn, now: number): void {
     const lane = this.#lane(by);
+    lane.all++;
     const met = on.get(by);
     if (!met) {
       // That it was throttled once is why it is looked at: it counts for nothing.
@@ -227,7 +248,8 @@ export class ThrottledPages {
         proofs: 0,
         proven: false,
       };
-      on.set(by, { ...none, at: now, number: by.latest, before: { ...lane } });
+      const [first, before] = [{ ...lane }, { ...lane }];
+      on.set(by, { ...none, at: now, number: by.latest, first, before });
       return;
     }
     const shows = by.workedSince(met.number);
