@@ -52,7 +52,7 @@ export async function askOnce(image: ImageFile, options: AskOnceOptions): Promis
     return { kind: "rejected", message };
   }
   // An id may still be made out in what is no ticket.
-  if (before && !before.ticket) await tickets.setAside(sha256);
+  if (before && !before.ticket) await tickets.setAside(sha256, before.etag);
   let ticket = before?.ticket?.ticket;
   const began = clock.now();
   for (let looks = 0;; looks++) {

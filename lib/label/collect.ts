@@ -41,6 +41,9 @@ interface Found {
   readonly damaged?: string;
 }
 
+/** What lies in a ticket's place is looked at so often, should it change meanwhile each time. */
+const MOST_LOOKS = 4;
+
 /** Pages of one engine that take their time. */
 export class Collecting {
   readonly #options: CollectingOptions;
@@ -149,8 +152,10 @@ export class Collecting {
   async #find(
     sha256: string,
     since: number,
-    { halt, remarks, waiting }: Asking,
+    asking: Asking,
+    looks = 1,
   ): Promise<Found> {
+    const { halt, remarks, waiting } = asking;
     const { tickets, retriesRejected } = this.#options;
     const found = await tickets.find(sha256, halt.signal);
     if (!found) return {};
@@ -162,7 +167,9 @@ export class Collecting {
       return { failed: { failure, attempts: 0, [Symbol.dispose]: () => {} } };
     }
     if (!ticket) {
-      const copy = await tickets.setAside(sha256);
+      const { copy, changed } = await tickets.setAside(sha256, etag);
+      // A process that stood still has come back, and was answered before.
+      if (changed && looks < MOST_LOOKS) return await this.#find(sha256, since, asking, looks + 1);
       return {
         etag,
         damaged: `${key} can't be used (${problem}): the page was asked for and paid again` +

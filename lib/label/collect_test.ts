@@ -233,6 +233,20 @@ Deno.test("a torn ticket is set aside, and its page asked for again, counted and
   }
 });
 
+Deno.test("a ticket that comes in a torn one's place while that is set aside is collected, not paid for again", async () => {
+  const { store, tickets: [key] } = await killed();
+  const good = store.objects.get(key)!;
+  store.put(key, new TextEncoder().encode("{"));
+  let reads = 0;
+  store.before = (operation, read) => {
+    if (operation === "read" && read === key && ++reads === 2) store.objects.set(key, good);
+  };
+  const later = new Bench(() => "ready", store, { first: 1 });
+  assert.ok((await later.obtain("a")).answer);
+  assert.deepEqual([reads > 1, later.asked, later.tally.paidAgain], [true, [], 0]);
+  assert.deepEqual([...store.objects.keys()].filter((key) => key.includes("set_aside")), []);
+});
+
 Deno.test("a page that the engine has worked on in vain fails by what it says, and is not paid for again", async () => {
   const bench = new Bench(({ name }) =>
     name === "a" ? "ready" : { kind: "rejected", message: "broken" }

@@ -10,7 +10,7 @@ import { isDeepStrictEqual } from "node:util";
 
 import { parseJsonAs } from "../base/json.ts";
 import { StoreError } from "../base/errors.ts";
-import { findObject, type Store, type WriteOptions } from "../store/store.ts";
+import { findObject, type Store, type StoredObject, type WriteOptions } from "../store/store.ts";
 import { isNewer, writeDocument } from "./document.ts";
 import { type TicketDocument, ticketDocument } from "./documents.ts";
 import { setAsideMark, ticketKey, ticketSetAside } from "./keys.ts";
@@ -70,18 +70,26 @@ export class Tickets {
   /**
    * Puts a copy of what is no ticket where it can be looked at, as an id may still be made out.
    *
-   * @returns Key of the copy; `undefined` if there is nothing to copy any more.
+   * @param etag Its version, as it was found.
+   * @returns Key of the copy, `undefined` for what is too long for one; `changed` if something else
+   *   lies there by now, or nothing: then it has to be looked at anew, as it may be a ticket.
    */
-  async setAside(sha256: string): Promise<string | undefined> {
+  async setAside(
+    sha256: string,
+    etag: string | undefined,
+  ): Promise<{ readonly changed: boolean; readonly copy?: string }> {
     const options = { maxBytes: MAX_TICKET_BYTES };
-    const object = await findObject(this.#store, this.key(sha256), options).catch((error) => {
-      if (error instanceof StoreError && error.kind === "too_large") return undefined;
-      throw error;
-    });
-    if (!object) return undefined;
+    let object: StoredObject | undefined;
+    try {
+      object = await findObject(this.#store, this.key(sha256), options);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.kind === "too_large")) throw error;
+      return { changed: etag !== undefined };
+    }
+    if (object?.etag !== etag || !object) return { changed: true };
     const copy = ticketSetAside(this.#engine, this.#model, sha256, setAsideMark(object.etag));
     await this.#store.write(copy, object.bytes, { contentType: "application/json" });
-    return copy;
+    return { changed: false, copy };
   }
 
   /**
