@@ -44,15 +44,13 @@ export interface AskOnceOptions {
 export async function askOnce(image: ImageFile, options: AskOnceOptions): Promise<Collected> {
   const { connection, engine, model, tickets, paidBy, clock, signal } = options;
   const { sha256 } = image;
-  const before = connection.collect && await tickets.find(sha256, signal);
+  const before = connection.collect && await tickets.findOrSetAside(sha256, signal);
   if (before?.newer) {
     const message =
       `${tickets.key(sha256)} was written by a later version, which can collect what ` +
       "it is for";
     return { kind: "rejected", message };
   }
-  // An id may still be made out in what is no ticket.
-  if (before && !before.ticket) await tickets.setAside(sha256, before.etag);
   let ticket = before?.ticket?.ticket;
   const began = clock.now();
   for (let looks = 0;; looks++) {

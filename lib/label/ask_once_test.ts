@@ -102,6 +102,24 @@ Deno.test("askOnce() leaves a later version's ticket alone, and keeps a copy of 
   assert.ok(copies.includes("half a tick"), "what lay there is lost");
 });
 
+Deno.test("askOnce() collects with a ticket that comes in a torn one's place, and pays nothing", async () => {
+  const store = new MemoryStore();
+  await new Tickets(store, "upstage-parse-async", "document-parse").save({
+    ...{ engine: "upstage-parse-async", model: "document-parse" },
+    image_sha256: probePicture().sha256,
+    ...{ ticket: { id: "theirs" }, attempts: 1, accepted_at: new Date(0).toISOString() },
+    paid_by: { dataset: "d", run_id: "other", row_id: "x" },
+  });
+  const theirs = store.objects.get(KEY)!;
+  store.put(KEY, new TextEncoder().encode("half a tick"));
+  let reads = 0;
+  store.before = (operation, key) => {
+    if (operation === "read" && key === KEY && ++reads === 2) store.objects.set(KEY, theirs);
+  };
+  const answered: Collected = { kind: "answered", text: "{}", body: {} };
+  assert.deepEqual(await ask(store, answered), { outcome: answered, sent: 0 });
+});
+
 Deno.test("askOnce() names what a paid page is collected with where that can't be stored", async () => {
   const store = new MemoryStore();
   store.write = () => Promise.reject(new StoreError("unavailable", "gone"));

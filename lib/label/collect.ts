@@ -41,9 +41,6 @@ interface Found {
   readonly damaged?: string;
 }
 
-/** What lies in a ticket's place is looked at so often, should it change meanwhile each time. */
-const MOST_LOOKS = 4;
-
 /** Pages of one engine that take their time. */
 export class Collecting {
   readonly #options: CollectingOptions;
@@ -152,14 +149,12 @@ export class Collecting {
   async #find(
     sha256: string,
     since: number,
-    asking: Asking,
-    looks = 1,
+    { halt, remarks, waiting }: Asking,
   ): Promise<Found> {
-    const { halt, remarks, waiting } = asking;
     const { tickets, retriesRejected } = this.#options;
-    const found = await tickets.find(sha256, halt.signal);
+    const found = await tickets.findOrSetAside(sha256, halt.signal);
     if (!found) return {};
-    const { ticket, problem, etag } = found;
+    const { ticket, problem, etag, copy } = found;
     const key = tickets.key(sha256);
     if (found.newer) {
       const message = `${key} was written by a later version, which can collect what it is for`;
@@ -167,9 +162,6 @@ export class Collecting {
       return { failed: { failure, attempts: 0, [Symbol.dispose]: () => {} } };
     }
     if (!ticket) {
-      const { copy, changed } = await tickets.setAside(sha256, etag);
-      // A process that stood still has come back, and was answered before.
-      if (changed && looks < MOST_LOOKS) return await this.#find(sha256, since, asking, looks + 1);
       return {
         etag,
         damaged: `${key} can't be used (${problem}): the page was asked for and paid again` +

@@ -17,6 +17,8 @@ import { setAsideMark, ticketKey, ticketSetAside } from "./keys.ts";
 
 /** No ticket is longer, bytes. */
 const MAX_TICKET_BYTES = 1 << 20;
+/** What lies in a ticket's place is looked at so often, should it change meanwhile each time. */
+const MOST_LOOKS = 4;
 
 /** What lies in the place of a ticket. */
 export interface FoundTicket {
@@ -68,13 +70,25 @@ export class Tickets {
   }
 
   /**
-   * Puts a copy of what is no ticket where it can be looked at, as an id may still be made out.
+   * What lies in the ticket's place, as {@linkcode find}; of what is no ticket a copy is put where it
+   * can be looked at, as an id may still be made out. Should something else lie there by then, that
+   * is looked at: a process that stood still may have come back, and left its ticket.
    *
-   * @param etag Its version, as it was found.
-   * @returns Key of the copy, `undefined` for what is too long for one; `changed` if something else
-   *   lies there by now, or nothing: then it has to be looked at anew, as it may be a ticket.
+   * @returns Also the key of the copy, if there is one.
    */
-  async setAside(
+  async findOrSetAside(
+    sha256: string,
+    signal?: AbortSignal,
+  ): Promise<FoundTicket & { readonly copy?: string } | undefined> {
+    for (let looks = 1;; looks++) {
+      const found = await this.find(sha256, signal);
+      if (!found || found.ticket || found.newer) return found;
+      const { changed, copy } = await this.#setAside(sha256, found.etag);
+      if (!changed || looks === MOST_LOOKS) return { ...found, copy };
+    }
+  }
+
+  async #setAside(
     sha256: string,
     etag: string | undefined,
   ): Promise<{ readonly changed: boolean; readonly copy?: string }> {
@@ -86,7 +100,7 @@ export class Tickets {
       if (!(error instanceof StoreError && error.kind === "too_large")) throw error;
       return { changed: etag !== undefined };
     }
-    if (object?.etag !== etag || !object) return { changed: true };
+    if (!object || object.etag !== etag) return { changed: true };
     const copy = ticketSetAside(this.#engine, this.#model, sha256, setAsideMark(object.etag));
     await this.#store.write(copy, object.bytes, { contentType: "application/json" });
     return { changed: false, copy };
